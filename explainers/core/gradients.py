@@ -1,0 +1,56 @@
+"""Gradients of target scores, without touching anybody's `.grad`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from explainers.errors import UnsupportedError
+
+NO_GRADIENT = (
+    "the scores carry no gradient: the network runs under no_grad, detaches its features, or is a black box. "
+    "Remove that, or use a method that needs forward passes alone (captum:Occlusion)"
+)
+
+
+def target_gradients(
+    scores: Tensor, classes: Tensor, inputs: Sequence[Tensor], *, retain: bool = False
+) -> list[Tensor]:
+    """∂S_c/∂input for each image and each of its K target classes.
+
+    Args:
+        scores: (N, classes), with a graph to the inputs.
+        classes: (N, K).
+        inputs: tensors (N, …) of that graph.
+        retain: keep the graph for another backward pass.
+
+    Returns:
+        One (N, K, …) per input.
+
+    Raises:
+        UnsupportedError: the scores do not depend on an input through the graph.
+
+    Cost: K backward passes from the scores to the earliest input.
+    """
+    if not scores.requires_grad:
+        raise UnsupportedError(NO_GRADIENT)
+    per_class: list[tuple[Tensor, ...]] = []
+    last = classes.shape[1] - 1
+    for k in range(classes.shape[1]):
+        total = scores.gather(1, classes[:, k : k + 1]).sum()
+        grads = torch.autograd.grad(total, inputs, retain_graph=retain or k < last, allow_unused=True)
+        if any(grad is None for grad in grads):
+            raise UnsupportedError(NO_GRADIENT)
+        per_class.append(grads)
+    return [torch.stack(grads, dim=1) for grads in zip(*per_class, strict=True)]
+
+
+def reduce_channels(maps: Tensor, channels: str | None) -> Tensor:
+    """(N, K, C, H, W) to (N, K, H, W): "max" is the largest magnitude, "sum" keeps signs, None changes nothing."""
+    if channels == "max":
+        return maps.abs().amax(dim=-3)
+    if channels == "sum":
+        return maps.sum(dim=-3)
+    return maps

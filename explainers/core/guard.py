@@ -1,0 +1,85 @@
+"""Leave the network, and torch's global modes, as they were found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import torch
+from torch import Tensor, nn
+
+HOOK_TABLES = (
+    "_forward_pre_hooks",
+    "_forward_hooks",
+    "_backward_pre_hooks",
+    "_backward_hooks",
+)
+
+
+@contextmanager
+def preserved(model: object) -> Iterator[None]:
+    """Evaluation mode inside; afterwards modes, `requires_grad`, `.grad`, buffers and hooks are what they were.
+
+    The train/eval flags are set one by one instead of through `model.eval()`, because networks override `train()` with
+    side effects (merged adapters, frozen batch norm) and exported ones refuse it.
+    """
+    if not isinstance(model, nn.Module):
+        yield
+        return
+    modules = list(model.modules())
+    modes = [module.training for module in modules]
+    hooks = [{table: set(getattr(module, table, ())) for table in HOOK_TABLES} for module in modules]
+    parameters = [(parameter, parameter.requires_grad, parameter.grad) for parameter in model.parameters()]
+    buffers = [_Buffer(module, name, value) for module in modules for name, value in _buffers(module)]
+    try:
+        for module, training in zip(modules, modes, strict=True):
+            if training:
+                module.training = False
+        yield
+    finally:
+        for module, training, tables in zip(modules, modes, hooks, strict=True):
+            if module.training != training:
+                module.training = training
+            for table, keys in tables.items():
+                live: dict[int, object] = getattr(module, table, {})
+                for key in [key for key in live if key not in keys]:
+                    del live[key]
+        for parameter, requires_grad, grad in parameters:
+            if parameter.requires_grad != requires_grad:
+                parameter.requires_grad_(requires_grad)
+            if parameter.grad is not grad:
+                parameter.grad = grad
+        for buffer in buffers:
+            buffer.restore()
+
+
+@contextmanager
+def exact(images: Tensor, *, gradients: bool) -> Iterator[None]:
+    """The caller's `no_grad`, `inference_mode` and `autocast` are suspended: the same map under all of them."""
+    with ExitStack() as stack:
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.set_grad_enabled(gradients))
+        for device in {"cpu", images.device.type}:
+            if torch.is_autocast_enabled(device):
+                stack.enter_context(torch.autocast(device, enabled=False))
+        yield
+
+
+def _buffers(module: nn.Module) -> list[tuple[str, Tensor]]:
+    return [(name, value) for name, value in module.named_buffers(recurse=False) if isinstance(value, Tensor)]
+
+
+class _Buffer:
+    """A copy of one buffer, written back only if something has written to the original."""
+
+    def __init__(self, module: nn.Module, name: str, value: Tensor) -> None:
+        self.module, self.name, self.value = module, name, value
+        self.copy = value.detach().clone()
+        self.version = -1 if value.is_inference() else value._version
+
+    def restore(self) -> None:
+        if not self.value.is_inference() and self.value._version != self.version:
+            with torch.no_grad():
+                self.value.copy_(self.copy)
+        if getattr(self.module, self.name, None) is not self.value and self.name in self.module._buffers:
+            self.module._buffers[self.name] = self.value

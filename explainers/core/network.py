@@ -1,0 +1,78 @@
+"""The network behind what the user passes: a loaded model, a wrapper for several devices, a compiled module."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from explainers.errors import ImageError, OptionError
+
+
+def as_network(model: Any) -> Callable[[Tensor], Any]:
+    """The callable to explain.
+
+    `DataParallel`, `DistributedDataParallel` and `torch.compile` wrappers are looked through: replicas and compiled
+    graphs run without the hooks of the module that the user holds, and the module inside has the same weights.
+    """
+    if not isinstance(model, nn.Module) and callable(getattr(model, "network", None)):
+        model = model.network
+    while isinstance(model, nn.Module):
+        if isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
+            model = model.module
+        elif isinstance(getattr(model, "_orig_mod", None), nn.Module):
+            model = model._orig_mod
+        else:
+            break
+    if not callable(model):
+        raise OptionError(f"expected a network (a torch.nn.Module or a callable on image batches), got {type(model)}")
+    return model
+
+
+def checked_images(images: Any, network: Any) -> Tensor:
+    """The batch as the network can take it, or an error that says what is wrong with it.
+
+    Raises:
+        ImageError: not a float tensor (N, C, H, W), empty, not finite, or on another device than the network.
+    """
+    if not isinstance(images, Tensor):
+        raise ImageError(
+            f"expected a float tensor of shape (N, C, H, W), got {type(images).__name__}; "
+            "for paths, PIL images and arrays use explainers.explain(model, image)"
+        )
+    if images.ndim != 4:
+        hint = "; add the batch dimension: images[None]" if images.ndim == 3 else ""
+        raise ImageError(f"expected images of shape (N, C, H, W), got {tuple(images.shape)}{hint}")
+    if 0 in images.shape:
+        raise ImageError(f"the batch is empty: shape {tuple(images.shape)}")
+    if not images.is_floating_point():
+        raise ImageError(f"images are {images.dtype}; expected the network's float input (scaled and normalised)")
+    images = images.detach()
+    finite = torch.isfinite(images).flatten(1).all(dim=1)
+    if not finite.all():
+        rows = (~finite).nonzero().flatten().tolist()
+        raise ImageError(f"NaN or infinite values in image {', '.join(map(str, rows[:8]))} of the batch")
+    parameter = first_parameter(network)
+    if parameter is not None:
+        if parameter.device != images.device and parameter.device.type != "meta":
+            raise ImageError(
+                f"the images are on {images.device} and the network is on {parameter.device}; "
+                f"move the images: images.to({str(parameter.device)!r})"
+            )
+        images = images.to(parameter.dtype)
+    # Networks may work in place on their input; inference tensors cannot take part in a graph.
+    return images.clone()
+
+
+def first_parameter(network: Any) -> Tensor | None:
+    """The first floating-point parameter, which decides device and precision of the input."""
+    if not isinstance(network, nn.Module):
+        return None
+    return next((value for value in network.parameters() if value.is_floating_point()), None)
+
+
+def class_name(network: Any) -> str:
+    """The network's class as errors name it."""
+    return getattr(network, "__name__", None) or type(network).__name__

@@ -1,0 +1,155 @@
+"""From whatever a network returns to scores (N, classes), and from what the user asks for to target classes."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from explainers.core.guard import exact, preserved
+from explainers.core.network import as_network
+from explainers.errors import OutputError, TargetError
+
+Output = Callable[[Any], Tensor]
+
+NORMALISED = {
+    "SoftmaxBackward0": "a softmax",
+    "LogSoftmaxBackward0": "a log-softmax",
+    "SigmoidBackward0": "a sigmoid",
+}
+
+
+def class_scores(model: Any, images: Tensor, output: Output | None = None) -> Tensor:
+    """Scores (N, classes) of images (N, C, H, W) in evaluation mode, without gradient; the network stays as found."""
+    network = as_network(model)
+    with preserved(network), exact(images, gradients=False):
+        return scores_of(network(images), len(images), output)
+
+
+def scores_of(returned: Any, count: int, output: Output | None = None) -> Tensor:
+    """Scores (N, classes) out of what the network returned for `count` images.
+
+    Args:
+        returned: a tensor, a tuple or list (its first 2-D tensor), a mapping or dataclass with `logits` or `out`.
+        output: takes `returned` and gives the scores instead; for regression, segmentation, several heads.
+
+    Raises:
+        OutputError: nothing in it is (N, classes), or a score is NaN or infinite.
+    """
+    scores = _default(returned) if output is None else output(returned)
+    if not isinstance(scores, Tensor) or scores.ndim != 2 or not scores.is_floating_point():
+        source = "the network returned" if output is None else "output= gave"
+        raise OutputError(
+            f"{source} {describe(returned if output is None else scores)}; expected scores of shape (N, classes). "
+            f"Pass output= to pick them, for example {_suggestion(returned)}"
+        )
+    if len(scores) != count:
+        raise OutputError(
+            f"the scores have {len(scores)} rows for {count} images; the network must give one row per image "
+            "(does it mix, drop or fold the batch?)"
+        )
+    if scores.shape[1] == 0:
+        raise OutputError("the scores have no classes (shape (N, 0))")
+    finite = torch.isfinite(scores.detach()).all(dim=1)
+    if not finite.all():
+        rows = (~finite).nonzero().flatten().tolist()
+        raise OutputError(f"the network's scores are NaN or infinite for image {_listed(rows)} of the batch")
+    return scores
+
+
+def warn_if_normalised(scores: Tensor) -> None:
+    """Gradient methods are defined on logits; say so when the network ends in a softmax or sigmoid."""
+    node = None if scores.grad_fn is None else type(scores.grad_fn).__name__
+    if node in NORMALISED:
+        warnings.warn(
+            f"the scores come out of {NORMALISED[node]}: the map shows the gradient of a probability, not of the logit "
+            "that the papers use. Explain the network without its last layer, or pass output= to get the logits.",
+            stacklevel=2,
+        )
+
+
+def resolve_targets(targets: Any, scores: Tensor) -> Tensor:
+    """Target classes (N, K) for scores (N, classes).
+
+    Args:
+        targets: None (the class with the largest score), an int, (N,) classes, or (N, K) classes.
+
+    Raises:
+        TargetError: not integers, outside 0 … classes - 1, or not one row per image.
+    """
+    count, classes = scores.shape
+    if targets is None:
+        return scores.detach().argmax(dim=1, keepdim=True)
+    try:
+        wanted = torch.as_tensor(targets)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise TargetError(f"targets={targets!r} are not class indices: {error}") from error
+    if wanted.dtype == torch.bool or wanted.is_floating_point() or wanted.is_complex():
+        raise TargetError(f"targets must be integer class indices, got {wanted.dtype}")
+    if wanted.ndim > 2:
+        raise TargetError(f"targets have shape {tuple(wanted.shape)}; expected none, (N,) or (N, K)")
+    if wanted.ndim == 0:
+        wanted = wanted.expand(count, 1)
+    elif wanted.ndim == 1:
+        wanted = wanted[:, None]
+    if len(wanted) != count:
+        raise TargetError(f"{len(wanted)} targets for {count} images; give one int for all, (N,) or (N, K)")
+    if wanted.shape[1] == 0:
+        raise TargetError("targets of shape (N, 0) name no class")
+    outside = wanted[(wanted < 0) | (wanted >= classes)]
+    if len(outside):
+        raise TargetError(f"target {int(outside[0])} is out of range: the network has classes 0 … {classes - 1}")
+    return wanted.to(device=scores.device, dtype=torch.int64)
+
+
+def is_per_image(targets: Any) -> bool:
+    """Whether `targets` names one class per image, so that the result has no class dimension."""
+    if targets is None or isinstance(targets, int):
+        return True
+    return torch.as_tensor(targets).ndim < 2
+
+
+def describe(value: Any) -> str:
+    """What a value is, in the words of an error: type, shapes, keys."""
+    if isinstance(value, Tensor):
+        return f"a tensor of shape {tuple(value.shape)}" + ("" if value.is_floating_point() else f" and {value.dtype}")
+    if isinstance(value, Mapping):
+        return f"{type(value).__name__} with keys " + ", ".join(f"{key!r}: {describe(value[key])}" for key in value)
+    if isinstance(value, (tuple, list)):
+        return f"{type(value).__name__} of ({', '.join(describe(item) for item in value)})"
+    fields = getattr(value, "__dict__", {})
+    named = ", ".join(f".{name}: {describe(item)}" for name, item in fields.items() if isinstance(item, Tensor))
+    return type(value).__name__ + (f" with {named}" if named else "")
+
+
+def _default(returned: Any) -> Any:
+    if isinstance(returned, Tensor):
+        return returned
+    if isinstance(returned, Mapping):
+        return next((returned[key] for key in ("logits", "out") if key in returned), returned)
+    if isinstance(getattr(returned, "logits", None), Tensor):
+        return returned.logits
+    if isinstance(returned, (tuple, list)):
+        return next((item for item in returned if isinstance(item, Tensor) and item.ndim == 2), returned)
+    return returned
+
+
+def _suggestion(returned: Any) -> str:
+    value, access = returned, "y"
+    if isinstance(returned, Mapping):
+        key = next((key for key in ("logits", "out") if key in returned), next(iter(returned), "logits"))
+        value, access = returned.get(key), f"y[{key!r}]"
+    elif isinstance(returned, (tuple, list)) and returned:
+        value, access = returned[0], "y[0]"
+    if isinstance(value, Tensor) and value.ndim == 4:
+        return f"output=lambda y: {access}.mean((2, 3)) to explain a class over all positions"
+    if isinstance(value, Tensor) and value.ndim == 1:
+        return f"output=lambda y: {access}[:, None] for one score per image"
+    return f"output=lambda y: {access}"
+
+
+def _listed(rows: list[int]) -> str:
+    return ", ".join(str(row) for row in rows[:8]) + (" …" if len(rows) > 8 else "")

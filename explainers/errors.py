@@ -1,0 +1,39 @@
+"""What can go wrong, by name: every error a user can cause is one of these, and its text says what to do."""
+
+from __future__ import annotations
+
+
+class ExplainersError(Exception):
+    """Base of every error raised on purpose; anything else that escapes is a bug."""
+
+
+class UnsupportedError(ExplainersError):
+    """The method cannot be right on this network; the text says why and what to use instead."""
+
+
+class OutputError(ExplainersError):
+    """What the network returned is not understood, or not finite; see `output=`."""
+
+
+class TargetError(ExplainersError, ValueError):
+    """A target class that does not fit the network's scores or the number of images."""
+
+
+class LayerError(ExplainersError, ValueError):
+    """A layer that does not exist, is not spatial, or has no influence on the score."""
+
+
+class ImageError(ExplainersError, ValueError):
+    """An image, or a batch of images, that cannot be read or explained."""
+
+
+class ModelFileError(ExplainersError):
+    """A model specification or file that cannot be loaded."""
+
+
+class OptionError(ExplainersError, ValueError):
+    """An unknown method, or an option that a method does not have or with a value outside its range."""
+
+
+class DependencyError(ExplainersError, ImportError):
+    """An optional or broken installation; the text gives the command that mends it."""

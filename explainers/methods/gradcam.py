@@ -1,0 +1,120 @@
+"""Grad-CAM and the methods that differ from it by how gradient and activation are combined."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from explainers.core.explainer import LayerExplainer
+from explainers.core.registry import register
+
+
+def grad_cam(activation: Tensor, gradient: Tensor) -> Tensor:
+    """ReLU of the activation channels weighted by their mean gradient.
+
+    Args:
+        activation: (N, K, u, v), the layer's output.
+        gradient: (N, K, u, v), gradient of the target score with respect to it.
+
+    Returns:
+        (N, u, v), not negative, not scaled.
+
+    Source: Selvaraju et al. 2017, eq. 1 and 2.
+    """
+    weights = gradient.mean(dim=(2, 3), keepdim=True)
+    return (weights * activation).sum(dim=1).relu()
+
+
+def grad_cam_plus_plus(activation: Tensor, gradient: Tensor) -> Tensor:
+    """ReLU of the channels weighted by Σ a · ReLU(g), with a = g² / (2g² + g³ · Σ A) and 0 where that is 0/0.
+
+    Shapes as in `grad_cam`. The score's exponential of the paper cancels, so g is the gradient of the logit.
+
+    Source: Chattopadhay et al. 2018, eq. 10 and 19.
+    """
+    squared = gradient**2
+    denominator = 2 * squared + gradient**3 * activation.sum(dim=(2, 3), keepdim=True)
+    share = torch.where(denominator == 0, 0, squared / torch.where(denominator == 0, 1, denominator))
+    weights = (share * gradient.relu()).sum(dim=(2, 3), keepdim=True)
+    return (weights * activation).sum(dim=1).relu()
+
+
+def xgrad_cam(activation: Tensor, gradient: Tensor) -> Tensor:
+    """ReLU of the channels weighted by Σ g·A / Σ A; a channel whose activations sum to 0 has weight 0.
+
+    Shapes as in `grad_cam`.
+
+    Source: Fu et al. 2020, eq. 7.
+    """
+    total = activation.sum(dim=(2, 3), keepdim=True)
+    weighted = (gradient * activation).sum(dim=(2, 3), keepdim=True)
+    weights = torch.where(total == 0, 0, weighted / torch.where(total == 0, 1, total))
+    return (weights * activation).sum(dim=1).relu()
+
+
+def hires_cam(activation: Tensor, gradient: Tensor) -> Tensor:
+    """ReLU of the sum over channels of gradient times activation, position by position.
+
+    Shapes as in `grad_cam`.
+
+    Source: Draelos and Carin 2020, eq. 5.
+    """
+    return (gradient * activation).sum(dim=1).relu()
+
+
+def layer_cam(activation: Tensor, gradient: Tensor) -> Tensor:
+    """ReLU of the sum over channels of positive gradient times activation, position by position.
+
+    Shapes as in `grad_cam`.
+
+    Source: Jiang et al. 2021, eq. 5 and 6.
+    """
+    return (gradient.relu() * activation).sum(dim=1).relu()
+
+
+@register
+class GradCAM(LayerExplainer):
+    """Where the last spatial layer supports the class: channels weighted by their mean gradient.
+
+    >>> maps = GradCAM(model)(images)  # doctest: +SKIP
+    """
+
+    name = "grad-cam"
+    reference = "Selvaraju et al. 2017"
+    weigh = staticmethod(grad_cam)
+
+
+@register
+class GradCAMPlusPlus(LayerExplainer):
+    """Grad-CAM with weights that count every instance of an object: second and third order terms of the gradient."""
+
+    name = "grad-cam++"
+    reference = "Chattopadhay et al. 2018"
+    weigh = staticmethod(grad_cam_plus_plus)
+
+
+@register
+class XGradCAM(LayerExplainer):
+    """Grad-CAM with the mean gradient weighted by the activation, which makes the map sum to the score's change."""
+
+    name = "xgrad-cam"
+    reference = "Fu et al. 2020"
+    weigh = staticmethod(xgrad_cam)
+
+
+@register
+class HiResCAM(LayerExplainer):
+    """Gradient times activation without averaging the gradient: only places the network used."""
+
+    name = "hires-cam"
+    reference = "Draelos and Carin 2020"
+    weigh = staticmethod(hires_cam)
+
+
+@register
+class LayerCAM(LayerExplainer):
+    """Positive gradient times activation at each position: usable at early, fine layers."""
+
+    name = "layer-cam"
+    reference = "Jiang et al. 2021"
+    weigh = staticmethod(layer_cam)
