@@ -66,6 +66,11 @@ class Explainer(ABC):
         maps = maps.to(device=device, dtype=torch.float32)
         return maps[:, 0] if is_per_image(targets) else maps
 
+    @classmethod
+    def trial(cls, model: Any, images: Tensor, *, output: Output | None = None) -> None:
+        """Make one map as cheaply as possible, to see whether the method works on this network."""
+        cls(model, output=output)(images[:1])
+
     @abstractmethod
     def compute(self, images: Tensor, targets: Any) -> Tensor:
         """Maps (N, K, …, H, W) of checked images, inside the guard, with gradients enabled."""

@@ -16,7 +16,7 @@ NO_GRADIENT = (
 
 
 def target_gradients(
-    scores: Tensor, classes: Tensor, inputs: Sequence[Tensor], *, retain: bool = False
+    scores: Tensor, classes: Tensor, inputs: Sequence[Tensor], *, retain: bool = False, unused: bool = False
 ) -> list[Tensor]:
     """∂S_c/∂input for each image and each of its K target classes.
 
@@ -25,6 +25,7 @@ def target_gradients(
         classes: (N, K).
         inputs: tensors (N, …) of that graph.
         retain: keep the graph for another backward pass.
+        unused: inputs that the scores do not depend on get zeros.
 
     Returns:
         One (N, K, …) per input.
@@ -41,9 +42,10 @@ def target_gradients(
     for k in range(classes.shape[1]):
         total = scores.gather(1, classes[:, k : k + 1]).sum()
         grads = torch.autograd.grad(total, inputs, retain_graph=retain or k < last, allow_unused=True)
-        if any(grad is None for grad in grads):
+        if not unused and any(grad is None for grad in grads):
             raise UnsupportedError(NO_GRADIENT)
-        per_class.append(grads)
+        filled = [torch.zeros_like(value) if grad is None else grad for value, grad in zip(inputs, grads, strict=True)]
+        per_class.append(tuple(filled))
     return [torch.stack(grads, dim=1) for grads in zip(*per_class, strict=True)]
 
 

@@ -23,7 +23,7 @@ class Layer:
 
     name: dotted name; call: which of its runs in a forward pass, counted from 0; calls: how many there are;
     pooled: the output of a pooling; inside: how many of the modules around it put out another resolution;
-    reaches: whether the scores depend on its positions (None: the network cuts the gradient, so nobody knows).
+    reaches: whether the scores depend on its positions (None: no gradient arrives there, so nobody knows).
     """
 
     name: str
@@ -63,7 +63,7 @@ class Survey:
     @property
     def stages(self) -> tuple[Layer, ...]:
         """The last layer at each resolution, or the blocks of a network that keeps one resolution; -1 is the last."""
-        usable = [layer for layer in self.layers if layer.reaches and not layer.pooled]
+        usable = [layer for layer in self.layers if not layer.pooled and _usable(layer)]
         usable = usable or [layer for layer in self.layers if layer.reaches is None and not layer.pooled]
         last: dict[tuple[int, int], Layer] = {}
         for layer in usable:
@@ -227,7 +227,7 @@ class _Watch:
             total = (scores * weights).sum()
             grads = torch.autograd.grad(total, [self.tensors[index] for index in live], allow_unused=True)
             for index, grad in zip(live, grads, strict=True):
-                reaches[index] = grad is not None and _patches_matter(self.layers[index].layout, grad)
+                reaches[index] = False if grad is None else _patches_matter(self.layers[index].layout, grad)
         self.layers = [
             replace(layer, calls=self.calls[layer.name], reaches=reaches[index])
             for index, layer in enumerate(self.layers)
@@ -283,12 +283,15 @@ def _is_pooling(module: nn.Module) -> bool:
     return "pool" in type(module).__name__.lower() and not any(True for _ in module.children())
 
 
-def _patches_matter(layout: Layout, grad: Tensor) -> bool:
-    """False where only the class token of this layer is read: its patches have no influence on the scores."""
-    if layout.kind != "tokens" or layout.prefix == 0:
+def _usable(layer: Layer) -> bool:
+    return bool(layer.reaches) or (layer.reaches is None and layer.layout.kind == "tokens")
+
+
+def _patches_matter(layout: Layout, grad: Tensor) -> bool | None:
+    """False where only the class token of this layer is read, None where nothing is (a head of zeros)."""
+    if layout.kind != "tokens" or layout.prefix == 0 or bool(grad[:, layout.prefix :].any()):
         return True
-    patches, prefix = grad[:, layout.prefix :], grad[:, : layout.prefix]
-    return bool(patches.any()) or not bool(prefix.any())
+    return False if bool(grad[:, : layout.prefix].any()) else None
 
 
 def _blocks(layers: Sequence[Layer], last: Layer) -> tuple[Layer, ...]:

@@ -81,6 +81,11 @@ class SmoothGrad(GradientExplainer):
             )
         self.samples, self.sigma, self.seed, self.batch_size = samples, sigma, seed, batch_size
 
+    @classmethod
+    def trial(cls, model: Any, images: Tensor, *, output: Output | None = None) -> None:
+        """Two samples."""
+        cls(model, output=output, samples=2)(images[:1])
+
     def attribution(self, images: Tensor, targets: Any) -> Tensor:
         """Mean over noise of ∂S_c/∂x at x + noise, c chosen on the image without noise."""
         with torch.no_grad():

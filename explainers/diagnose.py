@@ -1,0 +1,162 @@
+"""What a network looks like to the methods: its layers, output and rectifiers, and which methods will work."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from torch import Tensor, nn
+
+from explainers.core import registry
+from explainers.core.guard import exact, preserved
+from explainers.core.layers import Layer, survey
+from explainers.core.network import as_network, checked_images, class_name, first_parameter
+from explainers.core.output import NORMALISED, Output, describe, scores_of
+from explainers.core.rectify import Rectifiers, find_rectifiers
+from explainers.errors import ExplainersError
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """Facts about one network on one image; `print` it, or take `to_dict()`.
+
+    stages: (label, (C, h, w)) of the layers that -1, -2, … mean, the last first; candidates: all spatial layers;
+    methods: name → "" where it works, else the reason why not.
+    """
+
+    network: str
+    output: str
+    classes: int | None
+    parameters: int
+    frozen: int
+    training: int
+    device: str
+    dtype: str
+    stages: tuple[tuple[str, tuple[int, int, int]], ...] = ()
+    candidates: tuple[tuple[str, tuple[int, int, int]], ...] = ()
+    strict: str = ""
+    smooth: str = ""
+    opaque: str = ""
+    notes: tuple[str, ...] = ()
+    methods: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def layer(self) -> str | None:
+        """The layer that `layer=None` means."""
+        return self.stages[0][0] if self.stages else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same as plain values, for JSON."""
+        return {**asdict(self), "layer": self.layer}
+
+    def __str__(self) -> str:
+        stages = [f"  {-index - 1}  {_sized(stage)}" for index, stage in enumerate(self.stages)]
+        works = [name for name, reason in self.methods.items() if not reason]
+        fails = [f"  {name}: {reason}" for name, reason in self.methods.items() if reason]
+        lines = [
+            f"network      {self.network}, {self.parameters:,} parameters ({self.frozen:,} frozen), "
+            f"{self.dtype}, {self.device}",
+            f"output       {self.output}" + ("" if self.classes is None else f" → {self.classes} classes"),
+            f"layer=None   {self.layer or 'no spatial layer found'}",
+            *(["stages", *stages] if stages else []),
+            f"candidates   {len(self.candidates)} spatial layers",
+            f"rectifiers   {self.strict or 'no ReLU'}"
+            + (f"; smooth: {self.smooth}" if self.smooth else "")
+            + (f"; closed to view: {self.opaque}" if self.opaque else ""),
+            *[f"note         {note}" for note in self.notes],
+            f"works        {', '.join(works) or 'nothing'}",
+            *(["does not", *fails] if fails else []),
+        ]
+        return "\n".join(lines)
+
+
+def diagnose(model: Any, images: Tensor, *, output: Output | None = None) -> Diagnosis:
+    """Look at a network with the first image of a batch, and try every method on it.
+
+    Args:
+        model: as for every explainer.
+        images: (N, C, H, W), as the network takes them.
+        output: as for every explainer.
+
+    Raises:
+        ImageError: the images are not what a network can take.
+
+    Cost: about forty forward and backward passes of one image.
+    """
+    network = as_network(model)
+    images = checked_images(images, network)[:1]
+    notes: list[str] = []
+    classes, described, rectifiers = None, "", Rectifiers()
+    with preserved(network), exact(images, gradients=True):
+        returned = network(images.clone().requires_grad_())
+        described = describe(returned)
+        try:
+            scores = scores_of(returned, 1, output)
+            classes = scores.shape[1]
+            rectifiers = find_rectifiers(scores)
+            notes += _gradient_notes(scores)
+        except ExplainersError as error:
+            notes.append(str(error))
+        stages, candidates, layer_note = _layers(network, images, output)
+    modules = list(network.modules()) if isinstance(network, nn.Module) else []
+    parameters = list(network.parameters()) if isinstance(network, nn.Module) else []
+    training = sum(module.training for module in modules)
+    if training:
+        notes.append(f"{training} of {len(modules)} modules are in train mode; maps are made in evaluation mode")
+    return Diagnosis(
+        network=class_name(network),
+        output=described,
+        classes=classes,
+        parameters=sum(value.numel() for value in parameters),
+        frozen=sum(value.numel() for value in parameters if not value.requires_grad),
+        training=training,
+        device=str(images.device),
+        dtype=str(getattr(first_parameter(network), "dtype", images.dtype)).removeprefix("torch."),
+        stages=stages,
+        candidates=candidates,
+        strict=Rectifiers.counts(rectifiers.strict),
+        smooth=Rectifiers.counts(rectifiers.smooth),
+        opaque=Rectifiers.counts(rectifiers.opaque),
+        notes=(*notes, *layer_note),
+        methods=try_methods(network, images, output=output),
+    )
+
+
+def try_methods(model: Any, images: Tensor, *, output: Output | None = None) -> dict[str, str]:
+    """Every registered method on the first image: "" where it works, else the error's text."""
+    reasons = {}
+    for name in registry.available():
+        try:
+            registry.method(name).trial(model, images[:1], output=output)
+            reasons[name] = ""
+        except ExplainersError as error:
+            reasons[name] = str(error)
+    return reasons
+
+
+def _gradient_notes(scores: Tensor) -> list[str]:
+    if not scores.requires_grad:
+        return ["the scores carry no gradient: black-box methods only"]
+    end = NORMALISED.get(type(scores.grad_fn).__name__)
+    return [f"the scores come out of {end}; gradient methods want logits (output=)"] if end else []
+
+
+Sized = tuple[str, tuple[int, int, int]]
+
+
+def _layers(
+    network: Any, images: Tensor, output: Output | None
+) -> tuple[tuple[Sized, ...], tuple[Sized, ...], tuple[str, ...]]:
+    try:
+        seen = survey(network, images, lambda returned: scores_of(returned, 1, output))
+    except ExplainersError as error:
+        return (), (), (str(error),)
+    return tuple(map(_size, reversed(seen.stages))), tuple(map(_size, seen.layers)), ()
+
+
+def _size(layer: Layer) -> Sized:
+    return layer.label, (layer.layout.channels, *layer.layout.grid)
+
+
+def _sized(stage: Sized) -> str:
+    return f"{stage[0]}  {' × '.join(map(str, stage[1]))}"

@@ -1,0 +1,291 @@
+"""Every attribution class of captum as an explainer: `create("captum:IntegratedGradients", model, n_steps=32)`."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from explainers.core.explainer import LayerExplainer, LayerOption, refuse, upsample
+from explainers.core.gradients import reduce_channels
+from explainers.core.layers import Layer
+from explainers.core.output import Output, resolve_targets, scores_of
+from explainers.core.rectify import find_rectifiers
+from explainers.core.registry import register_family
+from explainers.errors import DependencyError, ExplainersError, OptionError, UnsupportedError
+from explainers.methods.rectified import Deconvolution, GuidedBackprop
+
+OURS = {"GuidedBackprop": GuidedBackprop, "Deconvolution": Deconvolution}
+COMPLETE = (
+    "DeepLift",
+    "DeepLiftShap",
+    "LayerDeepLift",
+    "LayerDeepLiftShap",
+)  # attributions sum to the change of the score, or a module was passed over
+ONE_BY_ONE = ("GradientShap", "DeepLiftShap", "Lime", "KernelShap", "ShapleyValueSampling", "ShapleyValues")
+NOT_OFFERED = {
+    "FeaturePermutation": "permutes features between the images of a batch; use captum:FeatureAblation",
+    "LayerFeaturePermutation": "permutes features between the images of a batch; use captum:LayerFeatureAblation",
+    "GuidedGradCam": "is wrong where ReLUs are functions; use guided-grad-cam",
+    "NoiseTunnel": "wraps other methods; use smooth-grad, or pass a callable of your own",
+    "DataLoaderAttribution": "wraps other methods; call an explainer on each batch",
+    "LimeBase": "is a base class; use captum:Lime",
+}
+
+
+class CaptumExplainer(LayerExplainer):
+    """A captum attribution behind the contract of every other method.
+
+    Args:
+        layer: for captum's layer attributions alone, as everywhere.
+        channels: "sum" (captum's attributions are signed), "max" or None.
+        seed: of the random methods, which run image by image so that a map does not depend on the batch.
+        options: whatever the captum class takes, at construction or in `attribute`. Where nothing is given, Occlusion's
+            window is an eighth of the image at half overlap, and methods that take a `feature_mask` work on a grid of
+            8 × 8 cells instead of single pixels.
+
+    Raises UnsupportedError where captum would be silently wrong: its rules hang on modules and pass over functional
+    ReLUs and reused tensors. Guided Backprop and Deconvolution are compared with ours, DeepLift with its own completeness.
+    """
+
+    attribution_name: ClassVar[str]
+    signed = True
+
+    def __init__(
+        self,
+        model: Any,
+        *,
+        output: Output | None = None,
+        layer: LayerOption = None,
+        channels: str | None = "sum",
+        seed: int = 0,
+        **options: Any,
+    ) -> None:
+        super().__init__(model, output=output, layer=layer)
+        if channels not in ("max", "sum", None):
+            raise OptionError(f"channels={channels!r}; expected 'max', 'sum' or None")
+        self.channels, self.seed, self.options = channels, seed, options
+        self._check_options()
+
+    @classmethod
+    def captum_class(cls) -> Any:
+        """The class in captum.attr."""
+        return getattr(_captum(), cls.attribution_name)
+
+    def compute(self, images: Tensor, targets: Any) -> Tensor:
+        """captum's attributions of each target, channels reduced, at the image's size."""
+        with torch.no_grad():
+            classes = resolve_targets(targets, scores_of(self.network(images.clone()), len(images), self.output))
+        if "layer" not in self.needs:
+            if self.layer is not None:
+                raise OptionError(f"{self.name} reads no layer; drop layer=")
+            return reduce_channels(self._attributions(images, classes, None), self.channels)
+        layers = self.resolve(images)
+        maps = []
+        for layer in layers:
+            values = self._attributions(images, classes, layer)
+            spatial = torch.stack([self.view(layer, value) for value in values.unbind(1)], dim=1)
+            maps.append(upsample(reduce_channels(spatial, self.channels), images.shape[-2:]))
+        return torch.stack(maps, dim=2) if isinstance(self.layer, (list, tuple)) else maps[0]
+
+    def _attributions(self, images: Tensor, classes: Tensor, layer: Layer | None) -> Tensor:
+        """(N, K, …) as captum gives them."""
+        parts = range(len(images)) if self.attribution_name in ONE_BY_ONE else [slice(None)]
+        rows = []
+        for part in parts:
+            rows_of = slice(part, part + 1) if isinstance(part, int) else part
+            per_class = [self._attribute(images[rows_of], column[rows_of], layer) for column in classes.unbind(1)]
+            rows.append(torch.stack(per_class, dim=1))
+        return torch.cat(rows)
+
+    def _attribute(self, images: Tensor, classes: Tensor, layer: Layer | None) -> Tensor:
+        cls = self.captum_class()
+        wants_module = next(iter(_parameters(cls.__init__))) == "model"
+        if wants_module and not isinstance(self.network, nn.Module):
+            raise refuse(self.name, "it is a black box, and captum needs its modules", "captum:Occlusion")
+        scored = _Scored(self.network, self.output) if wants_module else self._forward
+        built = {key: value for key, value in self.options.items() if key in _parameters(cls.__init__)}
+        call = {key: value for key, value in self.options.items() if key in _parameters(cls.attribute)}
+        call = {**_defaults(cls, images), **call}
+        if "target" in _parameters(cls.attribute):
+            call["target"] = classes
+        if self.attribution_name in COMPLETE:
+            call["return_convergence_delta"] = True
+        try:
+            with _seeded(self.seed):
+                attribution = cls(scored, *([layer.module] if layer else []), **built)
+                result = attribution.attribute(images.clone(), **call)
+        except (ExplainersError, torch.OutOfMemoryError, MemoryError):
+            raise
+        except (AssertionError, RuntimeError, ValueError, TypeError, AttributeError, IndexError) as error:
+            first = str(error).strip().partition("\n")[0] or type(error).__name__
+            raise UnsupportedError(
+                f"captum's {self.attribution_name} failed on this network: {first} "
+                "(a method of our own, such as guided-backprop, grad-cam or saliency, may work)"
+            ) from error
+        return self._verified(result, images, classes)
+
+    def _verified(self, result: Any, images: Tensor, classes: Tensor) -> Tensor:
+        delta: Tensor | None = None
+        if self.attribution_name in COMPLETE:
+            result, delta = result
+        values = (result[0] if isinstance(result, tuple) else result).detach()
+        if delta is not None and bool((delta.abs() > 1e-3 * values.abs().sum() / len(images)).any()):
+            raise refuse(
+                self.name,
+                f"its attributions miss the change of the score by {float(delta.abs().max()):.3g}: captum's rules hang "
+                "on modules and passed over a functional or smooth nonlinearity",
+                "captum:IntegratedGradients or input-x-gradient",
+            )
+        if self.attribution_name in OURS:
+            method = OURS[self.attribution_name]
+            ours = method(self.network, output=self.output, channels=None).attribution(images, classes)[:, 0]
+            if float((ours - values).abs().max()) > 1e-4 * float(ours.abs().max()):
+                raise refuse(self.name, "captum passes over ReLUs that are not modules of their own", method.name)
+        if self.attribution_name == "LRP":
+            self._check_modules(images)
+        return values
+
+    def _check_modules(self, images: Tensor) -> None:
+        """LRP's rules hang on modules: every ReLU of the graph must be the run of one."""
+        runs = 0
+
+        def count(*_: Any) -> None:
+            nonlocal runs
+            runs += 1
+
+        handles = [m.register_forward_hook(count) for m in self.network.modules() if isinstance(m, nn.ReLU)]  # type: ignore[attr-defined]
+        try:
+            found = find_rectifiers(self.scores(images[:1].clone().requires_grad_()))
+        finally:
+            for handle in handles:
+                handle.remove()
+        if runs != len(found.strict) or found.smooth:
+            raise refuse(self.name, "it has nonlinearities that are no ReLU modules", "captum:IntegratedGradients")
+
+    def _forward(self, images: Tensor) -> Tensor:
+        return scores_of(self.network(images), len(images), self.output)
+
+    def _check_options(self) -> None:
+        cls = self.captum_class()
+        known = {*_parameters(cls.__init__), *_parameters(cls.attribute)} - {"model", "forward_func", "layer", "target"}
+        known -= {"inputs", "return_convergence_delta"}
+        unknown = sorted(set(self.options) - known)
+        if unknown:
+            raise OptionError(
+                f"{self.name} has no option {', '.join(unknown)}; captum's are {', '.join(sorted(known))}"
+            )
+        needed = [
+            key
+            for key, value in _parameters(cls.attribute).items()
+            if value.default is inspect.Parameter.empty
+            and value.kind is not inspect.Parameter.VAR_KEYWORD
+            and key in known - set(self.options) - {"sliding_window_shapes"}
+        ]
+        if self.attribution_name == "ShapleyValues" and "feature_mask" not in self.options:
+            needed.append("feature_mask")  # every order of the features is tried: a handful at most
+        if needed:
+            raise OptionError(f"{self.name} needs {', '.join(f'{key}=' for key in needed)}; see captum's documentation")
+
+
+class _Scored(nn.Module):
+    """The network with its output reduced to scores, for captum classes that look for modules."""
+
+    def __init__(self, network: Any, output: Output | None) -> None:
+        super().__init__()
+        self.network, self.output = network, output
+        self.train(network.training)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return scores_of(self.network(images), len(images), self.output)
+
+
+def _defaults(cls: Any, images: Tensor) -> dict[str, Any]:
+    known = _parameters(cls.attribute)
+    _, channels, height, width = images.shape
+    chosen: dict[str, Any] = {}
+    if "sliding_window_shapes" in known:
+        window = (math.ceil(height / 8), math.ceil(width / 8))
+        chosen["sliding_window_shapes"] = (channels, *window)
+        chosen["strides"] = (channels, max(1, window[0] // 2), max(1, window[1] // 2))
+    elif "feature_mask" in known:
+        rows = torch.arange(height, device=images.device) * 8 // height
+        columns = torch.arange(width, device=images.device) * 8 // width
+        chosen["feature_mask"] = (rows[:, None] * 8 + columns)[None, None].unique(return_inverse=True)[1]
+    if "perturbations_per_eval" in known and "layer" not in _parameters(cls.__init__):
+        chosen["perturbations_per_eval"] = 8
+    return chosen
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """captum draws from the global generators of torch and NumPy; they are put back afterwards."""
+    import numpy as np
+
+    state = np.random.get_state()
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        np.random.seed(seed)
+        try:
+            yield
+        finally:
+            np.random.set_state(state)
+
+
+def _parameters(function: Any) -> dict[str, inspect.Parameter]:
+    return {key: value for key, value in inspect.signature(function).parameters.items() if key != "self"}
+
+
+def _captum() -> Any:
+    try:
+        import captum.attr
+    except ImportError as error:
+        raise DependencyError("captum:… methods need captum: pip install 'explainers[captum]'") from error
+    return captum.attr
+
+
+def captum_names() -> tuple[str, ...]:
+    """The captum classes that the adapter takes."""
+    attr = _captum()
+    return tuple(
+        sorted(
+            name
+            for name, cls in vars(attr).items()
+            if inspect.isclass(cls)
+            and issubclass(cls, attr.Attribution)
+            and not inspect.isabstract(cls)
+            and name not in NOT_OFFERED
+            and not name.endswith("Attribution")
+            and not name.startswith(("Neuron", "LLM"))
+        )
+    )
+
+
+def _resolve(name: str) -> type[CaptumExplainer]:
+    attr = _captum()
+    if name in NOT_OFFERED:
+        raise UnsupportedError(f"captum:{name} {NOT_OFFERED[name]}")
+    if name not in captum_names():
+        raise OptionError(f"no method captum:{name}; captum's are {', '.join(captum_names())}")
+    cls = getattr(attr, name)
+    layered = issubclass(cls, attr.LayerAttribution)
+    black_box = issubclass(cls, attr.PerturbationAttribution) and not layered
+    return type(
+        f"Captum{name}",
+        (CaptumExplainer,),
+        {
+            "name": f"captum:{name}",
+            "attribution_name": name,
+            "reference": "captum",
+            "needs": frozenset() if black_box else frozenset({"gradients", "layer"} if layered else {"gradients"}),
+            "__doc__": f"captum's {name}.",
+        },
+    )
+
+
+register_family("captum", _resolve)

@@ -1,0 +1,181 @@
+"""VisualBackProp: mean activations, carried from the last layer back to the image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from explainers.core.capture import Capture
+from explainers.core.explainer import LayerExplainer, refuse
+from explainers.core.output import resolve_targets
+from explainers.core.rectify import graph_nodes
+from explainers.core.registry import register
+
+
+@dataclass(frozen=True)
+class Step:
+    """A convolution or pooling in the graph: its input (N, C, H, W) and its window."""
+
+    input: Tensor
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    padding: tuple[int, int]
+    dilation: tuple[int, int]
+
+    def upsampled(self, mean: Tensor) -> Tensor:
+        """(N, 1, u, v) spread over the input's positions: transposed convolution with ones of this window."""
+        ones = mean.new_ones(1, 1, *self.kernel)
+        wide = F.conv_transpose2d(mean, ones, stride=self.stride, padding=self.padding, dilation=self.dilation)
+        height, width = self.input.shape[-2:]
+        return F.pad(wide, (0, width - wide.shape[-1], 0, height - wide.shape[-2]))
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """(h, w) of the input."""
+        return int(self.input.shape[-2]), int(self.input.shape[-1])
+
+
+@register
+class VisualBackprop(LayerExplainer):
+    """Mean over channels of the last layer, upsampled step by step and multiplied by the mean of each layer before.
+
+    In a chain every convolution and pooling is a layer, with its own kernel and stride. A network with branches (skip
+    connections, concatenations) has no single layer before: there the stages take their place, joined by the window of
+    the strided layer between them, or by repetition where no such layer is found. Does not see the class.
+
+    Source: Bojarski et al. 2016, section 3; the stages of branched networks are ours.
+    """
+
+    name = "visual-backprop"
+    reference = "Bojarski et al. 2016"
+    class_blind = True
+    signed = True  # where activations are
+
+    def compute(self, images: Tensor, targets: Any) -> Tensor:
+        """One forward pass."""
+        if isinstance(self.layer, (list, tuple)):
+            raise refuse(
+                self.name, "it walks back through all layers from one", "one layer=, or grad-cam with layer=[…]"
+            )
+        layers = self._stages(images)
+        leaf = images.detach().requires_grad_()
+        image = leaf.clone()
+        with Capture(layers) as capture:
+            scores = self.scores(image)
+        last = capture.tensors[-1]
+        if last.grad_fn is None:
+            raise refuse(self.name, "its layers are cut off from the image (no_grad or detach)", "eigen-cam")
+        mean = _mean(last)
+        chain = _chain(last.grad_fn, image.grad_fn)
+        if chain is None:
+            mean = self._through_stages(mean, capture.tensors[:-1], last, image)
+        else:
+            mean = _through_chain(mean, chain)
+        classes = resolve_targets(targets, scores)
+        return mean.expand(-1, classes.shape[1], -1, -1)
+
+    def _stages(self, images: Tensor) -> tuple[Any, ...]:
+        last = self.resolve(images)[0]
+        if last.layout.kind != "nchw":
+            raise refuse(
+                self.name, f"layer {last.label} holds {last.layout.kind}, not feature maps", "attention-rollout"
+            )
+        stages = self.survey(images).stages
+        before = stages[: stages.index(last)] if last in stages else stages
+        larger = [stage for stage in before if stage.layout.kind == "nchw" and stage.layout.grid > last.layout.grid]
+        return (*larger, last)
+
+    @staticmethod
+    def _through_stages(mean: Tensor, before: Sequence[Tensor], last: Tensor, image: Tensor) -> Tensor:
+        steps = [step for node in graph_nodes(last.grad_fn) if (step := _step(node)) is not None]
+        for value in (*reversed(before), image):
+            target = (int(value.shape[-2]), int(value.shape[-1]))
+            mean = _joined(mean, target, steps)
+            if value is not image:
+                mean = mean * _mean(value)
+        return mean
+
+
+def _mean(value: Tensor) -> Tensor:
+    """(N, 1, u, v); in float64, since the product over many layers leaves the range of float32."""
+    return value.detach().double().mean(dim=1, keepdim=True)
+
+
+def _through_chain(mean: Tensor, chain: Sequence[Step]) -> Tensor:
+    for index, step in enumerate(chain):
+        mean = step.upsampled(mean)
+        if index < len(chain) - 1:
+            mean = mean * _mean(step.input)
+    return mean
+
+
+def _joined(mean: Tensor, target: tuple[int, int], steps: Sequence[Step]) -> Tensor:
+    """Carried to a larger grid by the largest window that leads from there to here."""
+    between = [step for step in steps if step.grid == target and _reduced(step) == tuple(mean.shape[-2:])]
+    if between:
+        return max(between, key=lambda step: step.kernel).upsampled(mean)
+    return F.interpolate(mean, size=target, mode="nearest")
+
+
+def _reduced(step: Step) -> tuple[int, int]:
+    sizes = zip(step.grid, step.kernel, step.stride, step.padding, step.dilation, strict=True)
+    height, width = ((size + 2 * p - d * (k - 1) - 1) // s + 1 for size, k, s, p, d in sizes)
+    return height, width
+
+
+def _chain(node: Any, image: Any) -> list[Step] | None:
+    """The convolutions and poolings from a layer back to the image, or None where the way forks."""
+    steps = []
+    reaching = _reaching(node, image)
+    while node is not image:
+        step = _step(node)
+        if step is not None:
+            steps.append(step)
+        elif type(node).__name__.startswith(("AdaptiveAvgPool2D", "Upsample", "Slice", "ConstantPad", "Permute")):
+            return None
+        parents = [parent for parent, _ in node.next_functions if parent in reaching]
+        if len(parents) != 1:
+            return None
+        node = parents[0]
+    return steps
+
+
+def _reaching(node: Any, image: Any) -> set[Any]:
+    """The nodes from which the image can be reached."""
+    order = list(graph_nodes(node))
+    children: dict[Any, list[Any]] = {}
+    for child in order:
+        for parent, _ in child.next_functions:
+            children.setdefault(parent, []).append(child)
+    found, stack = {image}, [image]
+    while stack:
+        for child in children.get(stack.pop(), ()):
+            if child not in found:
+                found.add(child)
+                stack.append(child)
+    return found
+
+
+def _step(node: Any) -> Step | None:
+    name = type(node).__name__
+    if name.startswith("ConvolutionBackward") and node._saved_input.ndim == 4 and not node._saved_transposed:
+        kernel = tuple(node._saved_weight.shape[-2:])
+        return Step(
+            node._saved_input, *map(_pair, (kernel, node._saved_stride, node._saved_padding, node._saved_dilation))
+        )
+    if name.startswith("MaxPool2DWithIndices"):
+        window = (node._saved_kernel_size, node._saved_stride or node._saved_kernel_size, node._saved_padding)
+        return Step(node._saved_self, *map(_pair, (*window, node._saved_dilation)))
+    if name.startswith("AvgPool2D"):
+        window = (node._saved_kernel_size, node._saved_stride or node._saved_kernel_size, node._saved_padding)
+        return Step(node._saved_self, *map(_pair, window), (1, 1))
+    return None
+
+
+def _pair(value: Any) -> tuple[int, int]:
+    values = tuple(int(entry) for entry in value)
+    return (values[0], values[0]) if len(values) == 1 else (values[0], values[1])
