@@ -88,7 +88,7 @@ def diagnose(model: Any, images: Tensor, *, output: Output | None = None) -> Dia
     notes: list[str] = []
     classes, described, rectifiers = None, "", Rectifiers()
     with preserved(network), exact(images, gradients=True):
-        returned = network(images.clone().requires_grad_())
+        returned = network(images.detach().requires_grad_().clone())
         described = describe(returned)
         try:
             scores = scores_of(returned, 1, output)

@@ -77,7 +77,8 @@ class Explainer(ABC):
 
     def scores(self, images: Tensor) -> Tensor:
         """Scores (N, classes) of a batch, with a graph where gradients are enabled."""
-        return scores_of(self.network(images), len(images), self.output)
+        # A copy, because networks may work in place on their input, and must not do so on a leaf.
+        return scores_of(self.network(images.clone()), len(images), self.output)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({type(self.network).__name__})"
@@ -109,8 +110,7 @@ class GradientExplainer(Explainer):
     def graph(self, images: Tensor, targets: Any) -> tuple[Tensor, Tensor, Tensor]:
         """One forward pass: (image leaf that requires grad, scores, classes (N, K))."""
         leaf = images.detach().requires_grad_()
-        # Networks that work in place on their input must not do so on a leaf.
-        scores = self.scores(leaf.clone())
+        scores = self.scores(leaf)
         if scores.requires_grad:
             warn_if_normalised(scores)
         return leaf, scores, resolve_targets(targets, scores)

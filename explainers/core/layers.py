@@ -172,7 +172,7 @@ def survey(network: Any, image: Tensor, scores: Callable[[Any], Tensor]) -> Surv
     watch = _Watch(network, (int(image.shape[2]), int(image.shape[3])))
     with torch.enable_grad():
         try:
-            result = scores(network(image.detach().requires_grad_()))
+            result = scores(network(image.detach().requires_grad_().clone()))
         finally:
             watch.remove()
         watch.mark_reach(result)

@@ -62,8 +62,8 @@ def checked_images(images: Any, network: Any) -> Tensor:
                 f"move the images: images.to({str(parameter.device)!r})"
             )
         images = images.to(parameter.dtype)
-    # Networks may work in place on their input; inference tensors cannot take part in a graph.
-    return images.clone()
+    # Inference tensors cannot take part in a graph.
+    return images.clone() if images.is_inference() else images
 
 
 def first_parameter(network: Any) -> Tensor | None:

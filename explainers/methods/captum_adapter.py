@@ -50,7 +50,7 @@ class CaptumExplainer(LayerExplainer):
             8 × 8 cells instead of single pixels.
 
     Raises UnsupportedError where captum would be silently wrong: its rules hang on modules and pass over functional
-    ReLUs and reused tensors. Guided Backprop and Deconvolution are compared with ours, DeepLift with its own completeness.
+    ReLUs and reused tensors. Guided Backprop and Deconvolution are compared with ours, DeepLift with its completeness.
     """
 
     attribution_name: ClassVar[str]
@@ -80,7 +80,7 @@ class CaptumExplainer(LayerExplainer):
     def compute(self, images: Tensor, targets: Any) -> Tensor:
         """captum's attributions of each target, channels reduced, at the image's size."""
         with torch.no_grad():
-            classes = resolve_targets(targets, scores_of(self.network(images.clone()), len(images), self.output))
+            classes = resolve_targets(targets, self.scores(images))
         if "layer" not in self.needs:
             if self.layer is not None:
                 raise OptionError(f"{self.name} reads no layer; drop layer=")
@@ -108,7 +108,7 @@ class CaptumExplainer(LayerExplainer):
         wants_module = next(iter(_parameters(cls.__init__))) == "model"
         if wants_module and not isinstance(self.network, nn.Module):
             raise refuse(self.name, "it is a black box, and captum needs its modules", "captum:Occlusion")
-        scored = _Scored(self.network, self.output) if wants_module else self._forward
+        scored = _Scored(self.network, self.output) if wants_module else self.scores
         built = {key: value for key, value in self.options.items() if key in _parameters(cls.__init__)}
         call = {key: value for key, value in self.options.items() if key in _parameters(cls.attribute)}
         call = {**_defaults(cls, images), **call}
@@ -161,15 +161,12 @@ class CaptumExplainer(LayerExplainer):
 
         handles = [m.register_forward_hook(count) for m in self.network.modules() if isinstance(m, nn.ReLU)]  # type: ignore[attr-defined]
         try:
-            found = find_rectifiers(self.scores(images[:1].clone().requires_grad_()))
+            found = find_rectifiers(self.scores(images[:1].detach().requires_grad_()))
         finally:
             for handle in handles:
                 handle.remove()
         if runs != len(found.strict) or found.smooth:
             raise refuse(self.name, "it has nonlinearities that are no ReLU modules", "captum:IntegratedGradients")
-
-    def _forward(self, images: Tensor) -> Tensor:
-        return scores_of(self.network(images), len(images), self.output)
 
     def _check_options(self) -> None:
         cls = self.captum_class()
@@ -202,7 +199,7 @@ class _Scored(nn.Module):
         self.train(network.training)
 
     def forward(self, images: Tensor) -> Tensor:
-        return scores_of(self.network(images), len(images), self.output)
+        return scores_of(self.network(images.clone()), len(images), self.output)
 
 
 def _defaults(cls: Any, images: Tensor) -> dict[str, Any]:

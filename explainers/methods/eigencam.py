@@ -16,7 +16,7 @@ def eigen_cam(activation: Tensor) -> Tensor:
     """Projection of every position's activation vector on the first right singular vector of the (u·v, K) matrix.
 
     The matrix is not centred, as in the paper. The sign of a singular vector is arbitrary; it is chosen so that the map
-    correlates positively with the mean activation.
+    correlates positively with the mean activation, or has a positive extreme where the mean is constant.
 
     Args:
         activation: (N, K, u, v).
@@ -32,7 +32,10 @@ def eigen_cam(activation: Tensor) -> Tensor:
     maps = left[:, :, 0] * values[:, :1]
     mean = matrix.mean(dim=2).to(maps)
     agreement = ((maps - maps.mean(1, keepdim=True)) * (mean - mean.mean(1, keepdim=True))).sum(dim=1)
-    agreement = torch.where(agreement == 0, (maps * mean).sum(dim=1), agreement)
+    # Behind a layer norm the mean is rounding noise and has no sign to give.
+    noise = 100 * torch.finfo(maps.dtype).eps * maps.norm(dim=1) * matrix.flatten(1).norm(dim=1)
+    extreme = maps.gather(1, maps.abs().argmax(dim=1, keepdim=True))[:, 0]
+    agreement = torch.where(agreement.abs() <= noise, extreme, agreement)
     return (maps * torch.where(agreement < 0, -1, 1)[:, None]).view(count, u, v)
 
 

@@ -54,7 +54,7 @@ class FullGrad(Explainer):
     def _decompose(self, images: Tensor, targets: Any) -> tuple[list[Term], Tensor, Tensor, list[Tensor]]:
         leaf = images.detach().requires_grad_()
         with biased_layers(self.network) as found:
-            scores = self.scores(leaf.clone())
+            scores = self.scores(leaf)
         warn_if_normalised(scores)
         terms = [(leaf, images), *found]
         classes = resolve_targets(targets, scores)

@@ -89,7 +89,7 @@ class SmoothGrad(GradientExplainer):
     def attribution(self, images: Tensor, targets: Any) -> Tensor:
         """Mean over noise of ∂S_c/∂x at x + noise, c chosen on the image without noise."""
         with torch.no_grad():
-            clean = self.scores(images.clone())
+            clean = self.scores(images)
         classes = resolve_targets(targets, clean)
         scale = self.sigma * (images.flatten(1).amax(1) - images.flatten(1).amin(1)).view(-1, 1, 1, 1, 1)
         total = images.new_zeros(len(images), classes.shape[1], *images.shape[1:])

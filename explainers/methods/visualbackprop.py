@@ -164,18 +164,18 @@ def _step(node: Any) -> Step | None:
     name = type(node).__name__
     if name.startswith("ConvolutionBackward") and node._saved_input.ndim == 4 and not node._saved_transposed:
         kernel = tuple(node._saved_weight.shape[-2:])
-        return Step(
-            node._saved_input, *map(_pair, (kernel, node._saved_stride, node._saved_padding, node._saved_dilation))
-        )
+        window = (kernel, node._saved_stride, node._saved_padding, node._saved_dilation)
+        return Step(node._saved_input, *_pairs(*window))
     if name.startswith("MaxPool2DWithIndices"):
         window = (node._saved_kernel_size, node._saved_stride or node._saved_kernel_size, node._saved_padding)
-        return Step(node._saved_self, *map(_pair, (*window, node._saved_dilation)))
+        return Step(node._saved_self, *_pairs(*window, node._saved_dilation))
     if name.startswith("AvgPool2D"):
         window = (node._saved_kernel_size, node._saved_stride or node._saved_kernel_size, node._saved_padding)
-        return Step(node._saved_self, *map(_pair, window), (1, 1))
+        return Step(node._saved_self, *_pairs(*window, (1, 1)))
     return None
 
 
-def _pair(value: Any) -> tuple[int, int]:
-    values = tuple(int(entry) for entry in value)
-    return (values[0], values[0]) if len(values) == 1 else (values[0], values[1])
+def _pairs(*values: Any) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int], tuple[int, int]]:
+    """Kernel, stride, padding and dilation, each as (vertical, horizontal)."""
+    kernel, stride, padding, dilation = ((int(value[0]), int(value[-1])) for value in values)
+    return kernel, stride, padding, dilation
