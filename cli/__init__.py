@@ -1,0 +1,1 @@
+"""The `explain` command: parsing and printing only."""

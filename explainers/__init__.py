@@ -5,34 +5,43 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from explainers.core.explainer import Explainer
-from explainers.core.output import class_scores
-from explainers.core.registry import available, create, method
-from explainers.diagnose import Diagnosis, diagnose
-from explainers.methods.cam import CAM
-from explainers.methods.eigencam import EigenCAM
-from explainers.methods.fullgrad import FullGrad
-from explainers.methods.gradcam import GradCAM, GradCAMPlusPlus, HiResCAM, LayerCAM, XGradCAM
-from explainers.methods.gradient import InputXGradient, Saliency, SmoothGrad
-from explainers.methods.rectified import Deconvolution, GuidedBackprop, GuidedBackpropMinus, GuidedGradCAM
-from explainers.methods.rollout import AttentionRollout
-from explainers.methods.visualbackprop import VisualBackprop
-
 if TYPE_CHECKING:
+    from explainers.core.explainer import Explainer
+    from explainers.core.output import class_scores
+    from explainers.diagnosis import Diagnosis, diagnose
     from explainers.explanation import Explanation, compare, explain
+    from explainers.methods import available, create, method
+    from explainers.methods.cam import CAM
+    from explainers.methods.eigencam import EigenCAM
+    from explainers.methods.fullgrad import FullGrad
+    from explainers.methods.gradcam import GradCAM, GradCAMPlusPlus, HiResCAM, LayerCAM, XGradCAM
+    from explainers.methods.gradient import InputXGradient, Saliency, SmoothGrad
+    from explainers.methods.rectified import Deconvolution, GuidedBackprop, GuidedBackpropMinus, GuidedGradCAM
+    from explainers.methods.rollout import AttentionRollout
+    from explainers.methods.visualbackprop import VisualBackprop
     from explainers.models import LoadedModel, Preprocessing, load_model
 
 __version__ = "0.1.0"
 
-# Names that need more than torch are imported when they are first used.
-_later = {
-    "Explanation": "explainers.explanation",
-    "LoadedModel": "explainers.models",
-    "Preprocessing": "explainers.models",
-    "compare": "explainers.explanation",
-    "explain": "explainers.explanation",
-    "load_model": "explainers.models",
+# Where each public name lives. They are imported on first use, so that `explain --help` does not wait for torch, and
+# nothing but the parts that read files and draw needs more than torch.
+_homes = {
+    "explainers.core.explainer": ("Explainer",),
+    "explainers.core.output": ("class_scores",),
+    "explainers.diagnosis": ("Diagnosis", "diagnose"),
+    "explainers.explanation": ("Explanation", "compare", "explain"),
+    "explainers.methods": ("available", "create", "method"),
+    "explainers.methods.cam": ("CAM",),
+    "explainers.methods.eigencam": ("EigenCAM",),
+    "explainers.methods.fullgrad": ("FullGrad",),
+    "explainers.methods.gradcam": ("GradCAM", "GradCAMPlusPlus", "HiResCAM", "LayerCAM", "XGradCAM"),
+    "explainers.methods.gradient": ("InputXGradient", "Saliency", "SmoothGrad"),
+    "explainers.methods.rectified": ("Deconvolution", "GuidedBackprop", "GuidedBackpropMinus", "GuidedGradCAM"),
+    "explainers.methods.rollout": ("AttentionRollout",),
+    "explainers.methods.visualbackprop": ("VisualBackprop",),
+    "explainers.models": ("LoadedModel", "Preprocessing", "load_model"),
 }
+_home = {name: module for module, names in _homes.items() for name in names}
 
 __all__ = [
     "CAM",
@@ -69,10 +78,12 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in _later:
-        return getattr(import_module(_later[name]), name)
-    raise AttributeError(f"module 'explainers' has no attribute {name!r}")
+    if name not in _home:
+        raise AttributeError(f"module 'explainers' has no attribute {name!r}")
+    value = getattr(import_module(_home[name]), name)
+    globals()[name] = value
+    return value
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted([*__all__, "errors", "__version__"])

@@ -1,5 +1,6 @@
 """The methods, one small file per method or family; importing this package registers them."""
 
+from explainers.core.registry import available, create, method
 from explainers.methods import (
     cam,
     captum_adapter,
@@ -13,12 +14,15 @@ from explainers.methods import (
 )
 
 __all__ = [
+    "available",
     "cam",
     "captum_adapter",
+    "create",
     "eigencam",
     "fullgrad",
     "gradcam",
     "gradient",
+    "method",
     "rectified",
     "rollout",
     "visualbackprop",

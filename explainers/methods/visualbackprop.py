@@ -163,9 +163,8 @@ def _reaching(node: Any, image: Any) -> set[Any]:
 def _step(node: Any) -> Step | None:
     name = type(node).__name__
     if name.startswith("ConvolutionBackward") and node._saved_input.ndim == 4 and not node._saved_transposed:
-        kernel = tuple(node._saved_weight.shape[-2:])
-        window = (kernel, node._saved_stride, node._saved_padding, node._saved_dilation)
-        return Step(node._saved_input, *_pairs(*window))
+        window = (node._saved_stride, node._saved_padding, node._saved_dilation)
+        return Step(node._saved_input, *_pairs(node._saved_weight.shape[-2:], *window))
     if name.startswith("MaxPool2DWithIndices"):
         window = (node._saved_kernel_size, node._saved_stride or node._saved_kernel_size, node._saved_padding)
         return Step(node._saved_self, *_pairs(*window, node._saved_dilation))

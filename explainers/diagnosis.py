@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from explainers.core import registry
+from explainers import methods as registry
 from explainers.core.guard import exact, preserved
 from explainers.core.layers import Layer, survey
 from explainers.core.network import as_network, checked_images, class_name, first_parameter

@@ -1,0 +1,175 @@
+"""What can be typed behind `explain`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import tomllib
+
+EXAMPLES = """examples:
+  explain demo
+  explain photos/ --model torchvision:resnet50 --weights DEFAULT --method grad-cam --method guided-grad-cam
+  explain run photos/ --model net.py:make --weights net.safetensors --size 256 --crop 224 --target cat
+  explain doctor --model timm:convnext_tiny
+"""
+COMMANDS = ("run", "demo", "methods", "layers", "doctor")
+
+
+class Formatter(argparse.RawDescriptionHelpFormatter):
+    """Keeps the examples' lines, and room for long options."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=30)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line. Importing and printing it needs no torch."""
+    top = argparse.ArgumentParser(
+        "explain",
+        description="Heat maps for any trained CNN: where did it look?",
+        epilog=EXAMPLES,
+        formatter_class=Formatter,
+        allow_abbrev=False,
+    )
+    top.add_argument("--version", action="store_true", help="print versions and leave")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND")
+    _run(_command(commands, "run", "explain the images of a folder; `explain FOLDER` is the same"))
+    _demo(_command(commands, "demo", "explain the sample images with the embedded classifier"))
+    _common(_command(commands, "methods", "list the methods"))
+    for name, text in (("layers", "list a network's layers"), ("doctor", "check installation, network and methods")):
+        command = _command(commands, name, text)
+        _model(command, required=name == "layers")
+        command.add_argument("--image", metavar="FILE", help="look with this image instead of noise")
+        _common(command)
+    return top
+
+
+def _command(commands: Any, name: str, text: str) -> argparse.ArgumentParser:
+    return commands.add_parser(
+        name, help=text, description=text[0].upper() + text[1:] + ".", formatter_class=Formatter, allow_abbrev=False
+    )
+
+
+def _run(command: argparse.ArgumentParser) -> None:
+    command.add_argument("images", metavar="FOLDER", help="a folder (searched with all below it) or one image file")
+    _model(command, required=False)
+    command.add_argument(
+        "--method",
+        "-m",
+        action="append",
+        metavar="NAME[@LAYER]",
+        help="a method, again for more (default grad-cam); grad-cam@layer3, grad-cam@-2 choose its layer",
+    )
+    command.add_argument(
+        "--layer", metavar="LAYER", help="layer of all methods that read one (default: the last stage)"
+    )
+    command.add_argument(
+        "--option",
+        action="append",
+        metavar="METHOD.KEY=VALUE",
+        help="option of a method, such as smooth-grad.samples=25",
+    )
+    target = command.add_argument_group("classes")
+    target.add_argument("--target", metavar="CLASS", help="index or name (default: each image's predicted class)")
+    target.add_argument("--top-k", type=int, metavar="K", help="explain the K best classes of each image")
+    target.add_argument("--labels", metavar="FILE", help="class names, one a line, or a JSON list")
+    _output(command, "explained")
+    command.add_argument("--config", metavar="FILE", help="options from a TOML file; what is typed wins")
+    command.add_argument("--max-pixels", type=int, metavar="N", help="refuse larger images (default 100000000)")
+    command.add_argument(
+        "--skip-unsupported", action="store_true", help="leave out methods that the network does not allow"
+    )
+    command.add_argument(
+        "--overwrite", action="store_true", help="remove an earlier run in --out; default: go on from it"
+    )
+    _common(command)
+
+
+def _demo(command: argparse.ArgumentParser) -> None:
+    _output(command, "explain-demo")
+    command.add_argument(
+        "--method", "-m", action="append", metavar="NAME", help="instead of a selection, again for more"
+    )
+    command.set_defaults(overwrite=True)
+    _common(command)
+
+
+def _output(command: argparse.ArgumentParser, out: str) -> None:
+    group = command.add_argument_group("output")
+    group.add_argument("--out", "-o", metavar="FOLDER", help=f"where to write (default {out})")
+    group.add_argument("--cmap", metavar="NAME", help="a matplotlib colour map (default turbo; RdBu_r for signed maps)")
+    group.add_argument("--opacity", type=float, metavar="0…1", help="of the strongest values (default 0.6)")
+    group.add_argument(
+        "--scale", choices=("image", "common"), help="colour scale: each map's own (default), or the run's"
+    )
+    group.add_argument(
+        "--contact-sheet",
+        type=int,
+        nargs="?",
+        const=12,
+        metavar="ROWS",
+        help="pages of photos beside their maps (12 rows)",
+    )
+    group.add_argument("--no-maps", action="store_true", help="no raw maps (.npz)")
+    group.add_argument("--no-overlays", action="store_true", help="no pictures")
+    group.add_argument("--batch-size", type=int, metavar="N", help="images per forward pass (default 8)")
+    group.add_argument("--device", metavar="NAME", help="auto (default), cpu, cuda, cuda:N or mps")
+
+
+def _model(command: argparse.ArgumentParser, *, required: bool) -> None:
+    group = command.add_argument_group("network")
+    group.add_argument(
+        "--model",
+        metavar="SPEC",
+        required=required,
+        help="torchvision:NAME, timm:NAME, hf:NAME, open_clip:NAME, FILE.py:factory, pkg.mod:factory, FILE.onnx or "
+        "embedded (the default: a digit classifier)",
+    )
+    group.add_argument("--weights", metavar="WEIGHTS", help="DEFAULT, a name the library knows, or a file")
+    group.add_argument("--trust-model-file", action="store_true", help="allow model files that run code when loaded")
+    group.add_argument("--size", metavar="N|HxW", help="resize: the shorter side, or height x width")
+    group.add_argument("--crop", metavar="N|HxW", help="crop from the centre")
+    group.add_argument("--mean", metavar="R,G,B", help="of pixel values in 0…1")
+    group.add_argument("--std", metavar="R,G,B", help="of pixel values in 0…1")
+    group.add_argument("--gray", action="store_true", help="the network takes one channel")
+    if command.prog.split()[-1] != "run":
+        group.add_argument("--device", metavar="NAME", help="auto (default), cpu, cuda, cuda:N or mps")
+
+
+def _common(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--json", action="store_true", help="print the result as JSON")
+    command.add_argument("--quiet", "-q", action="store_true", help="no progress, no notes")
+    command.add_argument("--debug", action="store_true", help="show where an error comes from")
+
+
+def parse(argv: list[str]) -> argparse.Namespace:
+    """The arguments, with `explain FOLDER` read as `explain run FOLDER` and --config filled in."""
+    if argv and argv[0] not in COMMANDS and not argv[0].startswith("-"):
+        argv = ["run", *argv]
+    whole = parser()
+    arguments = whole.parse_args(argv)
+    if arguments.command is None and not arguments.version:
+        whole.print_help()
+        raise SystemExit(2)
+    if getattr(arguments, "config", None):
+        _fill(arguments, Path(arguments.config), whole)
+    return arguments
+
+
+def _fill(arguments: argparse.Namespace, path: Path, whole: argparse.ArgumentParser) -> None:
+    """Values of a TOML file for what was not typed."""
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        whole.error(f"--config {path}: {error}")
+    known = vars(arguments).keys() - {"command", "config", "version", "images", "debug"}
+    for key, value in values.items():
+        name = key.replace("-", "_")
+        if name not in known:
+            whole.error(f"--config {path}: no option {key!r}; options are {', '.join(sorted(known))}")
+        if name in ("method", "option") and isinstance(value, str):
+            value = [value]
+        if not getattr(arguments, name):
+            setattr(arguments, name, value)

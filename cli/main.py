@@ -1,0 +1,47 @@
+"""The entry point: dispatch, errors to exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from .arguments import parse
+
+OK, SOME_FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line; returns the exit code: 0, 1 (some images failed), 2 (usage, model), 130 (interrupted)."""
+    try:
+        arguments = parse(sys.argv[1:] if argv is None else argv)
+    except SystemExit as leaving:
+        return int(leaving.code or 0)
+    from explainers.errors import ExplainersError
+
+    from . import commands
+
+    try:
+        if arguments.version:
+            return commands.versions()
+        return int(getattr(commands, arguments.command)(arguments))
+    except ExplainersError as error:
+        if arguments.debug:
+            raise
+        print(f"explain: error: {error}", file=sys.stderr)
+        return USAGE
+    except KeyboardInterrupt:
+        print("explain: interrupted; the same command goes on from here", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output has left (`explain methods | head`).
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+
+
+def script() -> None:
+    """The console script."""
+    sys.exit(main())
+
+
+if __name__ == "__main__":
+    script()

@@ -1,0 +1,1 @@
+"""Image files, sample images and generated data."""

@@ -1,0 +1,260 @@
+"""The notebook door: one call from an image to a heat map that shows itself."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from explainers.core.network import as_network, first_parameter
+from explainers.core.output import class_scores, resolve_targets
+from explainers.errors import ImageError, OptionError, TargetError
+from explainers.methods import create
+
+if TYPE_CHECKING:
+    import numpy as np
+    from matplotlib.figure import Figure
+
+    from explainers.models import Preprocessing
+    from explainers.render import Style
+
+Box = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Heat maps of one or several images by one method, with what is needed to show them.
+
+    maps: (N, H, W), or (N, K, H, W) for K targets, float32, raw; targets: (N,) or (N, K); scores: (N, classes), raw;
+    pixels: the photos, (H, W, 3) uint8 each; boxes: where in its photo each map lies (top, left, bottom, right).
+    """
+
+    maps: Tensor
+    targets: Tensor
+    scores: Tensor
+    method: str
+    layers: tuple[str, ...]
+    pixels: tuple[np.ndarray, ...]
+    boxes: tuple[Box | None, ...]
+    class_names: tuple[str, ...] | None = None
+
+    def __len__(self) -> int:
+        return len(self.maps)
+
+    def overlay(self, index: int = 0, *, target: int = 0, style: Style | None = None) -> np.ndarray:
+        """(H, W, 3) uint8: photo `index` with its map, for the target at that position of (N, K) targets."""
+        from explainers.render import Style, gradient_picture, overlay
+
+        values = self.map(index, target)
+        if values.ndim == 3:
+            return gradient_picture(values)
+        return overlay(self.pixels[index], values, box=self.boxes[index], style=style or Style())
+
+    def map(self, index: int = 0, target: int = 0) -> np.ndarray:
+        """(H, W) raw values of one image and target ((C, H, W) where the method kept the channels)."""
+        values = self.maps[index, target] if self.targets.ndim == 2 else self.maps[index]
+        if values.ndim > 3 or (values.ndim == 3 and self.layers and values.shape[0] == len(self.layers) > 1):
+            raise OptionError("maps of several layers cannot be shown as one picture; take explanation.maps")
+        return values.cpu().numpy()
+
+    def save(self, path: str | PathLike[str], index: int = 0, *, target: int = 0, style: Style | None = None) -> Path:
+        """Write the overlay as PNG, JPEG or WebP, or the raw maps, targets and scores as .npz."""
+        path = Path(path)
+        if path.suffix == ".npz":
+            return _save_arrays(path, maps=self.maps, targets=self.targets, scores=self.scores)
+        from explainers.data.images import write_image
+
+        write_image(path, self.overlay(index, target=target, style=style))
+        return path
+
+    def plot(self, *, style: Style | None = None) -> Figure:
+        """A matplotlib figure: each photo beside its overlays."""
+        from explainers.render import figure
+
+        targets = self.targets.view(len(self), -1)
+        rows = []
+        for index in range(len(self)):
+            row = [("image", self.pixels[index])]
+            for k, target in enumerate(targets[index].tolist()):
+                row.append((f"{self.method}\n{self.label(index, target)}", self.overlay(index, target=k, style=style)))
+            rows.append(row)
+        return figure(rows)
+
+    def label(self, index: int, target: int) -> str:
+        """The class and its probability (softmax), as captions name it."""
+        name = self.class_names[target] if self.class_names else f"class {target}"
+        if self.scores.shape[1] == 1:
+            return f"{name} {float(self.scores[index, 0]):.3g}"
+        return f"{name} {float(self.scores[index].softmax(0)[target]):.2f}"
+
+    def _repr_png_(self) -> bytes:
+        figure = self.plot()
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png", dpi=72, bbox_inches="tight")
+        return buffer.getvalue()
+
+    def __repr__(self) -> str:
+        shape = " × ".join(map(str, self.maps.shape))
+        return f"Explanation({self.method}, {shape}, targets {self.targets.tolist()})"
+
+
+def explain(
+    model: Any,
+    image: Any,
+    method: str = "grad-cam",
+    target: Any = None,
+    *,
+    preprocessing: Preprocessing | None = None,
+    class_names: Sequence[str] | None = None,
+    **options: Any,
+) -> Explanation:
+    """Explain a network's decision on an image.
+
+    Args:
+        model: from `load_model`, or any network.
+        image: a path, a PIL image, an array (H, W, 3) uint8 or 0 … 1, a list of these, or a tensor (N, C, H, W) or
+            (C, H, W) as the network takes it.
+        method: a name of `available()`, or `captum:NAME`.
+        target: None (the predicted class), a class index or name, (N,) or (N, K) indices.
+        preprocessing: from photo to network input, where `model` does not bring its own.
+        class_names: likewise.
+        options: of the method.
+
+    Raises:
+        ImageError: the image cannot be read, or there is no preprocessing to make a photo into an input.
+        TargetError, OptionError, UnsupportedError: as for every explainer.
+    """
+    return _explanations(model, image, [(method, options)], target, preprocessing, class_names)[0]
+
+
+def compare(
+    model: Any,
+    image: Any,
+    methods: Sequence[str] = ("grad-cam", "guided-grad-cam", "saliency"),
+    target: Any = None,
+    *,
+    preprocessing: Preprocessing | None = None,
+    class_names: Sequence[str] | None = None,
+    options: dict[str, dict[str, Any]] | None = None,
+) -> Figure:
+    """One figure: each image beside its map by every method.
+
+    Args:
+        options: for single methods, such as {"smooth-grad": {"samples": 25}}; the rest as for `explain`.
+
+    Raises:
+        UnsupportedError: a method cannot be right on this network; the others are not shown without it.
+    """
+    from explainers.render import figure
+
+    chosen = [(name, (options or {}).get(name, {})) for name in methods]
+    unknown = set(options or {}) - set(methods)
+    if unknown:
+        raise OptionError(f"options for {', '.join(sorted(unknown))}, which is not among methods={list(methods)}")
+    explanations = _explanations(model, image, chosen, target, preprocessing, class_names)
+    rows = []
+    for index in range(len(explanations[0])):
+        title = explanations[0].label(index, int(explanations[0].targets[index].flatten()[0]))
+        row = [(title, explanations[0].pixels[index])]
+        row += [(explanation.method, explanation.overlay(index)) for explanation in explanations]
+        rows.append(row)
+    return figure(rows)
+
+
+def _explanations(
+    model: Any,
+    image: Any,
+    methods: Sequence[tuple[str, dict[str, Any]]],
+    target: Any,
+    preprocessing: Preprocessing | None,
+    class_names: Sequence[str] | None,
+) -> list[Explanation]:
+    explainers = [create(name, model, **options) for name, options in methods]
+    preprocessing = preprocessing or getattr(model, "preprocessing", None)
+    names = class_names or getattr(model, "class_names", None)
+    images, pixels, boxes = _prepared(image, preprocessing)
+    parameter = first_parameter(as_network(model))
+    if parameter is not None:
+        images = images.to(parameter.device)
+    output = methods[0][1].get("output")
+    scores = class_scores(model, images, output)
+    wanted = _by_name(target, names)
+    classes = resolve_targets(wanted, scores)
+    several = isinstance(wanted, (Tensor, list, tuple)) and torch.as_tensor(wanted).ndim == 2
+    targets = classes if several else classes[:, 0]
+    return [
+        Explanation(
+            explainer(images, targets),
+            targets,
+            scores,
+            name,
+            explainer.layers,
+            pixels,
+            boxes,
+            tuple(names) if names else None,
+        )
+        for explainer, (name, _) in zip(explainers, methods, strict=True)
+    ]
+
+
+def _prepared(
+    image: Any, preprocessing: Preprocessing | None
+) -> tuple[Tensor, tuple[np.ndarray, ...], tuple[Box | None, ...]]:
+    """Network input (N, C, H, W), the photos, and where the input lies in each photo."""
+    if isinstance(image, Tensor):
+        images = image[None] if image.ndim == 3 else image
+        return images, tuple(_shown(value, preprocessing) for value in images), (None,) * len(images)
+    from explainers.data.images import as_pixels
+
+    if preprocessing is None:
+        raise ImageError(
+            "how this network takes a photo is not known: load it with explainers.load_model, pass preprocessing=, "
+            "or pass a tensor (N, C, H, W) as the network takes it"
+        )
+    photos = tuple(as_pixels(value) for value in (image if isinstance(image, (list, tuple)) else [image]))
+    if not photos:
+        raise ImageError("the list of images is empty")
+    inputs = [preprocessing(photo) for photo in photos]
+    shapes = {tuple(value.shape) for value in inputs}
+    if len(shapes) > 1:
+        raise ImageError(f"the images have different sizes after preprocessing ({sorted(shapes)}); set a crop or size")
+    boxes = tuple(preprocessing.box(photo.shape[0], photo.shape[1]) for photo in photos)
+    return torch.stack(inputs), photos, boxes
+
+
+def _shown(image: Tensor, preprocessing: Preprocessing | None) -> np.ndarray:
+    """A network input (C, H, W) as a picture: normalisation undone where it is known, else stretched to 0 … 1."""
+    value = image.detach().float().cpu()
+    if preprocessing is not None and len(preprocessing.mean) == len(value):
+        value = value * torch.tensor(preprocessing.std)[:, None, None] + torch.tensor(preprocessing.mean)[:, None, None]
+    else:
+        span = (value.max() - value.min()).clamp(min=1e-12)
+        value = (value - value.min()) / span
+    value = value[:3] if len(value) >= 3 else value[:1].expand(3, -1, -1)
+    return (value.clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
+
+
+def _by_name(target: Any, names: Sequence[str] | None) -> Any:
+    """A class name as its index; anything else as it is."""
+    if not isinstance(target, str):
+        return target
+    from explainers.models import class_index
+
+    if not names:
+        raise TargetError(f"target={target!r}: the class names of this network are not known; pass an index")
+    return class_index(target, names)
+
+
+def _save_arrays(path: Path, **arrays: Tensor) -> Path:
+    import numpy as np
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as file:
+        np.savez_compressed(file, **{name: value.cpu().numpy() for name, value in arrays.items()})  # type: ignore[arg-type]
+    return path

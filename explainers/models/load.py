@@ -1,0 +1,127 @@
+"""From a model spec to a network that can be explained."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from os import PathLike
+from pathlib import Path
+
+from torch import nn
+
+from explainers.errors import ModelFileError, OptionError
+from explainers.models.libraries import from_hf, from_open_clip, from_timm, from_torchvision
+from explainers.models.loaded import LoadedModel, choose_device, state_hash
+from explainers.models.own import from_factory, from_file
+from explainers.models.parts import Parts, Request
+from explainers.models.preprocessing import Preprocessing
+
+SPELLINGS = (
+    "embedded, torchvision:NAME, timm:NAME, hf:NAME, open_clip:NAME, FILE.py:factory, pkg.mod:factory, FILE.onnx, "
+    "or a model file with trust_model_file (--trust-model-file)"
+)
+SOURCES: dict[str, Callable[[Request], Parts]] = {
+    "torchvision": from_torchvision,
+    "timm": from_timm,
+    "hf": from_hf,
+    "open_clip": from_open_clip,
+}
+FILES = (".onnx", ".pt", ".pth", ".pt2", ".ts", ".jit", ".bin", ".ckpt", ".safetensors", ".pkl")
+
+
+def load_model(
+    spec: str | PathLike[str],
+    *,
+    weights: str | PathLike[str] | None = None,
+    device: str = "auto",
+    trust_model_file: bool = False,
+    preprocessing: Preprocessing | None = None,
+    labels: Sequence[str] | str | PathLike[str] | None = None,
+) -> LoadedModel:
+    """Load a network by name or file, in evaluation mode, with its preprocessing and class names where they are known.
+
+    Args:
+        spec: "embedded", "torchvision:NAME", "timm:NAME", "hf:NAME", "open_clip:NAME", "FILE.py:factory",
+            "pkg.mod:factory", or a file.
+        weights: None (random, or none needed), "DEFAULT", a name that the library knows, or a file of weights
+            (safetensors, or a state dict, read as data).
+        device: "auto", "cpu", "cuda", "cuda:N" or "mps".
+        trust_model_file: allow pickled modules, TorchScript and torch.export files, which run code when loaded.
+        preprocessing: instead of the one that the source knows.
+        labels: class names, or a file with one a line or a JSON list.
+
+    Raises:
+        ModelFileError: unknown spec, unreadable or unfitting file, or one that runs code, without trust.
+        DependencyError: the library for this spec is missing or broken.
+        OptionError: no such device.
+    """
+    chosen = choose_device(device)
+    text = str(spec)
+    names = None if labels is None else _labels(labels)
+    parts = _parts(Request(text, None if weights is None else str(weights), names, trust_model_file))
+    network = parts.network
+    if isinstance(network, nn.Module):
+        network = network.to(chosen)
+        for module in network.modules():
+            module.training = False  # exported modules refuse .eval()
+    hashed = parts.sha256 or (state_hash(network) if isinstance(network, nn.Module) else "")
+    return LoadedModel(
+        network,
+        preprocessing or parts.preprocessing,
+        names or parts.class_names,
+        text,
+        None if weights is None else str(weights),
+        chosen,
+        hashed,
+        tuple(parts.notes),
+    )
+
+
+def _parts(request: Request) -> Parts:
+    spec = request.name
+    prefix, colon, rest = spec.partition(":")
+    if spec == "embedded":
+        return _embedded(request)
+    if colon and prefix in SOURCES:
+        if not rest:
+            raise ModelFileError(f"model {spec!r} names no network; expected {prefix}:NAME")
+        return SOURCES[prefix](Request(rest, request.weights, request.labels, request.trust))
+    if Path(spec).suffix.lower() in FILES or Path(spec).is_file():
+        if spec.endswith(".py"):
+            raise ModelFileError(f"{spec} is Python code: name the function that makes the network, {spec}:FUNCTION")
+        if request.weights is not None:
+            raise ModelFileError(f"{spec} holds its weights; drop weights, or name a network for them ({SPELLINGS})")
+        return from_file(request)
+    if colon and rest:
+        return from_factory(request)
+    raise ModelFileError(f"model {spec!r} is not understood; expected {SPELLINGS}")
+
+
+def _embedded(request: Request) -> Parts:
+    from explainers.models.embedded import embedded_model
+
+    if request.weights is not None:
+        raise ModelFileError("the embedded model brings its weights; drop weights")
+    made = embedded_model()
+    return Parts(
+        made["network"], Preprocessing(**made["preprocessing"]), tuple(made["class_names"]), sha256=made["sha256"]
+    )
+
+
+def _labels(labels: Sequence[str] | str | PathLike[str]) -> tuple[str, ...]:
+    if not isinstance(labels, (str, PathLike)):
+        return tuple(labels)
+    path = Path(labels)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise OptionError(f"labels file {path} cannot be read: {error}") from error
+    if path.suffix.lower() == ".json":
+        try:
+            names = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise OptionError(f"labels file {path} is no JSON: {error}") from error
+        if isinstance(names, dict):
+            names = [names[key] for key in sorted(names, key=int)]
+        return tuple(str(name[-1] if isinstance(name, list) else name) for name in names)
+    return tuple(line.strip() for line in text.splitlines() if line.strip())

@@ -1,0 +1,113 @@
+"""From a photo to a network's input, and where in the photo that input lies. Needs torch alone."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from explainers.errors import OptionError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+MODES = {"bilinear": True, "bicubic": True, "nearest": False, "nearest-exact": False, "area": False}
+LUMA = (0.2989, 0.587, 0.114)
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """Resize, centre crop, scale to 0 … 1, normalise: equal to torchvision's `weights.transforms()` on uint8 tensors.
+
+    resize: the shorter side, or (height, width), or None; crop: (height, width) around the centre (padded with black
+    where the image is smaller), or None; mean, std: per channel, of values in 0 … 1; channels: 3, or 1 for gray;
+    source: where these came from.
+    """
+
+    resize: int | tuple[int, int] | None = None
+    crop: tuple[int, int] | None = None
+    mean: tuple[float, ...] = (0.0, 0.0, 0.0)
+    std: tuple[float, ...] = (1.0, 1.0, 1.0)
+    interpolation: str = "bilinear"
+    channels: int = 3
+    source: str = "given"
+
+    def __post_init__(self) -> None:
+        if self.interpolation not in MODES:
+            raise OptionError(f"interpolation={self.interpolation!r}; expected one of {', '.join(MODES)}")
+        if self.channels not in (1, 3):
+            raise OptionError(f"channels={self.channels}; a photo gives 3, or 1 (gray)")
+        for name in ("mean", "std"):
+            if len(getattr(self, name)) != self.channels:
+                raise OptionError(f"{name}={getattr(self, name)}; expected {self.channels} values, one per channel")
+        if min(self.std) <= 0:
+            raise OptionError(f"std={self.std}; expected positive values")
+        sizes = (self.resize if isinstance(self.resize, tuple) else (self.resize or 1,)) + (self.crop or ())
+        if min(sizes) < 1:
+            raise OptionError(f"resize={self.resize}, crop={self.crop}; expected sizes of at least one pixel")
+
+    def __call__(self, pixels: np.ndarray) -> Tensor:
+        """(H, W, 3) uint8 to (channels, h, w) float32."""
+        image = torch.from_numpy(pixels.copy()).permute(2, 0, 1)
+        image = self._cropped(self._resized(image)).float() / 255
+        if self.channels == 1:
+            image = (image * torch.tensor(LUMA)[:, None, None]).sum(dim=0, keepdim=True)
+        return (image - torch.tensor(self.mean)[:, None, None]) / torch.tensor(self.std)[:, None, None]
+
+    def box(self, height: int, width: int) -> tuple[float, float, float, float]:
+        """The part of a photo that the network sees, in its pixels: (top, left, bottom, right).
+
+        It reaches beyond the photo where the crop was padded.
+        """
+        h, w = self.resized_size(height, width)
+        ch, cw = self.crop or (h, w)
+        top, left = self._offset(h, ch), self._offset(w, cw)
+        y, x = height / h, width / w
+        return top * y, left * x, (top + ch) * y, (left + cw) * x
+
+    def describe(self) -> dict[str, Any]:
+        """Plain values, for a manifest."""
+        return asdict(self)
+
+    def resized_size(self, height: int, width: int) -> tuple[int, int]:
+        """(h, w) of a photo after the resize."""
+        if self.resize is None:
+            return height, width
+        if isinstance(self.resize, tuple):
+            return self.resize
+        short, long = min(height, width), max(height, width)
+        other = int(self.resize * long / short)
+        return (self.resize, other) if height <= width else (other, self.resize)
+
+    def _resized(self, image: Tensor) -> Tensor:
+        size = self.resized_size(image.shape[1], image.shape[2])
+        if size == tuple(image.shape[1:]):
+            return image
+        antialias = MODES[self.interpolation]
+        wide = F.interpolate(
+            image[None].float(),
+            size=size,
+            mode=self.interpolation,
+            antialias=antialias,
+            align_corners=False if antialias else None,
+        )[0]
+        return wide.round().clamp(0, 255).to(torch.uint8)
+
+    def _cropped(self, image: Tensor) -> Tensor:
+        if self.crop is None:
+            return image
+        (h, w), (ch, cw) = image.shape[1:], self.crop
+        # Padding and rounding as torchvision's center_crop has them.
+        pad_h, pad_w = max(ch - h, 0), max(cw - w, 0)
+        if pad_h or pad_w:
+            image = F.pad(image, (pad_w // 2, (pad_w + 1) // 2, pad_h // 2, (pad_h + 1) // 2))
+            h, w = image.shape[1:]
+        top, left = round((h - ch) / 2), round((w - cw) / 2)
+        return image[:, top : top + ch, left : left + cw]
+
+    @staticmethod
+    def _offset(size: int, crop: int) -> int:
+        return -((crop - size) // 2) if crop > size else round((size - crop) / 2)

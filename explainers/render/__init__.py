@@ -1,0 +1,7 @@
+"""Colour maps, overlays, contact sheets and figures: arrays in, pictures out, no files."""
+
+from explainers.render.overlay import gradient_picture, heat_map, overlay
+from explainers.render.sheet import contact_sheet, figure
+from explainers.render.style import Style, colours
+
+__all__ = ["Style", "colours", "contact_sheet", "figure", "gradient_picture", "heat_map", "overlay"]

@@ -1,0 +1,80 @@
+"""Contact sheets: each photo beside its maps, with captions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Cell = tuple[str, np.ndarray]  # caption, (H, W, 3) uint8
+GAP, LINE = 8, 17
+
+
+def contact_sheet(rows: Sequence[Sequence[Cell]], *, cell: int = 192) -> np.ndarray:
+    """One picture of all cells, a row each, every cell fitted into a square.
+
+    Args:
+        rows: captions (several lines are allowed, long ones are shortened) and pictures.
+        cell: side of the square in pixels.
+
+    Returns:
+        (H, W, 3) uint8 on white.
+    """
+    from PIL import Image, ImageDraw
+
+    columns = max(len(row) for row in rows)
+    lines = max(caption.count("\n") + 1 for row in rows for caption, _ in row)
+    height, width = cell + lines * LINE + GAP, cell + GAP
+    sheet = Image.new("RGB", (columns * width + GAP, len(rows) * height + GAP), "white")
+    draw = ImageDraw.Draw(sheet)
+    for i, row in enumerate(rows):
+        for j, (caption, pixels) in enumerate(row):
+            left, top = GAP + j * width, GAP + i * height
+            picture = Image.fromarray(pixels)
+            scale = cell / max(picture.size)
+            size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+            picture = picture.resize(size, Image.Resampling.BILINEAR if scale > 1 else Image.Resampling.LANCZOS)
+            sheet.paste(picture, (left + (cell - size[0]) // 2, top + lines * LINE + (cell - size[1]) // 2))
+            for number, line in enumerate(caption.split("\n")):
+                draw.text((left, top + number * LINE - 2), _fitting(line, cell), fill="black", font=_font())
+    return np.asarray(sheet)
+
+
+def figure(rows: Sequence[Sequence[Cell]], *, size: float = 2.4) -> Figure:
+    """The same as a matplotlib figure, for notebooks; size: inches of a cell."""
+    from matplotlib.figure import Figure
+
+    columns = max(len(row) for row in rows)
+    fig = Figure(figsize=(size * columns, (size + 0.45) * len(rows)), layout="constrained")
+    axes = fig.subplots(len(rows), columns, squeeze=False)
+    for row, line in zip(rows, axes, strict=True):
+        for axis in line:
+            axis.set_axis_off()
+        for (caption, pixels), axis in zip(row, line, strict=False):
+            axis.imshow(pixels, interpolation="nearest")
+            axis.set_title(caption, fontsize=9, parse_math=False)
+    return fig
+
+
+@lru_cache(maxsize=1)
+def _font() -> Any:
+    from matplotlib import font_manager
+    from PIL import ImageFont
+
+    return ImageFont.truetype(font_manager.findfont("DejaVu Sans"), 12)
+
+
+def _fitting(line: str, width: int) -> str:
+    """A caption that fits, shortened in its middle."""
+    line = "".join(letter if letter.isprintable() else "�" for letter in line)
+    if _font().getlength(line) <= width:
+        return line
+    keep = len(line) - 1
+    while keep > 1 and _font().getlength(line[: (keep + 1) // 2] + "…" + line[len(line) - keep // 2 :]) > width:
+        keep -= 1
+    return line[: (keep + 1) // 2] + "…" + line[len(line) - keep // 2 :]

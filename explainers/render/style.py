@@ -1,0 +1,85 @@
+"""How maps become colours: scale, colour map, opacity."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from explainers.errors import OptionError
+
+SEQUENTIAL, DIVERGING = "turbo", "RdBu_r"
+
+
+@dataclass(frozen=True)
+class Style:
+    """The look of heat maps.
+
+    cmap: a matplotlib colour map (None: "turbo", or the diverging "RdBu_r" for signed maps); opacity: 0 … 1 of the
+    strongest values; fade: let weak values be transparent in proportion, so that the photo keeps its colours where
+    nothing was found; limits: (low, high) of the scale (None: each map's own); signed: whether 0 is the middle of the
+    scale (None: where a map has negative values).
+    """
+
+    cmap: str | None = None
+    opacity: float = 0.6
+    fade: bool = True
+    limits: tuple[float, float] | None = None
+    signed: bool | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.opacity <= 1:
+            raise OptionError(f"opacity={self.opacity}; expected 0 … 1")
+        if self.limits is not None and not self.limits[0] <= self.limits[1]:
+            raise OptionError(f"limits={self.limits}; expected (low, high)")
+        if self.cmap is not None:
+            colours(self.cmap)
+
+
+def scaled(values: np.ndarray, style: Style) -> tuple[np.ndarray, np.ndarray, bool]:
+    """A map (H, W) as positions in the colour map 0 … 1, strengths 0 … 1, and whether it is signed.
+
+    Raises:
+        OptionError: NaN or infinite values.
+    """
+    values = np.asarray(values, np.float32)
+    if not np.isfinite(values).all():
+        raise OptionError("the map has NaN or infinite values and cannot be drawn")
+    low, high = style.limits or (float(values.min()), float(values.max()))
+    signed = low < 0 if style.signed is None else style.signed
+    if signed:
+        bound = max(abs(low), abs(high))
+        strength = np.clip(values / bound, -1, 1) if bound > 0 else np.zeros_like(values)
+        return 0.5 + strength / 2, np.abs(strength), True
+    strength = np.clip((values - low) / (high - low), 0, 1) if high > low else np.zeros_like(values)
+    return strength, strength, False
+
+
+@lru_cache(maxsize=16)
+def colours(name: str) -> np.ndarray:
+    """(256, 3) uint8 of a matplotlib colour map.
+
+    Raises:
+        OptionError: there is none of this name.
+    """
+    import difflib
+
+    import matplotlib
+
+    if name not in matplotlib.colormaps:
+        close = difflib.get_close_matches(name, list(matplotlib.colormaps), n=4)
+        raise OptionError(
+            f"no colour map {name!r}; " + (f"close are {', '.join(close)}" if close else "see matplotlib")
+        )
+    table = matplotlib.colormaps[name](np.linspace(0, 1, 256))[:, :3]
+    return np.round(table * 255).astype(np.uint8)
+
+
+def coloured(values: np.ndarray, style: Style) -> tuple[np.ndarray, np.ndarray]:
+    """A map (H, W) as colours (H, W, 3) uint8 and as opacities (H, W) 0 … style.opacity."""
+    position, strength, signed = scaled(values, style)
+    table = colours(style.cmap or (DIVERGING if signed else SEQUENTIAL))
+    # The square root lets a value of half the maximum still stand out.
+    cover = np.sqrt(strength) if style.fade else np.full_like(strength, float(strength.any()))
+    return table[np.round(position * 255).astype(np.uint8)], cover * style.opacity

@@ -1,0 +1,93 @@
+"""What a run does, as plain values that go into its manifest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from explainers.core.explainer import Explainer
+from explainers.errors import OptionError
+from explainers.methods import create
+from explainers.models import LoadedModel
+
+
+@dataclass(frozen=True)
+class MethodCall:
+    """A method with its options; two calls of one method in a run need different labels."""
+
+    name: str
+    options: dict[str, Any] = field(default_factory=dict)
+    label: str = ""
+
+    @property
+    def title(self) -> str:
+        """How tables and captions name this call."""
+        return self.label or self.name
+
+    @property
+    def file_name(self) -> str:
+        """The same in letters that any file system takes."""
+        return re.sub(r"[^A-Za-z0-9.+_-]", "-", self.title)
+
+    def bind(self, loaded: LoadedModel) -> Explainer:
+        """The explainer for a network."""
+        return create(self.name, loaded, **self.options)
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """Everything that decides what a run puts out, beside model, methods and images.
+
+    target: None (the predicted class), an index or a class name; top_k: explain the k best classes instead;
+    scale: "image" (each map its own) or "common" (one per method over the run); contact_sheet: rows per page, 0 for
+    none; maps, overlays: whether to write them; the rest of the look as in `explainers.render.Style`.
+    """
+
+    target: int | str | None = None
+    top_k: int = 1
+    cmap: str | None = None
+    opacity: float = 0.6
+    scale: str = "image"
+    contact_sheet: int = 0
+    overlays: bool = True
+    maps: bool = True
+    max_pixels: int = 100_000_000
+    skip_unsupported: bool = False
+
+    def __post_init__(self) -> None:
+        if self.top_k < 1:
+            raise OptionError(f"top_k={self.top_k}; expected at least 1")
+        if self.top_k > 1 and self.target is not None:
+            raise OptionError("target and top_k cannot be combined: the one names a class, the other takes the best")
+        if self.scale not in ("image", "common"):
+            raise OptionError(f"scale={self.scale!r}; expected 'image' or 'common'")
+        if self.contact_sheet < 0:
+            raise OptionError(f"contact_sheet={self.contact_sheet}; expected rows per page, or 0")
+        if self.scale == "common" and not self.maps:
+            raise OptionError("scale='common' is computed from the saved maps; keep them")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+
+def fingerprint(loaded: LoadedModel, methods: list[MethodCall], options: RunOptions, version: str) -> str:
+    """What must be equal for results of two runs to belong together: network, preprocessing, methods, options."""
+    preprocessing = loaded.preprocessing.describe() if loaded.preprocessing else None
+    facts = {
+        "sha256": loaded.sha256,
+        "spec": loaded.spec,
+        "preprocessing": preprocessing,
+        "classes": loaded.class_names,
+        "methods": [(call.name, sorted(call.options.items()), call.label) for call in methods],
+        "options": options.to_dict(),
+        "version": version,
+    }
+    return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
+
+
+Progress = Callable[[int, int, str], None]  # done, total, name of the image
