@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 import torch.nn.functional as F
 
 from explainers.errors import OptionError
-from explainers.render.style import Style, coloured
+from explainers.render.style import Style, coloured, limits_of
 
 Box = tuple[float, float, float, float]
 OUTSIDE = 0.35  # brightness of what the network did not see
@@ -34,8 +36,7 @@ def overlay(pixels: np.ndarray, map_: np.ndarray, *, box: Box | None = None, sty
     rows, columns = slice(max(0, top), min(height, bottom)), slice(max(0, left), min(width, right))
     inside = values[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
     # The scale is the whole map's, also where a part of it lies outside the photo.
-    limits = style.limits or (float(map_.min()), float(map_.max()))
-    style = Style(style.cmap, style.opacity, style.fade, limits, style.signed)
+    style = replace(style, limits=style.limits or limits_of(_finite(map_)))
     colour, cover = coloured(inside, style)
     result = (pixels * OUTSIDE).astype(np.uint8) if box is not None else pixels.copy()
     photo = pixels[rows, columns].astype(np.float32)
@@ -61,11 +62,16 @@ def gradient_picture(values: np.ndarray, *, quantile: float = 0.995) -> np.ndarr
     """
     if values.ndim != 3 or values.shape[0] not in (1, 3):
         raise OptionError(f"expected values of shape (3, H, W) or (1, H, W), got {values.shape}")
-    if not np.isfinite(values).all():
-        raise OptionError("the map has NaN or infinite values and cannot be drawn")
+    _finite(values)
     bound = float(np.quantile(np.abs(values), quantile)) or float(np.abs(values).max()) or 1.0
     picture = np.round((0.5 + 0.5 * np.clip(values / bound, -1, 1)) * 255).astype(np.uint8)
     return np.ascontiguousarray(np.broadcast_to(picture, (3, *picture.shape[1:])).transpose(1, 2, 0))
+
+
+def _finite(values: np.ndarray) -> np.ndarray:
+    if not np.isfinite(values).all():
+        raise OptionError("the map has NaN or infinite values and cannot be drawn")
+    return values
 
 
 def _resized(map_: np.ndarray, size: tuple[int, int]) -> np.ndarray:

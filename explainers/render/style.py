@@ -18,8 +18,9 @@ class Style:
 
     cmap: a matplotlib colour map (None: "turbo", or the diverging "RdBu_r" for signed maps); opacity: 0 … 1 of the
     strongest values; fade: let weak values be transparent in proportion, so that the photo keeps its colours where
-    nothing was found; limits: (low, high) of the scale (None: each map's own); signed: whether 0 is the middle of the
-    scale (None: where a map has negative values).
+    nothing was found; limits: (low, high) of the scale (None: each map's own, with the strongest half percent of its
+    pixels beyond the end, so that single pixels do not set it); signed: whether 0 is the middle of the scale (None:
+    where a map has negative values).
     """
 
     cmap: str | None = None
@@ -37,6 +38,15 @@ class Style:
             colours(self.cmap)
 
 
+def limits_of(values: np.ndarray, *, quantile: float = 0.995) -> tuple[float, float]:
+    """The scale (low, high) of one map: signed maps by the magnitudes' quantile, others from the minimum to theirs."""
+    low, high = float(values.min()), float(values.max())
+    if low < 0:
+        bound = float(np.quantile(np.abs(values), quantile)) or max(-low, high)
+        return -bound, bound
+    return low, float(np.quantile(values, quantile)) if np.quantile(values, quantile) > low else high
+
+
 def scaled(values: np.ndarray, style: Style) -> tuple[np.ndarray, np.ndarray, bool]:
     """A map (H, W) as positions in the colour map 0 … 1, strengths 0 … 1, and whether it is signed.
 
@@ -46,7 +56,7 @@ def scaled(values: np.ndarray, style: Style) -> tuple[np.ndarray, np.ndarray, bo
     values = np.asarray(values, np.float32)
     if not np.isfinite(values).all():
         raise OptionError("the map has NaN or infinite values and cannot be drawn")
-    low, high = style.limits or (float(values.min()), float(values.max()))
+    low, high = style.limits or limits_of(values)
     signed = low < 0 if style.signed is None else style.signed
     if signed:
         bound = max(abs(low), abs(high))
