@@ -148,7 +148,7 @@ def _layers(
     network: Any, images: Tensor, output: Output | None
 ) -> tuple[tuple[Sized, ...], tuple[Sized, ...], tuple[str, ...]]:
     try:
-        seen = survey(network, images, lambda returned: scores_of(returned, 1, output))
+        seen = survey(network, images, lambda returned, count: scores_of(returned, count, output))
     except ExplainersError as error:
         return (), (), (str(error),)
     return tuple(map(_size, reversed(seen.stages))), tuple(map(_size, seen.layers)), ()

@@ -8,17 +8,19 @@ from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from explainers.core.capture import Capture
 from explainers.core.gradients import reduce_channels, target_gradients
 from explainers.core.guard import exact, preserved
 from explainers.core.layers import Layer, LayerChoice, Survey, survey
+from explainers.core.layout import Layout
 from explainers.core.network import as_network, checked_images
 from explainers.core.output import Output, is_per_image, resolve_targets, scores_of, warn_if_normalised
 from explainers.errors import LayerError, OptionError, UnsupportedError
 
 LayerOption = LayerChoice | Sequence[LayerChoice] | None
+Spatial = Callable[[Tensor], Tensor]
 
 
 class Explainer(ABC):
@@ -133,7 +135,7 @@ class LayerExplainer(Explainer):
         *,
         output: Output | None = None,
         layer: LayerOption = None,
-        spatial: Callable[[Tensor], Tensor] | None = None,
+        spatial: Spatial | None = None,
     ) -> None:
         super().__init__(model, output=output)
         self.layer, self.spatial = layer, spatial
@@ -195,7 +197,7 @@ class LayerExplainer(Explainer):
             choices: list[Any] = list(self.layer) if isinstance(self.layer, (list, tuple)) else [self.layer]
             if not choices:
                 raise LayerError("layer=[] names no layer; use None for the last spatial stage")
-            found = tuple(seen.find(choice) for choice in choices)
+            found = tuple(self._given(choice) or seen.find(choice) for choice in choices)
             if "gradients" in self.needs:
                 for layer in found:
                     _check_reach(layer, seen)
@@ -203,9 +205,18 @@ class LayerExplainer(Explainer):
         self.layers = tuple(layer.label for layer in self._found[key])
         return self._found[key]
 
+    def _given(self, choice: Any) -> Layer | None:
+        """With `spatial=`, any layer will do: its layout is the user's business."""
+        if self.spatial is None or not isinstance(choice, (str, nn.Module)):
+            return None
+        for name, module in self.network.named_modules():  # type: ignore[attr-defined]
+            if module is choice or name == choice:
+                return Layer(name, module, Layout("given", (0, 0), 0))
+        return None
+
     def survey(self, images: Tensor) -> Survey:
-        """What one forward pass of the first image shows of the network's layers."""
-        return survey(self.network, images[:1], lambda returned: scores_of(returned, 1, self.output))
+        """What one forward pass shows of the network's layers."""
+        return survey(self.network, images, lambda returned, count: scores_of(returned, count, self.output))
 
     def view(self, layer: Layer, value: Tensor) -> Tensor:
         """(N, C, h, w) of a value in the layer's own layout."""

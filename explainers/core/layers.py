@@ -148,11 +148,12 @@ class Survey:
         return ""
 
 
-def survey(network: Any, image: Tensor, scores: Callable[[Any], Tensor]) -> Survey:
-    """Run the network once on `image` (1, C, H, W) and report its spatial layers.
+def survey(network: Any, images: Tensor, scores: Callable[[Any, int], Tensor]) -> Survey:
+    """Run the network once and report its spatial layers.
 
     Args:
-        scores: from what the network returns to (1, classes).
+        images: (N, C, H, W), of which the first is used, or all where the network insists on a batch of that size.
+        scores: from what the network returns for so many images to (N, classes).
 
     Raises:
         UnsupportedError: the network is no module, or takes no hooks (TorchScript).
@@ -169,10 +170,19 @@ def survey(network: Any, image: Tensor, scores: Callable[[Any], Tensor]) -> Surv
             f"{class_name(network)} is a TorchScript module: its layers cannot be captured. "
             "Explain the original module, or use a gradient method that needs no layer (saliency, guided-backprop)"
         )
-    watch = _Watch(network, (int(image.shape[2]), int(image.shape[3])))
+    try:
+        return _observed(network, images[:1], scores)
+    except RuntimeError:
+        if len(images) == 1:
+            raise
+        return _observed(network, images, scores)
+
+
+def _observed(network: nn.Module, images: Tensor, scores: Callable[[Any, int], Tensor]) -> Survey:
+    watch = _Watch(network, images)
     with torch.enable_grad():
         try:
-            result = scores(network(image.detach().requires_grad_().clone()))
+            result = scores(network(images.detach().requires_grad_().clone()), len(images))
         finally:
             watch.remove()
         watch.mark_reach(result)
@@ -182,8 +192,9 @@ def survey(network: Any, image: Tensor, scores: Callable[[Any], Tensor]) -> Surv
 class _Watch:
     """Hooks on every module that record the outputs of one forward pass."""
 
-    def __init__(self, network: nn.Module, image: tuple[int, int]) -> None:
-        self.network, self.image = network, image
+    def __init__(self, network: nn.Module, images: Tensor) -> None:
+        self.network, self.count = network, len(images)
+        self.image = (int(images.shape[2]), int(images.shape[3]))
         self.layers: list[Layer] = []
         self.tensors: list[Tensor] = []  # kept alive, so that identities stay unique
         self.grids: list[tuple[int, int]] = []
@@ -207,7 +218,7 @@ class _Watch:
             if tensor is None or not tensor.is_floating_point():
                 return
             layout = layout_of(tuple(tensor.shape), self.image, self.grids)
-            if layout is None or tensor.shape[0] != 1:
+            if layout is None or tensor.shape[0] != self.count:
                 return
             self.output_grids[name] = layout.grid
             if layout.kind != "tokens":

@@ -11,9 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from explainers.core.capture import Capture
-from explainers.core.explainer import LayerExplainer, refuse, upsample
+from explainers.core.explainer import LayerExplainer, LayerOption, Spatial, refuse, upsample
 from explainers.core.layers import Layer
-from explainers.core.output import resolve_targets
+from explainers.core.output import Output, resolve_targets
 from explainers.core.registry import register
 from explainers.errors import UnsupportedError
 
@@ -59,9 +59,18 @@ class CAM(LayerExplainer):
     needs = frozenset({"layer"})
     signed = True
 
+    def __init__(
+        self, model: Any, *, output: Output | None = None, layer: LayerOption = None, spatial: Spatial | None = None
+    ) -> None:
+        super().__init__(model, output=output, layer=layer, spatial=spatial)
+        self._heads: dict[tuple[int, ...], Head] = {}
+
     def compute(self, images: Tensor, targets: Any) -> Tensor:
         """All targets from one forward pass."""
-        head = self._head(images[:1])
+        key = tuple(images.shape[1:])
+        if key not in self._heads:
+            self._heads[key] = self._head(images)
+        head = self._heads[key]
         self.layers = (head.layer.label,)
         with torch.no_grad(), Capture([head.layer], gradients=False) as capture:
             scores = self.scores(images)
@@ -77,15 +86,15 @@ class CAM(LayerExplainer):
         maps = upsample(maps, images.shape[-2:])
         return maps[:, :, None] if isinstance(self.layer, (list, tuple)) else maps
 
-    def _head(self, image: Tensor) -> Head:
-        """The layer and linear layer that reproduce the scores of one image."""
-        seen = self.survey(image)
+    def _head(self, images: Tensor) -> Head:
+        """The layer and linear layer that reproduce the scores."""
+        seen = self.survey(images)
         choices: list[Any] = list(self.layer) if isinstance(self.layer, (list, tuple)) else [self.layer]
         if len(choices) > 1:
             raise refuse(self.name, "one layer at most stands in front of the pooling", "grad-cam with layer=[…]")
         layers = list(seen.layers) if choices[0] is None else [seen.find(choices[0])]
         with torch.no_grad(), Capture(layers, gradients=False) as capture:
-            scores = self.scores(image)
+            scores = self.scores(images)
         for layer, value in zip(reversed(layers), reversed(capture.tensors), strict=True):
             activation = self.view(layer, value)
             for head in self._candidates(layer, activation.shape[1], scores.shape[1]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, ClassVar
@@ -117,7 +118,10 @@ class CaptumExplainer(LayerExplainer):
         if self.attribution_name in COMPLETE:
             call["return_convergence_delta"] = True
         try:
-            with _seeded(self.seed):
+            with _seeded(self.seed), warnings.catch_warnings():
+                warnings.filterwarnings(
+                    "ignore", module=r"captum\."
+                )  # about hooks and gradients that it sets and removes
                 attribution = cls(scored, *([layer.module] if layer else []), **built)
                 result = attribution.attribute(images.clone(), **call)
         except (ExplainersError, torch.OutOfMemoryError, MemoryError):

@@ -53,7 +53,7 @@ class FullGrad(Explainer):
 
     def _decompose(self, images: Tensor, targets: Any) -> tuple[list[Term], Tensor, Tensor, list[Tensor]]:
         leaf = images.detach().requires_grad_()
-        with biased_layers(self.network) as found:
+        with biased_layers(self.network, len(images)) as found:
             scores = self.scores(leaf)
         warn_if_normalised(scores)
         terms = [(leaf, images), *found]
@@ -86,13 +86,16 @@ def scaled(values: Tensor) -> Tensor:
 
 
 @contextmanager
-def biased_layers(network: Any) -> Iterator[list[Term]]:
-    """Collects (output, bias) of every run of every layer with a bias while the network runs inside."""
+def biased_layers(network: Any, count: int) -> Iterator[list[Term]]:
+    """Collects (output, bias) of every run of every layer with a bias while the network runs on `count` images.
+
+    Layers that fold windows or positions into the batch are passed over; completeness says whether that matters.
+    """
     found: list[Term] = []
 
     def keep(module: nn.Module, _: Any, output: Tensor) -> Tensor | None:
         bias = implicit_bias(module)
-        if bias is None or not isinstance(output, Tensor) or not output.requires_grad:
+        if bias is None or not isinstance(output, Tensor) or not output.requires_grad or len(output) != count:
             return None
         ones = [1] * (output.ndim - 2)
         found.append((output, bias.view(1, *ones, -1) if isinstance(module, nn.Linear) else bias.view(1, -1, *ones)))

@@ -29,9 +29,10 @@ class Step:
     def upsampled(self, mean: Tensor) -> Tensor:
         """(N, 1, u, v) spread over the input's positions: transposed convolution with ones of this window."""
         ones = mean.new_ones(1, 1, *self.kernel)
-        wide = F.conv_transpose2d(mean, ones, stride=self.stride, padding=self.padding, dilation=self.dilation)
-        height, width = self.input.shape[-2:]
-        return F.pad(wide, (0, width - wide.shape[-1], 0, height - wide.shape[-2]))
+        wide = F.conv_transpose2d(mean, ones, stride=self.stride, dilation=self.dilation)
+        # Positions of the padded input; where windows did not fill it, the last ones get nothing.
+        (top, left), (height, width) = self.padding, self.grid
+        return F.pad(wide, (-left, left + width - wide.shape[-1], -top, top + height - wide.shape[-2]))
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -80,13 +81,13 @@ class VisualBackprop(LayerExplainer):
 
     def _stages(self, images: Tensor) -> tuple[Any, ...]:
         last = self.resolve(images)[0]
-        if last.layout.kind != "nchw":
-            raise refuse(
-                self.name, f"layer {last.label} holds {last.layout.kind}, not feature maps", "attention-rollout"
-            )
         stages = self.survey(images).stages
+        for layer in (last, *stages):
+            if layer.layout.kind != "nchw":
+                reason = f"layer {layer.label} holds {layer.layout.kind}, not feature maps"
+                raise refuse(self.name, reason, "attention-rollout or grad-cam")
         before = stages[: stages.index(last)] if last in stages else stages
-        larger = [stage for stage in before if stage.layout.kind == "nchw" and stage.layout.grid > last.layout.grid]
+        larger = [stage for stage in before if stage.layout.grid > last.layout.grid]
         return (*larger, last)
 
     @staticmethod
