@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from explainers.core.explainer import Explainer
     from explainers.core.output import class_scores
+    from explainers.data.images import read_image
     from explainers.diagnosis import Diagnosis, diagnose
     from explainers.explanation import Explanation, compare, explain
     from explainers.methods import available, create, method
@@ -28,6 +29,7 @@ __version__ = "0.1.0"
 _homes = {
     "explainers.core.explainer": ("Explainer",),
     "explainers.core.output": ("class_scores",),
+    "explainers.data.images": ("read_image",),
     "explainers.diagnosis": ("Diagnosis", "diagnose"),
     "explainers.explanation": ("Explanation", "compare", "explain"),
     "explainers.methods": ("available", "create", "method"),
@@ -74,6 +76,7 @@ __all__ = [
     "explain",
     "load_model",
     "method",
+    "read_image",
 ]
 
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from explainers import methods as registry
 from explainers.core.guard import exact, preserved
 from explainers.core.layers import Layer, survey
-from explainers.core.network import as_network, checked_images, class_name, first_parameter
+from explainers.core.network import as_network, checked_images, class_name, first_parameter, run
 from explainers.core.output import NORMALISED, Output, describe, scores_of
 from explainers.core.rectify import Rectifiers, find_rectifiers
 from explainers.errors import ExplainersError
@@ -88,7 +88,7 @@ def diagnose(model: Any, images: Tensor, *, output: Output | None = None) -> Dia
     notes: list[str] = []
     classes, described, rectifiers = None, "", Rectifiers()
     with preserved(network), exact(images, gradients=True):
-        returned = network(images.detach().requires_grad_().clone())
+        returned = run(network, images.detach().requires_grad_())
         described = describe(returned)
         try:
             scores = scores_of(returned, 1, output)

@@ -15,9 +15,9 @@ from explainers.core.gradients import reduce_channels, target_gradients
 from explainers.core.guard import exact, preserved
 from explainers.core.layers import Layer, LayerChoice, Survey, survey
 from explainers.core.layout import Layout
-from explainers.core.network import as_network, checked_images
+from explainers.core.network import as_network, checked_images, fixed_batch, run
 from explainers.core.output import Output, is_per_image, resolve_targets, scores_of, warn_if_normalised
-from explainers.errors import LayerError, OptionError, UnsupportedError
+from explainers.errors import LayerError, OptionError, TargetError, UnsupportedError
 
 LayerOption = LayerChoice | Sequence[LayerChoice] | None
 Spatial = Callable[[Tensor], Tensor]
@@ -63,10 +63,26 @@ class Explainer(ABC):
         device = getattr(images, "device", None)
         with torch.inference_mode(False):
             images = checked_images(images, self.network)
+        size = fixed_batch(self.network)
+        if size is not None and len(images) != size:
+            return self._in_batches(images, targets, size)
         with preserved(self.network), exact(images, gradients=True):
             maps = self.compute(images, targets).detach()
         maps = maps.to(device=device, dtype=torch.float32)
         return maps[:, 0] if is_per_image(targets) else maps
+
+    def _in_batches(self, images: Tensor, targets: Any, size: int) -> Tensor:
+        """Maps in batches of exactly `size`, the last one filled up with copies of its last image."""
+        per_image = targets is not None and not isinstance(targets, int)
+        wanted = torch.as_tensor(targets) if per_image else None
+        if wanted is not None and (wanted.ndim == 0 or len(wanted) != len(images)):
+            raise TargetError(f"targets of shape {tuple(wanted.shape)} for {len(images)} images")
+        maps = []
+        for start in range(0, len(images), size):
+            rows = [min(start + row, len(images) - 1) for row in range(size)]
+            part = self(images[rows], targets if wanted is None else wanted[rows])
+            maps.append(part[: len(images) - start])
+        return torch.cat(maps)
 
     @classmethod
     def trial(cls, model: Any, images: Tensor, *, output: Output | None = None) -> None:
@@ -79,8 +95,7 @@ class Explainer(ABC):
 
     def scores(self, images: Tensor) -> Tensor:
         """Scores (N, classes) of a batch, with a graph where gradients are enabled."""
-        # A copy, because networks may work in place on their input, and must not do so on a leaf.
-        return scores_of(self.network(images.clone()), len(images), self.output)
+        return scores_of(run(self.network, images), len(images), self.output)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({type(self.network).__name__})"

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from explainers.core.layout import Layout, layout_of
-from explainers.core.network import class_name
+from explainers.core.network import class_name, fixed_batch, run
 from explainers.errors import LayerError, UnsupportedError
 
 LayerChoice = str | int | nn.Module
@@ -170,6 +170,8 @@ def survey(network: Any, images: Tensor, scores: Callable[[Any, int], Tensor]) -
             f"{class_name(network)} is a TorchScript module: its layers cannot be captured. "
             "Explain the original module, or use a gradient method that needs no layer (saliency, guided-backprop)"
         )
+    if fixed_batch(network) is not None:
+        return _observed(network, images, scores)
     try:
         return _observed(network, images[:1], scores)
     except RuntimeError:
@@ -182,7 +184,7 @@ def _observed(network: nn.Module, images: Tensor, scores: Callable[[Any, int], T
     watch = _Watch(network, images)
     with torch.enable_grad():
         try:
-            result = scores(network(images.detach().requires_grad_().clone()), len(images))
+            result = scores(run(network, images.detach().requires_grad_()), len(images))
         finally:
             watch.remove()
         watch.mark_reach(result)

@@ -73,6 +73,23 @@ def first_parameter(network: Any) -> Tensor | None:
     return next((value for value in network.parameters() if value.is_floating_point()), None)
 
 
+def run(network: Any, images: Tensor) -> Any:
+    """What the network returns for a copy of the images, because networks may work in place on their input.
+
+    TorchScript runs without its optimiser, which after a few calls fuses parts of the graph into closed nodes.
+    """
+    if isinstance(network, torch.jit.ScriptModule):
+        with torch.jit.optimized_execution(False):
+            return network(images.clone())
+    return network(images.clone())
+
+
+def fixed_batch(network: Any) -> int | None:
+    """The batch size that a network insists on (an exported program), or None."""
+    size = getattr(network, "fixed_batch", None)
+    return size if isinstance(size, int) else None
+
+
 def class_name(network: Any) -> str:
     """The network's class as errors name it."""
     return getattr(network, "__name__", None) or type(network).__name__

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from explainers.core.guard import exact, preserved
-from explainers.core.network import as_network
+from explainers.core.network import as_network, run
 from explainers.errors import OutputError, TargetError
 
 Output = Callable[[Any], Tensor]
@@ -26,7 +26,7 @@ def class_scores(model: Any, images: Tensor, output: Output | None = None) -> Te
     """Scores (N, classes) of images (N, C, H, W) in evaluation mode, without gradient; the network stays as found."""
     network = as_network(model)
     with preserved(network), exact(images, gradients=False):
-        return scores_of(network(images.clone()), len(images), output)
+        return scores_of(run(network, images), len(images), output)
 
 
 def scores_of(returned: Any, count: int, output: Output | None = None) -> Tensor:

@@ -115,7 +115,7 @@ def _check(found: Rectifiers, smooth: str, name: str) -> None:
         raise refuse(
             name,
             f"a part of its graph is closed ({found.counts(found.opaque)}: fused, checkpointed or custom code), and "
-            " ReLUs inside it would be passed over",
+            "ReLUs inside it would be passed over",
             "the original (not scripted, compiled or fused) network, or grad-cam or saliency",
         )
     if found.smooth and smooth == "refuse":

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from explainers.core.explainer import LayerExplainer, LayerOption, refuse, upsample
 from explainers.core.gradients import reduce_channels
 from explainers.core.layers import Layer
+from explainers.core.network import run
 from explainers.core.output import Output, resolve_targets, scores_of
 from explainers.core.rectify import find_rectifiers
 from explainers.core.registry import register_family
@@ -203,7 +204,7 @@ class _Scored(nn.Module):
         self.train(network.training)
 
     def forward(self, images: Tensor) -> Tensor:
-        return scores_of(self.network(images.clone()), len(images), self.output)
+        return scores_of(run(self.network, images), len(images), self.output)
 
 
 def _defaults(cls: Any, images: Tensor) -> dict[str, Any]:

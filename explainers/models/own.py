@@ -147,19 +147,23 @@ def _exported_batch(program: Any) -> int | None:
 
 
 class FixedBatch(nn.Module):
-    """A network that takes one batch size only, fed in batches of that size; the last one is filled up."""
+    """A network that takes one batch size only, fed in batches of that size; the last one is filled up.
+
+    fixed_batch: the size, by which explainers arrange their batches themselves; None where any will do.
+    """
 
     def __init__(self, network: nn.Module, size: int | None) -> None:
         super().__init__()
-        self.network, self.size = network, size
+        self.network, self.fixed_batch = network, size
 
     def forward(self, images: Tensor) -> Any:
         """(N, …) → what the network gives for N images."""
-        if self.size is None or len(images) == self.size:
+        size = self.fixed_batch
+        if size is None or len(images) == size:
             return self.network(images)
-        if len(images) > self.size:
-            return torch.cat([self(part) for part in images.split(self.size)])
-        filled = torch.cat([images, images[-1:].expand(self.size - len(images), *images.shape[1:])])
+        if len(images) > size:
+            return torch.cat([self(part) for part in images.split(size)])
+        filled = torch.cat([images, images[-1:].expand(size - len(images), *images.shape[1:])])
         return self.network(filled)[: len(images)]
 
 

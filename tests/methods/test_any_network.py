@@ -11,29 +11,55 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-sys.path.append(str(Path(__file__).resolve().parent.parent))
-
 pytest.importorskip("torchvision")
 
-import explainers
-from explainers.errors import UnsupportedError
 from oracles import EveryRelu, eigen_map, layer_map, ruled_gradient, split, upsampled
 from snapshot import same, snapshot
 from zoo import FAMILIES, build
+
+import explainers
+from explainers.errors import UnsupportedError
 
 RULES = {"guided-backprop": "guided", "deconvolution": "deconvolution", "guided-backprop-minus": "guided-minus"}
 FORMULAS = ("grad-cam", "grad-cam++", "xgrad-cam", "hires-cam", "layer-cam")
 SMOOTH = (nn.GELU, nn.SiLU, nn.Hardswish)
 TARGETS = torch.tensor([1, 5])
-WITH_CAM = (
-    "resnet18 resnet50 resnext50 wide_resnet50 densenet121 googlenet inception_v3 squeezenet1_1 mobilenet_v2 mnasnet0_5 "
-    "shufflenet_v2_x0_5 efficientnet_b0 efficientnet_v2_s regnet_x_400mf regnet_y_400mf swin_t swin_v2_t"
-).split()
+WITH_CAM = [
+    "resnet18",
+    "resnet50",
+    "resnext50",
+    "wide_resnet50",
+    "densenet121",
+    "googlenet",
+    "inception_v3",
+    "squeezenet1_1",
+    "mobilenet_v2",
+    "mnasnet0_5",
+    "shufflenet_v2_x0_5",
+    "efficientnet_b0",
+    "efficientnet_v2_s",
+    "regnet_x_400mf",
+    "regnet_y_400mf",
+    "swin_t",
+    "swin_v2_t",
+]
 WITH_ROLLOUT = ["vit_b_16"]
-WITH_FULL_GRAD = (
-    "alexnet vgg11 vgg11_bn resnet18 resnet50 resnext50 wide_resnet50 densenet121 googlenet inception_v3 squeezenet1_1 "
-    "mnasnet0_5 shufflenet_v2_x0_5 regnet_x_400mf"
-).split()
+WITH_FULL_GRAD = [
+    "alexnet",
+    "vgg11",
+    "vgg11_bn",
+    "resnet18",
+    "resnet50",
+    "resnext50",
+    "wide_resnet50",
+    "densenet121",
+    "googlenet",
+    "inception_v3",
+    "squeezenet1_1",
+    "mnasnet0_5",
+    "shufflenet_v2_x0_5",
+    "regnet_x_400mf",
+]
 
 
 @pytest.fixture(scope="module", params=FAMILIES)

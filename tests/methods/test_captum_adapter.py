@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 
-sys.path.append(str(Path(__file__).resolve().parent.parent))
-
 attr = pytest.importorskip("captum.attr")
+
+from small import Chain, Functional, Tokens, lively
+from snapshot import same, snapshot
 
 import explainers
 from explainers.errors import OptionError, UnsupportedError
-from small import Chain, Functional, Tokens, lively
-from snapshot import same, snapshot
 
 CALLS = {
     "IntegratedGradients": {"n_steps": 8},

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
 import torch
 from torch import nn
 
-sys.path.append(str(Path(__file__).resolve().parent.parent))
+from small import Chain, PreActivation, Residual, Tokens, lively
+from snapshot import same, snapshot
 
 import explainers
 from explainers.errors import ImageError, OutputError, TargetError, UnsupportedError
-from small import Chain, PreActivation, Residual, Tokens, lively
-from snapshot import same, snapshot
 
 NETWORKS = {"chain": Chain, "residual": Residual, "pre-activation": PreActivation, "tokens": Tokens}
 FAST = {"smooth-grad": {"samples": 3}}

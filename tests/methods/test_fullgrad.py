@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-sys.path.append(str(Path(__file__).resolve().parent.parent))
+from small import Chain, Functional, PreActivation, Residual, lively
 
 import explainers
 from explainers.errors import UnsupportedError
-from small import Chain, Functional, PreActivation, Residual, lively
 
 
 @pytest.mark.parametrize("network", [Chain, Functional, Residual, PreActivation])

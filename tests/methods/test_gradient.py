@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
 import torch
 from torch import nn
 
-sys.path.append(str(Path(__file__).resolve().parent.parent))
+from small import Chain, Residual, lively
 
 import explainers
 from explainers.errors import OptionError
-from small import Chain, Residual, lively
 
 
 def test_saliency_and_input_x_gradient_equal_finite_differences():

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-sys.path.append(str(Path(__file__).resolve().parent.parent))
+from oracles import eigen_map, layer_map, split, upsampled
+from small import Chain, Functional, Residual, Tokens, lively
 
 import explainers
 from explainers.errors import LayerError, OutputError, UnsupportedError
-from oracles import eigen_map, layer_map, split, upsampled
-from small import Chain, Functional, PreActivation, Residual, Tokens, lively
 
 FORMULAS = ("grad-cam", "grad-cam++", "xgrad-cam", "hires-cam", "layer-cam")
 CASES = [(Chain, "last"), (Chain, "act"), (Functional, "second"), (Residual, "block"), (Residual, "stem")]

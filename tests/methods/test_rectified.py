@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-sys.path.append(str(Path(__file__).resolve().parent.parent))
+from oracles import ruled_gradient
+from small import Chain, Functional, PreActivation, Residual, lively
 
 import explainers
 from explainers.errors import OptionError, UnsupportedError
-from oracles import ruled_gradient
-from small import Chain, Functional, PreActivation, Residual, lively
 
 RULES = {"guided-backprop": "guided", "deconvolution": "deconvolution", "guided-backprop-minus": "guided-minus"}
 SPELLINGS = {

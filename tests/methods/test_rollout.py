@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-sys.path.append(str(Path(__file__).resolve().parent.parent))
+from small import Chain, Tokens, lively
 
 import explainers
 from explainers.errors import UnsupportedError
-from small import Chain, Tokens, lively
 
 
 def expected_map(model: Tokens, images: torch.Tensor) -> torch.Tensor:

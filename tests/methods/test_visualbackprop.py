@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-sys.path.append(str(Path(__file__).resolve().parent.parent))
+from small import Residual, Tokens, lively
 
 import explainers
 from explainers.errors import UnsupportedError
-from small import Residual, Tokens, lively
 
 
 def spread(mean: np.ndarray, size: tuple[int, int], kernel: int, stride: int, padding: int) -> np.ndarray:

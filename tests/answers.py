@@ -1,0 +1,202 @@
+"""The right answer of each method on a network of the collection, made without the package; slow and by hand."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import answer_layers as layers
+import numpy as np
+import torch
+from answer_layers import Array, upsampled
+from answer_rules import gradient, rectified_gradient, smoothed
+from answer_whole import chain, full_grad, rollout, visual_backprop
+from network_case import LAYER, PLAIN, RECTIFIED, Case
+from torch import Tensor, nn
+
+RULES = {"guided-backprop": "guided", "guided-backprop-minus": "guided-minus", "deconvolution": "deconvolution"}
+FORMULAS = {
+    "grad-cam": layers.grad_cam,
+    "grad-cam++": layers.grad_cam_plus_plus,
+    "xgrad-cam": layers.xgrad_cam,
+    "hires-cam": layers.hires_cam,
+    "layer-cam": layers.layer_cam,
+}
+SAMPLES, SIGMA = 3, 0.15  # of SmoothGrad
+COMPLETE = 1e-4  # what completeness may miss, relative to the size of its terms
+
+
+class Answers:
+    """What every method must say about these images and targets; images are taken one by one.
+
+    Args:
+        case: the network's description; network: its plain form, which is not shared with what is tested.
+        images: (N, C, H, W) in the network's precision; targets: (N,), by default the predicted class of each even
+            image and the runner-up of each odd one.
+    """
+
+    def __init__(self, case: Case, network: nn.Module, images: Tensor, targets: Tensor | None = None) -> None:
+        self.case, self.network, self.images = case, network, images
+        self.size = int(images.shape[-2]), int(images.shape[-1])
+        self._targets = targets
+
+    def scores(self, images: Tensor) -> Tensor:
+        return self.case.scores(self.network(images))
+
+    @cached_property
+    def targets(self) -> Tensor:
+        if self._targets is not None:
+            return self._targets
+        with torch.no_grad():
+            scores = torch.cat([self.scores(image[None].clone()) for image in self.images])
+        order = scores.argsort(dim=1, descending=True)
+        places = torch.arange(len(scores)) % min(2, scores.shape[1])
+        return order.gather(1, places[:, None])[:, 0]
+
+    def expects(self, method: str) -> str:
+        """"map", "refusal", or "either" where refusing is as good as being right."""
+        case = self.case
+        works = {
+            **dict.fromkeys(PLAIN, True),
+            **dict.fromkeys(LAYER, case.layer is not None),
+            **dict.fromkeys(RECTIFIED, case.rectifiers == "strict"),
+            "cam": case.linear is not None,
+            "visual-backprop": case.chain or bool(case.walk),
+            "attention-rollout": case.attention is not None,
+        }
+        if method in case.refused:
+            return "either" if method in case.either else "refusal"
+        if not (self.complete if method == "full-grad" else works[method]):
+            return "refusal"
+        return "either" if method in case.either else "map"
+
+    def error(self, method: str, maps: Tensor) -> float:
+        """Largest deviation of maps (N, H, W) from the answer, relative to its largest magnitude (0: of the maps)."""
+        found, wanted = maps.detach().cpu().numpy().astype(float), self.maps(method)
+        if found.shape != wanted.shape or not np.isfinite(found).all():
+            return float("inf")
+        worst = 0.0
+        for each, right in zip(found, wanted, strict=True):
+            largest = np.abs(right).max()
+            deviation = np.abs(each - right).max()
+            if method == "eigen-cam" and not self.sign_is_decided:
+                deviation = min(deviation, np.abs(each + right).max())
+            worst = max(worst, float(deviation / largest if largest > 0 else np.abs(each).max()))
+        return worst
+
+    def maps(self, method: str) -> Array:
+        """(N, H, W) of a method that works on this network; signed methods with their signs."""
+        if method in ("saliency", "input-x-gradient"):
+            return self._reduced(self.gradients, method)
+        if method == "smooth-grad":
+            noisy = [smoothed(self.scores, x, t, self.noise, SIGMA) for x, t in self._pairs()]
+            return self._reduced(torch.stack(noisy), method)
+        if method in RULES:
+            return self._reduced(self.rectified(RULES[method]), method)
+        if method == "guided-grad-cam":
+            places = torch.from_numpy(self.maps("grad-cam"))[:, None]
+            return self._reduced(places * self.rectified("guided").double(), method)
+        if method == "full-grad":
+            return np.stack([map_ for map_, _ in self._full_grads])
+        return np.stack([upsampled(map_, *self.size) for map_ in self.native(method)])
+
+    def native(self, method: str) -> list[Array]:
+        """The map of each image in the layer's own resolution."""
+        if method in FORMULAS:
+            return [FORMULAS[method](*self._halves(index)) for index in range(len(self.images))]
+        if method == "eigen-cam":
+            return [map_ for map_, _ in self._eigen]
+        if method == "cam":
+            return [self._cam(index) for index in range(len(self.images))]
+        if method == "visual-backprop":
+            return [self._visual_backprop(image) for image in self.images]
+        if method == "attention-rollout":
+            assert self.case.attention is not None
+            assert self.case.grid is not None
+            blocks = [self.case.attention(self.network, image[None]) for image in self.images]
+            return [rollout([b[0] for b in each], self.case.prefix, self.case.grid) for each in blocks]
+        raise KeyError(f"no answer by hand for {method!r}: write one in answers.py")
+
+    @cached_property
+    def noise(self) -> Tensor:
+        """SmoothGrad's documented noise: from the seed, the same for every image."""
+        generator = torch.Generator().manual_seed(0)
+        shape = self.images.shape[1:]
+        return torch.stack([torch.randn(shape, generator=generator, dtype=torch.float64) for _ in range(SAMPLES)])
+
+    @cached_property
+    def gradients(self) -> Tensor:
+        """(N, C, H, W)."""
+        return torch.stack([gradient(self.scores, x, t) for x, t in self._pairs()])
+
+    def rectified(self, rule: str) -> Tensor:
+        """(N, C, H, W)."""
+        return torch.stack([rectified_gradient(self.scores, x, t, rule) for x, t in self._pairs()])
+
+    @property
+    def complete(self) -> bool:
+        """Whether bias and input terms add up to the score."""
+        return all(missed < COMPLETE for _, missed in self._full_grads)
+
+    @property
+    def sign_is_decided(self) -> bool:
+        return all(decided for _, decided in self._eigen)
+
+    @cached_property
+    def _full_grads(self) -> list[tuple[Array, float]]:
+        return [full_grad(self.scores, x, t) for x, t in self._pairs()]
+
+    @cached_property
+    def _eigen(self) -> list[tuple[Array, bool]]:
+        return [layers.eigen_cam(self._halves(index)[0]) for index in range(len(self.images))]
+
+    @cached_property
+    def _all_halves(self) -> dict[int, tuple[Array, Array]]:
+        return {}
+
+    def _halves(self, index: int) -> tuple[Array, Array]:
+        assert self.case.layer is not None
+        if index not in self._all_halves:
+            target = int(self.targets[index])
+            self._all_halves[index] = layers.halves(
+                self.network,
+                self.case.layer,
+                self.images[index],
+                lambda returned: self.case.scores(returned)[0, target],
+                self.case.spatial,
+            )
+        return self._all_halves[index]
+
+    def _cam(self, index: int) -> Array:
+        activation, target = self._halves(index)[0], int(self.targets[index])
+        if self.case.rectified:
+            activation = np.maximum(activation, 0)
+        if self.case.linear == "":
+            return _class_channel(self.network, self.images[index], target)
+        weight: Any = self.network.get_submodule(self.case.linear or "").weight
+        return layers.cam(activation, weight[target].detach().numpy())
+
+    def _visual_backprop(self, image: Tensor) -> Array:
+        assert self.case.layer is not None
+        if self.case.chain:
+            means, windows = chain(self.network, self.case.layer, image)
+            return visual_backprop(means, windows, self.size)
+        walk = self.case.walk
+        means = [layers.activation(self.network, s.layer, image, self.case.spatial).mean(axis=0) for s in walk]
+        windows = [((s.kernel,) * 2, (s.stride,) * 2, (s.padding,) * 2) for s in walk]
+        return visual_backprop(means, windows, self.size)
+
+    def _reduced(self, values: Tensor, method: str) -> Array:
+        """(N, C, H, W) to (N, H, W): the sum for input times gradient, else the largest magnitude."""
+        if method == "input-x-gradient":
+            return (values * self.images).sum(dim=1).numpy().astype(float)
+        return values.abs().amax(dim=1).numpy().astype(float)
+
+    def _pairs(self) -> list[tuple[Tensor, int]]:
+        return list(zip(self.images, self.targets.tolist(), strict=True))
+
+
+def _class_channel(network: nn.Module, image: Tensor, target: int) -> Array:
+    """SqueezeNet: the channel of the class behind the last convolution and its ReLU."""
+    convolution = [name for name, module in network.named_modules() if isinstance(module, nn.Conv2d)][-1]
+    return np.maximum(layers.activation(network, convolution, image, lambda value: value), 0)[target]
