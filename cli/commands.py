@@ -190,7 +190,7 @@ def _call(spec: str, arguments: argparse.Namespace) -> Any:
     if not at and "layer" in known_options(cls) and "layer" in cls.needs:
         layer = arguments.layer or ""
     if layer:
-        chosen["layer"] = _number_or_text(layer)
+        chosen["layer"] = int(layer) if layer[1:].isdigit() and layer[0] == "-" else layer
     for entry in arguments.option or []:
         key, equals, value = entry.partition("=")
         method, dot, option = key.rpartition(".")

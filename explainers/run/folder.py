@@ -214,6 +214,8 @@ class _Worker:
 
     def _refuse(self, title: str, error: ExplainersError) -> None:
         """A method that does not work on this network: the run's failure, or a note."""
+        if isinstance(error, LayerError):
+            raise OptionError(str(error)) from error
         if not self.options.skip_unsupported:
             raise _Refused(f"{error} (or leave out {title}, or set skip_unsupported, --skip-unsupported)") from error
         self.summary.refused[title] = str(error)

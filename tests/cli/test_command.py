@@ -1,0 +1,185 @@
+"""The `explain` command: what it prints, where, and with which exit code."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+
+import pytest
+
+import explainers
+from explainers.cli.main import main
+from explainers.data.images import read_image
+from run_case import folder
+
+FACTORY = """
+import torch
+from torch import nn
+
+def make():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.GELU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))
+
+def gray():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))
+"""
+
+
+@pytest.fixture
+def images(tmp_path):
+    return folder(tmp_path / "in")
+
+
+@pytest.fixture
+def net(tmp_path):
+    (tmp_path / "net.py").write_text(FACTORY)
+    return tmp_path / "net.py"
+
+
+def rows(out):
+    with (out / "results.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_folder_alone_is_explained_with_grad_cam(images, tmp_path, capsys):
+    assert main([str(images), "--out", str(tmp_path / "out"), "--device", "cpu"]) == 0
+    printed = capsys.readouterr()
+    assert "3 of 3 images explained" in printed.out
+    assert "the embedded digit classifier is explained" in printed.err
+    assert [row["method"] for row in rows(tmp_path / "out")] == ["grad-cam"] * 3
+    assert main(["run", str(images), "--out", str(tmp_path / "out"), "--device", "cpu", "-q"]) == 0
+    printed = capsys.readouterr()
+    assert "3 were done already" in printed.out
+    assert printed.err == ""
+
+
+def test_options_reach_the_methods(images, tmp_path, net):
+    out = tmp_path / "out"
+    argv = [str(images), "--model", f"{net}:make", "--size", "40x48", "--mean", "0.5,0.5,0.5", "--std", "0.2,0.2,0.2"]
+    argv += ["-m", "grad-cam@0", "-m", "smooth-grad", "--option", "smooth-grad.samples=2", "-m", "cam", "--target", "2"]
+    assert (
+        main([*argv, "-o", str(out), "--opacity", "0.3", "--cmap", "viridis", "--no-maps", "--contact-sheet", "-q"])
+        == 0
+    )
+    found = rows(out)
+    assert {row["method"]: row["layer"] for row in found} == {"grad-cam@0": "0", "smooth-grad": "", "cam": "1"}
+    assert {row["target"] for row in found} == {"2"}
+    assert (out / "overlays/sub/b.grad-cam-0.png").exists()
+    assert (out / "sheet-001.png").exists()
+    assert not (out / "maps").exists()
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert manifest["preprocessing"]["resize"] == [40, 48]
+    assert manifest["options"]["opacity"] == 0.3
+    assert manifest["methods"][1]["options"] == {"samples": 2}
+
+
+def test_a_network_of_one_channel(images, tmp_path, net):
+    argv = [str(images), "--model", f"{net}:gray", "--size", "32", "--crop", "24", "--gray", "-q"]
+    assert main([*argv, "-m", "guided-backprop", "-o", str(tmp_path / "out")]) == 0
+    assert read_image(tmp_path / "out/overlays/a.guided-backprop.png").pixels.shape == (40, 64, 3)
+
+
+def test_failed_images_are_named_and_the_code_is_one(images, tmp_path, capsys):
+    (images / "bad.png").write_text("no picture")
+    assert main([str(images), "-o", str(tmp_path / "out"), "--json", "-q"]) == 1
+    printed = capsys.readouterr()
+    assert "explain: failed: bad.png: " in printed.err
+    result = json.loads(printed.out)
+    assert result["explained"] == 3
+    assert result["failed"][0][0] == "bad.png"
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["{in}", "--model", "resnet50"], "explain: error: model 'resnet50' is not understood"),
+        (["{in}", "-m", "gradcam"], "did you mean grad-cam"),
+        (["{in}", "-m", "attention-rollout"], "no vision transformer"),
+        (["{in}", "--target", "elephant"], "no class 'elephant'"),
+        (["{in}", "--target", "12"], "target 12 is out of range: the network has classes 0 … 9"),
+        (["{in}", "--layer", "stage9"], "spatial layers are stage1, stage2, stage4"),
+        (["{in}", "--option", "samples=3"], "expected METHOD.KEY=VALUE"),
+        (["{in}", "--option", "cam.x=3"], "cam is not among the methods"),
+        (["{in}", "--size", "big"], "--size 'big'; expected a number"),
+        (["{in}", "--batch-size", "0"], "batch_size=0"),
+        (["{in}", "--opacity", "3"], "opacity=3"),
+        (["{in}", "--cmap", "jett"], "close are jet"),
+        (["{in}", "--model", "{net}:make"], "how .*net.py:make takes a photo is not known"),
+        (["{in}", "--model", "{net}:make", "--size", "32", "-m", "guided-backprop"], "smooth rectifiers .1 Gelu"),
+        (["{tmp}/nowhere"], "no file or folder"),
+        (["{in}", "--device", "tpu"], "device='tpu'|torch sees"),
+    ],
+)
+def test_mistakes_cost_one_line_and_code_two(images, tmp_path, net, capsys, argv, message):
+    places = {"in": str(images), "net": str(net), "tmp": str(tmp_path)}
+    argv = [part.format(**places) if "{" in part else part for part in argv]
+    assert main([*argv, "-q", "-o", str(tmp_path / "out")]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    import re
+
+    assert re.search(message, printed.err), printed.err
+    assert "Traceback" not in printed.err
+    assert not list((tmp_path / "out").rglob("*.png")) if (tmp_path / "out").exists() else True
+
+
+@pytest.mark.parametrize("argv", [["run"], ["--nonsense"], ["run", "x", "--scale", "huge"], [], ["methods", "--meth"]])
+def test_bad_usage_is_code_two(argv, capsys):
+    assert main(argv) == 2
+    printed = capsys.readouterr()
+    assert "usage: explain" in printed.err + printed.out
+
+
+def test_demo_explains_the_samples(tmp_path, capsys):
+    assert main(["demo", "--out", str(tmp_path / "demo"), "-m", "cam", "-m", "saliency", "-q"]) == 0
+    assert "24 of 24 images explained" in capsys.readouterr().out
+    assert len(rows(tmp_path / "demo")) == 48
+    assert (tmp_path / "demo/sheet-002.png").exists()
+
+
+def test_methods_are_listed(capsys):
+    assert main(["methods"]) == 0
+    printed = capsys.readouterr().out
+    assert all(name in printed for name in explainers.available())
+    assert main(["methods", "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert [entry["name"] for entry in listed] == list(explainers.available())
+    assert all(entry["reference"] and entry["summary"] for entry in listed)
+
+
+def test_layers_and_doctor_describe_a_network(images, net, capsys):
+    assert main(["layers", "--model", "embedded"]) == 0
+    printed = capsys.readouterr().out
+    assert "   -1  stage4  128 × 12 × 12" in printed
+    main(["doctor", "--model", "embedded", "--image", str(images / "a.png")])
+    printed = capsys.readouterr().out
+    assert "layer=None   stage4" in printed
+    assert "rectifiers   9 Relu" in printed
+    code = main(["doctor", "--model", f"{net}:make", "--json"])
+    told = json.loads(capsys.readouterr().out)
+    assert code == (2 if told["problems"] else 0)
+    assert told["model"]["methods"]["grad-cam"] == ""
+    assert "Gelu" in told["model"]["methods"]["guided-backprop"]
+
+
+def test_a_config_file_gives_what_was_not_typed(images, tmp_path, capsys):
+    (tmp_path / "c.toml").write_text('method = ["cam"]\ntop-k = 2\nout = "%s"\nquiet = true\n' % (tmp_path / "out"))
+    assert main([str(images), "--config", str(tmp_path / "c.toml"), "--top-k", "3"]) == 0
+    assert len(rows(tmp_path / "out")) == 9
+    (tmp_path / "c.toml").write_text("metod = 3\n")
+    assert main([str(images), "--config", str(tmp_path / "c.toml")]) == 2
+    assert "no option 'metod'" in capsys.readouterr().err
+
+
+def test_the_installed_script_works_from_another_folder_and_help_needs_no_torch(images, tmp_path):
+    code = "import sys; from explainers.cli.main import main; code = main(['--help']); assert 'torch' not in sys.modules; sys.exit(code)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "explain demo" in done.stdout
+    script = [sys.executable, "-m", "explainers.cli.main", "in", "-o", "out", "-m", "cam"]
+    done = subprocess.run(script, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out/overlays/sub/c.cam.png").exists()
