@@ -160,7 +160,7 @@ def write_image(path: str | PathLike[str], pixels: np.ndarray, *, quality: int |
     suffix = path.suffix.lower()
     if suffix not in (".png", ".jpg", ".jpeg", ".webp"):
         raise ImageError(f"cannot write {shown(path)}: the name must end in .png, .jpg, .jpeg or .webp")
-    flags = {".png": [], ".webp": [cv2.IMWRITE_WEBP_QUALITY, quality or 90]}.get(
+    flags = {".png": [cv2.IMWRITE_PNG_COMPRESSION, 1], ".webp": [cv2.IMWRITE_WEBP_QUALITY, quality or 90]}.get(
         suffix, [cv2.IMWRITE_JPEG_QUALITY, quality or 92]
     )
     done, data = cv2.imencode(suffix, pixels[..., ::-1] if pixels.ndim == 3 else pixels, flags)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zipfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -103,16 +104,20 @@ class Outputs:
 
     def _write_map(self, path: Path, values: np.ndarray, photo: Photo, finding: Finding, target: int) -> None:
         """The raw map, where it lies in the photo (top, left, bottom, right), and what it is of."""
+        arrays = {
+            "map": values.astype(np.float32),
+            "box": np.array(self._box(photo)),
+            "image_size": np.array(photo.pixels.shape[:2]),
+            "target": np.array(target),
+            "method": np.array(finding.title),
+            "layer": np.array(" ".join(finding.layers)),
+        }
         buffer = io.BytesIO()
-        np.savez_compressed(
-            buffer,
-            map=values.astype(np.float32),
-            box=np.array(self._box(photo)),
-            image_size=np.array(photo.pixels.shape[:2]),
-            target=np.array(target),
-            method=np.array(finding.title),
-            layer=np.array(" ".join(finding.layers)),
-        )
+        # The format of np.savez_compressed, at the level that is several times faster and hardly larger.
+        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+            for name, array in arrays.items():
+                with archive.open(f"{name}.npy", "w") as member:
+                    np.lib.format.write_array(member, array, allow_pickle=False)
         write_bytes(path, buffer.getvalue())
 
 
