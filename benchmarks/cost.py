@@ -120,8 +120,8 @@ def main() -> None:
     lines = [
         "# Cost of Grad-CAM",
         "",
-        f"torch {torch.__version__}, {torch.get_num_threads()} threads of {platform.processor() or platform.machine()}, "
-        f"no GPU; random weights, batches of 8 random images of 224 × 224, float32; median of {options.repeats} "
+        f"torch {torch.__version__}, {torch.get_num_threads()} threads of {platform.machine()}, no GPU; "
+        f"random weights, batches of 8 random images of 224 × 224, float32; median of {options.repeats} "
         "interleaved rounds. The ratio is to one forward and one backward pass (to the image) of the same batches.",
         "",
         "| network | what | ms per image | ratio |",

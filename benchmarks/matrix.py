@@ -194,10 +194,10 @@ def document(rows: list[str], totals: dict, left: Counter, ours_all: Counter) ->
         "float32), on a CPU. Written by `benchmarks/matrix.py`; the answers are made by hand (`tests/answers.py`) and "
         "share no code with any package.",
         "",
-        "*right*: the method's values, to 1e-3 of the largest (Grad-CAM of peers up to their own scaling). *refused*: an "
-        "error that says why and what to use instead. *error*: any other exception. *silently wrong*: a map that is not "
-        "the method's, or a map where the method is not defined (Guided Backprop without ReLUs is the plain gradient). "
-        "Peers get their layer by hand, torch-cam finds its own.",
+        "*right*: the method's values, to 1e-3 of the largest (Grad-CAM of peers up to their own scaling). *refused*: "
+        "an error that says why and what to use instead. *error*: any other exception. *silently wrong*: a map that "
+        "is not the method's, or a map where the method is not defined (Guided Backprop without ReLUs is the plain "
+        "gradient). Peers get their layer by hand, torch-cam finds its own.",
         "",
         "| method | package | " + " | ".join(kinds) + " |",
         "|---|---|" + "---|" * len(kinds),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -45,13 +45,27 @@ def halves(
     with torch.enable_grad():
         value = score(network(image[None].clone()))
     handle.remove()
-    gradient = torch.autograd.grad(value, leaf)[0] if value.requires_grad else torch.zeros_like(leaf)
+    gradient = torch.autograd.grad(value, leaf, allow_unused=True)[0] if value.requires_grad else None
+    gradient = torch.zeros_like(leaf) if gradient is None else gradient
     return spatial(leaf.detach())[0].numpy().astype(float), spatial(gradient)[0].numpy().astype(float)
 
 
-def activation(network: nn.Module, layer: str, image: Tensor, spatial: Callable[[Tensor], Tensor]) -> Array:
-    """The first half alone."""
-    return halves(network, layer, image, lambda _: torch.zeros(()), spatial)[0]
+def means(network: nn.Module, names: Sequence[str], image: Tensor, spatial: Callable[[Tensor], Tensor]) -> list[Array]:
+    """(u, v): the mean over channels of each layer, in one pass."""
+    seen: dict[str, Array] = {}
+
+    def hook(name: str) -> Callable[..., None]:
+        def keep(_module: Any, _inputs: Any, output: Any) -> None:
+            seen[name] = spatial(_tensor(output).detach())[0].mean(dim=0).numpy().astype(float)
+
+        return keep
+
+    handles = [network.get_submodule(name).register_forward_hook(hook(name)) for name in names]
+    with torch.no_grad():
+        network(image[None].clone())
+    for handle in handles:
+        handle.remove()
+    return [seen[name] for name in names]
 
 
 def _tensor(output: Any) -> Tensor:

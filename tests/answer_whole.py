@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
-
 from answer_layers import Array, upsampled
 from answer_rules import Scores
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 
 class Biases(TorchFunctionMode):
@@ -68,8 +67,7 @@ def full_grad(scores: Scores, image: Tensor, target: int) -> tuple[Array, float]
         planes = np.abs(np.moveaxis(product[0], -1, 0) if last else product[0])
         spread = planes.max() - planes.min()
         planes = (planes - planes.min()) / spread if spread > 0 else np.zeros_like(planes)
-        for plane in planes:
-            total += upsampled(plane, height, width)
+        total += upsampled(planes.sum(axis=0), height, width)
     missed = abs(sum(sums) - float(score)) / (abs(float(score)) + np.abs(sums).sum())
     return total, missed
 

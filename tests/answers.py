@@ -54,7 +54,7 @@ class Answers:
         return order.gather(1, places[:, None])[:, 0]
 
     def expects(self, method: str) -> str:
-        """"map", "refusal", or "either" where refusing is as good as being right."""
+        """ "map", "refusal", or "either" where refusing is as good as being right."""
         case = self.case
         works = {
             **dict.fromkeys(PLAIN, True),
@@ -169,8 +169,8 @@ class Answers:
 
     def _cam(self, index: int) -> Array:
         activation, target = self._halves(index)[0], int(self.targets[index])
-        if self.case.rectified:
-            activation = np.maximum(activation, 0)
+        if self.case.cap is not None:
+            activation = np.clip(activation, 0, self.case.cap)
         if self.case.linear == "":
             return _class_channel(self.network, self.images[index], target)
         weight: Any = self.network.get_submodule(self.case.linear or "").weight
@@ -182,7 +182,7 @@ class Answers:
             means, windows = chain(self.network, self.case.layer, image)
             return visual_backprop(means, windows, self.size)
         walk = self.case.walk
-        means = [layers.activation(self.network, s.layer, image, self.case.spatial).mean(axis=0) for s in walk]
+        means = layers.means(self.network, [stage.layer for stage in walk], image, self.case.spatial)
         windows = [((s.kernel,) * 2, (s.stride,) * 2, (s.padding,) * 2) for s in walk]
         return visual_backprop(means, windows, self.size)
 
@@ -199,4 +199,5 @@ class Answers:
 def _class_channel(network: nn.Module, image: Tensor, target: int) -> Array:
     """SqueezeNet: the channel of the class behind the last convolution and its ReLU."""
     convolution = [name for name, module in network.named_modules() if isinstance(module, nn.Conv2d)][-1]
-    return np.maximum(layers.activation(network, convolution, image, lambda value: value), 0)[target]
+    scores = layers.halves(network, convolution, image, lambda _: torch.zeros(()), lambda value: value)[0]
+    return np.maximum(scores, 0)[target]

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from run_case import embedded
+from small import Chain, lively
 
 import explainers
 from explainers.data.samples import sample_images
 from explainers.errors import ImageError, OptionError, TargetError
 from explainers.models import Preprocessing
-from run_case import embedded
-from small import Chain, lively
 
 PHOTO = sample_images()[3].path
 

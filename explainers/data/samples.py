@@ -7,6 +7,7 @@ from pathlib import Path
 from explainers.data.images import ImageFile
 
 FOLDER = Path(__file__).parent / "samples"
+MASKS = Path(__file__).parent / "masks"
 
 
 def sample_images() -> list[ImageFile]:
@@ -16,4 +17,4 @@ def sample_images() -> list[ImageFile]:
 
 def sample_masks() -> dict[str, Path]:
     """For each sample's name the PNG of its digit's strokes, 255 inside and 0 outside."""
-    return {path.name: path for path in sorted((FOLDER / "masks").glob("*.png"))}
+    return {path.name: path for path in sorted(MASKS.glob("*.png"))}

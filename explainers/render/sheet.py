@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -49,8 +50,16 @@ def figure(rows: Sequence[Sequence[Cell]], *, size: float = 2.4) -> Figure:
     """The same as a matplotlib figure, for notebooks; size: inches of a cell."""
     from matplotlib.figure import Figure
 
+    class Shown(Figure):
+        """A figure that notebooks display without pyplot's bookkeeping."""
+
+        def _repr_png_(self) -> bytes:
+            buffer = io.BytesIO()
+            self.savefig(buffer, format="png", dpi=96)
+            return buffer.getvalue()
+
     columns = max(len(row) for row in rows)
-    fig = Figure(figsize=(size * columns, (size + 0.45) * len(rows)), layout="constrained")
+    fig = Shown(figsize=(size * columns, (size + 0.45) * len(rows)), layout="constrained")
     axes = fig.subplots(len(rows), columns, squeeze=False)
     for row, line in zip(rows, axes, strict=True):
         for axis in line:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import nn
-
 from small import Chain, PreActivation, Residual, Tokens, lively
 from snapshot import same, snapshot
+from torch import nn
 
 import explainers
 from explainers.errors import ImageError, OutputError, TargetError, UnsupportedError

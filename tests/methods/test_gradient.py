@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import nn
-
 from small import Chain, Residual, lively
+from torch import nn
 
 import explainers
 from explainers.errors import OptionError

@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from torch import nn
-
 from oracles import eigen_map, layer_map, split, upsampled
 from small import Chain, Functional, Residual, Tokens, lively
+from torch import nn
 
 import explainers
 from explainers.errors import LayerError, OutputError, UnsupportedError

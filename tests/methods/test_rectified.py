@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import nn
-
 from oracles import ruled_gradient
 from small import Chain, Functional, PreActivation, Residual, lively
+from torch import nn
 
 import explainers
 from explainers.errors import OptionError, UnsupportedError

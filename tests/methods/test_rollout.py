@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import nn
-
 from small import Chain, Tokens, lively
+from torch import nn
 
 import explainers
 from explainers.errors import UnsupportedError

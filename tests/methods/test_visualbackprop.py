@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import nn
-
 from small import Residual, Tokens, lively
+from torch import nn
 
 import explainers
 from explainers.errors import UnsupportedError

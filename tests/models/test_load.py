@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
+from small import Chain, lively
 from torch import nn
 
 import explainers
@@ -15,9 +16,21 @@ from explainers.data.images import read_image
 from explainers.data.samples import sample_images
 from explainers.errors import DependencyError, ModelFileError, OptionError, TargetError, UnsupportedError
 from explainers.models import LoadedModel, class_index, load_model, torchvision_or_explain
-from small import Chain, lively
 
-FACTORY = "import torch\nfrom torch import nn\n\ndef make():\n    torch.manual_seed(1)\n    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))\n\ndef broken():\n    raise KeyError('no such thing')\n\ndef number():\n    return 3\n"
+FACTORY = """
+import torch
+from torch import nn
+
+def make():
+    torch.manual_seed(1)
+    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))
+
+def broken():
+    raise KeyError("no such thing")
+
+def number():
+    return 3
+"""
 
 
 @pytest.fixture

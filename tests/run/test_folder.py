@@ -14,13 +14,13 @@ import tracemalloc
 import numpy as np
 import pytest
 import torch
+from run_case import embedded, folder
 
 import explainers
 from explainers.data.images import ImageFile, read_image
 from explainers.data.samples import sample_images
 from explainers.errors import ImageError, OptionError, TargetError, UnsupportedError
 from explainers.run import MethodCall, RunOptions, run
-from run_case import embedded, folder
 
 
 def table(out):

@@ -1,0 +1,41 @@
+"""The examples run as they are."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).resolve().parent.parent.parent / "examples"
+
+
+def test_the_notebook_runs_and_shows_pictures():
+    nbformat, nbclient = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
+    notebook = nbformat.read(EXAMPLES / "tour.ipynb", as_version=4)
+    nbclient.NotebookClient(notebook, timeout=300).execute()
+    kinds = [set(output.get("data", {})) for cell in notebook.cells for output in cell.get("outputs", [])]
+    assert sum("image/png" in kind for kind in kinds) == 3
+    assert "torch.Size([1, 2, 2, 96, 96])" in json.dumps(notebook.cells[-1]["outputs"])
+
+
+def test_the_folder_example_runs(tmp_path):
+    script = [sys.executable, str(EXAMPLES / "explain_folder.py")]
+    done = subprocess.run(script, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "24 images explained, 0 failed" in done.stdout
+    assert len(list((tmp_path / "explained/overlays").glob("*.png"))) == 48
+
+
+def test_a_small_training_runs_and_writes_its_files(tmp_path):
+    pytest.importorskip("sklearn")
+    for place in ("models", "data"):
+        (tmp_path / place).mkdir()
+    script = [sys.executable, str(EXAMPLES / "train_embedded.py"), "--images", "64", "--epochs", "1", "--test", "50"]
+    done = subprocess.run([*script, "--out", str(tmp_path)], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "test accuracy" in done.stdout
+    assert (tmp_path / "models/embedded.safetensors").stat().st_size > 500_000
+    assert len(list((tmp_path / "data/samples").glob("*.png"))) == 24
