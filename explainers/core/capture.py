@@ -23,10 +23,12 @@ class Capture:
 
     Where gradients are wanted and the caller runs the network without, recording starts at the layer: everything before
     it costs a plain forward pass and no memory, and frozen networks work.
+
+    count: of the images; a layer that gives another number of rows is an error.
     """
 
-    def __init__(self, layers: Sequence[Layer], *, gradients: bool = True) -> None:
-        self.layers, self.gradients = layers, gradients
+    def __init__(self, layers: Sequence[Layer], *, gradients: bool = True, count: int | None = None) -> None:
+        self.layers, self.gradients, self.count = layers, gradients, count
         self.kept: dict[int, Tensor] = {}
         self._handles: list[Any] = []
 
@@ -65,6 +67,11 @@ class Capture:
             indices, tensor = wanted.get(next(runs)), layer_tensor(returned)
             if indices is None or tensor is None:
                 return returned
+            if self.count is not None and len(tensor) != self.count:
+                raise LayerError(
+                    f'layer "{self.layers[indices[0]].label}" gives {len(tensor)} rows for {self.count} images: the '
+                    "network takes its batch apart; use batches of one image"
+                )
             kept = tensor.clone()
             if self.gradients and not kept.requires_grad:
                 torch.set_grad_enabled(True)

@@ -194,11 +194,11 @@ class LayerExplainer(Explainer):
         would leave nothing to differentiate, and the pass is repeated with recording on throughout.
         """
         if "gradients" not in self.needs:
-            with torch.no_grad(), Capture(layers, gradients=False) as capture:
+            with torch.no_grad(), Capture(layers, gradients=False, count=len(images)) as capture:
                 scores = self.scores(images)
             return capture.tensors, scores
         for recording in (False, True):
-            with torch.set_grad_enabled(recording), Capture(layers) as capture:
+            with torch.set_grad_enabled(recording), Capture(layers, count=len(images)) as capture:
                 scores = self.scores(images)
             if scores.requires_grad:
                 break

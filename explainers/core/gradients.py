@@ -41,7 +41,15 @@ def target_gradients(
     last = classes.shape[1] - 1
     for k in range(classes.shape[1]):
         total = scores.gather(1, classes[:, k : k + 1]).sum()
-        grads = torch.autograd.grad(total, inputs, retain_graph=retain or k < last, allow_unused=True)
+        try:
+            grads = torch.autograd.grad(total, inputs, retain_graph=retain or k < last, allow_unused=True)
+        except RuntimeError as error:
+            if "heckpoint" not in str(error):
+                raise
+            raise UnsupportedError(
+                "the network checkpoints its activations in the reentrant form, which allows no gradient of an input; "
+                "use checkpoint(…, use_reentrant=False), or switch checkpointing off"
+            ) from error
         if not unused and any(grad is None for grad in grads):
             raise UnsupportedError(NO_GRADIENT)
         filled = [torch.zeros_like(value) if grad is None else grad for value, grad in zip(inputs, grads, strict=True)]

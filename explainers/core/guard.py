@@ -27,7 +27,7 @@ def preserved(model: object) -> Iterator[None]:
         yield
         return
     modules = list(model.modules())
-    modes = [module.training for module in modules]
+    modes = [getattr(module, "training", False) for module in modules]  # frozen TorchScript has no such flag
     hooks = [{table: set(getattr(module, table, ())) for table in HOOK_TABLES} for module in modules]
     parameters = [(parameter, parameter.requires_grad, parameter.grad) for parameter in model.parameters()]
     buffers = [_Buffer(module, name, value) for module in modules for name, value in _buffers(module)]
@@ -38,7 +38,7 @@ def preserved(model: object) -> Iterator[None]:
         yield
     finally:
         for module, training, tables in zip(modules, modes, hooks, strict=True):
-            if module.training != training:
+            if getattr(module, "training", training) != training:
                 module.training = training
             for table, keys in tables.items():
                 live: dict[int, object] = getattr(module, table, {})

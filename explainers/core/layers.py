@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from explainers.core.layout import Layout, layout_of
+from explainers.core.layout import Layout, distortion, layout_of
 from explainers.core.network import class_name, fixed_batch, run
 from explainers.errors import LayerError, UnsupportedError
 
@@ -99,7 +99,10 @@ class Survey:
     def _stage(self, index: int) -> Layer:
         stages = self.stages
         if not stages:
-            raise LayerError(f"{self.network} has no spatial layer that reaches its scores{self._cause()}")
+            raise LayerError(
+                f"{self.network} has no spatial layer that reaches its scores through a gradient (none has more than "
+                f"one position, or they are detached){self._cause()}; name one with layer=, or use saliency"
+            )
         if not -len(stages) <= index < 0:
             raise LayerError(f"layer={index}: {self.network} has the stages -{len(stages)} … -1 ({self._choices()})")
         return stages[index]
@@ -220,8 +223,9 @@ class _Watch:
             if tensor is None or not tensor.is_floating_point():
                 return
             layout = layout_of(tuple(tensor.shape), self.image, self.grids)
-            if layout is None or tensor.shape[0] != self.count:
+            if layout is None or tensor.shape[0] != self.count or self._inside_attention(layout):
                 return
+            layout = _settled(layout, module)
             self.output_grids[name] = layout.grid
             if layout.kind != "tokens":
                 self.grids.append(layout.grid)
@@ -229,6 +233,11 @@ class _Watch:
             self.tensors.append(tensor)
 
         return record
+
+    def _inside_attention(self, layout: Layout) -> bool:
+        """(N, heads, T, d) looks like feature maps, but not like a shrunken image."""
+        behind_tokens = any(layer.layout.kind == "tokens" for layer in self.layers)
+        return behind_tokens and layout.kind != "tokens" and distortion(layout.grid, self.image) > 0
 
     def mark_reach(self, scores: Tensor) -> None:
         """Which outputs the scores depend on, and for tokens whether through the patches or the prefix alone."""
@@ -290,6 +299,16 @@ def with_tensor(returned: Any, tensor: Tensor) -> Any:
     if isinstance(returned, (tuple, list)):
         return type(returned)([tensor, *returned[1:]])
     return tensor
+
+
+def _settled(layout: Layout, module: nn.Module) -> Layout:
+    """A (N, a, a, a) output reads both ways; a module of linear layers and layer norms alone puts channels last."""
+    if layout.kind != "nchw" or layout.grid != (layout.channels, layout.channels):
+        return layout
+    kinds = [type(part) for part in module.modules()]
+    first = any(issubclass(kind, (nn.modules.conv._ConvNd, nn.modules.batchnorm._BatchNorm)) for kind in kinds)
+    last = any(issubclass(kind, (nn.Linear, nn.LayerNorm)) for kind in kinds)
+    return replace(layout, kind="nhwc") if last and not first else layout
 
 
 def _is_pooling(module: nn.Module) -> bool:

@@ -52,13 +52,13 @@ def _layout_4d(shape: tuple[int, ...], image: tuple[int, int]) -> Layout | None:
     first = Layout("nchw", (shape[2], shape[3]), shape[1])
     last = Layout("nhwc", (shape[1], shape[2]), shape[3])
     # A wrong reading takes the channels for a side, so its aspect ratio is off; ties go to the usual layout.
-    best = min((first, last), key=lambda layout: _distortion(layout.grid, image))
-    if not math.isfinite(_distortion(best.grid, image)) or best.grid == (1, 1):
+    best = min((first, last), key=lambda layout: distortion(layout.grid, image))
+    if not math.isfinite(distortion(best.grid, image)) or best.grid == (1, 1):
         return None
     return best
 
 
-def _distortion(grid: tuple[int, int], image: tuple[int, int]) -> float:
+def distortion(grid: tuple[int, int], image: tuple[int, int]) -> float:
     """How far a grid is from a shrunken image: 0 where h/H and w/W agree within the rounding of one cell."""
     (h, w), (height, width) = grid, image
     if min(h, w) < 1 or h > height or w > width:

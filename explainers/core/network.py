@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from explainers.errors import ImageError, OptionError
+from explainers.errors import ImageError, OptionError, UnsupportedError
 
 
 def as_network(model: Any) -> Callable[[Tensor], Any]:
@@ -55,6 +55,11 @@ def checked_images(images: Any, network: Any) -> Tensor:
         rows = (~finite).nonzero().flatten().tolist()
         raise ImageError(f"NaN or infinite values in image {', '.join(map(str, rows[:8]))} of the batch")
     parameter = first_parameter(network)
+    if parameter is not None and parameter.is_inference():
+        raise UnsupportedError(
+            "the network was made under torch.inference_mode, so nothing in it can have a gradient; make it outside, "
+            "or use a copy: network.load_state_dict of its weights into a new one"
+        )
     if parameter is not None:
         if parameter.device != images.device and parameter.device.type != "meta":
             raise ImageError(
@@ -85,9 +90,13 @@ def run(network: Any, images: Tensor) -> Any:
 
 
 def fixed_batch(network: Any) -> int | None:
-    """The batch size that a network insists on (an exported program), or None."""
+    """The batch size that a network insists on (an exported program), 1 where it mixes its batch, or None."""
     size = getattr(network, "fixed_batch", None)
-    return size if isinstance(size, int) else None
+    if isinstance(size, int):
+        return size
+    modules = network.modules() if isinstance(network, nn.Module) else ()
+    mixes = any(isinstance(m, nn.modules.batchnorm._BatchNorm) and m.running_mean is None for m in modules)
+    return 1 if mixes else None
 
 
 def class_name(network: Any) -> str:

@@ -56,7 +56,10 @@ def scores_of(returned: Any, count: int, output: Output | None = None) -> Tensor
     finite = torch.isfinite(scores.detach()).all(dim=1)
     if not finite.all():
         rows = (~finite).nonzero().flatten().tolist()
-        raise OutputError(f"the network's scores are NaN or infinite for image {_listed(rows)} of the batch")
+        raise OutputError(
+            f"the network's scores are NaN or infinite for image {_listed(rows)} of the batch; check its weights and "
+            "the normalisation of the images, or use float32 instead of half precision"
+        )
     return scores
 
 
@@ -102,7 +105,8 @@ def resolve_targets(targets: Any, scores: Tensor) -> Tensor:
     outside = wanted[(wanted < 0) | (wanted >= classes)]
     if len(outside):
         raise TargetError(f"target {int(outside[0])} is out of range: the network has classes 0 … {classes - 1}")
-    return wanted.to(device=scores.device, dtype=torch.int64)
+    # A copy, because classes chosen under inference_mode cannot take part in a graph.
+    return wanted.clone().to(device=scores.device, dtype=torch.int64)
 
 
 def is_per_image(targets: Any) -> bool:

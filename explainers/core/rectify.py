@@ -167,10 +167,22 @@ def _is_custom(node: Any) -> bool:
 
 
 def _is_written_out(node: Any, name: str) -> bool:
-    """What may be a ReLU written as a maximum with zeros, or as a choice between x and a constant."""
-    if name.startswith("MaximumBackward"):
-        return any(_all_zero(getattr(node, side, None)) for side in ("_saved_self", "_saved_other"))
-    return name.startswith("WhereBackward") and sum(parent is None for parent, _ in node.next_functions) == 1
+    """What may be a ReLU in other words: a maximum with zeros, a choice between x and a constant, a 0/1 mask, |x|."""
+    if name.startswith(("MaximumBackward", "FmaxBackward", "ClampMinBackward1")):
+        sides = [getattr(node, side, None) for side in ("_saved_self", "_saved_other", "_saved_min")]
+        return any(_all_zero(side) for side in sides)
+    if name.startswith("WhereBackward"):
+        return sum(parent is None for parent, _ in node.next_functions) == 1
+    if name.startswith("MulBackward"):
+        return any(_is_mask(getattr(node, side, None)) for side in ("_saved_self", "_saved_other"))
+    return name.startswith(("MaskedFillBackward", "IndexPutBackward", "AbsBackward"))
+
+
+def _is_mask(value: Any) -> bool:
+    """Whether a factor of a feature map is 0 or 1 everywhere, and both."""
+    if not isinstance(value, Tensor) or value.ndim < 3 or not value.numel():
+        return False
+    return bool(((value == 0) | (value == 1)).all()) and bool(value.any()) and not bool(value.all())
 
 
 def _all_zero(value: Any) -> bool:

@@ -72,7 +72,7 @@ class CAM(LayerExplainer):
             self._heads[key] = self._head(images)
         head = self._heads[key]
         self.layers = (head.layer.label,)
-        with torch.no_grad(), Capture([head.layer], gradients=False) as capture:
+        with torch.no_grad(), Capture([head.layer], gradients=False, count=len(images)) as capture:
             scores = self.scores(images)
         activation = self.view(head.layer, capture.tensors[0])
         if not head.explains(activation, scores):
@@ -93,7 +93,7 @@ class CAM(LayerExplainer):
         if len(choices) > 1:
             raise refuse(self.name, "one layer at most stands in front of the pooling", "grad-cam with layer=[…]")
         layers = list(seen.layers) if choices[0] is None else [seen.find(choices[0])]
-        with torch.no_grad(), Capture(layers, gradients=False) as capture:
+        with torch.no_grad(), Capture(layers, gradients=False, count=len(images)) as capture:
             scores = self.scores(images)
         for layer, value in zip(reversed(layers), reversed(capture.tensors), strict=True):
             activation = self.view(layer, value)

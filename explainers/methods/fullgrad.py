@@ -39,10 +39,11 @@ class FullGrad(Explainer):
         self._check(terms, scores, classes, gradients)
         maps = scaled(images[:, None] * gradients[0]).sum(dim=2)
         for (_, bias), gradient in zip(terms[1:], gradients[1:], strict=True):
-            if gradient.ndim == 5:  # (N, K, C, u, v): it has positions
-                maps = maps + upsample(scaled(bias[:, None] * gradient).flatten(1, 2), images.shape[-2:]).unflatten(
-                    1, gradient.shape[1:3]
-                ).sum(dim=2)
+            if gradient.ndim == 5:  # (N, K, C, u, v), or (N, K, u, v, C) of a linear layer: it has positions
+                term = scaled(bias[:, None] * gradient)
+                term = term.movedim(-1, 2) if bias.shape[1] == 1 < bias.shape[-1] else term
+                wide = upsample(term.flatten(1, 2), images.shape[-2:]).unflatten(1, term.shape[1:3])
+                maps = maps + wide.sum(dim=2)
         return maps
 
     def contributions(self, images: Tensor, targets: Any = None) -> tuple[Tensor, Tensor]:

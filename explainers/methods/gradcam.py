@@ -48,7 +48,10 @@ def xgrad_cam(activation: Tensor, gradient: Tensor) -> Tensor:
     """
     total = activation.sum(dim=(2, 3), keepdim=True)
     weighted = (gradient * activation).sum(dim=(2, 3), keepdim=True)
-    weights = torch.where(total == 0, 0, weighted / torch.where(total == 0, 1, total))
+    # Sums that are rounding noise (behind an instance norm) count as 0.
+    noise = 100 * torch.finfo(activation.dtype).eps * activation.abs().sum(dim=(2, 3), keepdim=True)
+    null = total.abs() <= noise
+    weights = torch.where(null, 0, weighted / torch.where(null, 1, total))
     return (weights * activation).sum(dim=1).relu()
 
 

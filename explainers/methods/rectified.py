@@ -105,7 +105,7 @@ class GuidedGradCAM(LayerExplainer):
     def compute(self, images: Tensor, targets: Any) -> Tensor:
         """One forward pass, one backward pass to the layers and one to the image."""
         layers = self.resolve(images)
-        with Capture(layers) as capture:
+        with Capture(layers, count=len(images)) as capture:
             leaf, scores, classes = self.guided.graph(images, targets)
         gradients = target_gradients(scores, classes, capture.tensors, retain=True)
         with rectified(scores, self.guided.rule, smooth=self.guided.smooth, name=self.name):

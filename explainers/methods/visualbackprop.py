@@ -65,10 +65,10 @@ class VisualBackprop(LayerExplainer):
         layers = self._stages(images)
         leaf = images.detach().requires_grad_()
         image = leaf.clone()
-        with Capture(layers) as capture:
+        with Capture(layers, count=len(images)) as capture:
             scores = self.scores(image)
         last = capture.tensors[-1]
-        if last.grad_fn is None:
+        if last.grad_fn is None or image.grad_fn not in set(graph_nodes(last.grad_fn)):
             raise refuse(self.name, "its layers are cut off from the image (no_grad or detach)", "eigen-cam")
         mean = _mean(last)
         chain = _chain(last.grad_fn, image.grad_fn)
@@ -116,15 +116,17 @@ def _through_chain(mean: Tensor, chain: Sequence[Step]) -> Tensor:
 
 def _joined(mean: Tensor, target: tuple[int, int], steps: Sequence[Step]) -> Tensor:
     """Carried to a larger grid by the largest window that leads from there to here."""
-    between = [step for step in steps if step.grid == target and _reduced(step) == tuple(mean.shape[-2:])]
+    size = (int(mean.shape[-2]), int(mean.shape[-1]))
+    between = [step for step in steps if step.grid == target and size in (_reduced(step), _reduced(step, ceil=True))]
     if between:
         return max(between, key=lambda step: step.kernel).upsampled(mean)
     return F.interpolate(mean, size=target, mode="nearest")
 
 
-def _reduced(step: Step) -> tuple[int, int]:
+def _reduced(step: Step, *, ceil: bool = False) -> tuple[int, int]:
+    """(h, w) of the window's output; poolings may round up."""
     sizes = zip(step.grid, step.kernel, step.stride, step.padding, step.dilation, strict=True)
-    height, width = ((size + 2 * p - d * (k - 1) - 1) // s + 1 for size, k, s, p, d in sizes)
+    height, width = ((size + 2 * p - d * (k - 1) - 1 + (s - 1) * ceil) // s + 1 for size, k, s, p, d in sizes)
     return height, width
 
 
