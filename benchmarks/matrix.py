@@ -1,225 +1,219 @@
-"""Grad-CAM and Guided Backprop of five packages on every network of the tests, held against answers made by hand.
+"""Every method on every network of the tests, and five packages side by side, against answers made by hand.
 
     pip install ".[dev,benchmark]" && python benchmarks/matrix.py --out docs/matrix.md
 
 The networks and the answers are those of the tests (tests/networks.py, tests/answers.py); they share no code with any
-of the packages.
+of the packages, ours included.
 """
 
 from __future__ import annotations
 
 import argparse
+import platform
 import sys
 import warnings
-from collections import Counter
-from collections.abc import Callable
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import nn
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "tests"))
 
-from answers import SAMPLES, SIGMA, Answers
-from network_case import Case
+from answers import Answers
+from network_case import METHODS, Case, as_it_is
 from network_traces import Traces
 from networks import NETWORKS
+from peers import PEERS, Call, Made, is_refusal, ours
 
 import explainers
-from explainers.errors import ExplainersError
 
-Maps = Tensor | np.ndarray
 RIGHT, REFUSED, ERROR, WRONG = "right", "refused", "error", "silently wrong"
-MARKS = {RIGHT: "✓", REFUSED: "refused", ERROR: "error", WRONG: "**wrong**"}
-TOLERANCE = 1e-3  # of the largest value; generous to peers that scale in float32
+KINDS = (RIGHT, REFUSED, ERROR, WRONG)
+MARKS = {RIGHT: "✓", REFUSED: "–", ERROR: "error", WRONG: "**✗**"}
+OURS, PEER = 1e-5, 1e-3  # what may be missing, relative to the largest value; peers compute in part in float32
+COMPARED = ("guided-backprop", "deconvolution", "grad-cam")
+Tool = tuple[str, str]  # method, package
+LIBRARIES = ("torch", "torchvision", "timm", "transformers", "open_clip_torch")
+VERSIONS = (*LIBRARIES, "captum", "grad-cam", "torchcam", "zennit")
 
 
-def ours(method: str) -> Callable[[Case, Any, Tensor, Tensor], Maps]:
-    def make(case: Case, network: Any, images: Tensor, targets: Tensor) -> Maps:
-        options: dict[str, Any] = {"samples": SAMPLES, "sigma": SIGMA} if method == "smooth-grad" else {}
-        if case.given and "layer" in explainers.method(method).needs and method != "attention-rollout":
-            options["layer"] = case.layer
-        return explainers.create(method, network, **options)(images, targets)
+@dataclass
+class Matrix:
+    """Outcomes by network and tool, and what each package left behind on how many networks."""
 
-    return make
+    cells: dict[str, dict[Tool, str]] = field(default_factory=dict)
+    left: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
 
-
-def module(case: Case, network: Any) -> Any:
-    return network.get_submodule((case.layer or "").partition("#")[0])
+    def count(self, tool: Tool, names: Iterable[str] | None = None) -> Counter[str]:
+        return Counter(self.cells[name][tool] for name in (self.cells if names is None else names))
 
 
-def captum_guided(case: Case, network: Any, images: Tensor, targets: Tensor) -> Maps:
-    from captum.attr import GuidedBackprop
-
-    return GuidedBackprop(network).attribute(images.clone(), target=targets).abs().amax(1)
-
-
-def captum_cam(case: Case, network: Any, images: Tensor, targets: Tensor) -> Maps:
-    from captum.attr import LayerGradCam
-
-    maps = LayerGradCam(network, module(case, network)).attribute(
-        images.clone(), target=targets, relu_attributions=True
-    )
-    return torch.nn.functional.interpolate(maps, size=images.shape[-2:], mode="bilinear")[:, 0]
+def tools() -> dict[Tool, Call]:
+    own: dict[Tool, Call] = {(method, "explainers"): ours(method) for method in explainers.available()}
+    return {**own, **PEERS}
 
 
-def pytorch_grad_cam_guided(case: Case, network: Any, images: Tensor, targets: Tensor) -> Maps:
-    from pytorch_grad_cam import GuidedBackpropReLUModel
-
-    guided = GuidedBackpropReLUModel(network, "cpu")
-    maps = [guided(image[None].clone(), target_category=int(c)) for image, c in zip(images, targets, strict=True)]
-    return np.abs(np.stack(maps)).max(axis=3)
-
-
-def pytorch_grad_cam_cam(case: Case, network: Any, images: Tensor, targets: Tensor) -> Maps:
-    from pytorch_grad_cam import GradCAM
-    from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
-
-    with GradCAM(network, [module(case, network)], reshape_transform=case.spatial) as cam:
-        return cam(images.clone(), [ClassifierOutputTarget(int(c)) for c in targets])
-
-
-def torchcam_cam(case: Case, network: Any, images: Tensor, targets: Tensor) -> Maps:
-    from torchcam.methods import GradCAM
-
-    with GradCAM(network, input_shape=tuple(images.shape[1:])) as cam:
-        maps = cam(targets.tolist(), network(images.clone()))[0]
-    return torch.nn.functional.interpolate(maps[:, None], size=images.shape[-2:], mode="bilinear")[:, 0]
+def fill(names: Iterable[str]) -> Matrix:
+    matrix = Matrix()
+    for name in names:
+        case = NETWORKS[name]
+        plain, images = case.plain(), case.images()
+        answers = Answers(case, plain, images)
+        if case.refused >= METHODS:  # what it returns is no scores, so there is nothing to choose among
+            answers = Answers(case, plain, images, torch.zeros(len(images), dtype=torch.long))
+        matrix.cells[name] = {}
+        left: dict[str, set[str]] = defaultdict(set)
+        for tool, call in tools().items():
+            outcome, traces = attempt(tool, call, case, plain, answers)
+            matrix.cells[name][tool] = outcome
+            left[tool[1]].update(traces)
+        for package, remains in left.items():
+            matrix.left[package].update(remains or {"nothing"})
+        print(f"{name}: {' '.join(MARKS[outcome] for outcome in matrix.cells[name].values())}", flush=True)
+    return matrix
 
 
-def zennit_guided(case: Case, network: Any, images: Tensor, targets: Tensor) -> Maps:
-    from zennit.attribution import Gradient
-    from zennit.composites import GuidedBackprop
-
-    with Gradient(model=network, composite=GuidedBackprop()) as attributor:
-        classes = network(images.clone()).shape[1]
-        onehot = torch.eye(classes, dtype=images.dtype)[targets]
-        return attributor(images.clone(), onehot)[1].abs().amax(1)
-
-
-TOOLS: dict[tuple[str, str], Callable[[Case, Any, Tensor, Tensor], Maps]] = {
-    ("guided-backprop", "explainers"): ours("guided-backprop"),
-    ("guided-backprop", "captum"): captum_guided,
-    ("guided-backprop", "pytorch-grad-cam"): pytorch_grad_cam_guided,
-    ("guided-backprop", "zennit"): zennit_guided,
-    ("grad-cam", "explainers"): ours("grad-cam"),
-    ("grad-cam", "captum"): captum_cam,
-    ("grad-cam", "pytorch-grad-cam"): pytorch_grad_cam_cam,
-    ("grad-cam", "torch-cam"): torchcam_cam,
-}
-
-
-def scaled(maps: np.ndarray) -> np.ndarray:
-    flat = maps.reshape(len(maps), -1)
-    low, high = flat.min(1)[:, None, None], flat.max(1)[:, None, None]
-    return (maps - low) / np.where(high > low, high - low, 1)
-
-
-def verdict(method: str, answers: Answers, maps: Maps, *, up_to_scale: bool) -> str:
-    """Right or silently wrong: a map where the method is not defined is wrong, whatever it looks like."""
-    if answers.expects(method) == "refusal":
-        return WRONG
-    expected = np.stack([np.asarray(value) for value in answers.maps(method)])
-    found = np.asarray(maps.detach() if isinstance(maps, Tensor) else maps, dtype=np.float64)
-    if found.shape != expected.shape or not np.isfinite(found).all():
-        return WRONG
-    if up_to_scale:
-        expected, found = scaled(expected), scaled(found)
-    return RIGHT if np.abs(found - expected).max() <= TOLERANCE * np.abs(expected).max() else WRONG
-
-
-def one(case: Case, method: str, tool: str, call: Callable, plain: Any, answers: Answers) -> tuple[str, list[str]]:
-    """The outcome of one call, and what it left behind in the network."""
-    if tool == "torch-cam":  # looks for its layer with a float32 image
-        network, images = case.given_network(case.plain(torch.float32)), case.images(dtype=torch.float32)
-    else:
-        network, images = case.given_network(plain), case.images()
+def attempt(tool: Tool, call: Call, case: Case, plain: nn.Module, answers: Answers) -> tuple[str, list[str]]:
+    """The outcome of one call on a fresh copy of the network, and what it left there."""
+    method, package = tool
+    network, targets = case.given_network(plain), answers.targets
+    made: Made | None
     traces = Traces(network)
-    with warnings.catch_warnings(), case.around():
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            targets = torch.zeros(2, dtype=torch.long) if answers.expects(method) == "refusal" else answers.targets
-        except Exception:
-            targets = torch.zeros(2, dtype=torch.long)
-        try:
-            maps = call(case, network, images.clone(), targets)
-        except ExplainersError:
-            return REFUSED, traces.left()
-        except Exception:
+            with case.around():
+                made = call(case, network, answers.images.clone(), targets.clone())
+        except Exception as error:  # whatever a package raises is an outcome here
+            return (REFUSED if is_refusal(error, package) else ERROR), traces.left()
+        if made is None:  # pytorch-grad-cam's `with` swallows an IndexError inside it
             return ERROR, traces.left()
-    return verdict(method, answers, maps, up_to_scale=tool != "explainers" and method == "grad-cam"), traces.left()
+        return judge(method, package, case, answers, made), traces.left()
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--out", type=Path)
-    parser.add_argument("--only", help="networks whose name contains this")
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-    rows, left, totals = [], Counter(), {key: Counter() for key in TOOLS}
-    ours_all: Counter[str] = Counter()
-    for name, case in NETWORKS.items():
-        if options.only and options.only not in name:
-            continue
-        plain = case.plain()
-        answers = Answers(case, plain, case.images())
-        cells = []
-        for (method, tool), call in TOOLS.items():
-            outcome, remains = one(case, method, tool, call, plain, answers)
-            totals[method, tool][outcome] += 1
-            left[tool] += bool(remains)
-            cells.append(MARKS[outcome])
-        for method in explainers.available():
-            ours_all[one(case, method, "explainers", ours(method), plain, answers)[0]] += 1
-        rows.append(f"| {name} | {' | '.join(cells)} |")
-        print(rows[-1], flush=True)
-    text = document(rows, totals, left, ours_all)
-    print(text)
-    if options.out:
-        options.out.write_text(text, encoding="utf-8")
+def judge(method: str, package: str, case: Case, answers: Answers, made: Made) -> str:
+    """Right or silently wrong; where the method is not defined on the network every map is wrong."""
+    if not answers.defined(method) or case.refused >= METHODS:
+        return WRONG
+    if made.layer is not None and made.layer != case.layer:
+        answers = own_layer(case, answers, made.layer)
+    if package == "explainers":
+        return RIGHT if answers.error(method, torch.from_numpy(made.maps)) < OURS else WRONG
+    found, wanted = made.maps.astype(float), answers.maps(method)
+    if found.shape != wanted.shape or not np.isfinite(found).all():
+        return WRONG
+    if made.scaled:
+        found, wanted = stretched(found, 1.0), stretched(wanted, np.abs(wanted).max())
+    worst = np.abs(found - wanted).max(axis=(1, 2))
+    return RIGHT if (worst <= PEER * np.abs(wanted).max(axis=(1, 2))).all() else WRONG
 
 
-def document(rows: list[str], totals: dict, left: Counter, ours_all: Counter) -> str:
-    packages = {"torch": "torch", "captum": "captum", "pytorch-grad-cam": "grad-cam", "torch-cam": "torchcam"}
-    packages |= {"torchvision": "torchvision", "timm": "timm", "zennit": "zennit"}
-    versions = ", ".join(f"{name} {version(package)}" for name, package in packages.items())
-    kinds = [RIGHT, REFUSED, ERROR, WRONG]
+def own_layer(case: Case, answers: Answers, layer: str) -> Answers:
+    """The answers for the layer that a package chose by itself, read as it reads it: as (N, C, h, w)."""
+    names = dict(answers.network.named_modules(remove_duplicate=False))
+    plain = next((name for name in (layer, layer.partition(".")[2]) if name in names), None)
+    chosen = replace(case, layer=plain or case.layer, spatial=as_it_is if plain != case.layer else case.spatial)
+    return Answers(chosen, answers.network, answers.images, answers.targets)
+
+
+def stretched(maps: np.ndarray, size: float) -> np.ndarray:
+    """Each map to 0 … 1, which peers do; one that is constant but for the rounding of numbers of this size is 0."""
+    low, high = maps.min(axis=(1, 2), keepdims=True), maps.max(axis=(1, 2), keepdims=True)
+    varies = high - low > 1e-6 * size
+    return np.where(varies, (maps - low) / np.where(varies, high - low, 1), 0)
+
+
+def document(matrix: Matrix) -> str:
+    compared = [tool for method in COMPARED for tool in tools() if tool[0] == method]
+    own = [tool for tool in tools() if tool[1] == "explainers"]
+    groups: dict[str, list[str]] = defaultdict(list)
+    for name in matrix.cells:
+        groups[NETWORKS[name].group].append(name)
+    sizes = ", ".join(f"{group} {len(names)}" for group, names in groups.items())
+    versions = ", ".join(f"{name} {version(name)}" for name in VERSIONS)
     lines = [
-        "# The same networks, five packages",
+        "# Every method on every network, and five packages side by side",
         "",
-        f"{len(rows)} networks with random weights ({versions}), two small random images each, float64 (torch-cam: "
-        "float32), on a CPU. Written by `benchmarks/matrix.py`; the answers are made by hand (`tests/answers.py`) and "
-        "share no code with any package.",
+        f"{len(matrix.cells)} networks ({sizes}) with random weights, two images each, float64, targets given. "
+        f"explainers {explainers.__version__}, {versions}; {platform.system()}, {platform.machine()} processor, one "
+        "thread. Written by `python benchmarks/matrix.py --out docs/matrix.md`.",
         "",
-        "*right*: the method's values, to 1e-3 of the largest (Grad-CAM of peers up to their own scaling). *refused*: "
-        "an error that says why and what to use instead. *error*: any other exception. *silently wrong*: a map that "
-        "is not the method's, or a map where the method is not defined (Guided Backprop without ReLUs is the plain "
-        "gradient). Peers get their layer by hand, torch-cam finds its own.",
+        "The answers are made by hand (`tests/answers.py`, checked in `tests/test_answers.py`) and share no code with "
+        "any package: ReLU calls replaced by other functions, networks run in two halves, formulas in NumPy loops.",
         "",
-        "| method | package | " + " | ".join(kinds) + " |",
-        "|---|---|" + "---|" * len(kinds),
+        f"- ✓ *right*: the method's map, to {OURS:g} of its largest value for explainers, {PEER:g} for the others (and "
+        "up to the scaling to 0 … 1 that pytorch-grad-cam and torch-cam do).",
+        "- – *refused*: an exception raised on purpose (for explainers: of `explainers.errors`; for the others: by a "
+        "`raise` or `assert` of their own).",
+        "- *error*: any other exception.",
+        "- **✗** *silently wrong*: a map that is not the method's, or a map where the method is not defined (Guided "
+        "Backprop on a network without ReLUs is the plain gradient under another name).",
+        "",
+        "The others are called as their documentation does, with the layer, and the reshaping of tokens, given by "
+        "hand; torch-cam finds its own layer and is judged on that one. Networks that return tuples or dicts go to all "
+        "as they are.",
+        "",
+        "## Totals",
+        "",
+        *table(["method", "package", *KINDS], [[*tool, *_counts(matrix, tool)] for tool in compared]),
+        "",
+        *table(
+            ["method (explainers)", *KINDS], [[tool[0], *_counts(matrix, tool)] for tool in own if tool not in compared]
+        ),
+        "",
+        "What was left on the network after the calls above, in networks:",
+        "",
+        *table(["package", "left behind"], [[package, _left(counts)] for package, counts in matrix.left.items()]),
+        "",
+        "## Side by side",
+        "",
     ]
-    for (method, tool), counts in totals.items():
-        lines.append(f"| {method} | {tool} | " + " | ".join(str(counts[kind]) for kind in kinds) + " |")
-    lines += [
-        f"| all {len(explainers.available())} methods | explainers | "
-        + " | ".join(str(ours_all[k]) for k in kinds)
-        + " |",
-        "",
-        "Calls that left something behind in the network (`.grad` filled, hooks, modes, modules replaced): "
-        + ", ".join(f"{tool} {left[tool]}" for tool in dict.fromkeys(tool for _, tool in totals))
-        + f" of {len(rows)} networks times its methods above.",
-        "",
-        "| network | " + " | ".join(f"{method}: {tool}" for method, tool in totals) + " |",
-        "|---|" + "---|" * len(totals),
-        *rows,
-        "",
-    ]
+    for group, names in groups.items():
+        rows = [[name, *(MARKS[matrix.cells[name][tool]] for tool in compared)] for name in names]
+        lines += [*table([group, *(f"{method}<br>{package}" for method, package in compared)], rows), ""]
+    lines += ["## All methods of explainers", ""]
+    for group, names in groups.items():
+        rows = [[name, *(MARKS[matrix.cells[name][tool]] for tool in own)] for name in names]
+        lines += [*table([group, *(method for method, _ in own)], rows), ""]
     return "\n".join(lines)
 
 
+def table(head: list[str], rows: list[list[Any]]) -> list[str]:
+    escaped = [" | ".join(str(cell).replace("|", "\\|") for cell in row) for row in [head, *rows]]
+    return [f"| {escaped[0]} |", "|---" * len(head) + "|", *(f"| {row} |" for row in escaped[1:])]
+
+
+def _counts(matrix: Matrix, tool: Tool) -> list[int]:
+    counted = matrix.count(tool)
+    return [counted[kind] for kind in KINDS]
+
+
+def _left(counts: Counter[str]) -> str:
+    return ", ".join(f"{what} {count}" for what, count in counts.most_common())
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--out", type=Path, help="write the tables there")
+    parser.add_argument("--only", default="", help="networks whose name or group contains this")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    chosen = [name for name, case in NETWORKS.items() if options.only in name or options.only == case.group]
+    matrix = fill(chosen)
+    if options.out:
+        options.out.write_text(document(matrix), encoding="utf-8")
+    bad = [(name, tool) for name, cells in matrix.cells.items() for tool, outcome in cells.items()
+           if tool[1] == "explainers" and outcome in (ERROR, WRONG)]  # fmt: skip
+    for name, (method, _) in bad:
+        print(f"explainers, {method} on {name}: {matrix.cells[name][method, 'explainers']}", file=sys.stderr)
+    return 1 if bad else 0
+
+
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -71,7 +71,7 @@ def _bounds(function: Any, args: Any, kwargs: Any) -> tuple[float, float] | None
             low = kwargs.get("min_val", numbers[0] if numbers else low)
             high = kwargs.get("max_val", numbers[1] if len(numbers) > 1 else high)
         return float(low), float(high)
-    if function in (F.threshold, F.threshold_):
+    if function in (F.threshold, torch.threshold_):
         level, value = (*args, *kwargs.values())[:2]
         return (0.0, infinity) if level == value == 0 else None
     if function in LOWER_BOUND | BOUNDS:

@@ -54,8 +54,18 @@ class Answers:
         return order.gather(1, places[:, None])[:, 0]
 
     def expects(self, method: str) -> str:
-        """ "map", "refusal", or "either" where refusing is as good as being right."""
+        """What must come: "map", "refusal", or "either" where refusing is as good as being right."""
+        if method in self.case.refused:
+            return "either" if method in self.case.either else "refusal"
+        if not self.defined(method):
+            return "refusal"
+        return "either" if method in self.case.either else "map"
+
+    def defined(self, method: str) -> bool:
+        """Whether the method means something on the plain network, so that `maps` has the right answer."""
         case = self.case
+        if method == "full-grad":
+            return self.complete
         works = {
             **dict.fromkeys(PLAIN, True),
             **dict.fromkeys(LAYER, case.layer is not None),
@@ -64,11 +74,7 @@ class Answers:
             "visual-backprop": case.chain or bool(case.walk),
             "attention-rollout": case.attention is not None,
         }
-        if method in case.refused:
-            return "either" if method in case.either else "refusal"
-        if not (self.complete if method == "full-grad" else works[method]):
-            return "refusal"
-        return "either" if method in case.either else "map"
+        return works[method]
 
     def error(self, method: str, maps: Tensor) -> float:
         """Largest deviation of maps (N, H, W) from the answer, relative to its largest magnitude (0: of the maps)."""

@@ -27,7 +27,7 @@ def narrow_head(name: str) -> partial[nn.Module]:
 
     def make() -> nn.Module:
         network = tv(name)()
-        before = next(module for module in network.classifier if isinstance(module, nn.Linear)).in_features
+        before = next(module for module in network.modules() if isinstance(module, nn.Linear)).in_features
         network.classifier = nn.Sequential(nn.Linear(before, 48), nn.ReLU(inplace=True), nn.Dropout(),
                                            nn.Linear(48, 32), nn.ReLU(inplace=True), nn.Linear(32, CLASSES))  # fmt: skip
         return network
@@ -192,7 +192,7 @@ def timm_preactivation() -> nn.Module:
     from timm.layers import BatchNormAct2d
     from timm.models.resnetv2 import ResNetV2
 
-    return ResNetV2(layers=(1, 1, 2), channels=(16, 24, 32), num_classes=CLASSES, stem_chs=8, norm_layer=BatchNormAct2d)
+    return ResNetV2(layers=[1, 1, 2], channels=(16, 24, 32), num_classes=CLASSES, stem_chs=8, norm_layer=BatchNormAct2d)
 
 
 def hf(kind: str, **options: Any) -> partial[nn.Module]:

@@ -81,7 +81,7 @@ RELU: dict[str, Unit] = {
     "x.clip(0)": lambda x: x.clip(0),
     "torch.clamp(x, zero tensor)": lambda x: torch.clamp(x, min=x.new_zeros(())),
     "F.threshold(x, 0, 0)": lambda x: F.threshold(x, 0, 0),
-    "F.threshold_(x, 0, 0)": lambda x: F.threshold_(x, 0, 0),
+    "torch.threshold_(x, 0, 0)": lambda x: torch.threshold_(x, 0, 0),
     "relu twice": lambda x: F.relu(F.relu(x)),
 }
 RELU6: dict[str, Unit] = {

@@ -57,13 +57,13 @@ def channels_last_memory(network: nn.Module, images: Tensor) -> nn.Module:
 
 
 def own_hooks(network: nn.Module, images: Tensor) -> nn.Module:
-    network.conv2.register_forward_hook(lambda module, arguments, output: None)
-    network.conv3.register_forward_pre_hook(lambda module, arguments: None)
+    network.get_submodule("conv2").register_forward_hook(lambda module, arguments, output: None)
+    network.get_submodule("conv3").register_forward_pre_hook(lambda module, arguments: None)
     return network
 
 
 def own_backward_hooks(network: nn.Module, images: Tensor) -> nn.Module:
-    network.conv2.register_full_backward_hook(lambda module, before, behind: None)
+    network.get_submodule("conv2").register_full_backward_hook(lambda module, before, behind: None)
     return network
 
 
@@ -120,8 +120,8 @@ class PartlyScripted(Modular):
         super().__init__()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            self.conv1 = torch.jit.script(nn.Sequential(network.conv1, network.relu1))
-        self.relu1 = nn.Identity()
+            self.conv1 = torch.jit.script(nn.Sequential(network.conv1, network.relu1))  # type: ignore[assignment]
+        self.relu1 = nn.Identity()  # type: ignore[assignment]
         self.conv2, self.conv3, self.head = network.conv2, network.conv3, network.head
 
 

@@ -81,7 +81,8 @@ class PreActivation(nn.Module):
 class PreBlock(nn.Module):
     def __init__(self, width: int, *, functional: bool, inplace_add: bool) -> None:
         super().__init__()
-        self.relu1, self.relu2 = (torch.relu, torch.relu) if functional else (nn.ReLU(), nn.ReLU())
+        self.relu1: Any = torch.relu if functional else nn.ReLU()
+        self.relu2: Any = torch.relu if functional else nn.ReLU()
         self.conv1, self.conv2 = (nn.Conv2d(width, width, 3, padding=1) for _ in range(2))
         self.inplace_add = inplace_add
 
@@ -204,7 +205,7 @@ class SideBranch(Modular):
         self.register_buffer("calls", torch.zeros((), dtype=torch.long))
 
     def forward(self, x: Tensor) -> Any:
-        self.calls += 1
+        self.calls += 1  # type: ignore[operator,assignment]
         features = self.features(x)
         scores = self.head(features.mean((2, 3)))
         return scores, self.side(features)
@@ -223,7 +224,7 @@ class Normed(Flat):
 
     def __init__(self, norm: nn.Module) -> None:
         super().__init__()
-        self.relu3 = norm
+        self.relu3 = norm  # type: ignore[assignment]
 
 
 class Dead(Modular):
@@ -238,7 +239,7 @@ class TwoLayerHead(Modular):
 
     def __init__(self) -> None:
         super().__init__()
-        self.head = nn.Sequential(nn.Linear(10, 8), nn.ReLU(), nn.Linear(8, 5))
+        self.head = nn.Sequential(nn.Linear(10, 8), nn.ReLU(), nn.Linear(8, 5))  # type: ignore[assignment]
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.features(x).amax((2, 3)))

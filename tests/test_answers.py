@@ -31,7 +31,7 @@ def made(name: str) -> Answers:
 
 
 def test_rules_by_numbers():
-    """Score = 2·relu(x₁) − 3·relu(x₂) + 5·relu(−1) through a second ReLU that is open; written out per unit."""
+    """The score is 2·relu(1) − 3·relu(2) + 5·relu(−1), and each unit's gradient is seen by eye."""
     x = torch.tensor([[[[1.0, 2.0, -1.0]]]], dtype=DOUBLE)
     weights = torch.tensor([2.0, -3.0, 5.0], dtype=DOUBLE)
 
@@ -262,7 +262,8 @@ def test_attention_by_hand_equals_what_the_libraries_report():
             module.register_forward_pre_hook(lambda m, x: seen.append(m.__class__.forward(m, *x[:1] * 3)[1]))
     with torch.no_grad():
         network(images.clone())
-    for by_hand, theirs in zip(case.attention(network, images), seen, strict=False):
+    assert len(seen) == 3
+    for by_hand, theirs in zip(case.attention(network, images), list(seen), strict=False):
         torch.testing.assert_close(by_hand.mean(1), theirs)
 
 
