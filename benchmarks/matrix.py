@@ -82,14 +82,14 @@ def fill(names: Iterable[str]) -> Matrix:
 def attempt(tool: Tool, call: Call, case: Case, plain: nn.Module, answers: Answers) -> tuple[str, list[str]]:
     """The outcome of one call on a fresh copy of the network, and what it left there."""
     method, package = tool
-    network, targets = case.given_network(plain), answers.targets
+    network, images, targets = case.given_network(plain), answers.images.clone(), answers.targets.clone()
     made: Made | None
     traces = Traces(network)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             with case.around():
-                made = call(case, network, answers.images.clone(), targets.clone())
+                made = call(case, network, images, targets)
         except Exception as error:  # whatever a package raises is an outcome here
             return (REFUSED if is_refusal(error, package) else ERROR), traces.left()
         if made is None:  # pytorch-grad-cam's `with` swallows an IndexError inside it
@@ -167,7 +167,8 @@ def document(matrix: Matrix) -> str:
             ["method (explainers)", *KINDS], [[tool[0], *_counts(matrix, tool)] for tool in own if tool not in compared]
         ),
         "",
-        "What was left on the network after the calls above, in networks:",
+        "What was left on the network after the calls above, in networks (some count their own calls in a buffer, or "
+        "are compiled by their first call):",
         "",
         *table(["package", "left behind"], [[package, _left(counts)] for package, counts in matrix.left.items()]),
         "",

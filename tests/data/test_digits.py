@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 import torch
 
 pytest.importorskip("sklearn")
 
-from explainers.data.digits import CLASSES, digit, digits
+import explainers.data.digits as generator
+from explainers.data.digits import CLASSES, SIZE, digit, digits
 from explainers.data.images import read_image
 from explainers.data.samples import sample_images, sample_masks
-from explainers.errors import OptionError
+from explainers.errors import DependencyError, OptionError
 
 
 def test_an_image_depends_on_its_split_seed_and_index_alone():
@@ -30,6 +33,43 @@ def test_training_and_test_share_no_handwritten_digit():
     test = {digit(index, split="test").source for index in range(1500)}
     assert not train & test
     assert len(test) > 300
+
+
+def test_no_handwritten_digit_is_in_both_splits_under_two_numbers():
+    train, test = generator._digits("train")[0], generator._digits("test")[0]
+    assert len(train) + len(test) == 1797
+    assert float(torch.cdist(test.flatten(1), train.flatten(1)).min()) > 0
+
+
+def test_training_and_test_backgrounds_share_no_part_of_a_photograph(monkeypatch):
+    width = 640
+    columns = torch.arange(width, dtype=torch.float32).expand(3, 427, width)  # each pixel says its column
+    monkeypatch.setattr(generator, "_photographs", lambda: (columns, columns))
+    rng = torch.Generator().manual_seed(0)
+    crops = {split: [generator._background(split, rng) for _ in range(300)] for split in ("train", "test")}
+    last, first = max(float(crop.max()) for crop in crops["train"]), min(float(crop.min()) for crop in crops["test"])
+    assert last < first
+    assert first - last < 10  # and little of the photograph is left unused
+    assert {tuple(crop.shape) for crop in crops["train"] + crops["test"]} == {(3, SIZE, SIZE)}
+
+
+def test_class_says_nothing_about_colour_of_the_ink_or_place():
+    pixels, masks, labels = digits(600, split="train", seed=5)
+    place = torch.stack([mask.nonzero().float().mean(0) for mask in masks])
+    colour = torch.stack([image[:, mask].float().mean(1) for image, mask in zip(pixels, masks, strict=True)])
+    for trait in (place, colour):
+        spread = trait.std(0)
+        for label in range(10):
+            mine = trait[labels == label]
+            # five standard errors of a mean of so many
+            assert ((mine.mean(0) - trait.mean(0)).abs() < 5 * spread / len(mine) ** 0.5).all()
+
+
+def test_without_scikit_learn_the_generator_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
+    generator._digits.cache_clear()
+    with pytest.raises(DependencyError, match=r"scikit-learn: pip install 'explainers\[demo\]'"):
+        digit(0)
 
 
 def test_masks_are_the_strokes():
