@@ -235,9 +235,12 @@ class _Watch:
         return record
 
     def _inside_attention(self, layout: Layout) -> bool:
-        """(N, heads, T, d) looks like feature maps, but not like a shrunken image."""
-        behind_tokens = any(layer.layout.kind == "tokens" for layer in self.layers)
-        return behind_tokens and layout.kind != "tokens" and distortion(layout.grid, self.image) > 0
+        """(N, heads, T, d) looks like feature maps, but has as many rows or columns as there are tokens."""
+        tokens = [layer.layout for layer in self.layers if layer.layout.kind == "tokens"]
+        lengths = {token.prefix + token.grid[0] * token.grid[1] for token in tokens}
+        return (
+            layout.kind != "tokens" and not lengths.isdisjoint(layout.grid) and distortion(layout.grid, self.image) > 0
+        )
 
     def mark_reach(self, scores: Tensor) -> None:
         """Which outputs the scores depend on, and for tokens whether through the patches or the prefix alone."""

@@ -93,9 +93,11 @@ class CAM(LayerExplainer):
         if len(choices) > 1:
             raise refuse(self.name, "one layer at most stands in front of the pooling", "grad-cam with layer=[…]")
         layers = list(seen.layers) if choices[0] is None else [seen.find(choices[0])]
-        with torch.no_grad(), Capture(layers, gradients=False, count=len(images)) as capture:
+        with torch.no_grad(), Capture(layers, gradients=False) as capture:
             scores = self.scores(images)
         for layer, value in zip(reversed(layers), reversed(capture.tensors), strict=True):
+            if len(value) != len(images):
+                continue  # a table of positions, the same for all images
             activation = self.view(layer, value)
             for head in self._candidates(layer, activation.shape[1], scores.shape[1]):
                 if head.explains(activation, scores):

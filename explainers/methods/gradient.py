@@ -9,6 +9,7 @@ from torch import Tensor
 
 from explainers.core.explainer import GradientExplainer
 from explainers.core.gradients import target_gradients
+from explainers.core.network import fixed_batch
 from explainers.core.output import Output, resolve_targets
 from explainers.core.registry import register
 from explainers.errors import OptionError
@@ -94,7 +95,7 @@ class SmoothGrad(GradientExplainer):
         scale = self.sigma * (images.flatten(1).amax(1) - images.flatten(1).amin(1)).view(-1, 1, 1, 1, 1)
         total = images.new_zeros(len(images), classes.shape[1], *images.shape[1:])
         generator = torch.Generator().manual_seed(self.seed)
-        per_pass = max(1, self.batch_size // len(images))
+        per_pass = max(1, self.batch_size // len(images)) if fixed_batch(self.network) is None else 1
         for start in range(0, self.samples, per_pass):
             count = min(per_pass, self.samples - start)
             # Drawn in float64 one sample after the other: the same noise for every batch size, device and precision.
