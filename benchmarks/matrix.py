@@ -202,10 +202,14 @@ def _left(counts: Counter[str]) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--out", type=Path, help="write the tables there")
-    parser.add_argument("--only", default="", help="networks whose name or group contains this")
+    parser.add_argument(
+        "--only", nargs="*", default=[""], help="networks whose name contains, or group is, one of these"
+    )
     options = parser.parse_args()
     torch.set_num_threads(1)
-    chosen = [name for name, case in NETWORKS.items() if options.only in name or options.only == case.group]
+    chosen = [
+        name for name, case in NETWORKS.items() if any(part in name or part == case.group for part in options.only)
+    ]
     matrix = fill(chosen)
     if options.out:
         options.out.write_text(document(matrix), encoding="utf-8")

@@ -75,7 +75,13 @@ def bench(request) -> Iterator[Bench]:
     answers = Answers(case, plain, images)
     unreadable = case.refused >= METHODS
     targets = torch.zeros(len(images), dtype=torch.long) if unreadable else answers.targets
-    yield Bench(case, case.given_network(plain), answers, images, targets)
+    given = case.given_network(plain)
+    if isinstance(given, torch.jit.ScriptModule):
+        # TorchScript compiles, and so changes its modules, at its first calls with and without gradient.
+        with torch.jit.optimized_execution(False):
+            given(images)
+            given(images.clone().requires_grad_())
+    yield Bench(case, given, answers, images, targets)
     torch.set_num_threads(threads)
 
 
