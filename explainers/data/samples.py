@@ -13,7 +13,7 @@ MASKS = Path(__file__).parent / "masks"
 def sample_images() -> list[ImageFile]:
     """The 24 sample images, whose names say their class, sorted.
 
-    None was picked by its result: the embedded network takes 11-one.png, half behind an ellipse, for a seven.
+    None was picked by its result: the embedded network takes 11-one.png, whose one touches an ellipse, for a seven.
     """
     return [ImageFile(path, path.name) for path in sorted(FOLDER.glob("*.png"))]
 

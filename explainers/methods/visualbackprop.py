@@ -131,20 +131,43 @@ def _reduced(step: Step, *, ceil: bool = False) -> tuple[int, int]:
 
 
 def _chain(node: Any, image: Any) -> list[Step] | None:
-    """The convolutions and poolings from a layer back to the image, or None where the way forks."""
-    steps = []
+    """The convolutions and poolings from a layer back to the image, or None where the way forks between them.
+
+    An activation made of several operations forks and joins again before the next layer, which is no fork here.
+    """
+    steps: list[Step] = []
     reaching = _reaching(node, image)
     while node is not image:
-        step = _step(node)
-        if step is not None:
+        before = _next_layers(node, image, reaching)
+        if before is None or len(before) != 1:
+            return None
+        (node,) = before
+        if node is not image:
+            step = _step(node)
+            assert step is not None
             steps.append(step)
-        elif type(node).__name__.startswith(("AdaptiveAvgPool2D", "Upsample", "Slice", "ConstantPad", "Permute")):
-            return None
-        parents = [parent for parent, _ in node.next_functions if parent in reaching]
-        if len(parents) != 1:
-            return None
-        node = parents[0]
+            parents = [parent for parent, _ in node.next_functions if parent in reaching]
+            if len(parents) != 1:
+                return None
+            (node,) = parents
     return steps
+
+
+def _next_layers(node: Any, image: Any, reaching: set[Any]) -> set[Any] | None:
+    """The convolutions and poolings (or the image) next to a node, or None where something moves positions first."""
+    found, seen, stack = set(), {node}, [node]
+    while stack:
+        current = stack.pop()
+        if current is image or _step(current) is not None:
+            found.add(current)
+            continue
+        if type(current).__name__.startswith(("AdaptiveAvgPool2D", "Upsample", "Slice", "ConstantPad", "Permute")):
+            return None
+        for parent, _ in current.next_functions:
+            if parent in reaching and parent not in seen:
+                seen.add(parent)
+                stack.append(parent)
+    return found
 
 
 def _reaching(node: Any, image: Any) -> set[Any]:
