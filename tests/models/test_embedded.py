@@ -139,5 +139,5 @@ def test_each_call_gives_a_network_of_its_own():
     with torch.no_grad():
         first["network"].head.weight.zero_()
     first["preprocessing"]["resize"] = None
-    assert float(second["network"].head.weight.abs().sum()) > 0
+    assert bool(second["network"].head.weight.any())
     assert embedded_model()["preprocessing"]["resize"] == (96, 96)
