@@ -60,11 +60,13 @@ def test_class_says_nothing_about_colour_of_the_ink_or_place():
     place = torch.stack([mask.nonzero().float().mean(0) for mask in masks])
     colour = torch.stack([image[:, mask].float().mean(1) for image, mask in zip(pixels, masks, strict=True)])
     for trait in (place, colour):
-        spread = trait.std(0)
+        scaled = (trait - trait.mean(0)) / trait.std(0)
+        trend = (labels.float() - labels.float().mean()) / labels.float().std()
+        # four standard errors: of a correlation, and of the mean of one class
+        assert ((scaled * trend[:, None]).mean(0).abs() < 4 / len(labels) ** 0.5).all()
         for label in range(10):
-            mine = trait[labels == label]
-            # five standard errors of a mean of so many
-            assert ((mine.mean(0) - trait.mean(0)).abs() < 5 * spread / len(mine) ** 0.5).all()
+            mine = scaled[labels == label]
+            assert (mine.mean(0).abs() < 4 / len(mine) ** 0.5).all()
 
 
 def test_without_scikit_learn_the_generator_names_the_extra(monkeypatch):
