@@ -23,6 +23,7 @@ class Layer:
 
     name: dotted name; call: which of its runs in a forward pass, counted from 0; calls: how many there are;
     pooled: the output of a pooling; inside: how many of the modules around it put out another resolution;
+    rearranged: a grid of other proportions that a module around it turns back, as the windows of an attention;
     reaches: whether the scores depend on its positions (None: no gradient arrives there, so nobody knows).
     """
 
@@ -33,6 +34,7 @@ class Layer:
     calls: int = 1
     pooled: bool = False
     inside: int = 0
+    rearranged: bool = False
     reaches: bool | None = True
 
     @property
@@ -63,8 +65,8 @@ class Survey:
     @property
     def stages(self) -> tuple[Layer, ...]:
         """The last layer at each resolution, or the blocks of a network that keeps one resolution; -1 is the last."""
-        usable = [layer for layer in self.layers if not layer.pooled and _usable(layer)]
-        usable = usable or [layer for layer in self.layers if layer.reaches is None and not layer.pooled]
+        layers = [layer for layer in self.layers if not layer.pooled and not layer.rearranged]
+        usable = [layer for layer in layers if _usable(layer)] or [layer for layer in layers if layer.reaches is None]
         last: dict[tuple[int, int], Layer] = {}
         for layer in usable:
             # A layer inside a block that ends on another resolution belongs to that block, not to the stage before.
@@ -285,9 +287,23 @@ class _Watch:
         depth = min(layer.depth for layer in once)
         chosen = [layer for layer in once if layer.depth == depth][-1]
         parts = chosen.name.split(".")
-        around = [".".join(parts[:end]) for end in range(1, len(parts))]
-        inside = sum(name in self.ran and self.output_grids.get(name) != chosen.layout.grid for name in around)
-        return replace(chosen, pooled=any(layer.pooled for layer in group), inside=inside)
+        around = [name for end in range(1, len(parts)) if self._bounds(name := ".".join(parts[:end]))]
+        grids = [self.output_grids.get(name) for name in around]
+        whole = any(grid is not None and distortion(grid, self.image) == 0 for grid in grids)
+        return replace(
+            chosen,
+            pooled=any(layer.pooled for layer in group),
+            inside=sum(grid != chosen.layout.grid for grid in grids),
+            rearranged=whole and distortion(chosen.layout.grid, self.image) > 0,
+        )
+
+    def _bounds(self, name: str) -> bool:
+        """Whether a module is a block with one output of its own, rather than a sequence of blocks or a whole model."""
+        if name not in self.ran or not self.ran[name].startswith("("):
+            return False
+        module = self.network.get_submodule(name)
+        sequence = type(module) is nn.Sequential and all(any(child.children()) for child in module)
+        return not sequence
 
 
 def layer_tensor(returned: Any) -> Tensor | None:

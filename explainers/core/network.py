@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+import torch.fx
 from torch import Tensor, nn
 
 from explainers.errors import ImageError, OptionError, UnsupportedError
@@ -92,11 +93,22 @@ def run(network: Any, images: Tensor) -> Any:
 def fixed_batch(network: Any) -> int | None:
     """The batch size that a network insists on (an exported program), 1 where it mixes its batch, or None."""
     size = getattr(network, "fixed_batch", None)
+    if size is None and isinstance(network, nn.Module):
+        size = _exported_batch(network)
     if isinstance(size, int):
         return size
     modules = network.modules() if isinstance(network, nn.Module) else ()
     mixes = any(isinstance(m, nn.modules.batchnorm._BatchNorm) and m.running_mean is None for m in modules)
     return 1 if mixes else None
+
+
+def _exported_batch(network: nn.Module) -> int | None:
+    """The batch size written into the graph of a torch.export program, or None where there is none."""
+    graph = getattr(network, "graph", None)
+    if not isinstance(graph, torch.fx.Graph):
+        return None
+    shapes = [getattr(node.meta.get("val"), "shape", ()) for node in graph.nodes if node.op == "placeholder"]
+    return shapes[0][0] if shapes and shapes[0] and isinstance(shapes[0][0], int) else None
 
 
 def class_name(network: Any) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from explainers.core.network import fixed_batch
 from explainers.errors import DependencyError, ModelFileError
 from explainers.models.files import fit_state, kind_of, read_state
 from explainers.models.parts import Parts, Request
@@ -133,17 +134,8 @@ def _scripted(path: Path) -> tuple[nn.Module, str]:
 def _exported(path: Path) -> tuple[nn.Module, str]:
     program = torch.export.load(path)
     network = torch.export.unflatten(program)
-    return FixedBatch(
-        network, _exported_batch(program)
-    ), "torch.export file, unflattened so that layers can be captured"
-
-
-def _exported_batch(program: Any) -> int | None:
-    """The batch size an exported program insists on, or None where it takes any."""
-    names = program.graph_signature.user_inputs
-    node = next(node for node in program.graph.nodes if node.name == names[0])
-    size = node.meta["val"].shape[0]
-    return size if isinstance(size, int) else None
+    note = "torch.export file, unflattened so that layers can be captured"
+    return FixedBatch(network, fixed_batch(network)), note
 
 
 class FixedBatch(nn.Module):

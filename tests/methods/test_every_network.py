@@ -21,26 +21,6 @@ from explainers.errors import LayerError, OutputError, UnsupportedError
 
 pytest.importorskip("torchvision")
 
-# What is known not to hold yet; a test fails as soon as one of these does.
-GAPS = {
-    **dict.fromkeys(
-        [
-            (name, "visual-backprop")
-            for name in (
-                "maxvit",
-                "timm test_efficientnet",
-                "timm test_nfnet",
-                "timm test_convnext",
-                "HF ConvNeXt",
-            )
-        ],
-        "which layers count as stages in these networks is read otherwise",
-    ),
-    (
-        "torch.export, unflattened, fixed batch",
-        "smooth-grad",
-    ): "batches of noise have another size than the program takes",
-}
 REFUSALS = (UnsupportedError, LayerError, OutputError)
 REMEDY = re.compile(r"\b(use|try|pass|choose|explain|remove|move)\b", re.IGNORECASE)
 OPTIONS = {"smooth-grad": {"samples": SAMPLES, "sigma": SIGMA}}
@@ -94,10 +74,7 @@ def explain(bench: Bench, method: str) -> tuple[Tensor | None, str]:
 
 
 @pytest.mark.parametrize("method", explainers.available())
-def test_right_or_refused_and_the_network_as_found(bench, method, request):
-    gap = GAPS.get((bench.case.name, method))
-    if gap:
-        request.applymarker(pytest.mark.xfail(strict=True, reason=gap))
+def test_right_or_refused_and_the_network_as_found(bench, method):
     traces, images = Traces(bench.given), bench.images.clone()
     maps, refusal = explain(bench, method)
     assert traces.left() == []
