@@ -51,7 +51,8 @@ class Explainer(ABC):
 
         Args:
             images: (N, C, H, W), as the network takes them, on the network's device.
-            targets: None (the predicted class), an int, (N,) or (N, K) class indices.
+            targets: None (the predicted class), an int, (N,) or (N, K) class indices, or a function from scores
+                (N, classes) to (N, K).
 
         Returns:
             (N, H, W) float32 raw values on the images' device; (N, K, H, W) for (N, K) targets. A list of L layers adds
@@ -73,7 +74,7 @@ class Explainer(ABC):
 
     def _in_batches(self, images: Tensor, targets: Any, size: int) -> Tensor:
         """Maps in batches of exactly `size`, the last one filled up with copies of its last image."""
-        per_image = targets is not None and not isinstance(targets, int)
+        per_image = targets is not None and not isinstance(targets, int) and not callable(targets)
         wanted = torch.as_tensor(targets) if per_image else None
         if wanted is not None and (wanted.ndim == 0 or len(wanted) != len(images)):
             raise TargetError(f"targets of shape {tuple(wanted.shape)} for {len(images)} images")

@@ -78,7 +78,8 @@ def resolve_targets(targets: Any, scores: Tensor) -> Tensor:
     """Target classes (N, K) for scores (N, classes).
 
     Args:
-        targets: None (the class with the largest score), an int, (N,) classes, or (N, K) classes.
+        targets: None (the class with the largest score), an int, (N,) classes, (N, K) classes, or a function from
+            scores (N, classes) to (N, K) classes.
 
     Raises:
         TargetError: not integers, outside 0 … classes - 1, or not one row per image.
@@ -86,6 +87,8 @@ def resolve_targets(targets: Any, scores: Tensor) -> Tensor:
     count, classes = scores.shape
     if targets is None:
         return scores.detach().argmax(dim=1, keepdim=True)
+    if callable(targets):
+        targets = targets(scores.detach())
     try:
         wanted = torch.as_tensor(targets)
     except (TypeError, ValueError, RuntimeError) as error:
@@ -109,11 +112,35 @@ def resolve_targets(targets: Any, scores: Tensor) -> Tensor:
     return wanted.clone().to(device=scores.device, dtype=torch.int64)
 
 
+class SeenTargets:
+    """Targets that remember the scores they were chosen from, so that choosing costs no forward pass of its own.
+
+    Pass it as `targets` to the first explainer of a batch and its `classes` to all others.
+
+    Args:
+        target: None (the predicted class) or an index; top_k: how many of the best classes, where it is more than one.
+    """
+
+    def __init__(self, target: int | None, top_k: int = 1) -> None:
+        self.target, self.top_k = target, top_k
+        self.scores: Tensor | None = None
+        self.classes: Tensor | None = None
+
+    def __call__(self, scores: Tensor) -> Tensor:
+        """(N, K) classes for scores (N, classes)."""
+        if self.top_k > 1:
+            classes = scores.topk(min(self.top_k, scores.shape[1]), dim=1).indices
+        else:
+            classes = resolve_targets(self.target, scores)
+        self.scores, self.classes = scores, classes
+        return classes
+
+
 def is_per_image(targets: Any) -> bool:
     """Whether `targets` names one class per image, so that the result has no class dimension."""
     if targets is None or isinstance(targets, int):
         return True
-    return torch.as_tensor(targets).ndim < 2
+    return not callable(targets) and torch.as_tensor(targets).ndim < 2
 
 
 def describe(value: Any) -> str:

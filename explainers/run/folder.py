@@ -20,7 +20,8 @@ import torch
 from torch import Tensor
 
 from explainers.core.explainer import Explainer
-from explainers.core.output import class_scores, resolve_targets
+from explainers.core.network import fixed_batch
+from explainers.core.output import SeenTargets, class_scores
 from explainers.data.images import ImageFile, Photo, find_images, read_image
 from explainers.errors import ExplainersError, ImageError, LayerError, OptionError, TargetError, UnsupportedError
 from explainers.models import LoadedModel, class_index
@@ -190,25 +191,28 @@ class _Worker:
 
     def _maps(self, images: Tensor) -> list[list[Finding]]:
         images = images.to(self.loaded.device)
-        scores = class_scores(self.loaded, images)
-        if self.options.top_k > 1:
-            classes = scores.topk(min(self.options.top_k, scores.shape[1]), dim=1).indices
-        else:
-            classes = resolve_targets(self.target, scores)
-        found: list[list[Finding]] = [[] for _ in images]
+        seen = SeenTargets(self.target, self.options.top_k)
+        if fixed_batch(self.loaded.network) is not None:
+            seen(class_scores(self.loaded, images))  # explainers fill the batch up, scores would be of that
+        made: list[tuple[str, Explainer, Tensor, float]] = []
         for title, explainer in list(self.explainers.items()):
             start = time.perf_counter()
             try:
-                maps = explainer(images, classes)
+                maps = explainer(images, seen if seen.classes is None else seen.classes)
             except (UnsupportedError, LayerError) as error:
                 if title in self.proven:
                     raise
                 self._refuse(title, error)
                 continue
             self.proven.add(title)
-            seconds = (time.perf_counter() - start) / len(images)
-            for row, (values, chosen) in enumerate(zip(maps.cpu(), classes.cpu(), strict=True)):
-                finding = Finding(title, explainer.layers, scores[row].cpu(), chosen.tolist(), values.numpy(), seconds)
+            made.append((title, explainer, maps.cpu(), (time.perf_counter() - start) / len(images)))
+        found: list[list[Finding]] = [[] for _ in images]
+        if seen.scores is None or seen.classes is None:  # no method was left that asked
+            return found
+        scores, classes = seen.scores.cpu(), seen.classes.cpu()
+        for title, explainer, maps, seconds in made:
+            for row, (values, chosen) in enumerate(zip(maps, classes, strict=True)):
+                finding = Finding(title, explainer.layers, scores[row], chosen.tolist(), values.numpy(), seconds)
                 found[row].append(finding)
         return found
 
