@@ -37,3 +37,7 @@ class OptionError(ExplainersError, ValueError):
 
 class DependencyError(ExplainersError, ImportError):
     """An optional or broken installation; the text gives the command that mends it."""
+
+
+class DeviceMemoryError(ExplainersError, MemoryError):
+    """Not even one image fits into the device's memory."""

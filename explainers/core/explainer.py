@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
@@ -21,6 +22,19 @@ from explainers.errors import LayerError, OptionError, TargetError, UnsupportedE
 
 LayerOption = LayerChoice | Sequence[LayerChoice] | None
 Spatial = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Explained:
+    """Heat maps with what some methods know about them.
+
+    maps: as `Explainer.__call__` returns them; standard_error: of each value, in the same shape, or None; details: for
+    each image, such as how many masks were used.
+    """
+
+    maps: Tensor
+    standard_error: Tensor | None = None
+    details: tuple[dict[str, Any], ...] = ()
 
 
 class Explainer(ABC):
@@ -61,6 +75,10 @@ class Explainer(ABC):
         Raises:
             ImageError, TargetError, OutputError, LayerError, UnsupportedError.
         """
+        return self.explain(images, targets).maps
+
+    def explain(self, images: Tensor, targets: Any = None) -> Explained:
+        """The same with what the method knows about its maps: standard errors, masks used."""
         device = getattr(images, "device", None)
         with torch.inference_mode(False):
             images = checked_images(images, self.network)
@@ -68,22 +86,37 @@ class Explainer(ABC):
         if size is not None and len(images) != size:
             return self._in_batches(images, targets, size)
         with preserved(self.network), exact(images, gradients=True):
-            maps = self.compute(images, targets).detach()
-        maps = maps.to(device=device, dtype=torch.float32)
-        return maps[:, 0] if is_per_image(targets) else maps
+            made = self.compute(images, targets)
+        made = made if isinstance(made, Explained) else Explained(made)
 
-    def _in_batches(self, images: Tensor, targets: Any, size: int) -> Tensor:
+        def finished(values: Tensor | None) -> Tensor | None:
+            if values is None:
+                return None
+            values = values.detach().to(device=device, dtype=torch.float32)
+            return values[:, 0] if is_per_image(targets) else values
+
+        maps = finished(made.maps)
+        assert maps is not None
+        return Explained(maps, finished(made.standard_error), made.details)
+
+    def _in_batches(self, images: Tensor, targets: Any, size: int) -> Explained:
         """Maps in batches of exactly `size`, the last one filled up with copies of its last image."""
         per_image = targets is not None and not isinstance(targets, int) and not callable(targets)
         wanted = torch.as_tensor(targets) if per_image else None
         if wanted is not None and (wanted.ndim == 0 or len(wanted) != len(images)):
             raise TargetError(f"targets of shape {tuple(wanted.shape)} for {len(images)} images")
-        maps = []
+        parts = []
         for start in range(0, len(images), size):
             rows = [min(start + row, len(images) - 1) for row in range(size)]
-            part = self(images[rows], targets if wanted is None else wanted[rows])
-            maps.append(part[: len(images) - start])
-        return torch.cat(maps)
+            parts.append(self.explain(images[rows], targets if wanted is None else wanted[rows]))
+        count = len(images)
+        errors = [part.standard_error for part in parts if part.standard_error is not None]
+        details = [each for part in parts for each in part.details]
+        return Explained(
+            torch.cat([part.maps for part in parts])[:count],
+            torch.cat(errors)[:count] if errors else None,
+            tuple(details[:count]),
+        )
 
     @classmethod
     def trial(cls, model: Any, images: Tensor, *, output: Output | None = None) -> None:
@@ -91,7 +124,7 @@ class Explainer(ABC):
         cls(model, output=output)(images[:1])
 
     @abstractmethod
-    def compute(self, images: Tensor, targets: Any) -> Tensor:
+    def compute(self, images: Tensor, targets: Any) -> Tensor | Explained:
         """Maps (N, K, …, H, W) of checked images, inside the guard, with gradients enabled."""
 
     def scores(self, images: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from explainers.core.guard import exact, preserved
 from explainers.core.network import as_network, run
-from explainers.errors import OutputError, TargetError
+from explainers.errors import OptionError, OutputError, TargetError
 
 Output = Callable[[Any], Tensor]
 
@@ -20,6 +20,29 @@ NORMALISED = {
     "LogSoftmaxBackward0": "a log-softmax",
     "SigmoidBackward0": "a sigmoid",
 }
+
+
+ACTIVATIONS: dict[str | None, Callable[[Tensor], Tensor]] = {
+    None: lambda scores: scores,
+    "softmax": lambda scores: scores.softmax(dim=1),
+    "sigmoid": torch.sigmoid,
+}
+
+
+def activated(scores: Tensor, activation: str | None) -> Tensor:
+    """Scores (N, classes) as probabilities by "softmax" or "sigmoid", or as they are (None), in float32."""
+    return checked_activation(activation)(scores.float())
+
+
+def checked_activation(activation: str | None) -> Callable[[Tensor], Tensor]:
+    """The function of that name.
+
+    Raises:
+        OptionError: there is none.
+    """
+    if activation not in ACTIVATIONS:
+        raise OptionError(f"activation={activation!r}; expected 'softmax', 'sigmoid' or None")
+    return ACTIVATIONS[activation]
 
 
 def class_scores(model: Any, images: Tensor, output: Output | None = None) -> Tensor:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import difflib
 import inspect
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from explainers.core.explainer import Explainer
+from explainers.core.predictor import Predictor
 from explainers.errors import OptionError
 
+PASSES = "passes"  # the name under which methods hand on the options of their Predictor
 _methods: dict[str, type[Explainer]] = {}
 _families: dict[str, Any] = {}
 Method = TypeVar("Method", bound=type[Explainer])
@@ -51,12 +54,19 @@ def method(name: str) -> type[Explainer]:
 
 
 def options(cls: type[Explainer]) -> dict[str, Any]:
-    """The keyword options of a method with their defaults."""
-    return {
-        key: value.default
-        for key, value in inspect.signature(cls).parameters.items()
-        if value.kind is inspect.Parameter.KEYWORD_ONLY
-    }
+    """The keyword options of a method with their defaults; `**passes` stands for those of the Predictor."""
+    parameters = inspect.signature(cls).parameters
+    found = _keywords(parameters)
+    if PASSES in parameters:
+        found = {
+            **found,
+            **{k: v for k, v in _keywords(inspect.signature(Predictor).parameters).items() if k != "output"},
+        }
+    return found
+
+
+def _keywords(parameters: Mapping[str, inspect.Parameter]) -> dict[str, Any]:
+    return {key: value.default for key, value in parameters.items() if value.kind is inspect.Parameter.KEYWORD_ONLY}
 
 
 def create(name: str, model: Any, **settings: Any) -> Explainer:
@@ -67,7 +77,7 @@ def create(name: str, model: Any, **settings: Any) -> Explainer:
     """
     cls = method(name)
     known = inspect.signature(cls).parameters
-    free = any(value.kind is inspect.Parameter.VAR_KEYWORD for value in known.values())
+    free = any(value.kind is inspect.Parameter.VAR_KEYWORD and key != PASSES for key, value in known.items())
     unknown = sorted(set(settings) - set(options(cls)))
     if unknown and not free:
         raise OptionError(f"{name} has no option {', '.join(unknown)}; its options are {', '.join(options(cls))}")

@@ -9,6 +9,7 @@ from explainers.methods import (
     gradcam,
     gradient,
     rectified,
+    rise,
     rollout,
     visualbackprop,
 )
@@ -24,6 +25,7 @@ __all__ = [
     "gradient",
     "method",
     "rectified",
+    "rise",
     "rollout",
     "visualbackprop",
 ]
