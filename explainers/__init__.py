@@ -6,19 +6,26 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from explainers.core.explainer import Explainer
+    from explainers.core.explainer import Explained, Explainer
     from explainers.core.output import class_scores
+    from explainers.core.predictor import Predictor
     from explainers.data.images import read_image
     from explainers.diagnosis import Diagnosis, diagnose
     from explainers.explanation import Explanation, compare, explain
     from explainers.methods import available, create, method
+    from explainers.methods.ablationcam import AblationCAM
     from explainers.methods.cam import CAM
     from explainers.methods.eigencam import EigenCAM
     from explainers.methods.fullgrad import FullGrad
     from explainers.methods.gradcam import GradCAM, GradCAMPlusPlus, HiResCAM, LayerCAM, XGradCAM
     from explainers.methods.gradient import InputXGradient, Saliency, SmoothGrad
+    from explainers.methods.groupcam import GroupCAM
+    from explainers.methods.occlusion import Occlusion
     from explainers.methods.rectified import Deconvolution, GuidedBackprop, GuidedBackpropMinus, GuidedGradCAM
+    from explainers.methods.rise import RISE, RiseEstimate
     from explainers.methods.rollout import AttentionRollout
+    from explainers.methods.scorecam import ScoreCAM
+    from explainers.methods.surrogate import LIME, KernelSHAP
     from explainers.methods.visualbackprop import VisualBackprop
     from explainers.models import LoadedModel, Preprocessing, load_model
 
@@ -27,19 +34,26 @@ __version__ = "0.1.0"
 # Where each public name lives. They are imported on first use, so that `explain --help` does not wait for torch, and
 # nothing but the parts that read files and draw needs more than torch.
 _homes = {
-    "explainers.core.explainer": ("Explainer",),
+    "explainers.core.explainer": ("Explained", "Explainer"),
     "explainers.core.output": ("class_scores",),
+    "explainers.core.predictor": ("Predictor",),
     "explainers.data.images": ("read_image",),
     "explainers.diagnosis": ("Diagnosis", "diagnose"),
     "explainers.explanation": ("Explanation", "compare", "explain"),
     "explainers.methods": ("available", "create", "method"),
+    "explainers.methods.ablationcam": ("AblationCAM",),
     "explainers.methods.cam": ("CAM",),
     "explainers.methods.eigencam": ("EigenCAM",),
     "explainers.methods.fullgrad": ("FullGrad",),
     "explainers.methods.gradcam": ("GradCAM", "GradCAMPlusPlus", "HiResCAM", "LayerCAM", "XGradCAM"),
     "explainers.methods.gradient": ("InputXGradient", "Saliency", "SmoothGrad"),
+    "explainers.methods.groupcam": ("GroupCAM",),
+    "explainers.methods.occlusion": ("Occlusion",),
     "explainers.methods.rectified": ("Deconvolution", "GuidedBackprop", "GuidedBackpropMinus", "GuidedGradCAM"),
+    "explainers.methods.rise": ("RISE", "RiseEstimate"),
     "explainers.methods.rollout": ("AttentionRollout",),
+    "explainers.methods.scorecam": ("ScoreCAM",),
+    "explainers.methods.surrogate": ("LIME", "KernelSHAP"),
     "explainers.methods.visualbackprop": ("VisualBackprop",),
     "explainers.models": ("LoadedModel", "Preprocessing", "load_model"),
 }
@@ -47,24 +61,34 @@ _home = {name: module for module, names in _homes.items() for name in names}
 
 __all__ = [
     "CAM",
+    "LIME",
+    "RISE",
+    "AblationCAM",
     "AttentionRollout",
     "Deconvolution",
     "Diagnosis",
     "EigenCAM",
+    "Explained",
     "Explainer",
     "Explanation",
     "FullGrad",
     "GradCAM",
     "GradCAMPlusPlus",
+    "GroupCAM",
     "GuidedBackprop",
     "GuidedBackpropMinus",
     "GuidedGradCAM",
     "HiResCAM",
     "InputXGradient",
+    "KernelSHAP",
     "LayerCAM",
     "LoadedModel",
+    "Occlusion",
+    "Predictor",
     "Preprocessing",
+    "RiseEstimate",
     "Saliency",
+    "ScoreCAM",
     "SmoothGrad",
     "VisualBackprop",
     "XGradCAM",

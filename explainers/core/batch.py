@@ -59,7 +59,7 @@ class BatchSize:
         Raises:
             DeviceMemoryError: it was one image, or the network takes no smaller batch.
         """
-        if count == 1 and self.quantum == 1 or self.fixed:
+        if (count == 1 and self.quantum == 1) or self.fixed:
             size = " × ".join(map(str, like.shape[-3:]))
             many = f"a batch of {self.fixed}, which this network insists on," if self.fixed else "a single image"
             raise DeviceMemoryError(

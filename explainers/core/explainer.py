@@ -196,7 +196,10 @@ class LayerExplainer(Explainer):
         captured, scores = self.run(images, layers)
         classes = resolve_targets(targets, scores)
         activations = [self.view(layer, value.detach()) for layer, value in zip(layers, captured, strict=True)]
-        maps = self.native(activations, layers, scores, classes, captured)
+        return self.joined(self.native(activations, layers, scores, classes, captured), images)
+
+    def joined(self, maps: Sequence[Tensor], images: Tensor) -> Tensor:
+        """(N, K, H, W) out of one layer's map (N, K, u, v); (N, K, L, H, W) where a list of layers was asked for."""
         upsampled = torch.stack([upsample(value, images.shape[-2:]) for value in maps], dim=2)
         return upsampled if isinstance(self.layer, (list, tuple)) else upsampled[:, :, 0]
 

@@ -2,19 +2,25 @@
 
 from explainers.core.registry import available, create, method
 from explainers.methods import (
+    ablationcam,
     cam,
     captum_adapter,
     eigencam,
     fullgrad,
     gradcam,
     gradient,
+    groupcam,
+    occlusion,
     rectified,
     rise,
     rollout,
+    scorecam,
+    surrogate,
     visualbackprop,
 )
 
 __all__ = [
+    "ablationcam",
     "available",
     "cam",
     "captum_adapter",
@@ -23,9 +29,13 @@ __all__ = [
     "fullgrad",
     "gradcam",
     "gradient",
+    "groupcam",
     "method",
+    "occlusion",
     "rectified",
     "rise",
     "rollout",
+    "scorecam",
+    "surrogate",
     "visualbackprop",
 ]

@@ -119,7 +119,7 @@ class CaptumExplainer(LayerExplainer):
         if self.attribution_name in COMPLETE:
             call["return_convergence_delta"] = True
         try:
-            with _seeded(self.seed), warnings.catch_warnings():
+            with seeded(self.seed), warnings.catch_warnings():
                 warnings.filterwarnings(
                     "ignore", module=r"captum\."
                 )  # about hooks and gradients that it sets and removes
@@ -225,7 +225,7 @@ def _defaults(cls: Any, images: Tensor) -> dict[str, Any]:
 
 
 @contextmanager
-def _seeded(seed: int) -> Iterator[None]:
+def seeded(seed: int) -> Iterator[None]:
     """captum draws from the global generators of torch and NumPy; they are put back afterwards."""
     import numpy as np
 

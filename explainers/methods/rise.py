@@ -205,7 +205,7 @@ class _Estimate:
             return False
         first, second = (half.flatten(1) - half.flatten(1).mean(dim=1, keepdim=True) for half in self._halves)
         agreement = torch.cosine_similarity(first, second, dim=1).clamp(min=0)
-        # Spearman and Brown: what the whole would agree to with another whole; its root is the agreement with the limit.
+        # Spearman and Brown: how far the whole agrees with another whole; its root, with the limit.
         limit = (2 * agreement / (1 + agreement)).sqrt()
         return bool((limit >= 1 - self.rise.tolerance).all())
 
@@ -230,7 +230,7 @@ class _Estimate:
         return maps.float(), (deviation * (self.length / self.used) ** 0.5).float()
 
     def _rest(self, index: int, values: Tensor, whole: list[Tensor]) -> Tensor:
-        """An incomplete block is not balanced; the mean score of the others, which is not of its making, evens it out."""
+        """An incomplete block is not balanced: the mean score of the others, in which it has no part, evens it out."""
         level = (
             torch.cat(whole).mean(dim=0) if whole and self.rise.design == "balanced" else torch.zeros(values.shape[1])
         )
