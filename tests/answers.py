@@ -6,12 +6,13 @@ from functools import cached_property
 from typing import Any
 
 import answer_layers as layers
+import answer_perturbation as perturbed
 import numpy as np
 import torch
 from answer_layers import Array, upsampled
 from answer_rules import gradient, rectified_gradient, smoothed
 from answer_whole import chain, full_grad, rollout, visual_backprop
-from network_case import LAYER, PLAIN, RECTIFIED, Case
+from network_case import CHANNELS, LAYER, PERTURBATION, PLAIN, RECTIFIED, Case
 from torch import Tensor, nn
 
 RULES = {"guided-backprop": "guided", "guided-backprop-minus": "guided-minus", "deconvolution": "deconvolution"}
@@ -68,7 +69,8 @@ class Answers:
             return self.complete
         works = {
             **dict.fromkeys(PLAIN, True),
-            **dict.fromkeys(LAYER, case.layer is not None),
+            **dict.fromkeys(LAYER | CHANNELS | {"group-cam"}, case.layer is not None),
+            **dict.fromkeys(PERTURBATION, True),
             **dict.fromkeys(RECTIFIED, case.rectifiers == "strict"),
             "cam": case.linear is not None,
             "visual-backprop": case.chain or bool(case.walk),
@@ -87,7 +89,8 @@ class Answers:
             deviation = np.abs(each - right).max()
             if method == "eigen-cam" and not self.sign_is_decided:
                 deviation = min(deviation, np.abs(each + right).max())
-            worst = max(worst, float(deviation / largest if largest > 0 else np.abs(each).max()))
+            seen = largest > np.finfo(np.float32).tiny  # what maps can hold
+            worst = max(worst, float(deviation / largest if seen else np.abs(each).max()))
         return worst
 
     def maps(self, method: str) -> Array:
@@ -104,6 +107,8 @@ class Answers:
             return self._reduced(places * self.rectified("guided").double(), method)
         if method == "full-grad":
             return np.stack([map_ for map_, _ in self._full_grads])
+        if method in PERTURBATION or method == "group-cam":
+            return np.stack([self._perturbed(method, index) for index in range(len(self.images))])
         return np.stack([upsampled(map_, *self.size) for map_ in self.native(method)])
 
     def native(self, method: str) -> list[Array]:
@@ -121,7 +126,29 @@ class Answers:
             assert self.case.grid is not None
             blocks = [self.case.attention(self.network, image[None]) for image in self.images]
             return [rollout([b[0] for b in each], self.case.prefix, self.case.grid) for each in blocks]
+        if method in CHANNELS:
+            return [self._by_channel(method, index) for index in range(len(self.images))]
         raise KeyError(f"no answer by hand for {method!r}: write one in answers.py")
+
+    def _perturbed(self, method: str, index: int) -> Array:
+        image, target = self.images[index], int(self.targets[index])
+        if method in ("lime", "kernel-shap"):
+            name = {"lime": "Lime", "kernel-shap": "KernelShap"}[method]
+            return perturbed.by_captum(name, self.scores, image, target)
+        if method == "group-cam":
+            return perturbed.group_cam(self.scores, image, target, *self._halves(index))
+        return {"rise": perturbed.rise, "occlusion": perturbed.occlusion}[method](self.scores, image, target)
+
+    def _by_channel(self, method: str, index: int) -> Array:
+        image, target, case = self.images[index], int(self.targets[index]), self.case
+        if method == "score-cam":
+            return perturbed.score_cam(self.scores, image, target, self._halves(index)[0])
+        assert case.layer is not None
+
+        def score(returned: Any) -> float:
+            return float(case.scores(returned).detach().softmax(dim=1)[0, target])
+
+        return perturbed.ablation_cam(self.network, case.layer, image, score, case.spatial)
 
     @cached_property
     def noise(self) -> Tensor:

@@ -15,7 +15,10 @@ from torch import Tensor, nn
 LAYER = frozenset({"cam", "grad-cam", "grad-cam++", "xgrad-cam", "hires-cam", "layer-cam", "eigen-cam"})
 RECTIFIED = frozenset({"guided-backprop", "guided-backprop-minus", "deconvolution", "guided-grad-cam"})
 PLAIN = frozenset({"saliency", "input-x-gradient", "smooth-grad"})
-METHODS = LAYER | RECTIFIED | PLAIN | {"full-grad", "visual-backprop", "attention-rollout"}
+CHANNELS = frozenset({"score-cam", "ablation-cam"})  # a pass per channel
+PERTURBATION = frozenset({"rise", "occlusion", "lime", "kernel-shap"})  # work on black boxes
+METHODS = LAYER | RECTIFIED | PLAIN | CHANNELS | PERTURBATION
+METHODS |= {"group-cam", "full-grad", "visual-backprop", "attention-rollout"}
 
 
 def as_it_is(value: Any) -> Any:

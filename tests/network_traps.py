@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 import torch
-from network_case import LAYER, METHODS, PLAIN, RECTIFIED, Case, Stage
+from network_case import CHANNELS, LAYER, METHODS, PLAIN, RECTIFIED, Case, Stage
 from network_families import channels_last, patches, stages, torch_attention
 from network_structures import (
     Around,
@@ -117,8 +117,8 @@ STRUCTURES = (
     trap("no_grad around the first layers", partial(Gradless, "first layers"), refused=IMAGE_GRADIENT,
          either=frozenset({"visual-backprop"}), **HEAD),
     trap("detached features", partial(Gradless, "detach"),
-         refused=IMAGE_GRADIENT | (LAYER - {"cam", "eigen-cam"}),
-         either=frozenset({"cam", "eigen-cam", "visual-backprop"}), **HEAD),
+         refused=IMAGE_GRADIENT | {"group-cam"} | (LAYER - {"cam", "eigen-cam"}),
+         either=CHANNELS | {"cam", "eigen-cam", "visual-backprop"}, **HEAD),
 )  # fmt: skip
 
 DOORS = (

@@ -29,9 +29,9 @@ ACTIVATIONS: dict[str | None, Callable[[Tensor], Tensor]] = {
 }
 
 
-def activated(scores: Tensor, activation: str | None) -> Tensor:
-    """Scores (N, classes) as probabilities by "softmax" or "sigmoid", or as they are (None), in float32."""
-    return checked_activation(activation)(scores.float())
+def at_least_single(values: Tensor) -> Tensor:
+    """Half precision as float32; anything else as it is."""
+    return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
 
 
 def checked_activation(activation: str | None) -> Callable[[Tensor], Tensor]:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from explainers.core.explainer import Explainer
-from explainers.core.output import Output, checked_activation, resolve_targets
+from explainers.core.output import Output, at_least_single, checked_activation, resolve_targets
 from explainers.core.predictor import Predictor
 
 
@@ -31,4 +31,4 @@ class PerturbationExplainer(Explainer):
         """Probabilities (N, classes) of the images as they are, in full precision, and the target classes (N, K)."""
         with torch.no_grad():
             scores = self.scores(images)
-        return self.activation(scores.float()), resolve_targets(targets, scores)
+        return self.activation(at_least_single(scores)), resolve_targets(targets, scores)

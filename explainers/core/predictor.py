@@ -13,7 +13,7 @@ from torch import Tensor
 from explainers.core.batch import BatchSize, is_out_of_memory
 from explainers.core.guard import exact, preserved
 from explainers.core.network import as_network, checked_images, fixed_batch
-from explainers.core.output import Output, scores_of
+from explainers.core.output import Output, at_least_single, scores_of
 from explainers.core.replica import Network, Replica
 from explainers.errors import OptionError
 
@@ -25,7 +25,7 @@ COMPILED_BATCH = {"cpu": 16, "cuda": 64}
 
 
 class Predictor:
-    """Scores of many images in float32, whatever is done for speed on the way.
+    """Scores of many images, at least in float32, whatever is done for speed on the way.
 
     It owns the batch size, the memory format, the precision and compilation. The network that the user holds is never
     changed: what is faster works on a replica of it.
@@ -61,7 +61,8 @@ class Predictor:
         self._sizes: dict[tuple[Any, ...], BatchSize] = {}
 
     def __call__(self, batches: Tensor | Iterable[Tensor]) -> Tensor:
-        """Scores (N, classes) of all images of the batches, in order, float32 on the images' device.
+        """Scores (N, classes) of all images of the batches, in order, on the images' device, float32 (float64 where
+        the network is).
 
         Raises:
             ImageError: a batch is no float tensor (N, C, H, W). OptionError: there is none. Otherwise as `run`.
@@ -85,7 +86,7 @@ class Predictor:
             like: (…, C, H, W) checked images, for size, type and device; the first one tries the network.
             make: fills the buffer with the images start … stop - 1, or returns a tensor of its own, which the network
                 may overwrite. Called again for the same rows after memory ran out.
-            take: gets (start, scores (n, classes) in float32) of each batch; True ends the run.
+            take: gets (start, scores (n, classes), at least float32) of each batch; True ends the run.
 
         Raises:
             DeviceMemoryError: not even one image fits. OutputError: what the network returns is not understood.
@@ -136,7 +137,7 @@ class Predictor:
 
     def _scores(self, network: Network, images: Tensor) -> Tensor:
         with torch.inference_mode():
-            scores = self._raw(network, images).float()
+            scores = at_least_single(self._raw(network, images))
         return scores.clone()  # outside of inference mode, so that it can take part in a graph
 
     def _raw(self, network: Network, images: Tensor) -> Tensor:

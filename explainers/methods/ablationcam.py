@@ -7,8 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from explainers.core.explainer import LayerExplainer, LayerOption, Spatial
+from explainers.core.explainer import LayerExplainer, LayerOption, Spatial, refuse
 from explainers.core.layers import Layer
+from explainers.core.network import fixed_batch
 from explainers.core.output import Output, checked_activation, resolve_targets, scores_of
 from explainers.core.predictor import Predictor, Progress
 from explainers.core.registry import register
@@ -54,6 +55,10 @@ class AblationCAM(LayerExplainer):
 
     def compute(self, images: Tensor, targets: Any) -> Tensor:
         """Image by image, since every channel of every image is a pass of its own."""
+        if fixed_batch(self.network) is not None:
+            raise refuse(
+                self.name, "it insists on its batch size, and channels run in batches of their own", "score-cam"
+            )
         layers = self.resolve(images)
         with torch.no_grad():
             scores = self.scores(images)
@@ -88,7 +93,10 @@ class AblationCAM(LayerExplainer):
 
         like = tail.output.reshape(1, *shape[:-2], *shape[-2:]) if len(shape) > 2 else tail.output[:, None]
         predictor = Predictor(scores, batch_size=self.batch_size, progress=self.progress)
-        predictor.run(len(live) + 1, like, make, take)
+        try:
+            predictor.run(len(live) + 1, like, make, take)
+        finally:
+            tail.close()
         watched = torch.cat(found)
         nothing = classes[watched[0] == 0].tolist()
         if nothing:

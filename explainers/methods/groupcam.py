@@ -87,6 +87,8 @@ class GroupCAM(LayerExplainer):
             if start == 0:  # the first row is the substrate alone
                 buffer[0] = substrate
             first = max(start, 1)
+            if first == stop:
+                return buffer
             part = flat[first - 1 : stop - 1, None]
             torch.addcmul(substrate, part, image - substrate, out=buffer[first - start :])
             return buffer

@@ -73,6 +73,8 @@ class ScoreCAM(LayerExplainer):
             if start == 0:  # the first row is nothing at all
                 buffer[0] = 0
             first = max(start, 1)
+            if first == stop:
+                return buffer
             masks = scaled(upsample(channels[None, first - 1 : stop - 1], image.shape[-2:])[0])
             torch.mul(image, masks[:, None], out=buffer[first - start :])
             return buffer

@@ -12,7 +12,12 @@ import explainers
 from explainers.errors import ImageError, OutputError, TargetError, UnsupportedError
 
 NETWORKS = {"chain": Chain, "residual": Residual, "pre-activation": PreActivation, "tokens": Tokens}
-FAST = {"smooth-grad": {"samples": 3}}
+FAST = {
+    "smooth-grad": {"samples": 3},
+    "rise": {"masks": 20, "grid": 3},
+    "lime": {"samples": 12, "segments": 2},
+    "kernel-shap": {"samples": 12, "segments": 2},
+}
 
 
 def make(name: str, network: nn.Module, **options):

@@ -1,0 +1,157 @@
+"""Perturbation methods by hand: one changed image after the other, sums in loops."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from answer_layers import Array, upsampled
+from torch import Tensor, nn
+
+Scores = Callable[[Tensor], Tensor]  # (1, C, H, W) → (1, classes)
+MASKS, CELLS, SEED = 6, 3, 5  # of RISE
+WINDOW, STRIDE = (27, 25), (20, 17)  # of occlusion
+SAMPLES, SEGMENTS = 12, 2  # of LIME and KernelSHAP
+GROUPS = 3  # of Group-CAM
+OPTIONS: dict[str, dict[str, Any]] = {
+    "rise": {"masks": MASKS, "grid": CELLS, "seed": SEED, "design": "paper"},
+    "occlusion": {"window": WINDOW, "stride": STRIDE},
+    "lime": {"samples": SAMPLES, "segments": SEGMENTS},
+    "kernel-shap": {"samples": SAMPLES, "segments": SEGMENTS},
+    "group-cam": {"groups": GROUPS, "substrate": "mean"},
+}
+
+
+def probability(scores: Scores, image: Tensor, target: int) -> float:
+    with torch.no_grad():
+        return float(scores(image[None].clone()).softmax(dim=1)[0, target])
+
+
+def rise(scores: Scores, image: Tensor, target: int) -> Array:
+    """Petsiuk 2018, equation 6, with the documented draws: grids and shifts of a block of 64 from one generator."""
+    height, width = image.shape[-2:]
+    cell = -(-height // CELLS), -(-width // CELLS)
+    generator = torch.Generator().manual_seed(SEED * 1_000_003 + 1)
+    grids = (torch.rand(64, CELLS * CELLS, generator=generator) < 0.5).double().view(64, 1, CELLS, CELLS)
+    down, right = (torch.randint(side, (64,), generator=generator) for side in cell)
+    large = F.interpolate(grids, size=((CELLS + 1) * cell[0], (CELLS + 1) * cell[1]), mode="bilinear")
+    total = np.zeros((height, width))
+    for index in range(MASKS):
+        top, left = int(down[index]), int(right[index])
+        mask = large[index, 0, top : top + height, left : left + width]
+        total += probability(scores, image * mask, target) * mask.numpy()
+    return total / (MASKS * 0.5)
+
+
+def occlusion(scores: Scores, image: Tensor, target: int) -> Array:
+    """Zeiler 2014: the fall of the probability, averaged over the windows that cover a pixel."""
+    height, width = image.shape[-2:]
+    whole = probability(scores, image, target)
+    total, count = np.zeros((height, width)), np.zeros((height, width))
+    for top in _starts(height, WINDOW[0], STRIDE[0]):
+        for left in _starts(width, WINDOW[1], STRIDE[1]):
+            hidden = image.clone()
+            hidden[:, top : top + WINDOW[0], left : left + WINDOW[1]] = 0
+            total[top : top + WINDOW[0], left : left + WINDOW[1]] += whole - probability(scores, hidden, target)
+            count[top : top + WINDOW[0], left : left + WINDOW[1]] += 1
+    return total / count
+
+
+def _starts(length: int, window: int, stride: int) -> Iterator[int]:
+    start = 0
+    while True:
+        yield start
+        if start + window >= length:
+            return
+        start += stride
+
+
+def by_captum(name: str, scores: Scores, image: Tensor, target: int) -> Array:
+    """captum's LIME and KernelSHAP on the bare network, one perturbed image at a time."""
+    import captum.attr
+
+    height, width = image.shape[-2:]
+    labels = torch.zeros(height, width, dtype=torch.long)
+    labels[-(-height // 2) :] += 2
+    labels[:, -(-width // 2) :] += 1
+    state = np.random.get_state()
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        np.random.seed(0)
+        values = getattr(captum.attr, name)(lambda x: scores(x.clone()).softmax(dim=1)).attribute(
+            image[None], target=target, feature_mask=labels[None, None], n_samples=SAMPLES
+        )
+    np.random.set_state(state)
+    return values[0, 0].detach().numpy().astype(float)
+
+
+def score_cam(scores: Scores, image: Tensor, target: int, activation: Array) -> Array:
+    """(u, v): Wang 2020, algorithm 1."""
+    size = int(image.shape[-2]), int(image.shape[-1])
+    base = probability(scores, torch.zeros_like(image), target)
+    rises, live = [], []
+    for index, channel in enumerate(activation):
+        if channel.max() == channel.min():
+            continue
+        mask = upsampled(channel, *size)
+        mask = (mask - mask.min()) / (mask.max() - mask.min())
+        rises.append(probability(scores, image * torch.from_numpy(mask), target) - base)
+        live.append(index)
+    weights = np.exp(np.array(rises) - max(rises, default=0))
+    total = np.zeros(activation.shape[1:])
+    for weight, index in zip(weights / weights.sum() if live else [], live, strict=True):
+        total += weight * activation[index]
+    return np.maximum(total, 0)
+
+
+def ablation_cam(
+    network: nn.Module, layer: str, image: Tensor, score: Callable[[Any], float], spatial: Callable[[Tensor], Tensor]
+) -> Array:
+    """(u, v): Desai 2020, equation 4, each channel in a whole pass through the network with a hook."""
+    name, _, call = layer.partition("#")
+    runs, channel, seen = [0], [-1], []
+
+    def ablate(_module: Any, _inputs: Any, output: Any) -> Any:
+        runs[0] += 1
+        if runs[0] - 1 != int(call or 0):
+            return output
+        value = (output[0] if isinstance(output, (tuple, list)) else output).clone()
+        view = spatial(value)
+        seen.append(view.detach().clone())
+        if channel[0] >= 0:
+            view[:, channel[0]] = 0
+        return type(output)([value, *output[1:]]) if isinstance(output, (tuple, list)) else value
+
+    def watched(index: int) -> float:
+        runs[0], channel[0] = 0, index
+        return score(network(image[None].clone()))
+
+    handle = network.get_submodule(name).register_forward_hook(ablate)
+    with torch.enable_grad():  # without it, some of torch's own layers take a fused path that runs no hooks
+        whole = watched(-1)
+        activation = seen[0][0].numpy().astype(float)
+        total = np.zeros(activation.shape[1:])
+        for index, values in enumerate(activation):
+            total += (whole - watched(index)) / whole * values
+    handle.remove()
+    return np.maximum(total, 0)
+
+
+def group_cam(scores: Scores, image: Tensor, target: int, activation: Array, gradient: Array) -> Array:
+    """(H, W): Zhang 2021, equations 3 to 7, on the mean colour instead of a blur."""
+    size = int(image.shape[-2]), int(image.shape[-1])
+    mean = image.mean(dim=(1, 2), keepdim=True).expand_as(image)
+    base = probability(scores, mean, target)
+    channels = [gradient[k].mean() * activation[k] for k in range(len(activation))]
+    total = np.zeros(size)
+    for members in np.array_split(np.arange(len(channels)), min(GROUPS, len(channels))):
+        mask = upsampled(np.maximum(sum(channels[k] for k in members), 0), *size)
+        if mask.max() == mask.min():
+            continue
+        mask = (mask - mask.min()) / (mask.max() - mask.min())
+        part = torch.from_numpy(mask)
+        total += max(0.0, probability(scores, image * part + mean * (1 - part), target) - base) * mask
+    return total
