@@ -59,13 +59,10 @@ class BatchSize:
         Raises:
             DeviceMemoryError: it was one image, or the network takes no smaller batch.
         """
-        if (count == 1 and self.quantum == 1) or self.fixed:
-            size = " × ".join(map(str, like.shape[-3:]))
-            many = f"a batch of {self.fixed}, which this network insists on," if self.fixed else "a single image"
-            raise DeviceMemoryError(
-                f"memory ran out on {like.device} with {many} of {size}: {str(error).strip().partition(chr(10))[0]}. "
-                "Use smaller images, another device, or precision='auto'"
-            ) from error
+        if self.fixed:
+            raise does_not_fit(f"a batch of {self.fixed}, as this network insists on,", error, like) from error
+        if count == 1 and self.quantum == 1:
+            raise does_not_fit("a single image", error, like) from error
         self.searching = False
         if count <= self.quantum:
             warnings.warn(
@@ -75,6 +72,16 @@ class BatchSize:
             )
             self.quantum = 1
         self.now = max(1, count // 2)
+
+
+def does_not_fit(what: str, error: BaseException, like: Tensor) -> DeviceMemoryError:
+    """The error of memory that runs out with the least there can be."""
+    size = " × ".join(map(str, like.shape[-3:]))
+    first = str(error).strip().partition("\n")[0]
+    return DeviceMemoryError(
+        f"memory ran out on {like.device} with {what} of {size}: {first}. "
+        "Use smaller images, another device, or precision='auto'"
+    )
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -275,6 +275,13 @@ class LayerExplainer(Explainer):
         return layer.layout.spatial(value) if self.spatial is None else self.spatial(value)
 
 
+def try_layer(explainer: LayerExplainer, images: Tensor) -> None:
+    """Find and capture the layer in one pass: the trial of methods whose map takes a pass per channel."""
+    images = checked_images(images, explainer.network)
+    with preserved(explainer.network), exact(images, gradients=True):
+        explainer.run(images, explainer.resolve(images))
+
+
 def _check_reach(layer: Layer, seen: Survey) -> None:
     if layer.reaches is False:
         remedy = f'; try layer="{seen.stages[-1].label}" or None' if seen.stages else ""

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from explainers.core.batch import BatchSize, is_out_of_memory
+from explainers.core.batch import BatchSize, does_not_fit, is_out_of_memory
 from explainers.core.guard import exact, preserved
 from explainers.core.network import as_network, checked_images, fixed_batch
 from explainers.core.output import Output, at_least_single, scores_of
@@ -94,8 +94,7 @@ class Predictor:
         with ExitStack() as stack:
             stack.enter_context(exact(like, gradients=False))
             stack.enter_context(preserved(self.network))
-            with torch.inference_mode():
-                network = self.replica.ready(like, self._raw)
+            network = self._network(like)
             size, start, buffer = self._size(like), 0, None
             while start < count:
                 stop = min(count, start + size.now)
@@ -134,6 +133,15 @@ class Predictor:
             "batch_size": sizes[-1] if sizes else self.batch_size,
             "passes": self.passes,
         }
+
+    def _network(self, like: Tensor) -> Network:
+        try:
+            with torch.inference_mode():
+                return self.replica.ready(like, self._raw)
+        except (RuntimeError, MemoryError) as error:
+            if is_out_of_memory(error):
+                raise does_not_fit("a single image", error, like) from error
+            raise
 
     def _scores(self, network: Network, images: Tensor) -> Tensor:
         with torch.inference_mode():

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from explainers.core.batch import is_out_of_memory
 from explainers.core.network import class_name, fixed_batch
 from explainers.errors import ExplainersError, OptionError
 
@@ -90,7 +91,9 @@ class Replica:
             wanted, found = scored(self.network, probe.clone()).float(), scored(twin, self._formatted(probe)).float()
         except ExplainersError:
             raise
-        except RuntimeError:
+        except RuntimeError as error:
+            if is_out_of_memory(error):
+                raise
             return self._itself()
         if self.precision is None and float((found - wanted).abs().max()) > ROUNDING * float(wanted.abs().max()):
             return self._itself()

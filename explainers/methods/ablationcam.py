@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from explainers.core.explainer import LayerExplainer, LayerOption, Spatial, refuse
+from explainers.core.explainer import LayerExplainer, LayerOption, Spatial, refuse, try_layer
 from explainers.core.layers import Layer
 from explainers.core.network import fixed_batch
 from explainers.core.output import Output, checked_activation, resolve_targets, scores_of
@@ -52,6 +52,11 @@ class AblationCAM(LayerExplainer):
         super().__init__(model, output=output, layer=layer, spatial=spatial)
         self.activation = checked_activation(activation)
         self.batch_size, self.progress = batch_size, progress
+
+    @classmethod
+    def trial(cls, model: Any, images: Tensor, *, output: Output | None = None) -> None:
+        """The layer alone."""
+        try_layer(cls(model, output=output), images[:1])
 
     def compute(self, images: Tensor, targets: Any) -> Tensor:
         """Image by image, since every channel of every image is a pass of its own."""

@@ -57,6 +57,11 @@ class GroupCAM(LayerExplainer):
         self.activation = checked_activation(activation)
         self.predictor = Predictor(model, output=output, **passes)
 
+    @classmethod
+    def trial(cls, model: Any, images: Tensor, *, output: Output | None = None) -> None:
+        """Two groups."""
+        cls(model, output=output, groups=2)(images[:1])
+
     def compute(self, images: Tensor, targets: Any) -> Tensor:
         """Groups from one backward pass, weights from forward passes, image by image."""
         layers = self.resolve(images)

@@ -52,6 +52,12 @@ class Occlusion(PerturbationExplainer):
         super().__init__(model, output=output, activation=activation, **passes)
         self.window, self.stride, self.substrate = window, stride, substrate
 
+    @classmethod
+    def trial(cls, model: Any, images: Tensor, *, output: Output | None = None) -> None:
+        """Two windows a side."""
+        half = (math.ceil(images.shape[-2] / 2), math.ceil(images.shape[-1] / 2))
+        cls(model, output=output, window=half, stride=half)(images[:1])
+
     def compute(self, images: Tensor, targets: Any) -> Tensor:
         """Image by image, one pass per window."""
         _, classes = self.clean(images, targets)

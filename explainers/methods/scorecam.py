@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from explainers.core.explainer import LayerExplainer, LayerOption, Spatial, upsample
+from explainers.core.explainer import LayerExplainer, LayerOption, Spatial, try_layer, upsample
 from explainers.core.output import Output, checked_activation, resolve_targets
 from explainers.core.predictor import Predictor
 from explainers.core.registry import register
@@ -44,6 +44,11 @@ class ScoreCAM(LayerExplainer):
         super().__init__(model, output=output, layer=layer, spatial=spatial)
         self.activation = checked_activation(activation)
         self.predictor = Predictor(model, output=output, **passes)
+
+    @classmethod
+    def trial(cls, model: Any, images: Tensor, *, output: Output | None = None) -> None:
+        """The layer alone."""
+        try_layer(cls(model, output=output), images[:1])
 
     def compute(self, images: Tensor, targets: Any) -> Tensor:
         """Image by image, since every channel of every image is a pass of its own."""
