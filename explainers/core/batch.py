@@ -9,9 +9,9 @@ from torch import Tensor
 
 from explainers.errors import DeviceMemoryError
 
-WORTHWHILE = 0.95  # a larger batch must take less than this share of the time per image
-TRIALS = 2  # batches of each size; the faster one counts, since the first prepares buffers
-LARGEST = {"cpu": 64, "cuda": 512}
+WORTHWHILE = 0.9  # a larger batch must take less than this share of the time per image
+TRIALS = 3  # batches of each size; the fastest counts, since the first prepares buffers and others are disturbed
+LARGEST = {"cpu": 32, "cuda": 512}
 SMALLEST = 8
 
 

@@ -22,7 +22,7 @@ from explainers.methods.masks import Block, MaskShape, block_length, draw_block
 
 DESIGNS = ("balanced", "paper")
 LEAST_BLOCKS = 4  # before `tolerance` may end a run
-CLASSES = 16  # enlarged at a time, where there are many
+CLASSES = 4  # enlarged at a time, where there are many: what a cache holds
 
 
 @dataclass(frozen=True)
@@ -221,13 +221,13 @@ class _Estimate:
             part = self.shape.spread(values, self.block(index))
             total += part
             change = part - mean  # Welford's update: squares of large sums would cancel
-            mean += change / (index + 1)
-            spread += change * (part - mean)
+            mean.add_(change, alpha=1 / (index + 1))
+            spread.addcmul_(change, part.sub_(mean))
         maps = total / (self.used * self.rise.p)
         if len(whole) < 2:
             return maps.float(), torch.full_like(maps, math.nan).float()
-        deviation = (spread / (len(whole) - 1)).sqrt() / (self.length * self.rise.p)
-        return maps.float(), (deviation * (self.length / self.used) ** 0.5).float()
+        share = (self.length / self.used) ** 0.5 / (self.length * self.rise.p)  # of one block, to the mean of all
+        return maps.float(), spread.div_(len(whole) - 1).sqrt_().mul_(share).float()
 
     def _rest(self, index: int, values: Tensor, whole: list[Tensor]) -> Tensor:
         """An incomplete block is not balanced: the mean score of the others, in which it has no part, evens it out."""
