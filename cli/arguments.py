@@ -71,6 +71,21 @@ def _run(command: argparse.ArgumentParser) -> None:
         metavar="METHOD.KEY=VALUE",
         help="option of a method, such as smooth-grad.samples=25",
     )
+    passes = command.add_argument_group("perturbation methods")
+    passes.add_argument("--masks", type=int, metavar="N", help="masks of rise per image (default 4000)")
+    passes.add_argument(
+        "--tolerance",
+        type=float,
+        metavar="T",
+        help="rise stops when its map agrees with its limit to a correlation of 1 - T",
+    )
+    passes.add_argument("--seed", type=int, metavar="N", help="of methods that draw at random (default 0)")
+    passes.add_argument(
+        "--precision",
+        choices=("float32", "auto", "bfloat16", "float16"),
+        help="of the passes (default float32, exact); auto is what the hardware is made for",
+    )
+    passes.add_argument("--compile", action="store_true", help="compile the network; pays from some thousand passes on")
     target = command.add_argument_group("classes")
     target.add_argument("--target", metavar="CLASS", help="index or name (default: each image's predicted class)")
     target.add_argument("--top-k", type=int, metavar="K", help="explain the K best classes of each image")

@@ -16,7 +16,9 @@ from explainers.errors import ExplainersError, ImageError, OptionError
 
 from .progress import Progress
 
-DEMO = ("cam", "grad-cam", "layer-cam", "guided-backprop", "guided-grad-cam", "smooth-grad", "input-x-gradient")
+FLAGS = ("masks", "tolerance", "seed", "precision", "compile")  # for every method that has such an option
+DEMO = ("cam", "grad-cam", "layer-cam", "guided-backprop", "guided-grad-cam", "smooth-grad", "rise")
+DEMO_OPTIONS: dict[str, dict[str, Any]] = {"rise": {"masks": 512, "precision": "auto"}}  # seconds, not minutes
 PACKAGES = ("torch", "torchvision", "numpy", "opencv-python", "opencv-python-headless", "pillow", "timm", "captum")
 
 
@@ -24,6 +26,9 @@ def run(arguments: argparse.Namespace) -> int:
     """`explain run FOLDER`."""
     loaded = _loaded(arguments)
     calls = [_call(spec, arguments) for spec in arguments.method or ["grad-cam"]]
+    for flag in FLAGS:
+        if getattr(arguments, flag) not in (None, False) and not any(flag in call.options for call in calls):
+            raise OptionError(f"--{flag}: none of the methods {', '.join(call.title for call in calls)} has it")
     out = Path(arguments.out or "explained")
     return _run(arguments, arguments.images, loaded, calls, out)
 
@@ -35,7 +40,7 @@ def demo(arguments: argparse.Namespace) -> int:
     from explainers.run import MethodCall
 
     loaded = load_model("embedded", device=arguments.device or "auto")
-    calls = [MethodCall(name) for name in arguments.method or DEMO]
+    calls = [MethodCall(name, DEMO_OPTIONS.get(name, {})) for name in arguments.method or DEMO]
     if arguments.contact_sheet is None:
         arguments.contact_sheet = 12
     return _run(arguments, sample_images(), loaded, calls, Path(arguments.out or "explain-demo"))
@@ -123,6 +128,7 @@ def _run(arguments: argparse.Namespace, images: Any, loaded: Any, calls: list[An
             batch_size=8 if arguments.batch_size is None else arguments.batch_size,
             overwrite=arguments.overwrite,
             progress=progress.update,
+            passes=progress.passes,
         )
     for title, reason in summary.refused.items():
         _note(arguments, f"left out {title}: {reason}")
@@ -191,6 +197,10 @@ def _call(spec: str, arguments: argparse.Namespace) -> Any:
         layer = arguments.layer or ""
     if layer:
         chosen["layer"] = int(layer) if layer[1:].isdigit() and layer[0] == "-" else layer
+    for flag in FLAGS:
+        value = getattr(arguments, flag)
+        if value not in (None, False) and flag in known_options(cls):
+            chosen[flag] = value
     for entry in arguments.option or []:
         key, equals, value = entry.partition("=")
         method, dot, option = key.rpartition(".")

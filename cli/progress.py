@@ -16,6 +16,7 @@ class Progress:
     def __init__(self, *, quiet: bool) -> None:
         self.quiet = quiet
         self.bar: Any = None
+        self.done = ""
         self.last = time.monotonic()
 
     def __enter__(self) -> Progress:
@@ -31,12 +32,32 @@ class Progress:
         """Called after each image."""
         if self.quiet:
             return
+        self.done = f"{done} of {total} images"
         if sys.stderr.isatty():
-            if self.bar is None:
-                from tqdm import tqdm
+            bar = self._bar()
+            bar.total = total
+            bar.update(done - bar.n)
+        else:
+            self._line(self.done)
 
-                self.bar = tqdm(total=total, unit="image", file=sys.stderr, dynamic_ncols=True)
-            self.bar.update(done - self.bar.n)
-        elif time.monotonic() - self.last > EVERY:
+    def passes(self, method: str, done: int, total: int, per_second: float) -> None:
+        """Called after each batch of a method that passes many changed images through the network."""
+        if self.quiet:
+            return
+        text = f"{method} {done}/{total} passes, {per_second:.0f}/s"
+        if sys.stderr.isatty():
+            self._bar().set_postfix_str(text)
+        else:
+            self._line(f"{self.done}, then {text}" if self.done else text)
+
+    def _bar(self) -> Any:
+        if self.bar is None:
+            from tqdm import tqdm
+
+            self.bar = tqdm(unit="image", file=sys.stderr, dynamic_ncols=True)
+        return self.bar
+
+    def _line(self, text: str) -> None:
+        if time.monotonic() - self.last > EVERY:
             self.last = time.monotonic()
-            print(f"explain: {done} of {total} images", file=sys.stderr)
+            print(f"explain: {text}", file=sys.stderr)

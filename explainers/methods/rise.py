@@ -135,7 +135,6 @@ class RISE(PerturbationExplainer):
         passes = self.predictor.passes - before
         details = {
             "masks": estimate.used,
-            "standard_error": float(errors.mean()),
             "passes_per_second": passes / (time.perf_counter() - began),
         }
         return maps.to(image.device), errors.to(image.device), details

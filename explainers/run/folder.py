@@ -19,14 +19,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from explainers.core.explainer import Explainer
+from explainers.core.explainer import Explained, Explainer
 from explainers.core.network import fixed_batch
 from explainers.core.output import SeenTargets, class_scores
 from explainers.data.images import ImageFile, Photo, find_images, read_image
 from explainers.errors import ExplainersError, ImageError, LayerError, OptionError, TargetError, UnsupportedError
 from explainers.models import LoadedModel, class_index
 from explainers.run.journal import Journal, Row, write_json
-from explainers.run.options import MethodCall, Progress, RunOptions, fingerprint
+from explainers.run.options import MethodCall, Passes, Progress, RunOptions, fingerprint
 from explainers.run.outputs import Finding, Outputs, finish
 
 READERS = 4
@@ -71,6 +71,7 @@ def run(
     batch_size: int = 8,
     overwrite: bool = False,
     progress: Progress | None = None,
+    passes: Passes | None = None,
 ) -> RunSummary:
     """Explain every image of a folder with every method, and write overlays, maps, results.csv and manifest.json.
 
@@ -83,6 +84,8 @@ def run(
         methods: names or calls with options; their titles must differ.
         overwrite: remove what an earlier run left in `out` instead of going on from it.
         progress: called after each image with (done, total, name).
+        passes: called within an image after each batch of a method that makes many passes, with (method, passes done,
+            of how many, per second).
 
     Raises:
         UnsupportedError: a method cannot be right on this network, and skip_unsupported is not set.
@@ -92,7 +95,7 @@ def run(
     options, out = options or RunOptions(), Path(out)
     calls = [MethodCall(call) if isinstance(call, str) else call for call in methods]
     _check(calls, loaded, batch_size)
-    explainers = {call.title: call.bind(loaded) for call in calls}
+    explainers = {call.title: call.bind(loaded, passes) for call in calls}
     target = _target(options.target, loaded)
     files = list(images) if not isinstance(images, (str, PathLike)) else find_images(images)
     if overwrite:
@@ -194,25 +197,35 @@ class _Worker:
         seen = SeenTargets(self.target, self.options.top_k)
         if fixed_batch(self.loaded.network) is not None:
             seen(class_scores(self.loaded, images))  # explainers fill the batch up, scores would be of that
-        made: list[tuple[str, Explainer, Tensor, float]] = []
+        made: list[tuple[str, Explainer, Explained, float]] = []
         for title, explainer in list(self.explainers.items()):
             start = time.perf_counter()
             try:
-                maps = explainer(images, seen if seen.classes is None else seen.classes)
+                explained = explainer.explain(images, seen if seen.classes is None else seen.classes)
             except (UnsupportedError, LayerError) as error:
                 if title in self.proven:
                     raise
                 self._refuse(title, error)
                 continue
             self.proven.add(title)
-            made.append((title, explainer, maps.cpu(), (time.perf_counter() - start) / len(images)))
+            made.append((title, explainer, explained, (time.perf_counter() - start) / len(images)))
         found: list[list[Finding]] = [[] for _ in images]
         if seen.scores is None or seen.classes is None:  # no method was left that asked
             return found
         scores, classes = seen.scores.cpu(), seen.classes.cpu()
-        for title, explainer, maps, seconds in made:
+        for title, explainer, explained, seconds in made:
+            maps, errors = explained.maps.cpu(), explained.standard_error
             for row, (values, chosen) in enumerate(zip(maps, classes, strict=True)):
-                finding = Finding(title, explainer.layers, scores[row], chosen.tolist(), values.numpy(), seconds)
+                finding = Finding(
+                    title,
+                    explainer.layers,
+                    scores[row],
+                    chosen.tolist(),
+                    values.numpy(),
+                    seconds,
+                    None if errors is None else errors[row].cpu().numpy(),
+                    explained.details[row] if explained.details else {},
+                )
                 found[row].append(finding)
         return found
 

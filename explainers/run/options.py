@@ -5,14 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from explainers.core.explainer import Explainer
+from explainers.core.registry import options as known_options
 from explainers.errors import OptionError
-from explainers.methods import create
+from explainers.methods import create, method
 from explainers.models import LoadedModel
+
+Progress = Callable[[int, int, str], None]  # images done, of how many, name of the last
+Passes = Callable[[str, int, int, float], None]  # method, passes done on this image, of how many, per second
 
 
 @dataclass(frozen=True)
@@ -33,9 +38,12 @@ class MethodCall:
         """The same in letters that any file system takes."""
         return re.sub(r"[^A-Za-z0-9.+_-]", "-", self.title)
 
-    def bind(self, loaded: LoadedModel) -> Explainer:
-        """The explainer for a network."""
-        return create(self.name, loaded, **self.options)
+    def bind(self, loaded: LoadedModel, passes: Passes | None = None) -> Explainer:
+        """The explainer for a network, which tells `passes` how far it is, if it is one of many passes."""
+        options = dict(self.options)
+        if passes is not None and "progress" in known_options(method(self.name)):
+            options.setdefault("progress", _told(self.title, passes))
+        return create(self.name, loaded, **options)
 
 
 @dataclass(frozen=True)
@@ -90,4 +98,15 @@ def fingerprint(loaded: LoadedModel, methods: list[MethodCall], options: RunOpti
     return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
 
 
-Progress = Callable[[int, int, str], None]  # done, total, name of the image
+def _told(title: str, passes: Passes) -> Callable[[int, int], None]:
+    began = [time.perf_counter()]
+    last = [0]
+
+    def progress(done: int, total: int) -> None:
+        if done <= last[0]:  # another image
+            began[0] = time.perf_counter()
+        else:
+            passes(title, done, total, done / max(time.perf_counter() - began[0], 1e-9))
+        last[0] = done
+
+    return progress

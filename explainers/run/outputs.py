@@ -6,8 +6,9 @@ import io
 import zipfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -21,7 +22,10 @@ from explainers.run.options import MethodCall, RunOptions
 
 @dataclass(frozen=True)
 class Finding:
-    """One method's maps of one image: values (K, H, W) or (K, C, H, W) for its K target classes."""
+    """One method's maps of one image: values (K, H, W) or (K, C, H, W) for its K target classes.
+
+    standard_error: of the values, in their shape, or None; details: what the method tells of this image.
+    """
 
     title: str
     layers: tuple[str, ...]
@@ -29,6 +33,8 @@ class Finding:
     classes: list[int]
     values: np.ndarray
     seconds: float
+    standard_error: np.ndarray | None = None
+    details: dict[str, Any] = field(default_factory=dict)
 
 
 class Outputs:
@@ -55,9 +61,12 @@ class Outputs:
             for rank, (target, values) in enumerate(zip(finding.classes, finding.values, strict=True)):
                 base = self._base(file, finding, rank, target)
                 row = self._row(file, photo, finding, target, probabilities)
+                error = None if finding.standard_error is None else finding.standard_error[rank]
+                if error is not None:
+                    row["standard_error"] = float(f"{error.mean():.4g}")
                 if self.options.maps:
                     row["map"] = f"maps/{base}.npz"
-                    self._write_map(self.out / row["map"], values, photo, finding, target)
+                    self._write_map(self.out / row["map"], values, error, photo, finding, target)
                 if self.options.overlays:
                     row["overlay"] = f"overlays/{base}.png"
                     if self.options.scale == "image":
@@ -85,6 +94,7 @@ class Outputs:
             "method": finding.title,
             "layer": " ".join(finding.layers),
             "seconds": round(finding.seconds, 5),
+            **{key: round(value, 1) for key, value in finding.details.items()},
             "status": "ok",
             "reason": "; ".join(photo.notes),
             "overlay": "",
@@ -102,7 +112,9 @@ class Outputs:
     def _style(self, limits: tuple[float, float] | None = None) -> Style:
         return Style(self.options.cmap, self.options.opacity, limits=limits)
 
-    def _write_map(self, path: Path, values: np.ndarray, photo: Photo, finding: Finding, target: int) -> None:
+    def _write_map(
+        self, path: Path, values: np.ndarray, error: np.ndarray | None, photo: Photo, finding: Finding, target: int
+    ) -> None:
         """The raw map, where it lies in the photo (top, left, bottom, right), and what it is of."""
         arrays = {
             "map": values.astype(np.float32),
@@ -112,6 +124,8 @@ class Outputs:
             "method": np.array(finding.title),
             "layer": np.array(" ".join(finding.layers)),
         }
+        if error is not None:
+            arrays["standard_error"] = error.astype(np.float32)
         buffer = io.BytesIO()
         # The format of np.savez_compressed, at the level that is several times faster and hardly larger.
         with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:

@@ -7,8 +7,10 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from explainers.cli.main import main
+from explainers.cli.progress import Progress
 from run_case import folder
 
 import explainers
@@ -74,6 +76,48 @@ def test_options_reach_the_methods(images, tmp_path, net):
     assert manifest["preprocessing"]["resize"] == [40, 48]
     assert manifest["options"]["opacity"] == 0.3
     assert manifest["methods"][1]["options"] == {"samples": 2}
+
+
+def test_rise_tells_its_masks_speed_and_error(images, tmp_path, capsys):
+    argv = [str(images), "-m", "rise", "-m", "grad-cam", "--out", str(tmp_path / "out"), "--device", "cpu"]
+    assert main([*argv, "--masks", "300", "--seed", "3", "--precision", "auto", "--top-k", "2", "-q"]) == 0
+    found = rows(tmp_path / "out")
+    assert len(found) == 3 * 2 * 2
+    for row in found:
+        if row["method"] == "grad-cam":
+            assert (row["masks"], row["standard_error"], row["passes_per_second"]) == ("", "", "")
+            continue
+        assert row["masks"] == "300"
+        assert float(row["passes_per_second"]) > 1
+        with np.load(tmp_path / "out" / row["map"]) as saved:
+            assert saved["standard_error"].shape == saved["map"].shape == (96, 96)
+            assert float(row["standard_error"]) == pytest.approx(float(saved["standard_error"].mean()), rel=1e-3)
+    manifest = json.loads((tmp_path / "out/manifest.json").read_text())
+    assert manifest["methods"][0]["options"] == {"masks": 300, "seed": 3, "precision": "auto"}
+
+
+def test_tolerance_ends_rise_early(images, tmp_path):
+    argv = [str(images / "a.png"), "-m", "rise", "--masks", "20000", "--tolerance", "0.2", "--device", "cpu", "-q"]
+    assert main([*argv, "--out", str(tmp_path / "out")]) == 0
+    assert 4 * 128 <= int(rows(tmp_path / "out")[0]["masks"]) < 20000
+
+
+def test_a_flag_that_no_method_takes_is_refused(images, tmp_path, capsys):
+    assert main([str(images), "-m", "grad-cam", "--masks", "10", "--out", str(tmp_path / "out")]) == 2
+    assert "--masks: none of the methods grad-cam has it" in capsys.readouterr().err
+
+
+def test_a_long_image_says_how_far_it_is(capsys, monkeypatch):
+    monkeypatch.setattr("explainers.cli.progress.EVERY", -1.0)
+    progress = Progress(quiet=False)
+    progress.passes("rise", 200, 4000, 85.4)
+    progress.update(1, 7, "a.png")
+    progress.passes("rise", 8, 4000, 85.4)
+    assert capsys.readouterr().err.splitlines() == [
+        "explain: rise 200/4000 passes, 85/s",
+        "explain: 1 of 7 images",
+        "explain: 1 of 7 images, then rise 8/4000 passes, 85/s",
+    ]
 
 
 def test_a_network_of_one_channel(images, tmp_path, net):

@@ -1,0 +1,208 @@
+"""Score-CAM, Ablation-CAM, Group-CAM, occlusion, LIME, KernelSHAP: hand-made answers, identities, and odd channels."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from network_traces import Traces
+from small import Chain, Residual, lively
+from torch import nn
+
+import explainers
+from explainers import LIME, AblationCAM, GroupCAM, KernelSHAP, Occlusion, ScoreCAM
+from explainers.core.explainer import upsample
+from explainers.core.output import scores_of
+from explainers.core.tail import Tail
+from explainers.errors import OptionError, UnsupportedError
+
+
+class Dead(Chain):
+    """Its last layer has a channel of zeros, one of ones, and live ones."""
+
+    def features(self, x):
+        value = super().features(x).clone()
+        value[:, 0], value[:, 1] = 0, 1
+        return self.last(value)
+
+
+class Layered(nn.Module):
+    """Counts the images that each part computes."""
+
+    def __init__(self):
+        super().__init__()
+        self.front, self.back = nn.Conv2d(3, 6, 3, padding=1), nn.Conv2d(6, 8, 3, padding=1)
+        self.head = nn.Linear(8, 4)
+
+    def forward(self, x):
+        x = torch.relu(self.front(x))
+        return self.head(torch.relu(self.back(x)).mean((2, 3)))
+
+
+def scored(returned, count):
+    return scores_of(returned, count)
+
+
+def tail_of(model, images):
+    layer = explainers.GradCAM(model).resolve(images)[0]
+    with torch.no_grad():
+        return Tail(model, layer, images, scored)
+
+
+def test_ablation_cam_behind_pooling_and_a_linear_layer_is_known():
+    model, images = lively(Chain()).double().eval(), torch.rand(2, 3, 16, 16, dtype=torch.float64)
+    maps = AblationCAM(model, activation=None)(images, 2).double()
+    activation = model.features(images).detach()
+    score = model(images)[:, 2].detach()
+    weights = model.head.weight[2].detach() * activation.mean((2, 3)) / score[:, None]
+    wanted = torch.einsum("nk,nkuv->nuv", weights, activation).relu()
+    torch.testing.assert_close(maps, upsample(wanted[:, None], (16, 16))[:, 0], rtol=1e-5, atol=1e-8)
+
+
+@pytest.mark.parametrize("network", [Chain, Residual, Layered])
+def test_the_tail_skips_what_lies_before_the_layer_and_gives_the_same_scores(network):
+    model, images = lively(network()).eval(), torch.rand(1, 3, 16, 16)
+    traces = Traces(model)
+    tail = tail_of(model, images)
+    assert tail.short
+    values = torch.rand(5, *tail.output.shape[1:])
+    with torch.no_grad():
+        found = tail(values)
+        tail.short = False
+        for module in tail.network.modules():
+            module.__dict__.pop("forward", None)  # what was kept is forgotten: whole passes
+        torch.testing.assert_close(found, tail(values), rtol=1e-5, atol=1e-6)
+    tail.close()
+    assert traces.left() == []
+
+
+def test_the_tail_runs_nothing_before_the_layer():
+    model, images = lively(Layered()).eval(), torch.rand(1, 3, 16, 16)
+    tail, seen = tail_of(model, images), []
+    convolution = torch.nn.functional.conv2d
+    torch.nn.functional.conv2d = lambda *a, **k: (seen.append(1), convolution(*a, **k))[1]
+    try:
+        with torch.no_grad():
+            tail(torch.rand(3, *tail.output.shape[1:]))
+    finally:
+        torch.nn.functional.conv2d = convolution
+    assert seen == []
+
+
+def test_a_network_that_changes_its_path_is_run_as_a_whole():
+    class Twice(Layered):
+        """The front's output is also what a later functional call works on in place."""
+
+        def forward(self, x):
+            front = self.front(x).relu_()
+            return self.head(torch.relu(self.back(front)).mean((2, 3)) + front.mul_(0.5).mean((1, 2, 3))[:, None])
+
+    model, images = lively(Twice()).eval(), torch.rand(1, 3, 16, 16)
+    tail = tail_of(model, images)
+    values = torch.rand(3, *tail.output.shape[1:])
+    with torch.no_grad():
+        front = torch.relu(model.front(images))
+        wanted = model.head(torch.relu(values).mean((2, 3)) + 0.5 * front.mean())
+        torch.testing.assert_close(tail(values), wanted, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("method", ["score-cam", "ablation-cam", "group-cam"])
+def test_channels_that_are_the_same_everywhere_count_for_nothing(method):
+    model, images = lively(Dead()).eval(), torch.rand(2, 3, 16, 16)
+    maps = explainers.create(method, model)(images)
+    assert torch.isfinite(maps).all()
+    black = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    nn.init.constant_(black[0].weight, -1)
+    nn.init.constant_(black[0].bias, -1)
+    maps = explainers.create(method, black, layer="1")(images)
+    assert torch.equal(maps, torch.zeros(2, 16, 16))
+
+
+def test_score_cam_is_class_activation_mapping_when_all_channels_score_alike():
+    class Indifferent(Chain):
+        def forward(self, x):
+            return self.head(0 * self.features(x).mean((2, 3)))
+
+    model, images = lively(Indifferent()).eval(), torch.rand(1, 3, 16, 16)
+    activation = model.features(images).detach()
+    live = activation.flatten(2).amax(2) > activation.flatten(2).amin(2)
+    wanted = (activation * live[..., None, None]).sum(1) / live.sum()
+    torch.testing.assert_close(ScoreCAM(model)(images), upsample(wanted[:, None], (16, 16))[:, 0])
+
+
+def test_a_score_of_zero_cannot_be_divided_by():
+    model = lively(Chain()).eval()
+    nn.init.zeros_(model.head.weight)
+    nn.init.zeros_(model.head.bias)
+    with pytest.raises(UnsupportedError, match="score of class 3 is 0"):
+        AblationCAM(model, activation=None)(torch.rand(1, 3, 16, 16), 3)
+
+
+def test_group_cam_with_a_group_per_channel_and_more_groups_than_channels_are_the_same():
+    model, images = lively(Chain()).eval(), torch.rand(2, 3, 16, 16)
+    assert torch.equal(GroupCAM(model, groups=8)(images), GroupCAM(model, groups=100)(images))
+    with pytest.raises(OptionError, match="percentile=100"):
+        GroupCAM(model, percentile=100)
+
+
+@pytest.mark.parametrize(("window", "stride"), [(4, 2), ((3, 5), (2, 5)), (16, 16), (30, 7)])
+def test_occlusion_equals_captums(window, stride):
+    captum = pytest.importorskip("captum.attr")
+    model, images = lively(Chain()).double().eval(), torch.rand(2, 3, 16, 20, dtype=torch.float64)
+    height, width = (window, window) if isinstance(window, int) else window
+    height, width = min(height, 16), min(width, 20)
+    down, right = (stride, stride) if isinstance(stride, int) else stride
+    wanted = captum.Occlusion(model).attribute(
+        images, target=1, sliding_window_shapes=(3, height, width), strides=(3, min(down, height), min(right, width))
+    )
+    maps = Occlusion(model, window=(height, width), stride=(min(down, height), min(right, width)), activation=None)(
+        images, 1
+    )
+    torch.testing.assert_close(maps, wanted[:, 0].float(), rtol=1e-5, atol=1e-7)
+
+
+def test_occlusion_of_a_linear_score_is_the_mean_of_what_windows_hide():
+    weights = torch.randn(1, 6, 6, dtype=torch.float64)
+    image = torch.rand(1, 1, 6, 6, dtype=torch.float64)
+    maps = Occlusion(lambda x: (x * weights).sum((1, 2, 3))[:, None], window=1, stride=1, activation=None)(image)
+    torch.testing.assert_close(maps.double()[0], (image[0] * weights)[0], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("method", [LIME, KernelSHAP])
+def test_segments_can_be_a_grid_a_map_or_a_function(method):
+    pytest.importorskip("captum")
+    model, images = lively(Chain()).eval(), torch.rand(2, 3, 15, 20)
+    rows, columns = torch.arange(15) * 3 // 15, torch.arange(20) * 3 // 20
+    labels = rows[:, None] * 3 + columns
+    grid = method(model, segments=3, samples=30)(images)
+    torch.testing.assert_close(method(model, segments=labels + 100, samples=30)(images), grid)
+    torch.testing.assert_close(method(model, segments=lambda image: labels, samples=30)(images), grid)
+    assert len(grid[0].unique()) <= 9
+    with pytest.raises(OptionError, match=r"labels \(15, 20\)"):
+        method(model, segments=labels.float())(images)
+
+
+def test_kernel_shap_of_an_additive_score_is_what_each_segment_adds():
+    pytest.importorskip("captum")
+    weights = torch.randn(1, 6, 6, dtype=torch.float64)
+    image = torch.rand(1, 1, 6, 6, dtype=torch.float64)
+    score = lambda x: (x * weights).sum((1, 2, 3))[:, None]  # noqa: E731
+    maps = KernelSHAP(score, segments=2, samples=200, activation=None)(image)
+    parts = (image * weights)[0, 0].unfold(0, 3, 3).unfold(1, 3, 3).sum((2, 3))
+    wanted = parts.repeat_interleave(3, 0).repeat_interleave(3, 1)
+    torch.testing.assert_close(maps[0].double(), wanted, rtol=1e-3, atol=1e-3)
+
+
+def test_random_methods_leave_the_generators_alone():
+    pytest.importorskip("captum")
+    torch.manual_seed(3)
+    np.random.seed(3)
+    before = torch.get_rng_state(), np.random.get_state()[1].copy()
+    LIME(lively_once(), samples=10, segments=2)(torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0)))
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert (np.random.get_state()[1] == before[1]).all()
+
+
+def lively_once():
+    with torch.random.fork_rng():
+        return lively(Chain()).eval()
