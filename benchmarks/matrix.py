@@ -28,14 +28,15 @@ sys.path.append(str(Path(__file__).resolve().parent.parent / "tests"))
 from answers import Answers
 from network_case import METHODS, Case, as_it_is
 from network_traces import Traces
-from networks import NETWORKS
+from networks import NETWORKS, affordable
 from peers import PEERS, Call, Made, is_refusal, ours
 
 import explainers
 
 RIGHT, REFUSED, ERROR, WRONG = "right", "refused", "error", "silently wrong"
+NOT_RUN = "not run"  # a pass per channel on library networks
 KINDS = (RIGHT, REFUSED, ERROR, WRONG)
-MARKS = {RIGHT: "✓", REFUSED: "–", ERROR: "error", WRONG: "**✗**"}
+MARKS = {NOT_RUN: "", RIGHT: "✓", REFUSED: "–", ERROR: "error", WRONG: "**✗**"}
 OURS, PEER = 1e-5, 1e-3  # what may be missing, relative to the largest value; peers compute in part in float32
 COMPARED = ("guided-backprop", "deconvolution", "grad-cam")
 Tool = tuple[str, str]  # method, package
@@ -70,6 +71,9 @@ def fill(names: Iterable[str]) -> Matrix:
         matrix.cells[name] = {}
         left: dict[str, set[str]] = defaultdict(set)
         for tool, call in tools().items():
+            if not affordable(case, tool[0]):
+                matrix.cells[name][tool] = NOT_RUN
+                continue
             outcome, traces = attempt(tool, call, case, plain, answers)
             matrix.cells[name][tool] = outcome
             left[tool[1]].update(traces)
@@ -154,6 +158,7 @@ def document(matrix: Matrix) -> str:
         "- *error*: any other exception.",
         "- **✗** *silently wrong*: a map that is not the method's, or a map where the method is not defined (Guided "
         "Backprop on a network without ReLUs is the plain gradient under another name).",
+        "- blank: not run. Score-CAM and Ablation-CAM take a pass per channel, and most library networks have hundreds.",
         "",
         "The others are called as their documentation does, with the layer, and the reshaping of tokens, given by "
         "hand; torch-cam finds its own layer and is judged on that one. Networks that return tuples or dicts go to all "

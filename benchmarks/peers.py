@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from answer_perturbation import OPTIONS as PERTURBED
 from answers import SAMPLES, SIGMA
 from network_case import Case, as_it_is
 from torch import Tensor, nn
@@ -40,9 +41,12 @@ class Made:
 Call = Callable[[Case, Any, Tensor, Tensor], Made]
 
 
+OPTIONS: dict[str, dict[str, Any]] = {"smooth-grad": {"samples": SAMPLES, "sigma": SIGMA}, **PERTURBED}
+
+
 def ours(method: str) -> Call:
     def call(case: Case, network: Any, images: Tensor, targets: Tensor) -> Made:
-        options: dict[str, Any] = {"samples": SAMPLES, "sigma": SIGMA} if method == "smooth-grad" else {}
+        options: dict[str, Any] = dict(OPTIONS.get(method, {}))
         if case.given and "layer" in explainers.method(method).needs and method != "attention-rollout":
             options["layer"] = case.layer
         return Made(explainers.create(method, network, **options)(images, targets).numpy())

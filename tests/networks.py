@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from network_case import METHODS, Case
+from network_case import CHANNELS, METHODS, Case
 from network_families import OTHERS, TORCHVISION
 from network_spellings import SPELLINGS
 from network_states import STATES
@@ -12,7 +12,14 @@ FAMILIES = TORCHVISION + OTHERS
 TRAPS = SPELLINGS + STRUCTURES + DOORS + STATES
 NETWORKS: dict[str, Case] = {case.name: case for case in FAMILIES + TRAPS}
 
-__all__ = ["FAMILIES", "METHODS", "NETWORKS", "TRAPS", "Case"]
+NARROW = ("timm test_efficientnet", "timm test_resnet", "timm test_vit", "timm test_convnext", "HF ConvNeXt")
+
+__all__ = ["FAMILIES", "METHODS", "NETWORKS", "TRAPS", "Case", "affordable"]
 
 if len(NETWORKS) != len(FAMILIES) + len(TRAPS):
     raise ValueError("two networks have the same name")
+
+
+def affordable(case: Case, method: str) -> bool:
+    """Whether a method that takes a pass per channel is tried: not on library networks with hundreds of them."""
+    return method not in CHANNELS or case not in FAMILIES or case.name in NARROW

@@ -11,7 +11,7 @@ from explainers.errors import UnsupportedError
 
 NO_GRADIENT = (
     "the scores carry no gradient: the network runs under no_grad, detaches its features, or is a black box. "
-    "Remove that, or use a method that needs forward passes alone (captum:Occlusion)"
+    "Remove that, or use a method that needs forward passes alone (rise, occlusion)"
 )
 
 

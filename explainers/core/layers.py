@@ -168,7 +168,7 @@ def survey(network: Any, images: Tensor, scores: Callable[[Any, int], Tensor]) -
     if not isinstance(network, nn.Module):
         raise UnsupportedError(
             f"{class_name(network)} is a black box: its layers cannot be seen. "
-            "Pass the torch.nn.Module itself, or use a method that needs no layer (saliency, captum:Occlusion)"
+            "Pass the torch.nn.Module itself, or use a method that needs no layer (rise, occlusion)"
         )
     if isinstance(network, torch.jit.ScriptModule):
         raise UnsupportedError(

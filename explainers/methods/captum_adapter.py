@@ -109,7 +109,7 @@ class CaptumExplainer(LayerExplainer):
         cls = self.captum_class()
         wants_module = next(iter(_parameters(cls.__init__))) == "model"
         if wants_module and not isinstance(self.network, nn.Module):
-            raise refuse(self.name, "it is a black box, and captum needs its modules", "captum:Occlusion")
+            raise refuse(self.name, "it is a black box, and captum needs its modules", "rise or occlusion")
         scored = _Scored(self.network, self.output) if wants_module else self.scores
         built = {key: value for key, value in self.options.items() if key in _parameters(cls.__init__)}
         call = {key: value for key, value in self.options.items() if key in _parameters(cls.attribute)}

@@ -12,9 +12,9 @@ import pytest
 import torch
 from answer_perturbation import OPTIONS as PERTURBED
 from answers import SAMPLES, SIGMA, Answers
-from network_case import CHANNELS, METHODS, Case
+from network_case import METHODS, Case
 from network_traces import Traces
-from networks import NETWORKS
+from networks import NETWORKS, affordable
 from torch import Tensor
 
 import explainers
@@ -25,8 +25,6 @@ pytest.importorskip("torchvision")
 REFUSALS = (UnsupportedError, LayerError, OutputError)
 REMEDY = re.compile(r"\b(use|try|pass|choose|explain|remove|move)\b", re.IGNORECASE)
 OPTIONS = {"smooth-grad": {"samples": SAMPLES, "sigma": SIGMA}, **PERTURBED}
-LIBRARIES = ("torchvision", "timm", "HF", "open_clip")
-NARROW = ("timm test_efficientnet", "timm test_resnet", "timm test_vit", "timm test_convnext", "HF ConvNeXt")
 PACKAGES = {"timm": "timm", "HF": "transformers", "open_clip": "open_clip"}
 
 
@@ -78,7 +76,7 @@ def explain(bench: Bench, method: str) -> tuple[Tensor | None, str]:
 
 @pytest.mark.parametrize("method", explainers.available())
 def test_right_or_refused_and_the_network_as_found(bench, method):
-    if method in CHANNELS and bench.case.group in LIBRARIES and bench.case.name not in NARROW:
+    if not affordable(bench.case, method):
         pytest.skip("a pass per channel, of hundreds; a narrow network of each kind is tried")
     traces, images = Traces(bench.given), bench.images.clone()
     maps, refusal = explain(bench, method)
