@@ -32,7 +32,8 @@ class Explanation:
     """Heat maps of one or several images by one method, with what is needed to show them.
 
     maps: (N, H, W), or (N, K, H, W) for K targets, float32, raw; targets: (N,) or (N, K); scores: (N, classes), raw;
-    pixels: the photos, (H, W, 3) uint8 each; boxes: where in its photo each map lies (top, left, bottom, right).
+    pixels: the photos, (H, W, 3) uint8 each; boxes: where in its photo each map lies (top, left, bottom, right);
+    standard_error: of the maps, in their shape, or None; details: what the method tells of each image.
     """
 
     maps: Tensor
@@ -43,6 +44,8 @@ class Explanation:
     pixels: tuple[np.ndarray, ...]
     boxes: tuple[Box | None, ...]
     class_names: tuple[str, ...] | None = None
+    standard_error: Tensor | None = None
+    details: tuple[dict[str, Any], ...] = ()
 
     def __len__(self) -> int:
         return len(self.maps)
@@ -188,19 +191,14 @@ def _explanations(
     classes = resolve_targets(wanted, scores)
     several = isinstance(wanted, (Tensor, list, tuple)) and torch.as_tensor(wanted).ndim == 2
     targets = classes if several else classes[:, 0]
-    return [
-        Explanation(
-            explainer(images, targets),
-            targets,
-            scores,
-            name,
-            explainer.layers,
-            pixels,
-            boxes,
-            tuple(names) if names else None,
+    explanations = []
+    for explainer, (name, _) in zip(explainers, methods, strict=True):
+        made = explainer.explain(images, targets)
+        known = (pixels, boxes, tuple(names) if names else None)
+        explanations.append(
+            Explanation(made.maps, targets, scores, name, explainer.layers, *known, made.standard_error, made.details)
         )
-        for explainer, (name, _) in zip(explainers, methods, strict=True)
-    ]
+    return explanations
 
 
 def _prepared(

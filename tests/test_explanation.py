@@ -59,6 +59,15 @@ def test_it_shows_itself_and_saves(tmp_path):
     assert kept.overlay().shape == (96, 96, 3)
 
 
+def test_rise_comes_with_its_error_and_masks():
+    explanation = explainers.explain(
+        embedded(), str(sample_images()[0].path), method="rise", masks=300, target=[[3, 8]]
+    )
+    assert explanation.maps.shape == explanation.standard_error.shape == (1, 2, 96, 96)
+    assert (explanation.standard_error > 0).all()
+    assert explanation.details[0]["masks"] == 300
+
+
 def test_compare_draws_a_column_a_method():
     figure = explainers.compare(embedded(), PHOTO, ["cam", "smooth-grad"], options={"smooth-grad": {"samples": 2}})
     assert len(figure.axes) == 3

@@ -199,6 +199,8 @@ def test_onnx_is_a_black_box(tmp_path):
         explainers.Saliency(loaded)(images)
     pytest.importorskip("captum")
     assert explainers.create("captum:Occlusion", loaded)(images, 1).shape == (3, 8, 8)
+    own = explainers.RISE(lambda x: x.mean((2, 3)) @ torch.from_numpy(weight), masks=200)(images, 1)
+    torch.testing.assert_close(explainers.RISE(loaded, masks=200)(images, 1), own, rtol=1e-4, atol=1e-5)
 
 
 def test_torchvision_with_a_file_of_its_own_number_of_classes(tmp_path):
