@@ -158,7 +158,7 @@ def document(matrix: Matrix) -> str:
         "- *error*: any other exception.",
         "- **✗** *silently wrong*: a map that is not the method's, or a map where the method is not defined (Guided "
         "Backprop on a network without ReLUs is the plain gradient under another name).",
-        "- blank: not run. Score-CAM and Ablation-CAM take a pass per channel, of which library networks have hundreds.",
+        "- blank: not run (Score-CAM and Ablation-CAM take a pass per channel, and library networks have hundreds).",
         "",
         "The others are called as their documentation does, with the layer, and the reshaping of tokens, given by "
         "hand; torch-cam finds its own layer and is judged on that one. Networks that return tuples or dicts go to all "

@@ -236,7 +236,7 @@ def main() -> None:
     text = [
         "# RISE",
         "",
-        f"{machine()}. networks of torchvision have random weights; the embedded classifier is trained.",
+        f"{machine()}. Networks of torchvision have random weights; the embedded classifier is trained.",
         "",
     ]
     if "fidelity" in parts:
