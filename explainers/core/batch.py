@@ -60,7 +60,7 @@ class BatchSize:
             DeviceMemoryError: it was one image, or the network takes no smaller batch.
         """
         if self.fixed:
-            raise does_not_fit(f"a batch of {self.fixed}, as this network insists on,", error, like) from error
+            raise does_not_fit(f"a batch of {self.fixed}, which is fixed here,", error, like) from error
         if count == 1 and self.quantum == 1:
             raise does_not_fit("a single image", error, like) from error
         self.searching = False

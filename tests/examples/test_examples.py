@@ -17,7 +17,7 @@ def test_the_notebook_runs_and_shows_pictures():
     notebook = nbformat.read(EXAMPLES / "tour.ipynb", as_version=4)
     nbclient.NotebookClient(notebook, timeout=300).execute()
     kinds = [set(output.get("data", {})) for cell in notebook.cells for output in cell.get("outputs", [])]
-    assert sum("image/png" in kind for kind in kinds) == 3
+    assert sum("image/png" in kind for kind in kinds) == 4
     assert "torch.Size([1, 2, 2, 96, 96])" in json.dumps(notebook.cells[-1]["outputs"])
 
 
