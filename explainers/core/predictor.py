@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
@@ -21,6 +21,7 @@ Maker = Callable[[int, int, Tensor], Tensor]  # (start, stop, buffer (stop - sta
 Taker = Callable[[int, Tensor], object]  # (start, scores (n, classes)) → True to stop
 Progress = Callable[[int, int], None]  # images done, of how many
 
+MERGED = 32  # small batches are joined up to this
 COMPILED_BATCH = {"cpu": 16, "cuda": 64}
 
 
@@ -68,8 +69,8 @@ class Predictor:
             ImageError: a batch is no float tensor (N, C, H, W). OptionError: there is none. Otherwise as `run`.
         """
         found: list[Tensor] = []
-        for batch in [batches] if isinstance(batches, Tensor) else batches:
-            images = checked_images(batch, self.network)
+        checked = (checked_images(batch, self.network) for batch in _listed(batches))
+        for images in _merged(checked, self.batch_size or MERGED):
 
             def rows(start: int, stop: int, buffer: Tensor, images: Tensor = images) -> Tensor:
                 return buffer.copy_(images[start:stop])
@@ -163,6 +164,25 @@ class Predictor:
     def _buffer(self, like: Tensor, size: int) -> Tensor:
         layout = torch.channels_last if self.replica.channels_last else torch.contiguous_format
         return torch.empty((size, *like.shape[-3:]), dtype=like.dtype, device=like.device, memory_format=layout)
+
+
+def _listed(batches: Tensor | Iterable[Tensor]) -> Iterable[Tensor]:
+    return [batches] if isinstance(batches, Tensor) else batches
+
+
+def _merged(batches: Iterable[Tensor], least: int) -> Iterator[Tensor]:
+    """Successive batches of one shape joined until they make a full one."""
+    waiting: list[Tensor] = []
+    for batch in batches:
+        if waiting and waiting[0].shape[1:] != batch.shape[1:]:
+            yield torch.cat(waiting)
+            waiting = []
+        waiting.append(batch)
+        if sum(map(len, waiting)) >= least:
+            yield torch.cat(waiting) if len(waiting) > 1 else batch
+            waiting = []
+    if waiting:
+        yield torch.cat(waiting)
 
 
 def _filled(images: Tensor, buffer: Tensor) -> Tensor:

@@ -58,6 +58,19 @@ def test_an_iterator_of_batches_gives_all_scores_in_order():
     torch.testing.assert_close(found, own_scores(model, images))
 
 
+def test_small_batches_are_joined_and_shapes_kept_apart():
+    seen = []
+
+    def network(images):
+        seen.append(tuple(images.shape))
+        return images.mean((2, 3))
+
+    batches = [torch.randn(1, 3, 8, 8) for _ in range(20)] + [torch.randn(2, 3, 4, 6), torch.randn(3, 3, 8, 8)]
+    found = Predictor(network, batch_size=16)(iter(batches))
+    torch.testing.assert_close(found, torch.cat([batch.mean((2, 3)) for batch in batches]))
+    assert seen == [(16, 3, 8, 8), (8, 3, 8, 8), (8, 3, 4, 6), (8, 3, 8, 8)]
+
+
 def test_full_batches_are_run_and_the_last_one_is_filled_up():
     seen = []
 
@@ -110,10 +123,10 @@ def test_the_size_grows_while_that_pays_and_stays_where_it_was_best():
     size = BatchSize(None, None, "cpu")
     seconds = {8: 8.0, 16: 12.0, 32: 31.0}
     tried = []
-    for _ in range(8):
+    for _ in range(11):
         tried.append(size.now)
         size.took(size.now, seconds[size.now])
-    assert tried == [8, 8, 16, 16, 32, 32, 16, 16]
+    assert tried == [8] * 3 + [16] * 3 + [32] * 3 + [16] * 2
     assert not size.searching
 
 
