@@ -46,12 +46,13 @@ class BatchSize:
         times.append(seconds / count)
         if len(times) < TRIALS:
             return
-        best = min(self._times, key=lambda size: min(self._times[size]))
         smaller = min(self._times.get(self.now // 2, [float("inf")]))
-        if min(times) > WORTHWHILE * smaller or self.now >= self.largest:
-            self.now, self.searching = best if min(times) > WORTHWHILE * smaller else self.now, False
-        else:
+        if min(times) > WORTHWHILE * smaller:
+            self.now, self.searching = min(self._times, key=lambda size: min(self._times[size])), False
+        elif self.now < self.largest:
             self.now *= 2
+        else:
+            self.searching = False
 
     def halve(self, count: int, error: BaseException, like: Tensor) -> None:
         """Memory ran out on a batch of `count`; the next one is half as large.
