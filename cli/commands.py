@@ -27,7 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
     loaded = _loaded(arguments)
     calls = [_call(spec, arguments) for spec in arguments.method or ["grad-cam"]]
     for flag in FLAGS:
-        if getattr(arguments, flag) not in (None, False) and not any(flag in call.options for call in calls):
+        if _given(getattr(arguments, flag)) and not any(flag in call.options for call in calls):
             raise OptionError(f"--{flag}: none of the methods {', '.join(call.title for call in calls)} has it")
     out = Path(arguments.out or "explained")
     return _run(arguments, arguments.images, loaded, calls, out)
@@ -199,7 +199,7 @@ def _call(spec: str, arguments: argparse.Namespace) -> Any:
         chosen["layer"] = int(layer) if layer[1:].isdigit() and layer[0] == "-" else layer
     for flag in FLAGS:
         value = getattr(arguments, flag)
-        if value not in (None, False) and flag in known_options(cls):
+        if _given(value) and flag in known_options(cls):
             chosen[flag] = value
     for entry in arguments.option or []:
         key, equals, value = entry.partition("=")
@@ -211,6 +211,11 @@ def _call(spec: str, arguments: argparse.Namespace) -> Any:
         if method == name:
             chosen[option] = _value(value)
     return MethodCall(name, chosen, spec)
+
+
+def _given(value: Any) -> bool:
+    """Whether a flag was typed; 0 is a value."""
+    return value is not None and value is not False
 
 
 def _diagnosis(arguments: argparse.Namespace) -> Any:

@@ -23,7 +23,15 @@ from explainers.core.explainer import Explained, Explainer
 from explainers.core.network import fixed_batch
 from explainers.core.output import SeenTargets, class_scores
 from explainers.data.images import ImageFile, Photo, find_images, read_image
-from explainers.errors import ExplainersError, ImageError, LayerError, OptionError, TargetError, UnsupportedError
+from explainers.errors import (
+    DependencyError,
+    ExplainersError,
+    ImageError,
+    LayerError,
+    OptionError,
+    TargetError,
+    UnsupportedError,
+)
 from explainers.models import LoadedModel, class_index
 from explainers.run.journal import Journal, Row, write_json
 from explainers.run.options import MethodCall, Passes, Progress, RunOptions, fingerprint
@@ -181,7 +189,7 @@ class _Worker:
         try:
             found = self._maps(torch.stack([item.input for item in items if item.input is not None]))
         except (ExplainersError, RuntimeError, ValueError, MemoryError) as error:
-            if isinstance(error, (TargetError, OptionError)):
+            if isinstance(error, (TargetError, OptionError, DependencyError)):
                 raise  # of the run, not of an image
             if len(items) == 1:
                 yield items[0], _reason(error)

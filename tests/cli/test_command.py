@@ -105,6 +105,17 @@ def test_tolerance_ends_rise_early(images, tmp_path):
 def test_a_flag_that_no_method_takes_is_refused(images, tmp_path, capsys):
     assert main([str(images), "-m", "grad-cam", "--masks", "10", "--out", str(tmp_path / "out")]) == 2
     assert "--masks: none of the methods grad-cam has it" in capsys.readouterr().err
+    assert main([str(images), "-m", "rise", "--masks", "0", "--out", str(tmp_path / "out")]) == 2
+    assert "masks=0" in capsys.readouterr().err
+
+
+def test_a_method_that_lacks_a_package_ends_the_run_with_the_command_that_installs_it(
+    images, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, "captum", None)
+    monkeypatch.setitem(sys.modules, "captum.attr", None)
+    assert main([str(images), "-m", "lime", "--out", str(tmp_path / "out")]) == 2
+    assert "lime needs captum: pip install 'explainers[captum]'" in capsys.readouterr().err
 
 
 def test_a_long_image_says_how_far_it_is(capsys, monkeypatch):
