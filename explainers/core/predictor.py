@@ -58,7 +58,7 @@ class Predictor:
         self.network, self.output = as_network(model), output
         self.batch_size, self.progress = batch_size, progress
         self.replica = Replica(self.network, precision, compile=compile)
-        self.passes, self.seconds = 0, 0.0  # images sent through the network so far, and how long that took
+        self.passes = 0  # images sent through the network so far
         self._sizes: dict[tuple[Any, ...], BatchSize] = {}
 
     def __call__(self, batches: Tensor | Iterable[Tensor]) -> Tensor:
@@ -115,10 +115,8 @@ class Predictor:
                     continue
                 if size.searching and like.device.type == "cuda":
                     torch.cuda.synchronize(like.device)
-                seconds = time.perf_counter() - began
-                size.took(stop - start, seconds)
+                size.took(stop - start, time.perf_counter() - began)
                 self.passes += stop - start
-                self.seconds += seconds
                 start, begun = stop, start
                 if take(begun, scores) is True:
                     break

@@ -55,14 +55,9 @@ class Replica:
         """As reports name it: "float32" stands for the network's own type."""
         return "float32" if self.precision is None else str(self.precision).removeprefix("torch.")
 
-    @property
-    def is_original(self) -> bool:
-        """Whether the network itself runs, which then has to be guarded."""
-        return self._made is self.network
-
     def ready(self, like: Tensor, scored: Scored) -> Network:
-        """The callable to run for images such as `like` (…, C, H, W); evaluation mode is the caller's business where
-        `is_original` holds.
+        """The callable to run for images such as `like` (…, C, H, W); evaluation mode is the caller's business, since
+        it may be the network itself.
 
         Args:
             scored: runs a network on images and picks its scores, to compare replica and network on the first image.
@@ -104,6 +99,8 @@ class Replica:
     def _itself(self) -> Network:
         self.channels_last = False
         network: Network = self.network
+        if self.asked == "auto":  # what is fastest and possible here
+            self.precision = None
         if self.precision is not None or self.compile:
             raise OptionError(
                 f"{class_name(self.network)} cannot be copied, which precision={self.precision_name!r} and compile "

@@ -171,6 +171,22 @@ def test_a_python_callable_is_enough():
     assert Predictor(lambda x: x.mean((2, 3)), precision="auto").replica.precision_name == "float32"
 
 
+def test_a_network_that_cannot_be_copied_runs_itself_and_auto_says_float32():
+    class Single(Chain):
+        def __deepcopy__(self, memo):
+            raise TypeError("there can be only one")
+
+    model, images = lively(Single()), torch.randn(9, 3, 8, 8)
+    wanted = own_scores(model, images)
+    traces = Traces(model.train())
+    predictor = Predictor(model, precision="auto")
+    torch.testing.assert_close(predictor(images), wanted, rtol=1e-5, atol=1e-5)
+    assert predictor.describe()["precision"] == "float32"
+    with pytest.raises(OptionError, match="cannot be copied"):
+        Predictor(model, precision="bfloat16")(images)
+    assert traces.left() == []
+
+
 def test_a_network_that_works_on_its_input_in_place_spoils_nothing():
     images = torch.randn(20, 3, 8, 8)
     kept = images.clone()
