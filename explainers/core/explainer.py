@@ -296,6 +296,13 @@ def upsample(maps: Tensor, size: Sequence[int]) -> Tensor:
     return F.interpolate(maps, size=tuple(size), mode="bilinear", align_corners=False)
 
 
+def scaled(maps: Tensor) -> Tensor:
+    """Each map (…, H, W) scaled to 0 … 1; zero where it is the same everywhere."""
+    low, high = maps.amin(dim=(-2, -1), keepdim=True), maps.amax(dim=(-2, -1), keepdim=True)
+    span = high - low
+    return torch.where(span > 0, (maps - low) / span.clamp(min=torch.finfo(maps.dtype).tiny), 0)
+
+
 def refuse(name: str, reason: str, instead: str) -> UnsupportedError:
     """The refusal of a method, in one form everywhere."""
     return UnsupportedError(f"{name} cannot be right on this network: {reason}. Use {instead} instead.")

@@ -7,14 +7,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from explainers.core.explainer import LayerExplainer, LayerOption, Spatial, upsample
+from explainers.core.explainer import LayerExplainer, LayerOption, Spatial, scaled, upsample
 from explainers.core.gradients import target_gradients
 from explainers.core.output import Output, checked_activation, resolve_targets, warn_if_normalised
 from explainers.core.predictor import Predictor
 from explainers.core.registry import register
 from explainers.core.substrate import substrate_of
 from explainers.errors import OptionError
-from explainers.methods.scorecam import scaled
 
 
 @register

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from explainers.core.explainer import LayerExplainer, LayerOption, Spatial, try_layer, upsample
+from explainers.core.explainer import LayerExplainer, LayerOption, Spatial, scaled, try_layer, upsample
 from explainers.core.output import Output, checked_activation, resolve_targets
 from explainers.core.predictor import Predictor
 from explainers.core.registry import register
@@ -90,10 +90,3 @@ class ScoreCAM(LayerExplainer):
         self.predictor.run(len(channels) + 1, image, make, take)
         watched = torch.cat(found)
         return watched[1:] - watched[:1]
-
-
-def scaled(maps: Tensor) -> Tensor:
-    """Each map (…, H, W) scaled to 0 … 1; zero where it is the same everywhere."""
-    low, high = maps.amin(dim=(-2, -1), keepdim=True), maps.amax(dim=(-2, -1), keepdim=True)
-    span = high - low
-    return torch.where(span > 0, (maps - low) / span.clamp(min=torch.finfo(maps.dtype).tiny), 0)
