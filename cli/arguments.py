@@ -12,9 +12,11 @@ EXAMPLES = """examples:
   explain demo
   explain photos/ --model torchvision:resnet50 --weights DEFAULT --method grad-cam --method guided-grad-cam
   explain run photos/ --model net.py:make --weights net.safetensors --size 256 --crop 224 --target cat
+  explain evaluate photos/ --model torchvision:resnet50 --weights DEFAULT -m grad-cam -m rise --metric insertion
   explain doctor --model timm:convnext_tiny
 """
-COMMANDS = ("run", "demo", "methods", "layers", "doctor")
+COMMANDS = ("run", "evaluate", "demo", "methods", "metrics", "layers", "doctor")
+LISTS = ("method", "option", "metric", "maps")  # options that may be given again
 
 
 class Formatter(argparse.RawDescriptionHelpFormatter):
@@ -37,7 +39,9 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", metavar="COMMAND")
     _run(_command(commands, "run", "explain the images of a folder; `explain FOLDER` is the same"))
     _demo(_command(commands, "demo", "explain the sample images with the embedded classifier"))
+    _evaluate(_command(commands, "evaluate", "score methods on the images of a folder: which map can be believed?"))
     _common(_command(commands, "methods", "list the methods"))
+    _common(_command(commands, "metrics", "list the metrics"))
     for name, text in (("layers", "list a network's layers"), ("doctor", "check installation, network and methods")):
         command = _command(commands, name, text)
         _model(command, required=name == "layers")
@@ -55,12 +59,56 @@ def _command(commands: Any, name: str, text: str) -> argparse.ArgumentParser:
 def _run(command: argparse.ArgumentParser) -> None:
     command.add_argument("images", metavar="FOLDER", help="a folder (searched with all below it) or one image file")
     _model(command, required=False)
+    _methods(command)
+    passes = _passes(command)
+    passes.add_argument("--masks", type=int, metavar="N", help="masks of rise per image (default 4000)")
+    target = _target(command)
+    target.add_argument("--top-k", type=int, metavar="K", help="explain the K best classes of each image")
+    _pictures(_output(command, "explained"))
+    _limits(command)
+    _common(command)
+
+
+def _evaluate(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "images", metavar="FOLDER", help="a folder, an image file, or digits:N (generated test images with their masks)"
+    )
+    _model(command, required=False)
+    _methods(command, "; all for every method that the network allows")
+    scoring = command.add_argument_group("scoring")
+    scoring.add_argument(
+        "--metric",
+        action="append",
+        metavar="NAME[:KEY=VALUE,…]",
+        help="a metric, again for more (default insertion and deletion), such as pid:patch=16+32,baseline=black",
+    )
+    scoring.add_argument(
+        "--masks", metavar="FOLDER", help="what maps should show: files named like the images, white inside"
+    )
+    scoring.add_argument(
+        "--maps",
+        action="append",
+        metavar="[TITLE=]FOLDER",
+        help="score maps made elsewhere: .npy, .npz or gray pictures named like the images, or maps of explain run",
+    )
+    scoring.add_argument(
+        "--activation", choices=("softmax", "sigmoid", "none"), help="from scores to probabilities (default softmax)"
+    )
+    scoring.add_argument("--no-figures", action="store_true", help="tables alone")
+    _passes(command)
+    _target(command)
+    _output(command, "evaluated")
+    _limits(command)
+    _common(command)
+
+
+def _methods(command: argparse.ArgumentParser, more: str = "") -> None:
     command.add_argument(
         "--method",
         "-m",
         action="append",
         metavar="NAME[@LAYER]",
-        help="a method, again for more (default grad-cam); grad-cam@layer3, grad-cam@-2 choose its layer",
+        help=f"a method, again for more (default grad-cam); grad-cam@layer3, grad-cam@-2 choose its layer{more}",
     )
     command.add_argument(
         "--layer", metavar="LAYER", help="layer of all methods that read one (default: the last stage)"
@@ -71,26 +119,34 @@ def _run(command: argparse.ArgumentParser) -> None:
         metavar="METHOD.KEY=VALUE",
         help="option of a method, such as smooth-grad.samples=25",
     )
-    passes = command.add_argument_group("perturbation methods")
-    passes.add_argument("--masks", type=int, metavar="N", help="masks of rise per image (default 4000)")
+
+
+def _passes(command: argparse.ArgumentParser) -> Any:
+    passes = command.add_argument_group("perturbation passes")
     passes.add_argument(
         "--tolerance",
         type=float,
         metavar="T",
         help="rise stops when its map agrees with its limit to a correlation of 1 - T",
     )
-    passes.add_argument("--seed", type=int, metavar="N", help="of methods that draw at random (default 0)")
+    passes.add_argument("--seed", type=int, metavar="N", help="of everything that is drawn at random (default 0)")
     passes.add_argument(
         "--precision",
         choices=("float32", "auto", "bfloat16", "float16"),
         help="of the passes (default float32, exact); auto is what the hardware is made for",
     )
     passes.add_argument("--compile", action="store_true", help="compile the network; pays from some thousand passes on")
+    return passes
+
+
+def _target(command: argparse.ArgumentParser) -> Any:
     target = command.add_argument_group("classes")
     target.add_argument("--target", metavar="CLASS", help="index or name (default: each image's predicted class)")
-    target.add_argument("--top-k", type=int, metavar="K", help="explain the K best classes of each image")
     target.add_argument("--labels", metavar="FILE", help="class names, one a line, or a JSON list")
-    _output(command, "explained")
+    return target
+
+
+def _limits(command: argparse.ArgumentParser) -> None:
     command.add_argument("--config", metavar="FILE", help="options from a TOML file; what is typed wins")
     command.add_argument("--max-pixels", type=int, metavar="N", help="refuse larger images (default 100000000)")
     command.add_argument(
@@ -99,11 +155,10 @@ def _run(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--overwrite", action="store_true", help="remove an earlier run in --out; default: go on from it"
     )
-    _common(command)
 
 
 def _demo(command: argparse.ArgumentParser) -> None:
-    _output(command, "explain-demo")
+    _pictures(_output(command, "explain-demo"))
     command.add_argument(
         "--method", "-m", action="append", metavar="NAME", help="instead of a selection, again for more"
     )
@@ -111,9 +166,15 @@ def _demo(command: argparse.ArgumentParser) -> None:
     _common(command)
 
 
-def _output(command: argparse.ArgumentParser, out: str) -> None:
+def _output(command: argparse.ArgumentParser, out: str) -> Any:
     group = command.add_argument_group("output")
     group.add_argument("--out", "-o", metavar="FOLDER", help=f"where to write (default {out})")
+    group.add_argument("--batch-size", type=int, metavar="N", help="images explained at once (default 8)")
+    group.add_argument("--device", metavar="NAME", help="auto (default), cpu, cuda, cuda:N or mps")
+    return group
+
+
+def _pictures(group: Any) -> None:
     group.add_argument("--cmap", metavar="NAME", help="a matplotlib colour map (default turbo; RdBu_r for signed maps)")
     group.add_argument("--opacity", type=float, metavar="0…1", help="of the strongest values (default 0.6)")
     group.add_argument(
@@ -129,8 +190,6 @@ def _output(command: argparse.ArgumentParser, out: str) -> None:
     )
     group.add_argument("--no-maps", action="store_true", help="no raw maps (.npz)")
     group.add_argument("--no-overlays", action="store_true", help="no pictures")
-    group.add_argument("--batch-size", type=int, metavar="N", help="images per forward pass (default 8)")
-    group.add_argument("--device", metavar="NAME", help="auto (default), cpu, cuda, cuda:N or mps")
 
 
 def _model(command: argparse.ArgumentParser, *, required: bool) -> None:
@@ -149,7 +208,7 @@ def _model(command: argparse.ArgumentParser, *, required: bool) -> None:
     group.add_argument("--mean", metavar="R,G,B", help="of pixel values in 0…1")
     group.add_argument("--std", metavar="R,G,B", help="of pixel values in 0…1")
     group.add_argument("--gray", action="store_true", help="the network takes one channel")
-    if command.prog.split()[-1] != "run":
+    if command.prog.split()[-1] not in ("run", "evaluate"):
         group.add_argument("--device", metavar="NAME", help="auto (default), cpu, cuda, cuda:N or mps")
 
 
@@ -184,7 +243,7 @@ def _fill(arguments: argparse.Namespace, path: Path, whole: argparse.ArgumentPar
         name = key.replace("-", "_")
         if name not in known:
             whole.error(f"--config {path}: no option {key!r}; options are {', '.join(sorted(known))}")
-        if name in ("method", "option") and isinstance(value, str):
+        if name in LISTS and isinstance(value, str):
             value = [value]
         if not getattr(arguments, name):
             setattr(arguments, name, value)

@@ -13,8 +13,8 @@ EVERY = 30.0  # seconds between lines where there is no terminal
 class Progress:
     """Shows progress on stderr while a run goes on inside `with`."""
 
-    def __init__(self, *, quiet: bool) -> None:
-        self.quiet = quiet
+    def __init__(self, *, quiet: bool, unit: str = "image", units: str = "images") -> None:
+        self.quiet, self.unit, self.units = quiet, unit, units
         self.bar: Any = None
         self.done = ""
         self.last = time.monotonic()
@@ -28,11 +28,11 @@ class Progress:
         if self.bar is not None:
             self.bar.close()
 
-    def update(self, done: int, total: int, name: str) -> None:
-        """Called after each image."""
+    def update(self, done: int, total: int | None, name: str) -> None:
+        """Called after each image, or whatever is counted."""
         if self.quiet:
             return
-        self.done = f"{done} of {total} images"
+        self.done = f"{done} of {total} {self.units}" if total else f"{done} {self.units}"
         if sys.stderr.isatty():
             bar = self._bar()
             bar.total = total
@@ -54,7 +54,7 @@ class Progress:
         if self.bar is None:
             from tqdm import tqdm
 
-            self.bar = tqdm(unit="image", file=sys.stderr, dynamic_ncols=True)
+            self.bar = tqdm(unit=self.unit, file=sys.stderr, dynamic_ncols=True)
         return self.bar
 
     def _line(self, text: str) -> None:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from explainers.core.predictor import Predictor
     from explainers.data.images import read_image
     from explainers.diagnosis import Diagnosis, diagnose
+    from explainers.evaluation import Metric, Result, Summary, available_metrics, create_metric
     from explainers.explanation import Explanation, compare, explain
     from explainers.methods import available, create, method
     from explainers.methods.ablationcam import AblationCAM
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from explainers.methods.surrogate import LIME, KernelSHAP
     from explainers.methods.visualbackprop import VisualBackprop
     from explainers.models import LoadedModel, Preprocessing, load_model
+    from explainers.scoring import evaluate
 
 __version__ = "0.1.0"
 
@@ -39,6 +41,7 @@ _homes = {
     "explainers.core.predictor": ("Predictor",),
     "explainers.data.images": ("read_image",),
     "explainers.diagnosis": ("Diagnosis", "diagnose"),
+    "explainers.evaluation": ("Metric", "Result", "Summary", "available_metrics", "create_metric"),
     "explainers.explanation": ("Explanation", "compare", "explain"),
     "explainers.methods": ("available", "create", "method"),
     "explainers.methods.ablationcam": ("AblationCAM",),
@@ -56,6 +59,7 @@ _homes = {
     "explainers.methods.surrogate": ("LIME", "KernelSHAP"),
     "explainers.methods.visualbackprop": ("VisualBackprop",),
     "explainers.models": ("LoadedModel", "Preprocessing", "load_model"),
+    "explainers.scoring": ("evaluate",),
 }
 _home = {name: module for module, names in _homes.items() for name in names}
 
@@ -83,20 +87,26 @@ __all__ = [
     "KernelSHAP",
     "LayerCAM",
     "LoadedModel",
+    "Metric",
     "Occlusion",
     "Predictor",
     "Preprocessing",
+    "Result",
     "RiseEstimate",
     "Saliency",
     "ScoreCAM",
     "SmoothGrad",
+    "Summary",
     "VisualBackprop",
     "XGradCAM",
     "available",
+    "available_metrics",
     "class_scores",
     "compare",
     "create",
+    "create_metric",
     "diagnose",
+    "evaluate",
     "explain",
     "load_model",
     "method",

@@ -27,6 +27,10 @@ class ImageError(ExplainersError, ValueError):
     """An image, or a batch of images, that cannot be read or explained."""
 
 
+class MapError(ExplainersError, ValueError):
+    """Heat maps or masks that do not fit the images that they are of, or cannot be scored."""
+
+
 class ModelFileError(ExplainersError):
     """A model specification or file that cannot be loaded."""
 

@@ -9,12 +9,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from explainers.data.images import write_image
 from explainers.errors import DependencyError, OptionError
 
 SIZE = 96
@@ -69,6 +71,24 @@ def digits(count: int, *, split: str = "test", seed: int = 0, start: int = 0) ->
         torch.stack([item.mask for item in made]),
         torch.tensor([item.label for item in made]),
     )
+
+
+def write_digits(folder: Path, count: int, *, split: str = "test", seed: int = 0) -> dict[str, int]:
+    """Images 0 … count - 1 as `images/00000-seven.png` and so on, their masks as `masks/` of the same names; files that
+    are there already stay.
+
+    Returns:
+        The class of each image by its name.
+    """
+    labels = {}
+    for index in range(count):
+        made = digit(index, split=split, seed=seed)
+        name = f"{index:05d}-{CLASSES[made.label]}.png"
+        labels[name] = made.label
+        if not (folder / "images" / name).exists():
+            write_image(folder / "masks" / name, (made.mask * 255).to(torch.uint8).numpy())
+            write_image(folder / "images" / name, made.pixels.permute(1, 2, 0).contiguous().numpy())
+    return labels
 
 
 def _placed(strokes: Tensor, rng: torch.Generator) -> Tensor:

@@ -57,6 +57,19 @@ class Preprocessing:
             image = (image * torch.tensor(LUMA)[:, None, None]).sum(dim=0, keepdim=True)
         return (image - torch.tensor(self.mean)[:, None, None]) / torch.tensor(self.std)[:, None, None]
 
+    def fitted(self, values: np.ndarray, *, nearest: bool) -> Tensor:
+        """A field (H, W) over a photo, such as a mask or a map, as it lies over the network's input: (h, w) float32.
+
+        Args:
+            nearest: take the nearest value, as for masks; otherwise bilinear. What the crop adds is 0.
+        """
+        field = torch.from_numpy(values.astype("float32"))[None]
+        size = self.resized_size(field.shape[1], field.shape[2])
+        if size != tuple(field.shape[1:]):
+            mode = {"mode": "nearest-exact"} if nearest else {"mode": "bilinear", "align_corners": False}
+            field = F.interpolate(field[None], size=size, **mode)[0]  # type: ignore[arg-type]
+        return self._cropped(field)[0]
+
     def box(self, height: int, width: int) -> tuple[float, float, float, float]:
         """The part of a photo that the network sees, in its pixels: (top, left, bottom, right).
 

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,10 +39,17 @@ class Journal:
     """An append-only file of finished images, one line of JSON each with all rows of the image.
 
     A line is written when every file of the image is in place, so what it names exists. A torn last line is dropped.
+
+    Args:
+        what: in what another run would differ, for its refusal; whole: whether an entry's rows still count as done (by
+            default: they are good, and the files they name exist).
     """
 
-    def __init__(self, out: Path) -> None:
-        self.path = out / "journal.jsonl"
+    def __init__(
+        self, out: Path, what: str = "model, methods or options", *, whole: Callable[[list[Row]], bool] | None = None
+    ) -> None:
+        self.path, self.what = out / "journal.jsonl", what
+        self.whole = whole or self._whole
 
     def open(self, fingerprint: str) -> set[str]:
         """The images that an earlier run with this fingerprint has explained; starts the file where there is none.
@@ -57,11 +64,11 @@ class Journal:
         entries = _lines(self.path)
         if next(entries, {}).get("fingerprint") != fingerprint:
             raise OptionError(
-                f"{self.path.parent} holds a run with another model, methods or options; "
+                f"{self.path.parent} holds a run with another {self.what}; "
                 "choose another output folder, or start anew with overwrite (--overwrite)"
             )
         # The folder may have moved and files may have been deleted since: done is what is noted and there.
-        done = {entry["id"] for entry in entries if self._whole(entry["rows"])}
+        done = {entry["id"] for entry in entries if self.whole(entry["rows"])}
         self._cut_torn_line()
         return done
 
@@ -73,12 +80,17 @@ class Journal:
             file.flush()
             os.fsync(file.fileno())
 
-    def images(self) -> Iterator[list[Row]]:
-        """The rows of each image, the last entry where there are several (a failed image that was tried again)."""
+    def entries(self) -> Iterator[tuple[str, list[Row]]]:
+        """Each image's key and rows, the last entry where there are several (a failed image that was tried again)."""
         last = {entry["id"]: number for number, entry in enumerate(_lines(self.path)) if "id" in entry}
         for number, entry in enumerate(_lines(self.path)):
             if "id" in entry and last[entry["id"]] == number:
-                yield entry["rows"]
+                yield entry["id"], entry["rows"]
+
+    def images(self) -> Iterator[list[Row]]:
+        """The rows of each image."""
+        for _, rows in self.entries():
+            yield rows
 
     def rows(self) -> Iterator[Row]:
         """All rows, one after the other."""

@@ -1,0 +1,392 @@
+"""Images through explainers through metrics, a chunk at a time."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from explainers.core.output import Output
+from explainers.core.predictor import Predictor
+from explainers.errors import (
+    DependencyError,
+    ExplainersError,
+    LayerError,
+    MapError,
+    OptionError,
+    TargetError,
+    UnsupportedError,
+)
+from explainers.evaluation.chunk import Chunk, opened
+from explainers.evaluation.metric import Explain, Measured, Measuring, Metric, Subject
+from explainers.evaluation.passes import Job, Passes
+
+Row = dict[str, Any]
+OF_THE_RUN = (OptionError, TargetError, DependencyError, MapError)  # errors that no other image would not have
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Images of one size with what came with them.
+
+    names: how rows call them; images: (N, C, H, W); targets: (N,) where they differ from image to image; labels: (N,)
+    classes that are right; masks: (N, H, W) bool; keys: of their contents, for resuming.
+    """
+
+    names: tuple[str, ...]
+    images: Tensor
+    targets: Any = None
+    labels: Tensor | None = None
+    masks: Tensor | None = None
+    keys: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Unit:
+    """What was measured of one explainer on one batch; the piece that is done or not done (rows is None)."""
+
+    key: str
+    explainer: str
+    names: tuple[str, ...]
+    rows: list[Row] | None
+
+
+@dataclass(frozen=True)
+class Stored:
+    """Maps that exist already: from the names of images and the size (H, W) of the network's input to (N, H, W)."""
+
+    maps: Callable[[Sequence[str], tuple[int, int]], Tensor]
+
+
+@dataclass(eq=False)
+class Engine:
+    """Scores explainers.
+
+    explainers: callables (images, targets) → maps (N, H, W), or Stored; metrics: by their titles; black: (C,) a black
+    pixel as the network takes it, or None; skip_unsupported: leave out methods that refuse the network.
+    """
+
+    network: Any
+    explainers: Mapping[str, Explain | Stored]
+    metrics: Mapping[str, Metric]
+    predictor: Predictor
+    activation: str | None = "softmax"
+    black: Tensor | None = None
+    seed: int = 0
+    skip_unsupported: bool = False
+    refused: dict[str, str] = field(default_factory=dict)
+
+    def run(self, batches: Iterable[Batch], done: frozenset[str] | set[str] = frozenset()) -> Iterator[Unit]:
+        """The units of each batch that are not done yet.
+
+        Units that are done come without rows, so that what a run consists of is known.
+
+        Raises:
+            MapError: an explainer's maps do not fit the images. UnsupportedError: a method cannot be right on this
+            network, and skip_unsupported is not set. OptionError, TargetError: as everywhere.
+        """
+        for batch in batches:
+            keys = {name: unit_key(batch, name) for name in self.explainers if name not in self.refused}
+            for name, key in keys.items():
+                if key in done:
+                    yield Unit(key, name, batch.names, None)
+            left = {name: key for name, key in keys.items() if key not in done}
+            if left:
+                yield from self._batch(batch, left)
+
+    def _batch(self, batch: Batch, keys: Mapping[str, str]) -> Iterator[Unit]:
+        chunk, broken = self._opened(batch)
+        made: dict[str, _Made] = {}
+
+        def maps_of(name: str) -> _Made:
+            if name not in made:
+                assert chunk is not None
+                made[name] = self._made(name, chunk)
+            return made[name]
+
+        for name, key in keys.items():
+            rows = [self._failed(each, name, reason) for each, reason in broken.items()]
+            if chunk is not None:
+                try:
+                    found = maps_of(name)
+                except (UnsupportedError, LayerError) as error:
+                    self._refuse(name, error)
+                    continue
+                rows += self._rows(name, chunk, found, maps_of)
+            yield Unit(key, name, batch.names, rows)
+
+    def _opened(self, batch: Batch) -> tuple[Chunk | None, dict[str, str]]:
+        """The chunk of the images that the network has scores for, and why the others have none."""
+        rows, broken = list(range(len(batch.names))), {}
+        try:
+            return self._chunk(batch, rows), {}
+        except OF_THE_RUN:
+            raise
+        except ExplainersError as error:
+            if len(rows) == 1:
+                return None, {batch.names[0]: str(error)}
+        for row in list(rows):
+            try:
+                self._chunk(batch, [row])
+            except ExplainersError as error:
+                broken[batch.names[row]] = str(error)
+                rows.remove(row)
+        return (self._chunk(batch, rows) if rows else None), broken
+
+    def _chunk(self, batch: Batch, rows: Sequence[int]) -> Chunk:
+        picked = torch.tensor(rows)
+
+        def of(value: Tensor | None) -> Tensor | None:
+            return None if value is None else value[picked.to(value.device)]
+
+        images = of(batch.images)
+        assert images is not None
+        targets = of(batch.targets) if isinstance(batch.targets, Tensor) else batch.targets
+        names = [batch.names[row] for row in rows]
+        return opened(
+            self.predictor,
+            self.activation,
+            names,
+            images,
+            targets,
+            labels=of(batch.labels),
+            masks=of(batch.masks),
+            black=self.black,
+            seed=self.seed,
+        )
+
+    def _made(self, name: str, chunk: Chunk) -> _Made:
+        """The maps of a chunk; where that fails it is halved, so that only the guilty image has none."""
+        explainer = self.explainers[name]
+        start = time.perf_counter()
+        try:
+            if isinstance(explainer, Stored):
+                height, width = chunk.images.shape[-2:]
+                returned: Any = explainer.maps(chunk.names, (height, width))
+            else:
+                returned = explainer(chunk.images, chunk.targets)
+        except (*OF_THE_RUN, UnsupportedError, LayerError):
+            raise
+        except ExplainersError as error:
+            if len(chunk) == 1:
+                empty = torch.zeros(1, *chunk.images.shape[-2:])
+                return _Made(empty, {0: str(error)}, 0.0)
+            middle = len(chunk) // 2
+            first, second = (
+                self._made(name, chunk.select(rows)) for rows in (range(middle), range(middle, len(chunk)))
+            )
+            return first.joined(second)
+        maps = checked_maps(returned, chunk.images, name)
+        if maps.device.type == "cuda":
+            torch.cuda.synchronize(maps.device)
+        seconds = (time.perf_counter() - start) / len(chunk)
+        finite = torch.isfinite(maps).flatten(1).all(dim=1).tolist()
+        bad = {row: "the map has NaN or infinite values" for row, good in enumerate(finite) if not good}
+        return _Made(maps, bad, 0.0 if isinstance(explainer, Stored) else seconds)
+
+    def _rows(self, name: str, chunk: Chunk, made: _Made, maps_of: Callable[[str], _Made]) -> list[Row]:
+        good = [row for row in range(len(chunk)) if row not in made.failed]
+        rows = [self._failed(chunk.names[row], name, reason) for row, reason in sorted(made.failed.items())]
+        if not good:
+            return rows
+        explainer = self.explainers[name]
+        part = chunk.select(good)
+        subject = Subject(
+            part,
+            made.maps[torch.tensor(good).to(made.maps.device)],
+            None if isinstance(explainer, Stored) else explainer,
+            self.network,
+            Passes(self.predictor, self.activation),
+            lambda other: self._other(other, maps_of, good),
+        )
+        metrics = {
+            title: metric
+            for title, metric in self.metrics.items()
+            if subject.explain is not None or "explainer" not in metric.needs
+        }
+        for title, measured in zip(metrics, lock_step(subject, list(metrics.values())), strict=True):
+            each = len(measured) // len(part)
+            for row in range(len(part)):
+                for result in measured[row * each : (row + 1) * each]:
+                    rows.append(self._row(title, name, part, row, result, made.seconds))
+        chunk.ends.update(_spread(part, chunk, good))
+        return rows
+
+    def _other(self, name: str, maps_of: Callable[[str], _Made], rows: Sequence[int]) -> Tensor:
+        if name not in self.explainers:
+            raise OptionError(
+                f"reference={name!r} is not among the explainers of this evaluation ({', '.join(self.explainers)})"
+            )
+        made = maps_of(name)
+        maps = made.maps.clone()
+        for row in made.failed:
+            maps[row] = torch.nan
+        return maps[torch.tensor(list(rows)).to(maps.device)]
+
+    def _row(self, title: str, name: str, chunk: Chunk, row: int, result: Measured, seconds: float) -> Row:
+        metric = self.metrics[title]
+        return {
+            "image": chunk.names[row],
+            "explainer": name,
+            "metric": metric.name,
+            "score": "@".join([title, *map(str, result.settings.values())]),
+            "value": None if np.isnan(result.value) else float(result.value),
+            "target": int(chunk.targets[row]),
+            "probability": float(chunk.probability[row]),
+            "seconds": seconds,
+            **metric.settings(),
+            **result.settings,
+            **result.details,
+            "status": "ok",
+            "reason": "not defined for this map" if np.isnan(result.value) else "",
+            "curve": result.curve,
+            "parts": result.parts,
+        }
+
+    def _failed(self, image: str, name: str, reason: str) -> Row:
+        return {"image": image, "explainer": name, "metric": "", "status": "failed", "reason": reason}
+
+    def _refuse(self, name: str, error: ExplainersError) -> None:
+        if not self.skip_unsupported:
+            raise error
+        self.refused[name] = str(error)
+
+
+@dataclass(frozen=True)
+class _Made:
+    maps: Tensor
+    failed: dict[int, str]
+    seconds: float
+
+    def joined(self, other: _Made) -> _Made:
+        count = len(self.maps)
+        seconds = (self.seconds * count + other.seconds * len(other.maps)) / (count + len(other.maps))
+        failed = {**self.failed, **{count + row: reason for row, reason in other.failed.items()}}
+        return _Made(torch.cat([self.maps.to(other.maps.device), other.maps]), failed, seconds)
+
+
+def _spread(part: Chunk, chunk: Chunk, rows: Sequence[int]) -> dict[str, tuple[Tensor, Tensor]]:
+    """Ends that were seen on a part of a chunk that is all of it."""
+    return part.ends if len(rows) == len(chunk) else {}
+
+
+def lock_step(subject: Subject, metrics: Sequence[Metric]) -> list[list[Measured]]:
+    """All metrics at once: in each round the passes that any of them needs go together through the network."""
+    running: dict[int, Measuring] = {number: metric.measure(subject) for number, metric in enumerate(metrics)}
+    replies: dict[int, Any] = dict.fromkeys(running)
+    results: dict[int, list[Measured]] = {}
+    chunk, idle = subject.chunk, 0
+    while running:
+        asked: list[tuple[int, list[Job]]] = []
+        for number, generator in list(running.items()):
+            try:
+                asked.append((number, list(generator.send(replies[number]))))
+            except StopIteration as stop:
+                results[number] = stop.value
+                del running[number]
+        walked = subject.walks.jobs()
+        own = [job for _, jobs in asked for job in jobs]
+        idle = 0 if own or walked else idle + 1
+        if idle > 2:
+            raise RuntimeError(f"{[metrics[number].name for number in running]} wait for passes that nobody makes")
+        seen = subject.passes.run([*own, *(job for job, _ in walked)], chunk.images, chunk.targets, chunk.expected)
+        for (job, place), answer in zip(walked, seen[len(own) :], strict=True):
+            subject.walks.tell(job, place, answer)
+        replies, at = {}, 0
+        for number, jobs in asked:
+            replies[number] = seen[at : at + len(jobs)]
+            at += len(jobs)
+    return [results[number] for number in range(len(metrics))]
+
+
+def measured(
+    metric: Metric,
+    model: Any,
+    images: Tensor,
+    maps: Tensor,
+    targets: Any = None,
+    *,
+    masks: Tensor | None = None,
+    activation: str | None = "softmax",
+    output: Output | None = None,
+    seed: int = 0,
+) -> list[list[Measured]]:
+    """What one metric says of given maps: for each image its values, one per setting of the metric."""
+    if "explainer" in metric.needs:
+        raise OptionError(f"{metric.name} calls the explainer again, so it needs explainers.evaluate instead of maps")
+    if "masks" in metric.needs and masks is None:
+        raise OptionError(f"{metric.name} needs masks (N, H, W) of what a map should show")
+    predictor = Predictor(model, output=output)
+    names = [str(number) for number in range(len(images))]
+    chunk = opened(predictor, activation, names, images, targets, masks=checked_masks(masks, images), seed=seed)
+    maps = checked_maps(maps, images, "maps")
+    if not torch.isfinite(maps).all():
+        raise MapError("the maps have NaN or infinite values")
+    subject = Subject(chunk, maps, None, model, Passes(predictor, activation), lambda name: _no_other(metric, name))
+    results = lock_step(subject, [metric])[0]
+    each = len(results) // len(images)
+    return [results[row * each : (row + 1) * each] for row in range(len(images))]
+
+
+def _no_other(metric: Metric, name: str) -> Tensor:
+    raise OptionError(f"{metric.name} compares with the explainer {name!r}: use explainers.evaluate instead of maps")
+
+
+def checked_maps(maps: Any, images: Tensor, name: str) -> Tensor:
+    """Maps as float32 on the images' device.
+
+    Raises:
+        MapError: not (N, H, W) of the images.
+    """
+    if not isinstance(maps, Tensor):
+        try:
+            maps = torch.as_tensor(np.asarray(maps))
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise MapError(f"{name}: expected maps (N, H, W), got {type(maps).__name__}") from error
+    wanted = (len(images), *images.shape[-2:])
+    if tuple(maps.shape) != wanted:
+        hint = ""
+        if maps.ndim == 4 and tuple(maps.shape[-2:]) == wanted[1:]:
+            hint = "; reduce its channels or classes to one map per image"
+        elif maps.ndim == 3:
+            hint = "; enlarge maps to the size of the images, for example bilinearly"
+        raise MapError(f"{name}: maps of shape {tuple(maps.shape)} for images of {wanted}, expected {wanted}{hint}")
+    if maps.is_complex():
+        raise MapError(f"{name}: maps are {maps.dtype}, expected real numbers")
+    return maps.detach().to(device=images.device, dtype=torch.float32)
+
+
+def checked_masks(masks: Any, images: Tensor) -> Tensor | None:
+    """Masks as bool on the images' device.
+
+    Raises:
+        MapError: not (N, H, W) of the images, not 0 and 1, or one of them empty.
+    """
+    if masks is None:
+        return None
+    masks = torch.as_tensor(masks)
+    wanted = (len(images), *images.shape[-2:])
+    if tuple(masks.shape) != wanted:
+        raise MapError(f"masks of shape {tuple(masks.shape)} for images of {wanted}; expected {wanted}")
+    if masks.dtype != torch.bool:
+        if not bool(((masks == 0) | (masks == 1)).all()):
+            raise MapError("masks must be bool, or 0 outside and 1 inside")
+        masks = masks == 1
+    empty = (~masks.flatten(1).any(dim=1)).nonzero().flatten().tolist()
+    if empty:
+        raise MapError(f"the mask of image {', '.join(map(str, empty[:8]))} of the batch has nothing inside")
+    return masks.to(images.device)
+
+
+def unit_key(batch: Batch, explainer: str) -> str:
+    """Names the batch, by the contents of its images, and the explainer."""
+    digest = hashlib.sha256(explainer.encode())
+    for name, key in zip(batch.names, batch.keys or batch.names, strict=True):
+        digest.update(f"\0{name}\0{key}".encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()[:32]

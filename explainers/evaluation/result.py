@@ -1,0 +1,225 @@
+"""What an evaluation found: rows, tables, curves."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from explainers.errors import DependencyError, OptionError
+from explainers.evaluation.controls import CONTROLS
+from explainers.evaluation.engine import Row
+from explainers.evaluation.metric import Metric
+from explainers.evaluation.similarity import average_ranks
+from explainers.evaluation.statistics import bootstrap_interval
+from explainers.evaluation.summary import Summary, summarise
+from explainers.evaluation.walks import Curve
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+HIDDEN = ("curve", "parts")  # not in tables
+
+
+@dataclass(eq=False)
+class Result:
+    """Scores of explainers on images.
+
+    rows: one dict per image, explainer and score: `image`, `explainer`, `metric`, `score` (the metric with its setting,
+    such as pid@16), `value` (None where it is not defined), `target`, `probability`, `seconds` per map, the metric's
+    settings, `status`, `reason`, `curve`; metrics: by their titles; refused: explainer → why it was left out.
+    """
+
+    rows: list[Row]
+    metrics: dict[str, Metric]
+    refused: dict[str, str] = field(default_factory=dict)
+    seed: int = 0
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def summary(self) -> Summary:
+        """Means with intervals, and what they say about the explainers."""
+        return self._summary
+
+    @cached_property
+    def _summary(self) -> Summary:
+        return summarise(self.rows, self.metrics, refused=self.refused, seed=self.seed)
+
+    @property
+    def explainers(self) -> tuple[str, ...]:
+        """In the order in which they were given."""
+        return tuple(dict.fromkeys(row["explainer"] for row in self.rows))
+
+    @property
+    def scores(self) -> tuple[str, ...]:
+        """The metrics with their settings, in order."""
+        return tuple(dict.fromkeys(row["score"] for row in self.rows if row["status"] == "ok"))
+
+    @property
+    def failed(self) -> list[Row]:
+        """Images for which an explainer has no map, or a score is not defined."""
+        return [row for row in self.rows if row["status"] != "ok" or row["value"] is None]
+
+    def values(self, score: str) -> dict[str, dict[str, float]]:
+        """explainer → image → value.
+
+        Raises:
+            OptionError: there is no such score.
+        """
+        if score not in self.scores:
+            raise OptionError(f"no score {score!r}; there are {', '.join(self.scores)}")
+        found: dict[str, dict[str, float]] = {name: {} for name in self.explainers}
+        for row in self.rows:
+            if row.get("score") == score and row["value"] is not None:
+                found[row["explainer"]][row["image"]] = row["value"]
+        return found
+
+    def curves(self, score: str, *, points: int = 101) -> dict[str, tuple[Curve, Curve | None, Curve | None]]:
+        """Mean curve of each explainer over images with the ends of its 95 % band (None for a single image).
+
+        Raises:
+            OptionError: the score has no curves.
+        """
+        shares = np.linspace(0, 1, points)
+        found = {}
+        for name in self.explainers:
+            curves = [
+                row["curve"]
+                for row in self.rows
+                if row["explainer"] == name and row.get("score") == score and row.get("curve") is not None
+            ]
+            if not curves:
+                continue
+            lines = np.stack([np.interp(shares, curve.shares, curve.values) for curve in curves])
+            band = [bootstrap_interval(line, seed=self.seed, resamples=500) for line in lines.T]
+            ends: list[Curve | None] = [None, None]
+            if band[0] is not None:
+                ends = [Curve(shares, np.array([each[side] for each in band if each])) for side in (0, 1)]
+            found[name] = (Curve(shares, lines.mean(axis=0)), ends[0], ends[1])
+        if not found:
+            raise OptionError(f"score {score!r} has no curves")
+        return found
+
+    def worst(self, explainer: str, score: str, count: int = 5) -> list[Row]:
+        """The rows of the images on which an explainer does worst by a score, the worst first."""
+        return self._ranked(explainer, score)[:count]
+
+    def best(self, explainer: str, score: str, count: int = 5) -> list[Row]:
+        """The rows of the images on which an explainer does best by a score, the best first."""
+        return self._ranked(explainer, score)[::-1][:count]
+
+    def _ranked(self, explainer: str, score: str) -> list[Row]:
+        if score not in self.scores or explainer not in self.explainers:
+            raise OptionError(
+                f"no score {score!r} of {explainer!r}; scores are {', '.join(self.scores)}, explainers "
+                f"{', '.join(self.explainers)}"
+            )
+        rows = [
+            row
+            for row in self.rows
+            if row["explainer"] == explainer and row.get("score") == score and row["value"] is not None
+        ]
+        sign = 1 if self.metrics[score.partition("@")[0]].better == "higher" else -1
+        return sorted(rows, key=lambda row: sign * row["value"])
+
+    def to_csv(self, path: Any = None) -> str:
+        """All rows as CSV, without the curves; written to `path` where one is given."""
+        text = table([{key: value for key, value in row.items() if key not in HIDDEN} for row in self.rows])
+        if path is not None:
+            with open(path, "w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+                file.write(text)
+        return text
+
+    def to_frame(self) -> Any:
+        """All rows as a pandas DataFrame, without the curves.
+
+        Raises:
+            DependencyError: pandas is not installed.
+        """
+        try:
+            import pandas
+        except ImportError as error:
+            raise DependencyError(
+                "to_frame() needs pandas: pip install pandas; result.rows and to_csv() do not"
+            ) from error
+        return pandas.DataFrame([{key: value for key, value in row.items() if key not in HIDDEN} for row in self.rows])
+
+    def plot(self, score: str | None = None) -> Figure:
+        """Curves with bands of a score that has some; otherwise, or where none is named, values with intervals.
+
+        Raises:
+            OptionError: there is no such score.
+        """
+        from explainers.render.charts import curve_chart, dot_chart
+
+        summary = self.summary()
+        if score is not None and score not in self.scores:
+            raise OptionError(f"no score {score!r}; there are {', '.join(self.scores)}")
+        if score is not None and self.has_curves(score):
+            return curve_chart(self.curves(score), title=summary.heading(score), gray=CONTROLS)
+        titles = {each: summary.heading(each) for each in ([score] if score else self.scores)}
+        return dot_chart(summary.rows(), titles=titles, gray=CONTROLS)
+
+    def has_curves(self, score: str) -> bool:
+        """Whether a score comes with curves."""
+        return any(row.get("curve") is not None for row in self.rows if row.get("score") == score)
+
+    def agreement(self) -> tuple[list[str], np.ndarray]:
+        """Scores with a direction, and Spearman's correlation (S, S) of the explainers' values between them, turned so
+        that 1 is the same order from best to worst."""
+        summary = self.summary()
+        scores = [score for score in self.scores if summary.better[score]]
+        names = [name for name in self.explainers if all((name, score) in summary.cells for score in scores)]
+        signs = [1.0 if summary.better[score] == "higher" else -1.0 for score in scores]
+        values = torch.tensor(
+            [
+                [sign * summary.cells[name, score].value for name in names]
+                for sign, score in zip(signs, scores, strict=True)
+            ],
+            dtype=torch.float64,
+        )
+        ranks = average_ranks(values.nan_to_num()) if len(names) else values
+        return scores, np.atleast_2d(np.corrcoef(ranks.numpy())) if len(names) > 1 else np.full(
+            (len(scores),) * 2, np.nan
+        )
+
+    def plot_agreement(self) -> Figure:
+        """Whether the scores put the explainers in the same order."""
+        from explainers.render.charts import agreement_chart
+
+        scores, table_ = self.agreement()
+        return agreement_chart(table_, scores)
+
+    def __repr__(self) -> str:
+        images = len({row["image"] for row in self.rows})
+        return f"Result({images} images, {len(self.explainers)} explainers, scores {', '.join(self.scores)})"
+
+    def __str__(self) -> str:
+        return str(self.summary())
+
+    def _repr_html_(self) -> str:
+        return self.summary()._repr_html_()
+
+
+def table(rows: Sequence[Mapping[str, Any]] | Iterable[Mapping[str, Any]]) -> str:
+    """Rows as CSV with the columns of all of them."""
+    listed = list(rows)
+    columns = list(dict.fromkeys(key for row in listed for key in row))
+    for last in ("status", "reason"):
+        if last in columns:
+            columns.append(columns.pop(columns.index(last)))
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, columns, lineterminator="\n", restval="")
+    writer.writeheader()
+    for row in listed:
+        writer.writerow({key: _cell(value) for key, value in row.items()})
+    return buffer.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    return "+".join(map(str, value)) if isinstance(value, tuple) else value

@@ -1,0 +1,32 @@
+"""How concentrated a heat map is. Both functions take finite maps (N, H, W) and return (N,) float64."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def gini(maps: Tensor) -> Tensor:
+    """Gini index Σ_i (2i - n - 1) a_(i) / (n Σ a) of a = |map| in ascending order.
+
+    Returns:
+        0 (all pixels equal) … 1 - 1/n (all in one of n pixels); NaN where the map is zero everywhere.
+
+    Source: Chalasani et al. 2020.
+    """
+    values = maps.double().abs().flatten(1).sort(dim=1).values
+    n = values.shape[1]
+    weights = torch.arange(1 - n, n, 2, device=values.device, dtype=values.dtype)
+    return (weights * values).sum(dim=1) / (n * values.sum(dim=1))
+
+
+def entropy(maps: Tensor) -> Tensor:
+    """Entropy -Σ q ln q of each pixel's share q of the magnitude; 0 ln 0 is 0.
+
+    Returns:
+        0 (all in one pixel) … ln n (all pixels equal), in nats; NaN where the map is zero everywhere.
+
+    Source: Bhatt et al. 2020, who call it complexity.
+    """
+    values = maps.double().abs().flatten(1)
+    return torch.special.entr(values / values.sum(dim=1, keepdim=True)).sum(dim=1)

@@ -1,0 +1,306 @@
+"""The table that a person reads: means with intervals, and which differences are more than chance."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from explainers.evaluation.controls import CONTROLS
+from explainers.evaluation.engine import Row
+from explainers.evaluation.metric import Metric
+from explainers.evaluation.statistics import bootstrap_interval, mean_of, pairwise, value_of
+
+SIGNIFICANT = 0.05
+ARROWS = {"higher": "↑", "lower": "↓", "": ""}
+RANDOMISATION = "model-randomisation"
+SURVIVES = 0.5
+LEGEND = (
+    "[…] 95 % bootstrap interval over images; = not distinguishable from the best explainer, ° not better than a "
+    "control (paired sign-flip tests, Holm-corrected, 5 %)"
+)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One explainer's value of one score.
+
+    interval: None for fewer than two images; images: how many have a value; best: nothing is better by the test;
+    chance: not better than every control by the test (always False for controls).
+    """
+
+    value: float
+    interval: tuple[float, float] | None
+    images: int
+    best: bool
+    chance: bool
+
+
+@dataclass(frozen=True)
+class Test:
+    """A paired comparison: the values' difference (first less second) and its corrected p."""
+
+    score: str
+    first: str
+    second: str
+    difference: float
+    p: float
+
+
+@dataclass(frozen=True)
+class Summary:
+    """All explainers by all scores, the best by the first score on top.
+
+    cells: by (explainer, score); tests: every pair by every score; seconds: per map; surviving: explainers whose maps
+    hardly change when the network's weights are drawn anew; failed: explainer → images without a map.
+    """
+
+    scores: tuple[str, ...]
+    explainers: tuple[str, ...]
+    cells: dict[tuple[str, str], Cell]
+    tests: list[Test]
+    better: dict[str, str]
+    settings: dict[str, str]
+    seconds: dict[str, float]
+    images: int
+    surviving: tuple[str, ...] = ()
+    failed: dict[str, int] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
+
+    def heading(self, score: str) -> str:
+        """A score with the direction in which it is better."""
+        return f"{score} {ARROWS[self.better[score]]}".strip()
+
+    def rows(self) -> list[dict[str, Any]]:
+        """A dict per explainer and score, for CSV and JSON."""
+        found = []
+        for explainer in self.explainers:
+            for score in self.scores:
+                cell = self.cells.get((explainer, score))
+                if cell is None:
+                    continue
+                low, high = cell.interval or (None, None)
+                found.append(
+                    {
+                        "explainer": explainer,
+                        "score": score,
+                        "better": self.better[score],
+                        "value": cell.value,
+                        "low": low,
+                        "high": high,
+                        "images": cell.images,
+                        "indistinguishable_from_best": cell.best,
+                        "no_better_than_control": cell.chance,
+                        "survives_randomisation": explainer in self.surviving,
+                        "seconds_per_map": self.seconds.get(explainer),
+                        "settings": self.settings[score],
+                    }
+                )
+        return found
+
+    def notes(self) -> list[str]:
+        """What has to be known to read the table."""
+        lines = [f"{self.images} image{'s' * (self.images != 1)}; {LEGEND}"]
+        if self.images < 2:
+            lines.append("a single image has no interval and nothing to test")
+        lines += [
+            f"{', '.join(map(self.heading, scores))}: {settings}"
+            for settings, scores in self._by_settings().items()
+            if settings
+        ]
+        if self.surviving:
+            lines.append(
+                f"! maps of {', '.join(self.surviving)} hardly change when the network's weights are drawn anew: they "
+                "do not explain this network"
+            )
+        lines += [f"{name}: {count} images without a map or value" for name, count in self.failed.items()]
+        lines += [f"left out {name}: {reason}" for name, reason in self.refused.items()]
+        return lines
+
+    def _by_settings(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for score in self.scores:
+            found.setdefault(self.settings[score], []).append(score)
+        return found
+
+    def cell_text(self, explainer: str, score: str) -> str:
+        """One cell of the table."""
+        cell = self.cells.get((explainer, score))
+        if cell is None:
+            return "–"
+        text = _number(cell.value)
+        if cell.interval is not None:
+            text += f" [{_number(cell.interval[0])}, {_number(cell.interval[1])}]"
+        return text + "=" * cell.best + "°" * cell.chance
+
+    def lines(self) -> list[list[str]]:
+        """Heading and rows of the table as text."""
+        heading = ["explainer", *map(self.heading, self.scores), "s/map"]
+        body = []
+        for name in self.explainers:
+            mark = "!" if name in self.surviving else ""
+            seconds = self.seconds.get(name)
+            body.append(
+                [name + mark]
+                + [self.cell_text(name, score) for score in self.scores]
+                + ["–" if seconds is None else _number(seconds)]
+            )
+        return [heading, *body]
+
+    def __str__(self) -> str:
+        return self.text()
+
+    def text(self, width: int = 160) -> str:
+        """The table in as many blocks of columns as it takes to stay within a width."""
+        lines = self.lines()
+        widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+        blocks: list[list[int]] = [[]]
+        for column in range(1, len(widths)):
+            if blocks[-1] and widths[0] + sum(widths[each] + 2 for each in (*blocks[-1], column)) > width:
+                blocks.append([])
+            blocks[-1].append(column)
+        text = []
+        for block in blocks:
+            for number, line in enumerate(lines):
+                row = "  ".join(line[column].ljust(widths[column]) for column in (0, *block)).rstrip()
+                text += [row, "-" * len(row)] if number == 0 else [row]
+            text.append("")
+        return "\n".join([*text, *self.notes()])
+
+    def to_markdown(self) -> str:
+        """The table for a document."""
+        lines = self.lines()
+        text = [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines]
+        text.insert(1, "|" + "---|" * len(lines[0]))
+        return "\n".join([*text, "", *(f"- {note}" for note in self.notes())])
+
+    def _repr_html_(self) -> str:
+        head, *body = self.lines()
+        cells = "".join(f"<th>{html.escape(cell)}</th>" for cell in head)
+        rows = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in line) + "</tr>" for line in body)
+        notes = "".join(f"<li>{html.escape(note)}</li>" for note in self.notes())
+        return f"<table><thead><tr>{cells}</tr></thead><tbody>{rows}</tbody></table><ul>{notes}</ul>"
+
+
+def summarise(
+    rows: Sequence[Row], metrics: dict[str, Metric], *, refused: dict[str, str] | None = None, seed: int = 0
+) -> Summary:
+    """The summary of an evaluation's rows."""
+    good = [row for row in rows if row["status"] == "ok"]
+    scores = tuple(dict.fromkeys(row["score"] for row in good))
+    names = tuple(dict.fromkeys(row["explainer"] for row in rows))
+    cells: dict[tuple[str, str], Cell] = {}
+    tests: list[Test] = []
+    better, settings = {}, {}
+    for score in scores:
+        metric = metrics[score.partition("@")[0]]
+        better[score] = metric.better
+        settings[score] = ", ".join(f"{key} {_text(value)}" for key, value in metric.settings().items())
+        found = _parts([row for row in good if row["score"] == score], names)
+        filled, compared = _compared(score, found, metric, seed)
+        cells.update(filled)
+        tests += compared
+    seconds = {}
+    for name in names:
+        times = {row["image"]: row["seconds"] for row in good if row["explainer"] == name}
+        if times and any(times.values()):
+            seconds[name] = float(np.mean(list(times.values())))
+    lacking: dict[str, set[str]] = {name: set() for name in names}
+    for row in rows:
+        if row["status"] != "ok" or row["value"] is None:
+            lacking[row["explainer"]].add(row["image"])
+    return Summary(
+        scores,
+        _sorted(names, scores, cells, better),
+        cells,
+        tests,
+        better,
+        settings,
+        seconds,
+        len({row["image"] for row in rows}),
+        _surviving(names, cells, scores),
+        {name: len(images) for name, images in lacking.items() if images},
+        dict(refused or {}),
+    )
+
+
+def _parts(rows: Sequence[Row], names: Sequence[str]) -> dict[str, dict[str, np.ndarray]]:
+    found: dict[str, dict[str, np.ndarray]] = {name: {} for name in names}
+    for row in rows:
+        parts = row.get("parts")
+        if parts is not None:
+            found[row["explainer"]][row["image"]] = np.asarray(parts, np.float64)
+        elif row["value"] is not None:
+            found[row["explainer"]][row["image"]] = np.array(row["value"], np.float64)
+    return {name: images for name, images in found.items() if images}
+
+
+def _compared(
+    score: str, found: dict[str, dict[str, Any]], metric: Metric, seed: int
+) -> tuple[dict[tuple[str, str], Cell], list[Test]]:
+    """Cells and tests of one score."""
+    whole = any(np.ndim(next(iter(images.values()))) for images in found.values())
+    combine = metric.combined if whole else mean_of
+    values = {name: value_of(np.stack(list(images.values())), combine) for name, images in found.items()}
+    p = pairwise(found, combine, seed=seed)
+    sign = {"higher": 1.0, "lower": -1.0}.get(metric.better, 0.0)
+
+    def beats(first: str, second: str) -> bool:
+        corrected = p[first, second] if (first, second) in p else p[second, first]
+        return corrected < SIGNIFICANT and sign * (values[first] - values[second]) > 0
+
+    own = [name for name in found if name not in CONTROLS]
+    rivals = [name for name in found if name in CONTROLS]
+    cells = {}
+    for name, images in found.items():
+        cells[name, score] = Cell(
+            values[name],
+            bootstrap_interval(np.stack(list(images.values())), combine, seed=seed),
+            len(images),
+            bool(sign)
+            and name in own
+            and len(own) > 1
+            and not any(beats(other, name) for other in own if other != name),
+            bool(sign) and name in own and not all(beats(name, control) for control in rivals),
+        )
+    tests = [Test(score, *pair, values[pair[0]] - values[pair[1]], each) for pair, each in p.items()]
+    return cells, tests
+
+
+def _sorted(
+    names: Sequence[str], scores: Sequence[str], cells: dict[tuple[str, str], Cell], better: dict[str, str]
+) -> tuple[str, ...]:
+    if not scores:
+        return tuple(names)
+    sign = -1.0 if better[scores[0]] == "higher" else 1.0
+
+    def place(name: str) -> tuple[bool, float]:
+        cell = cells.get((name, scores[0]))
+        missing = cell is None or np.isnan(cell.value)
+        return missing, 0.0 if cell is None or missing else sign * cell.value
+
+    return tuple(sorted(names, key=place))
+
+
+def _surviving(names: Sequence[str], cells: dict[tuple[str, str], Cell], scores: Sequence[str]) -> tuple[str, ...]:
+    """Explainers whose maps of the randomised network resemble those of the network."""
+    judged = [score for score in scores if score.partition("@")[0].startswith(RANDOMISATION)]
+    return tuple(
+        name
+        for name in names
+        if name not in CONTROLS
+        and any((name, score) in cells and cells[name, score].value > SURVIVES for score in judged)
+    )
+
+
+def _number(value: float) -> str:
+    if np.isnan(value):
+        return "nan"
+    return f"{value:.3f}" if 0.01 <= abs(value) < 100 or value == 0 else f"{value:.3g}"
+
+
+def _text(value: Any) -> str:
+    return " ".join(map(str, value)) if isinstance(value, (tuple, list)) else str(value)

@@ -1,0 +1,129 @@
+"""Figures of an evaluation: curves with bands, values with intervals, how metrics agree."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+GRAY = "0.55"
+COLOURS = "tab10"
+STYLES = ("-", "--", ":", "-.")
+
+
+class Line(Protocol):
+    """A curve."""
+
+    @property
+    def shares(self) -> np.ndarray:
+        """(n,) places."""
+
+    @property
+    def values(self) -> np.ndarray:
+        """(n,) heights."""
+
+
+def curve_chart(
+    curves: Mapping[str, tuple[Line, Line | None, Line | None]], *, title: str = "", gray: Sequence[str] = ()
+) -> Figure:
+    """Mean curves with their 95 % bands.
+
+    Args:
+        curves: for each explainer its mean and the ends of its band; gray: explainers drawn in the background.
+    """
+    fig = _figure((7.2, 4.4))
+    axes = fig.subplots()
+    lively = [name for name in curves if name not in gray]
+    for name, (mean, low, high) in curves.items():
+        colour, style = _look(lively.index(name)) if name in lively else (GRAY, STYLES[gray.index(name) % len(STYLES)])
+        axes.plot(mean.shares, mean.values, label=name, color=colour, linestyle=style, linewidth=1.4)
+        if low is not None and high is not None:
+            axes.fill_between(mean.shares, low.values, high.values, color=colour, alpha=0.12, linewidth=0)
+    axes.set_title(title, fontsize=10, parse_math=False)
+    axes.set_xlabel("share changed, or threshold")
+    axes.set_xlim(0, 1)
+    _plain(axes)
+    fig.legend(fontsize=8, frameon=False, loc="outside right upper")
+    return fig
+
+
+def dot_chart(rows: Sequence[Mapping[str, Any]], *, titles: Mapping[str, str], gray: Sequence[str] = ()) -> Figure:
+    """Values with 95 % intervals, a panel per score.
+
+    Args:
+        rows: dicts of `explainer`, `score`, `value`, `low`, `high`, the explainers from the top down; titles: of the
+            panels, by score; gray: explainers drawn in the background.
+    """
+    names = list(dict.fromkeys(row["explainer"] for row in rows))
+    scores = [score for score in titles if any(row["score"] == score for row in rows)]
+    across = min(4, len(scores))
+    down = -(-len(scores) // across)
+    fig = _figure((2.6 * across + 1.6, (0.19 * len(names) + 0.9) * down))
+    panels = fig.subplots(down, across, sharey=True, squeeze=False)
+    for panel in panels.flat[len(scores) :]:
+        panel.set_axis_off()
+    for panel, score in zip(panels.flat, scores, strict=False):
+        for row in (row for row in rows if row["score"] == score):
+            place = len(names) - names.index(row["explainer"])
+            colour = GRAY if row["explainer"] in gray else "tab:blue"
+            if row["low"] is not None:
+                panel.plot([row["low"], row["high"]], [place, place], color=colour, linewidth=1.6, alpha=0.6)
+            panel.plot([row["value"]], [place], "o", color=colour, markersize=4)
+        panel.set_yticks(range(len(names), 0, -1), names, fontsize=8)
+        panel.set_title(titles[score], fontsize=9, parse_math=False)
+        panel.grid(axis="x", alpha=0.3)
+        _plain(panel)
+    return fig
+
+
+def agreement_chart(table: np.ndarray, labels: Sequence[str]) -> Figure:
+    """Rank correlations (S, S) between scores as coloured cells with their numbers."""
+    side = 0.5 * len(labels) + 2.2
+    fig = _figure((side, side))
+    axes = fig.subplots()
+    axes.imshow(table, vmin=-1, vmax=1, cmap="RdBu_r")
+    axes.set_xticks(range(len(labels)), labels, rotation=90, fontsize=8)
+    axes.set_yticks(range(len(labels)), labels, fontsize=8)
+    for (row, column), value in np.ndenumerate(table):
+        if np.isfinite(value):
+            shade = "white" if abs(value) > 0.6 else "black"
+            axes.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=6, color=shade)
+    axes.set_title("do scores rank alike?", fontsize=9)
+    return fig
+
+
+def save_figure(fig: Figure, path: Any) -> None:
+    """Write a figure as PNG or SVG, by the suffix."""
+    fig.savefig(path, dpi=130)
+
+
+def _figure(size: tuple[float, float]) -> Figure:
+    from matplotlib.figure import Figure
+
+    class Shown(Figure):
+        """A figure that notebooks display without pyplot's bookkeeping."""
+
+        def _repr_png_(self) -> bytes:
+            buffer = io.BytesIO()
+            self.savefig(buffer, format="png", dpi=96)
+            return buffer.getvalue()
+
+    return Shown(figsize=size, layout="constrained")
+
+
+def _look(number: int) -> tuple[Any, str]:
+    """Ten colours, then the same with another stroke."""
+    import matplotlib
+
+    return matplotlib.colormaps[COLOURS](number % 10), STYLES[number // 10 % len(STYLES)]
+
+
+def _plain(axes: Axes) -> None:
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
