@@ -120,7 +120,13 @@ def evaluate(
         seed,
         skip_unsupported,
     )
-    facts = _facts(model, explainers, engine, preprocessing, targets, batch_size)
+    facts = {
+        **_facts(model, engine, preprocessing),
+        "targets": targets if targets is None or isinstance(targets, (int, str)) else "given for each image",
+        "batch_size": batch_size,
+        "precision": str(precision).removeprefix("torch."),
+        "compile": compile,
+    }
     total = None if files is None else len(engine.explainers) * -(-len(files) // batch_size)
     rows = _run(engine, _targeted(source, classes), out, facts, total, progress)
     failed = [
@@ -323,11 +329,8 @@ def _run(
 
 def _facts(
     model: Any,
-    explainers: Any,
     engine: Engine,
     preprocessing: Preprocessing | None,
-    targets: Any,
-    batch_size: int,
 ) -> dict[str, Any]:
     """Everything that decides the values, as far as it can be told."""
     from explainers import __version__
@@ -342,12 +345,8 @@ def _facts(
         "preprocessing": preprocessing.describe() if preprocessing else None,
         "methods": {title: _described(each) for title, each in engine.explainers.items()},
         "metrics": {title: {"name": each.name, **each.settings()} for title, each in engine.metrics.items()},
-        "targets": targets if targets is None or isinstance(targets, (int, str)) else "given for each image",
         "activation": engine.activation,
         "seed": engine.seed,
-        "batch_size": batch_size,
-        "precision": engine.predictor.replica.precision_name,
-        "compile": engine.predictor.replica.compile,
     }
 
 

@@ -33,15 +33,23 @@ class Beside:
             raise MapError(f"no folder {shown(self.folder)} of {kind}s")
 
     def find(self, name: str, ending: str = "") -> Path | None:
-        """The file of an image: its name, then `ending`, then a suffix; None where there is none."""
+        """The file of an image: its name, then `ending`, then a suffix; None where there is none.
+
+        Raises:
+            MapError: there are several, and none has the image's very name.
+        """
         base = PurePosixPath(name)
+        same = self.folder / f"{name}{ending}"
+        if not ending and same.is_file():
+            return same
         stems = dict.fromkeys((str(base), str(base.with_suffix(""))))
-        for stem in stems:
-            for suffix in (*ARRAYS, "", *sorted(SUFFIXES)):
-                path = self.folder / f"{stem}{ending}{suffix}"
-                if path.suffix.lower() in (*ARRAYS, *SUFFIXES) and path.is_file():
-                    return path
-        return None
+        paths = [self.folder / f"{stem}{ending}{suffix}" for stem in stems for suffix in (*ARRAYS, *sorted(SUFFIXES))]
+        found = [path for path in paths if path.is_file()]
+        if len(found) > 1:
+            raise MapError(
+                f"several {self.kind}s of {shown(name)}: {', '.join(map(shown, found))}; leave the one that is meant"
+            )
+        return found[0] if found else None
 
     def path(self, name: str, ending: str = "") -> Path:
         """The same, where there has to be one.

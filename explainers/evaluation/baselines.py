@@ -68,7 +68,8 @@ def baseline_of(images: Tensor, baseline: Baseline, *, black: Tensor | None = No
 
 def image_seed(image: Tensor, seed: int) -> int:
     """A seed of the image's own, from its content: the same wherever it stands in a data set."""
-    return int(_digest(image), 16) % (1 << 32) + (seed << 32)
+    # torch's generator takes 32 bits of a seed.
+    return int(hashlib.sha256(f"{seed} {_digest(image)}".encode()).hexdigest()[:8], 16)
 
 
 def _noise(image: Tensor, seed: int) -> Tensor:

@@ -24,10 +24,10 @@ class CurveMetric(Metric):
 
     Args:
         baseline: what stands in for pixels that are gone; see `explainers.evaluation.baselines.baseline_of`.
-        steps: so many equal steps; None: as many as `tolerance` needs, where the curve bends.
-        tolerance: the error of the area that adaptive steps aim at.
+        steps: so many equal steps; None: as many as `tolerance` needs, where the curve moves.
+        tolerance: the mean error of areas that adaptive steps aim at; an estimate.
 
-    Cost: about 25 passes per curve at the default tolerance, otherwise `steps`; ends are shared.
+    Cost: about 30 passes per curve at the default tolerance, otherwise `steps`; ends are shared.
     """
 
     def __init__(self, *, baseline: Baseline = "zero", steps: int | None = None, tolerance: float = TOLERANCE) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -123,7 +124,7 @@ def redrawn(network: nn.Module, layers: Sequence[str], seed: int) -> Iterator[No
         with torch.random.fork_rng(devices=devices), torch.no_grad():
             for name in layers:
                 # A seed per layer, so that a layer is redrawn to the same values whatever else is.
-                torch.manual_seed(seed * 1_000_003 + sum(name.encode()) * 7919 + len(name))
+                torch.manual_seed(int(hashlib.sha256(f"{seed} {name}".encode()).hexdigest()[:8], 16))
                 _redraw(modules[name])
         yield
     finally:

@@ -112,9 +112,10 @@ class MaxSensitivity(CaptumMetric):
         assert explain is not None
         drawn = self.radius * (2 * _drawn(chunk, self.samples, torch.rand) - 1)
 
-        def maps(images: Tensor | tuple[Tensor, ...], target: Tensor) -> Tensor | tuple[Tensor, ...]:
+        def maps(images: Tensor | tuple[Tensor, ...]) -> Tensor | tuple[Tensor, ...]:
             given = images[0] if isinstance(images, tuple) else images
-            parts = zip(given.split(len(chunk)), target.split(len(chunk)), strict=True)
+            targets = chunk.targets.repeat_interleave(len(given) // len(chunk))
+            parts = zip(given.split(len(chunk)), targets.split(len(chunk)), strict=True)
             made = torch.cat([torch.as_tensor(explain(*part)).to(given) for part in parts])
             return (made,) if isinstance(images, tuple) else made  # captum hands over the image as it is in a tuple
 
@@ -124,7 +125,6 @@ class MaxSensitivity(CaptumMetric):
             lambda images, _: images + drawn,
             perturb_radius=self.radius,
             n_perturb_samples=self.samples,
-            target=chunk.targets,
         )
         return [Measured(value) for value in values.double().tolist()]
 

@@ -1,0 +1,81 @@
+"""Intervals and tests against SciPy and answers by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from explainers.evaluation.statistics import bootstrap_interval, holm, pairwise, sign_flip_test, value_of
+
+
+def test_the_interval_is_scipys_percentile_bootstrap():
+    values = np.random.default_rng(0).exponential(size=60)
+    low, high = bootstrap_interval(values, resamples=20_000, seed=3)
+    wanted = stats.bootstrap(
+        (values,), np.mean, method="percentile", n_resamples=20_000, random_state=np.random.default_rng(1)
+    ).confidence_interval
+    assert (low, high) == pytest.approx(tuple(wanted), abs=0.02)
+    assert bootstrap_interval(values, seed=3) == bootstrap_interval(values, seed=3)
+    assert bootstrap_interval(values, seed=3) != bootstrap_interval(values, seed=4)
+
+
+def test_one_image_has_no_interval_and_equal_ones_have_none_to_speak_of():
+    assert bootstrap_interval(np.array([0.3])) is None
+    assert bootstrap_interval(np.full(5, 0.25)) == (0.25, 0.25)
+
+
+def test_a_data_set_value_may_be_more_than_a_mean():
+    parts = np.array([[1.0, 0.0, 1.0], [0.0, 1.0, 1.0], [0.0, 0.0, 1.0]])
+
+    def best(sums, counts):
+        return (sums / counts[:, None]).max(axis=1)
+
+    assert value_of(parts, best) == 1.0
+    assert value_of(parts[:, :2], best) == pytest.approx(1 / 3)
+    assert np.isnan(value_of(parts[:0]))
+
+
+@pytest.mark.parametrize("count", [3, 9, 14])
+def test_the_sign_flip_test_is_scipys_exact_paired_permutation_test(count):
+    rng = np.random.default_rng(count)
+    first, second = rng.normal(0.4, 1, count), rng.normal(0, 1, count)
+    wanted = stats.permutation_test(
+        (first, second),
+        lambda x, y, axis: (x - y).mean(axis=axis),
+        permutation_type="samples",
+        n_resamples=np.inf,
+        vectorized=True,
+    )
+    assert sign_flip_test(first, second) == pytest.approx(wanted.pvalue, abs=1e-12)
+
+
+def test_with_many_images_random_flips_come_close_to_the_normal_answer():
+    rng = np.random.default_rng(0)
+    first, second = rng.normal(0.2, 1, 200), rng.normal(0, 1, 200)
+    assert sign_flip_test(first, second) == pytest.approx(stats.ttest_rel(first, second).pvalue, abs=0.01)
+    assert sign_flip_test(first, first + 1) == pytest.approx(1 / 20_001)
+
+
+def test_no_difference_and_no_images_have_p_one():
+    values = np.random.default_rng(0).normal(size=30)
+    assert sign_flip_test(values, values) == 1.0
+    assert sign_flip_test(values[:0], values[:0]) == 1.0
+
+
+def test_p_of_no_difference_is_uniform():
+    rng = np.random.default_rng(0)
+    found = [sign_flip_test(*rng.normal(size=(2, 10))) for _ in range(400)]
+    assert stats.kstest(found, "uniform").pvalue > 0.01
+
+
+def test_holm_by_hand():
+    assert holm(np.array([0.01, 0.04, 0.03, 0.005])).tolist() == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm(np.array([0.9, 0.8])).tolist() == [1.0, 1.0]
+
+
+def test_pairs_are_compared_on_the_images_that_both_have():
+    one = {"a": np.float64(1), "b": np.float64(2), "c": np.float64(3)}
+    two = {"b": np.float64(1), "c": np.float64(1.5), "d": np.float64(100)}
+    found = pairwise({"one": one, "two": two})
+    assert found == {("one", "two"): sign_flip_test(np.array([2.0, 3]), np.array([1.0, 1.5]))}
