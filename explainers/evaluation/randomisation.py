@@ -24,9 +24,8 @@ STAGES = 5
 class ModelRandomisation(Metric):
     """Likeness of a map to that of the network with redrawn weights: near 0 where the map explains the network.
 
-    Cascading: from the output down, the value being the likeness when all layers are redrawn. Independent: one layer
-    at a time, the value being the mean. The curve has the likeness after each stage. A map that becomes constant has
-    likeness 0.
+    Cascading: from the output down, until all layers are redrawn. Independent: one layer at a time. The value is the
+    mean over the stages; the curve has each, by the share of the layers. A map that becomes constant has likeness 0.
 
     Args:
         order: "cascading" or "independent".
@@ -85,8 +84,7 @@ class ModelRandomisation(Metric):
         shares = np.concatenate([[0], ends / len(layers)])
         results = []
         for each in values:
-            value = each[-1] if self.order == "cascading" else each.mean()
-            results.append(Measured(float(value), Curve(shares, np.concatenate([[1.0], each]))))
+            results.append(Measured(float(each.mean()), Curve(shares, np.concatenate([[1.0], each]))))
         return results
 
     def _likeness(self, subject: Subject, layers: Sequence[str]) -> Tensor:
