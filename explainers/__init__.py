@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from explainers.methods.surrogate import LIME, KernelSHAP
     from explainers.methods.visualbackprop import VisualBackprop
     from explainers.models import LoadedModel, Preprocessing, load_model
-    from explainers.scoring import evaluate
+    from explainers.scoring import evaluate, quantus_explain_func
 
 __version__ = "0.1.0"
 
@@ -59,7 +59,7 @@ _homes = {
     "explainers.methods.surrogate": ("LIME", "KernelSHAP"),
     "explainers.methods.visualbackprop": ("VisualBackprop",),
     "explainers.models": ("LoadedModel", "Preprocessing", "load_model"),
-    "explainers.scoring": ("evaluate",),
+    "explainers.scoring": ("evaluate", "quantus_explain_func"),
 }
 _home = {name: module for module, names in _homes.items() for name in names}
 
@@ -110,6 +110,7 @@ __all__ = [
     "explain",
     "load_model",
     "method",
+    "quantus_explain_func",
     "read_image",
 ]
 

@@ -23,6 +23,7 @@ from explainers.evaluation.controls import CONTROLS, controls
 from explainers.evaluation.engine import Batch, Engine, Row, Stored
 from explainers.evaluation.metric import Explain
 from explainers.evaluation.peers import as_explainer
+from explainers.evaluation.quantus_adapter import explain_func
 from explainers.methods import create
 from explainers.models import Preprocessing, class_index
 from explainers.models.loaded import state_hash
@@ -144,6 +145,14 @@ def evaluate(
             if isinstance(source, Folder):
                 write_extremes(Path(out), result, source, {**engine.explainers})
     return result
+
+
+def quantus_explain_func(method: str, **options: Any) -> Callable[..., Any]:
+    """A method as an `explain_func` for Quantus, bound anew to whatever network Quantus hands over.
+
+    >>> quantus.MPRT()(model, x, y, explain_func=quantus_explain_func("grad-cam"))  # doctest: +SKIP
+    """
+    return explain_func(lambda network: create(method, network, **options))
 
 
 def titled_metrics(metrics: Mapping[str, Any] | Sequence[Any]) -> dict[str, Metric]:

@@ -99,6 +99,12 @@ def test_every_method_stands_in_the_documentation():
         assert f"| `{name}` |" in text
 
 
+def test_every_metric_stands_in_the_documentation():
+    text = (ROOT / "docs" / "metrics.md").read_text()
+    for name in explainers.available_metrics():
+        assert f"`{name}`" in text
+
+
 def test_every_public_name_exists():
     for name in explainers.__all__:
         assert getattr(explainers, name) is not None

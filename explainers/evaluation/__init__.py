@@ -1,6 +1,15 @@
 """What a heat map is worth: metrics on maps, masks and networks, and one engine that makes all their passes."""
 
-from explainers.evaluation import drop, likeness, overlap, perturbation, randomisation, road, robustness
+from explainers.evaluation import (
+    drop,
+    likeness,
+    overlap,
+    perturbation,
+    quantus_adapter,
+    randomisation,
+    road,
+    robustness,
+)
 from explainers.evaluation.metric import Metric, available_metrics, create_metric, metric_class
 from explainers.evaluation.result import Result
 from explainers.evaluation.summary import Summary
@@ -16,6 +25,7 @@ __all__ = [
     "metric_class",
     "overlap",
     "perturbation",
+    "quantus_adapter",
     "randomisation",
     "road",
     "robustness",

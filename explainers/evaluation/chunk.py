@@ -11,7 +11,7 @@ from torch import Tensor
 
 from explainers.core.output import checked_activation, resolve_targets
 from explainers.core.predictor import Predictor
-from explainers.errors import OptionError
+from explainers.errors import OptionError, TargetError
 from explainers.evaluation.baselines import IMAGE, Baseline, baseline_name, baseline_of, image_seed
 
 
@@ -105,7 +105,10 @@ def opened(
         TargetError: a class that the network does not have. OptionError: a label that it does not have.
     """
     scores = predictor(images)
-    classes = resolve_targets(targets, scores)[:, 0]
+    classes = resolve_targets(targets, scores)
+    if classes.shape[1] != 1:
+        raise TargetError(f"targets name {classes.shape[1]} classes per image; an evaluation watches one: pass (N,)")
+    classes = classes[:, 0]
     if labels is not None and bool(((labels < 0) | (labels >= scores.shape[1])).any()):
         raise OptionError(
             f"label {int(labels.max() if int(labels.min()) >= 0 else labels.min())} is out of range: the network has "

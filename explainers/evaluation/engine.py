@@ -215,7 +215,6 @@ class Engine:
             for row in range(len(part)):
                 for result in measured[row * each : (row + 1) * each]:
                     rows.append(self._row(title, name, part, row, result, made.seconds))
-        chunk.ends.update(_spread(part, chunk, good))
         return rows
 
     def _other(self, name: str, maps_of: Callable[[str], _Made], rows: Sequence[int]) -> Tensor:
@@ -269,11 +268,6 @@ class _Made:
         seconds = (self.seconds * count + other.seconds * len(other.maps)) / (count + len(other.maps))
         failed = {**self.failed, **{count + row: reason for row, reason in other.failed.items()}}
         return _Made(torch.cat([self.maps.to(other.maps.device), other.maps]), failed, seconds)
-
-
-def _spread(part: Chunk, chunk: Chunk, rows: Sequence[int]) -> dict[str, tuple[Tensor, Tensor]]:
-    """Ends that were seen on a part of a chunk that is all of it."""
-    return part.ends if len(rows) == len(chunk) else {}
 
 
 def lock_step(subject: Subject, metrics: Sequence[Metric]) -> list[list[Measured]]:

@@ -122,6 +122,7 @@ class Metric(ABC):
 
 
 _metrics: dict[str, type[Metric]] = {}
+_families: dict[str, Callable[[str], type[Metric]]] = {}
 Kind = TypeVar("Kind", bound=type[Metric])
 
 
@@ -133,8 +134,15 @@ def register_metric(cls: Kind) -> Kind:
     return cls
 
 
+def register_metric_family(prefix: str, resolve: Callable[[str], type[Metric]]) -> None:
+    """Make `prefix:NAME` known: `resolve(NAME)` gives a Metric class."""
+    if prefix in _families:
+        raise ValueError(f"two families of metrics are called {prefix!r}")
+    _families[prefix] = resolve
+
+
 def available_metrics() -> tuple[str, ...]:
-    """The names of all metrics, sorted."""
+    """The names of all metrics, sorted; `quantus:NAME` comes on top for every metric of Quantus."""
     return tuple(sorted(_metrics))
 
 
@@ -144,10 +152,13 @@ def metric_class(name: str) -> type[Metric]:
     Raises:
         OptionError: nobody is, with the names that come close.
     """
+    family, colon, member = name.partition(":")
+    if colon and family in _families:
+        return _families[family](member)
     if name not in _metrics:
         close = difflib.get_close_matches(name.lower().replace("_", "-"), _metrics, n=3, cutoff=0.5)
         hint = f"did you mean {' or '.join(close)}? " if close else ""
-        raise OptionError(f"no metric {name!r}; {hint}available: {', '.join(available_metrics())}")
+        raise OptionError(f"no metric {name!r}; {hint}available: {', '.join(available_metrics())}, quantus:NAME")
     return _metrics[name]
 
 
@@ -165,8 +176,9 @@ def create_metric(name: str, **options: Any) -> Metric:
     """
     cls = metric_class(name)
     known = metric_options(cls)
+    free = any(each.kind is inspect.Parameter.VAR_KEYWORD for each in inspect.signature(cls).parameters.values())
     unknown = sorted(set(options) - set(known))
-    if unknown:
+    if unknown and not free:
         raise OptionError(
             f"{name} has no option {', '.join(unknown)}; "
             + (f"its options are {', '.join(known)}" if known else "it has none")

@@ -8,7 +8,8 @@ from itertools import combinations
 import numpy as np
 
 RESAMPLES = 2000
-FLIPS = 20_000
+FLIPS = 20_000  # half as many where a value is no mean, which takes longer
+ROUNDING = 1e-9  # sums in another order round otherwise; what is equal must count as equal
 BLOCK = 1000
 LEVEL = 0.95
 
@@ -52,12 +53,10 @@ def bootstrap_interval(
     return float(low), float(high)
 
 
-def sign_flip_test(
-    first: np.ndarray, second: np.ndarray, combine: Combine = mean_of, *, flips: int = FLIPS, seed: int = 0
-) -> float:
+def sign_flip_test(first: np.ndarray, second: np.ndarray, combine: Combine = mean_of, *, seed: int = 0) -> float:
     """p of the hypothesis that two methods are exchangeable on every image, two-sided, paired.
 
-    All 2ᴺ exchanges are tried where they are fewer than `flips`, otherwise that many random ones.
+    All 2ᴺ exchanges are tried where they are few, otherwise random ones.
 
     Args:
         first, second: (N, …) parts of the same images.
@@ -70,31 +69,48 @@ def sign_flip_test(
     count = len(first)
     if count == 0:
         return 1.0
+    if combine is mean_of and first.ndim == 1:
+        return float(_mean_tests((first - second)[:, None], seed)[0])
     middle = ((first + second) / 2).sum(axis=0)[None]
     half = ((first - second) / 2).reshape(count, -1)
-    counts = np.array([count])
 
     def statistic(signs: np.ndarray) -> np.ndarray:
         moved = (signs @ half).reshape(len(signs), *first.shape[1:])
-        sizes = np.broadcast_to(counts, len(signs))
-        return combine(middle + moved, sizes) - combine(middle - moved, sizes)
+        sizes = np.full(len(signs), count)
+        return np.abs(combine(middle + moved, sizes) - combine(middle - moved, sizes))
 
-    observed = abs(float(statistic(np.ones((1, count)))[0]))
-    # Sums in another order round otherwise; what is equal must count as equal.
-    bound = observed - 1e-9 * max(observed, float(np.abs(half).sum()) / count)
+    observed = float(statistic(np.ones((1, count)))[0])
+    bound = observed - ROUNDING * max(observed, float(np.abs(half).sum()) / count)
+    return float(_p_values(lambda signs: statistic(signs)[:, None] >= bound, count, FLIPS // 2, seed)[0])
+
+
+def _mean_tests(differences: np.ndarray, seed: int) -> np.ndarray:
+    """p of each column of differences (N, P), all by the same exchanges."""
+    count = len(differences)
+    observed = np.abs(differences.sum(axis=0))
+    bound = observed - ROUNDING * np.maximum(observed, np.abs(differences).sum(axis=0))
+    return _p_values(lambda signs: np.abs(signs @ differences) >= bound, count, FLIPS, seed)
+
+
+def _p_values(extreme: Callable[[np.ndarray], np.ndarray], count: int, flips: int, seed: int) -> np.ndarray:
+    """Share of exchanges whose statistics (R, P) are as extreme as those observed.
+
+    Args:
+        extreme: from signs (R, N) to whether that is so.
+    """
     exact = count < 63 and 2**count <= flips
     rng = np.random.default_rng(seed)
-    extreme, tried = 0, 0
     total = 2**count if exact else flips
+    found: np.ndarray | int = 0
     for begin in range(0, total, BLOCK):
         size = min(BLOCK, total - begin)
         if exact:
             bits = (np.arange(begin, begin + size)[:, None] >> np.arange(count)) & 1
         else:
             bits = rng.integers(0, 2, size=(size, count), dtype=np.int8)
-        extreme += int((np.abs(statistic(1.0 - 2.0 * bits)) >= bound).sum())
-        tried += size
-    return extreme / tried if exact else (extreme + 1) / (tried + 1)
+        found = found + extreme(1.0 - 2.0 * bits).sum(axis=0)
+    result: np.ndarray = found / total if exact else (found + 1) / (total + 1)
+    return result
 
 
 def holm(p: np.ndarray) -> np.ndarray:
@@ -120,11 +136,18 @@ def pairwise(
     pairs = list(combinations(parts, 2))
     if not pairs:
         return {}
-    found = []
-    for first, second in pairs:
-        common = [name for name in parts[first] if name in parts[second]]
-        stacked = [
-            np.stack([parts[each][name] for name in common]) if common else np.zeros((0,)) for each in (first, second)
-        ]
-        found.append(sign_flip_test(stacked[0], stacked[1], combine, seed=seed))
-    return dict(zip(pairs, holm(np.array(found)).tolist(), strict=True))
+    found = np.ones(len(pairs))
+    together: dict[tuple[str, ...], list[int]] = {}  # pairs that share their images are tested by the same exchanges
+    for number, (first, second) in enumerate(pairs):
+        together.setdefault(tuple(name for name in parts[first] if name in parts[second]), []).append(number)
+    for names, numbers in together.items():
+        if not names:
+            continue
+        stacked = {each: np.stack([parts[each][name] for name in names]) for n in numbers for each in pairs[n]}
+        if combine is mean_of and all(values.ndim == 1 for values in stacked.values()):
+            columns = [stacked[pairs[n][0]] - stacked[pairs[n][1]] for n in numbers]
+            found[numbers] = _mean_tests(np.stack(columns, axis=1), seed)
+        else:
+            for n in numbers:
+                found[n] = sign_flip_test(stacked[pairs[n][0]], stacked[pairs[n][1]], combine, seed=seed)
+    return dict(zip(pairs, holm(found).tolist(), strict=True))

@@ -79,3 +79,22 @@ def test_pairs_are_compared_on_the_images_that_both_have():
     two = {"b": np.float64(1), "c": np.float64(1.5), "d": np.float64(100)}
     found = pairwise({"one": one, "two": two})
     assert found == {("one", "two"): sign_flip_test(np.array([2.0, 3]), np.array([1.0, 1.5]))}
+
+
+def test_all_pairs_at_once_are_each_pair_alone_corrected():
+    rng = np.random.default_rng(0)
+    values = {name: rng.normal(0.1 * number, 1, 40) for number, name in enumerate("abcd")}
+    found = pairwise({name: {str(k): v for k, v in enumerate(column)} for name, column in values.items()})
+    alone = [sign_flip_test(values[one], values[two]) for one, two in found]
+    assert list(found.values()) == pytest.approx(holm(np.array(alone)).tolist())
+
+
+def test_a_value_that_is_no_mean_is_exchanged_image_by_image():
+    """The mean, told as if it were something else, has the p of the mean."""
+    rng = np.random.default_rng(1)
+    first, second = rng.normal(0.5, 1, (9, 2, 3)), rng.normal(0, 1, (9, 2, 3))
+
+    def corner(sums, counts):
+        return sums[:, 1, 2] / counts
+
+    assert sign_flip_test(first, second, corner) == pytest.approx(sign_flip_test(first[:, 1, 2], second[:, 1, 2]))
