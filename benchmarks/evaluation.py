@@ -348,8 +348,9 @@ def main() -> None:
     text = ["# Evaluation", "", f"{machine()}. resnet18 has random weights; the embedded classifier is trained.", ""]
     for name in options.part or PARTS:
         about, measure = parts[name]
-        text += [f"## {name.capitalize()}", "", about, "", *measure(), ""]
-        print("\n".join(text[-4:]), flush=True)
+        part = [f"## {name.capitalize()}", "", about, "", *measure(), ""]
+        print("\n".join(part), flush=True)
+        text += part
     if options.out:
         options.out.write_text("\n".join(text))
 

@@ -242,7 +242,8 @@ def _stored(
     if files is None or preprocessing is None:
         raise OptionError(f"maps in {folder} belong to image files: they need a folder of images and its preprocessing")
     beside = Beside(folder, "map")
-    return Stored(StoredMaps(beside, {file.name: file for file in files}, preprocessing, max_pixels, ending))
+    maps = StoredMaps(beside, {file.name: file for file in files}, preprocessing, max_pixels, ending)
+    return Stored(maps, maps.digest)
 
 
 def _files(images: Any) -> list[ImageFile] | None:
@@ -365,8 +366,6 @@ def _described(explainer: Any) -> Any:
         return "maps from files"
     if isinstance(explainer, Explainer):
         plain = (str, int, float, bool, type(None), tuple)
-        return {
-            "name": explainer.name,
-            **{k: v for k, v in vars(explainer).items() if isinstance(v, plain) and k[0] != "_"},
-        }
+        options = {key: value for key, value in vars(explainer).items() if isinstance(value, plain)}
+        return {"name": explainer.name, **{k: v for k, v in options.items() if k[0] != "_" and k != "layers"}}
     return f"{getattr(explainer, '__module__', '')}.{getattr(explainer, '__qualname__', type(explainer).__qualname__)}"

@@ -113,13 +113,14 @@ def test_every_public_name_exists():
 
 
 def test_the_readmes_example_runs(tmp_path, monkeypatch):
-    code = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)[1]
+    code = "\n".join(re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S))
     photo = str(ROOT / "explainers/data/samples/03-three.png")
     monkeypatch.chdir(tmp_path)
     scope: dict = {}
     exec(code.replace("explainers/data/samples/03-three.png", photo), scope)
     assert scope["maps"].shape == (1, 2, 96, 96)
     assert (tmp_path / "three.png").exists()
+    assert scope["result"].scores == ("insertion", "deletion")
 
 
 def test_links_of_the_documents_lead_somewhere():

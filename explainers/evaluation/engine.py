@@ -6,6 +6,7 @@ import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,7 @@ class Batch:
     """Images of one size with what came with them.
 
     names: how rows call them; images: (N, C, H, W); targets: (N,) where they differ from image to image; labels: (N,)
-    classes that are right; masks: (N, H, W) bool; keys: of their contents, for resuming.
+    classes that are right; masks: (N, H, W) bool; keys: of the images' contents.
     """
 
     names: tuple[str, ...]
@@ -45,6 +46,16 @@ class Batch:
     labels: Tensor | None = None
     masks: Tensor | None = None
     keys: tuple[str, ...] = ()
+
+    @cached_property
+    def digest(self) -> str:
+        """Names the batch by everything in it that decides its values."""
+        targets: Any = self.targets.tolist() if isinstance(self.targets, Tensor) else self.targets
+        targets = getattr(targets, "__qualname__", repr(targets))  # a function's repr has its address
+        parts = [*self.names, *(self.keys or self.names), targets]
+        for values in (self.labels, self.masks):
+            parts.append("" if values is None else hashlib.sha256(values.cpu().numpy().tobytes()).hexdigest())
+        return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -59,9 +70,14 @@ class Unit:
 
 @dataclass(frozen=True)
 class Stored:
-    """Maps that exist already: from the names of images and the size (H, W) of the network's input to (N, H, W)."""
+    """Maps that exist already.
+
+    maps: from the names of images and the size (H, W) of the network's input to (N, H, W); digest: from the names to
+    what tells the maps from others under these names.
+    """
 
     maps: Callable[[Sequence[str], tuple[int, int]], Tensor]
+    digest: Callable[[Sequence[str]], str]
 
 
 @dataclass(eq=False)
@@ -92,13 +108,19 @@ class Engine:
             network, and skip_unsupported is not set. OptionError, TargetError: as everywhere.
         """
         for batch in batches:
-            keys = {name: unit_key(batch, name) for name in self.explainers if name not in self.refused}
+            keys = {name: self._key(batch, name) for name in self.explainers if name not in self.refused}
             for name, key in keys.items():
                 if key in done:
                     yield Unit(key, name, batch.names, None)
             left = {name: key for name, key in keys.items() if key not in done}
             if left:
                 yield from self._batch(batch, left)
+
+    def _key(self, batch: Batch, name: str) -> str:
+        """Names a unit by its batch, its explainer and, where they are files, its maps."""
+        explainer = self.explainers[name]
+        maps = explainer.digest(batch.names) if isinstance(explainer, Stored) else ""
+        return hashlib.sha256(f"{batch.digest} {name} {maps}".encode()).hexdigest()[:32]
 
     def _batch(self, batch: Batch, keys: Mapping[str, str]) -> Iterator[Unit]:
         chunk, broken = self._opened(batch)
@@ -376,11 +398,3 @@ def checked_masks(masks: Any, images: Tensor) -> Tensor | None:
     if empty:
         raise MapError(f"the mask of image {', '.join(map(str, empty[:8]))} of the batch has nothing inside")
     return masks.to(images.device)
-
-
-def unit_key(batch: Batch, explainer: str) -> str:
-    """Names the batch, by the contents of its images, and the explainer."""
-    digest = hashlib.sha256(explainer.encode())
-    for name, key in zip(batch.names, batch.keys or batch.names, strict=True):
-        digest.update(f"\0{name}\0{key}".encode("utf-8", "surrogateescape"))
-    return digest.hexdigest()[:32]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 
@@ -101,7 +102,7 @@ def _p_values(extreme: Callable[[np.ndarray], np.ndarray], count: int, flips: in
     exact = count < 63 and 2**count <= flips
     rng = np.random.default_rng(seed)
     total = 2**count if exact else flips
-    found: np.ndarray | int = 0
+    found: Any = 0
     for begin in range(0, total, BLOCK):
         size = min(BLOCK, total - begin)
         if exact:

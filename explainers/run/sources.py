@@ -152,8 +152,6 @@ class Folder:
             return _Item(file.name, reason=str(error))
         image = self.preprocessing(photo.pixels)
         mask = None if self.masks is None else self._mask(file.name, photo.pixels.shape[:2], tuple(image.shape[1:]))
-        if mask is not None:
-            key += hashlib.sha256(mask.numpy().tobytes()).hexdigest()
         return _Item(file.name, image, mask, key)
 
     def _mask(self, name: str, photo: tuple[int, ...], size: tuple[int, ...]) -> Tensor:
@@ -239,6 +237,17 @@ class StoredMaps:
             MapError: a map is missing, or of another size.
         """
         return torch.stack([self._map(name, size) for name in names])
+
+    def digest(self, names: Sequence[str]) -> str:
+        """Of the files' contents.
+
+        Raises:
+            MapError: a map is missing.
+        """
+        found = hashlib.sha256()
+        for name in names:
+            found.update(hashlib.sha256(self.folder.path(name, self.ending).read_bytes()).digest())
+        return found.hexdigest()
 
     def _map(self, name: str, size: tuple[int, int]) -> Tensor:
         path = self.folder.path(name, self.ending)

@@ -233,6 +233,15 @@ def test_maps_made_elsewhere_score_as_those_made_here(tmp_path, form):
     result = explainers.evaluate(model, images, {"stored": maps, "mine": mine}, quick("insertion", "deletion"))
     for score in ("insertion", "deletion"):
         assert result.values(score)["stored"] == result.values(score)["mine"]
+    before = explainers.evaluate(model, images, {"stored": maps}, ["sparseness"], out=tmp_path / "out", figures=False)
+    if form == "npy":  # maps that were made anew are scored anew
+        np.save(maps / "a.npy", made["a.png"] ** 2)
+        after = explainers.evaluate(
+            model, images, {"stored": maps}, ["sparseness"], out=tmp_path / "out", figures=False
+        )
+        one, two = (each.values("sparseness")["stored"] for each in (before, after))
+        assert one["a.png"] != two["a.png"]
+        assert one["sub/b.jpg"] == two["sub/b.jpg"]
     with_sanity = explainers.evaluate(model, images, {"stored": maps}, ["model-randomisation", "sparseness"])
     assert "stored" not in {row["explainer"] for row in with_sanity.rows if row["metric"] == "model-randomisation"}
 
