@@ -26,6 +26,7 @@ from explainers.evaluation.metric import Measured, Measuring, Metric, Subject, r
 from explainers.evaluation.walks import Curve
 
 LEVELS = 100
+MERGED = 10
 CHOICES = ("mean", "otsu", "validation")
 
 
@@ -233,6 +234,12 @@ class PxAP(MaskMetric):
         counts = precision_recall_counts(maps, masks, self.bins).cpu()
         values = average_precision(counts).tolist()
         return [Measured(value, parts=each) for value, each in zip(values, counts.numpy(), strict=True)]
+
+    def coarser(self, parts: np.ndarray) -> np.ndarray:
+        """Ten thresholds in one; the last bin, of the largest values, stays alone."""
+        whole = self.bins // MERGED * MERGED
+        merged = parts[:, :whole].reshape(2, -1, MERGED).sum(axis=2)
+        return np.concatenate([merged, parts[:, whole:]], axis=1)
 
     def combined(self, parts: np.ndarray, counts: np.ndarray) -> np.ndarray:
         """From the pooled counts."""

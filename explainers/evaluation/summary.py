@@ -245,7 +245,8 @@ def _compared(
     whole = any(np.ndim(next(iter(images.values()))) for images in found.values())
     combine = metric.combined if whole else mean_of
     values = {name: value_of(np.stack(list(images.values())), combine) for name, images in found.items()}
-    p = pairwise(found, combine, seed=seed)
+    tested = {name: {image: metric.coarser(each) for image, each in images.items()} for name, images in found.items()}
+    p = pairwise(tested if whole else found, combine, seed=seed)
     sign = {"higher": 1.0, "lower": -1.0}.get(metric.better, 0.0)
 
     def beats(first: str, second: str) -> bool:

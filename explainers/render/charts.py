@@ -13,7 +13,17 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 GRAY = "0.55"
-COLOURS = "tab10"
+COLOURS = (
+    "tab:blue",
+    "tab:orange",
+    "tab:green",
+    "tab:red",
+    "tab:purple",
+    "tab:brown",
+    "tab:pink",
+    "tab:olive",
+    "tab:cyan",
+)
 STYLES = ("-", "--", ":", "-.")
 
 
@@ -117,11 +127,9 @@ def _figure(size: tuple[float, float]) -> Figure:
     return Shown(figsize=size, layout="constrained")
 
 
-def _look(number: int) -> tuple[Any, str]:
-    """Ten colours, then the same with another stroke."""
-    import matplotlib
-
-    return matplotlib.colormaps[COLOURS](number % 10), STYLES[number // 10 % len(STYLES)]
+def _look(number: int) -> tuple[str, str]:
+    """Nine colours, then the same with another stroke."""
+    return COLOURS[number % len(COLOURS)], STYLES[number // len(COLOURS) % len(STYLES)]
 
 
 def _plain(axes: Axes) -> None:

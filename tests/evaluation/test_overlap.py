@@ -10,7 +10,7 @@ from sklearn.metrics import average_precision_score
 import explainers
 from explainers import create_metric
 from explainers.evaluation.baselines import image_seed
-from explainers.evaluation.localisation import best_box_iou, iou_curve
+from explainers.evaluation.localisation import best_box_iou, iou_curve, precision_recall_counts
 
 
 def network(x):
@@ -59,6 +59,17 @@ def test_pxap_is_pooled_over_images():
     assert cell.value == pytest.approx(wanted, abs=1e-9)
     assert cell.interval[0] < wanted < cell.interval[1]
     assert np.mean(list(result.values("pxap")["given"].values())) != pytest.approx(wanted, abs=1e-4)
+
+
+def test_coarser_counts_have_about_the_same_precision():
+    _, masks, maps = case()
+    metric = create_metric("pxap", bins=1003)
+    parts = precision_recall_counts(maps, masks, 1003).numpy()
+    fine, coarse = parts.sum(axis=0), sum(metric.coarser(each) for each in parts)
+    assert coarse.shape == (2, 104)
+    assert coarse.sum() == fine.sum()
+    one, two = (metric.combined(each[None], np.array([9]))[0] for each in (fine, coarse))
+    assert one == pytest.approx(two, abs=0.01)
 
 
 def test_a_threshold_from_validation_never_sees_the_half_that_it_is_judged_on():
