@@ -113,8 +113,8 @@ class Summary:
         ]
         if self.surviving:
             lines.append(
-                f"! maps of {', '.join(self.surviving)} stay alike (above {SURVIVES}) when the network's weights are drawn "
-                "anew: they do not explain this network"
+                f"! maps of {', '.join(self.surviving)} stay alike (above {SURVIVES}) when the network's weights are "
+                "drawn anew: they do not explain this network"
             )
         lines += [f"{name}: {count} images without a map or value" for name, count in self.failed.items()]
         lines += [f"left out {name}: {reason}" for name, reason in self.refused.items()]

@@ -17,8 +17,10 @@ def test_the_notebook_runs_and_shows_pictures():
     notebook = nbformat.read(EXAMPLES / "tour.ipynb", as_version=4)
     nbclient.NotebookClient(notebook, timeout=300).execute()
     kinds = [set(output.get("data", {})) for cell in notebook.cells for output in cell.get("outputs", [])]
-    assert sum("image/png" in kind for kind in kinds) == 4
-    assert "torch.Size([1, 2, 2, 96, 96])" in json.dumps(notebook.cells[-1]["outputs"])
+    assert sum("image/png" in kind for kind in kinds) == 5
+    shown = json.dumps([cell.get("outputs", []) for cell in notebook.cells])
+    assert "torch.Size([1, 2, 2, 96, 96])" in shown
+    assert "<th>deletion" in shown
 
 
 def test_the_folder_example_runs(tmp_path):
