@@ -97,6 +97,8 @@ class Engine:
     seed: int = 0
     skip_unsupported: bool = False
     refused: dict[str, str] = field(default_factory=dict)
+    proven: set[str] = field(default_factory=set)
+    """Explainers that have made maps of this network: what they refuse from then on is an image, not the network."""
 
     def run(self, batches: Iterable[Batch], done: frozenset[str] | set[str] = frozenset()) -> Iterator[Unit]:
         """The units of each batch that are not done yet.
@@ -111,6 +113,7 @@ class Engine:
             keys = {name: self._key(batch, name) for name in self.explainers if name not in self.refused}
             for name, key in keys.items():
                 if key in done:
+                    self.proven.add(name)
                     yield Unit(key, name, batch.names, None)
             left = {name: key for name, key in keys.items() if key not in done}
             if left:
@@ -193,9 +196,11 @@ class Engine:
                 returned: Any = explainer.maps(chunk.names, (height, width))
             else:
                 returned = explainer(chunk.images, chunk.targets)
-        except (*OF_THE_RUN, UnsupportedError, LayerError):
+        except OF_THE_RUN:
             raise
         except ExplainersError as error:
+            if isinstance(error, (UnsupportedError, LayerError)) and name not in self.proven:
+                raise
             if len(chunk) == 1:
                 empty = torch.zeros(1, *chunk.images.shape[-2:])
                 return _Made(empty, {0: str(error)}, 0.0)
@@ -204,6 +209,7 @@ class Engine:
                 self._made(name, chunk.select(rows)) for rows in (range(middle), range(middle, len(chunk)))
             )
             return first.joined(second)
+        self.proven.add(name)
         maps = checked_maps(returned, chunk.images, name)
         if maps.device.type == "cuda":
             torch.cuda.synchronize(maps.device)

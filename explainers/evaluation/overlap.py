@@ -53,7 +53,6 @@ class MeanIoU(MaskMetric):
     Args:
         threshold: how the region is told: "mean" (above the map's mean), "otsu", a number 0 … 1 of the scaled map, or
             "validation" (the number that is best on the other half of the images, told by their content).
-        worst: share of the mask and of the region from which an image counts as attended; see `attention_errors`.
 
     Rows also say `attention`: "over-attended", "insufficiently attended", "other", or nothing where it is right.
     """

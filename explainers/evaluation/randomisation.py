@@ -76,30 +76,36 @@ class ModelRandomisation(Metric):
             raise UnsupportedError("model-randomisation redraws weights, which a black box does not show; leave it out")
         layers = weighted_layers(subject.network)[::-1]
         ends = np.unique(np.round(np.linspace(0, len(layers), (self.stages or len(layers)) + 1)).astype(int))[1:]
-        found = []
+        found: list[Tensor] = []
+        notes: list[str] = []
         for end in ends.tolist():
             redrawn = layers[:end] if self.order == "cascading" else layers[end - 1 : end]
-            found.append(self._likeness(subject, redrawn))
+            likeness, note = self._likeness(subject, redrawn)
+            found.append(likeness)
+            notes += [note] if note else []
         values = torch.stack(found, dim=1).cpu().numpy()
         shares = np.concatenate([[0], ends / len(layers)])
         results = []
         for each in values:
-            results.append(Measured(float(each.mean()), Curve(shares, np.concatenate([[1.0], each]))))
+            curve = Curve(shares, np.concatenate([[1.0], each]))
+            results.append(Measured(float(each.mean()), curve, details={"note": notes[0]} if notes else {}))
         return results
 
-    def _likeness(self, subject: Subject, layers: Sequence[str]) -> Tensor:
+    def _likeness(self, subject: Subject, layers: Sequence[str]) -> tuple[Tensor, str]:
+        """(N,) values, NaN where the explainer refuses the redrawn network, and why it does."""
         assert subject.explain is not None
         chunk = subject.chunk
         with redrawn(subject.network, layers, chunk.seed):
             try:
                 made = torch.as_tensor(subject.explain(chunk.images, chunk.targets)).to(subject.maps)
             except ExplainersError as error:
-                raise UnsupportedError(f"with redrawn weights ({', '.join(layers[-1:])} and above): {error}") from error
+                nowhere = torch.full((len(chunk),), torch.nan, dtype=torch.float64, device=subject.maps.device)
+                return nowhere, f"with redrawn weights, down to {layers[-1]}: {error}"
         first, second = (each.abs() if self.absolute else each for each in (subject.maps, made.nan_to_num()))
         values = SIMILARITIES[self.similarity](first, second)
         faded = second.flatten(1).amax(dim=1) == second.flatten(1).amin(dim=1)
         plain = first.flatten(1).amax(dim=1) == first.flatten(1).amin(dim=1)
-        return torch.where(faded & ~plain, 0.0, values)
+        return torch.where(faded & ~plain, 0.0, values), ""
 
 
 def weighted_layers(network: nn.Module) -> list[str]:

@@ -265,6 +265,25 @@ def test_a_refusal_ends_the_evaluation_or_is_noted():
     assert "left out guided-backprop: guided-backprop cannot be right on this network" in str(result)
 
 
+@pytest.mark.parametrize("skip", [False, True])
+def test_what_a_proven_method_refuses_is_an_image(skip):
+    """Full-Grad and CAM check every image; one that fails does not cost the others theirs."""
+    given = images(6)
+    given[4, 0, 0, 0] = 50
+
+    def choosy(batch, targets):
+        if batch.max() > 40:
+            raise UnsupportedError("choosy cannot be right on this image")
+        return batch.mean(1)
+
+    result = explainers.evaluate(
+        network(), given, {"choosy": choosy}, ["sparseness"], batch_size=3, skip_unsupported=skip
+    )
+    assert set(result.values("sparseness")["choosy"]) == {"0", "1", "2", "3", "5"}
+    assert [(row["image"], row["reason"]) for row in result.failed] == [("4", "choosy cannot be right on this image")]
+    assert result.refused == {}
+
+
 def test_a_metric_that_calls_the_explainer_says_so_for_bare_maps():
     with pytest.raises(OptionError, match="max-sensitivity calls the explainer again, so it needs explainers.evaluate"):
         create_metric("max-sensitivity")(network(), images(2), torch.rand(2, 12, 13))

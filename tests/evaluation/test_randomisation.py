@@ -10,7 +10,7 @@ from torch import nn
 
 import explainers
 from explainers import create_metric
-from explainers.errors import OptionError
+from explainers.errors import OptionError, UnsupportedError
 from explainers.evaluation.randomisation import redrawn, weighted_layers
 from explainers.evaluation.similarity import spearman
 
@@ -119,6 +119,24 @@ def test_a_map_that_becomes_constant_is_not_like_what_it_was():
 
     values = judged(model, torch.randn(2, 3, 12, 12), {"known": known}).values("model-randomisation")
     assert list(values["known"].values()) == [0.0, 0.0]
+
+
+def test_a_refusal_of_the_redrawn_network_costs_the_value_and_says_why():
+    model = lively(Residual())
+    weight = model.head.weight.detach().clone()
+
+    def choosy(images, targets):
+        if not torch.equal(model.head.weight, weight):
+            raise UnsupportedError("not with these weights")
+        return images.mean(1)
+
+    result = judged(model, torch.randn(2, 3, 12, 12), {"choosy": choosy, "saliency": "saliency"})
+    rows = [row for row in result.rows if row["explainer"] == "choosy"]
+    assert [row["value"] for row in rows] == [None, None]
+    assert rows[0]["note"].startswith("with redrawn weights, down to")
+    assert rows[0]["note"].endswith("not with these weights")
+    assert len(result.values("model-randomisation")["saliency"]) == 2
+    assert torch.equal(model.head.weight, weight)
 
 
 @pytest.mark.parametrize("options", [{"order": "up"}, {"similarity": "mse"}, {"stages": 0}])
