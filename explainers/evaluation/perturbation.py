@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -27,8 +27,14 @@ class CurveMetric(Metric):
         steps: so many equal steps; None: as many as `tolerance` needs, where the curve moves.
         tolerance: the mean error of areas that adaptive steps aim at; an estimate.
 
+    Class attributes:
+        inserts: whether pixels come in on the baseline, or go to it; backwards: whether the curve is read from its end.
+
     Cost: about 30 passes per curve at the default tolerance, otherwise `steps`; ends are shared.
     """
+
+    inserts: ClassVar[bool] = False
+    backwards: ClassVar[bool] = False
 
     def __init__(self, *, baseline: Baseline = "zero", steps: int | None = None, tolerance: float = TOLERANCE) -> None:
         self.baseline = checked_baseline(baseline)
@@ -37,6 +43,14 @@ class CurveMetric(Metric):
     def settings(self) -> dict[str, Any]:
         """Baseline and sampling."""
         return {"baseline": baseline_name(self.baseline), **self.sampling.settings()}
+
+    def measure(self, subject: Subject) -> Measuring:
+        """One curve per image."""
+        start, end = (self.baseline, IMAGE) if self.inserts else (IMAGE, self.baseline)
+        traces = subject.walks.traces(start, end, self.sampling)
+        yield from finished(traces)
+        curves = [trace.curve().backwards() if self.backwards else trace.curve() for trace in traces]
+        return [Measured(curve.area, curve) for curve in curves]
 
 
 @register_metric
@@ -49,15 +63,10 @@ class Insertion(CurveMetric):
     name = "insertion"
     better = "higher"
     reference = "Petsiuk et al. 2018"
+    inserts = True
 
     def __init__(self, *, baseline: Baseline = "blur", steps: int | None = None, tolerance: float = TOLERANCE) -> None:
         super().__init__(baseline=baseline, steps=steps, tolerance=tolerance)
-
-    def measure(self, subject: Subject) -> Measuring:
-        """One curve per image."""
-        traces = subject.walks.traces(self.baseline, IMAGE, self.sampling)
-        yield from finished(traces)
-        return [_measured(trace.curve()) for trace in traces]
 
 
 @register_metric
@@ -70,12 +79,6 @@ class Deletion(CurveMetric):
     name = "deletion"
     better = "lower"
     reference = "Petsiuk et al. 2018"
-
-    def measure(self, subject: Subject) -> Measuring:
-        """One curve per image."""
-        traces = subject.walks.traces(IMAGE, self.baseline, self.sampling)
-        yield from finished(traces)
-        return [_measured(trace.curve()) for trace in traces]
 
 
 @register_metric
@@ -189,12 +192,6 @@ class MoRF(CurveMetric):
     better = "lower"
     reference = "Samek et al. 2017"
 
-    def measure(self, subject: Subject) -> Measuring:
-        """One curve per image."""
-        traces = subject.walks.traces(IMAGE, self.baseline, self.sampling)
-        yield from finished(traces)
-        return [_measured(trace.curve()) for trace in traces]
-
 
 @register_metric
 class LeRF(CurveMetric):
@@ -209,12 +206,8 @@ class LeRF(CurveMetric):
     name = "lerf"
     better = "higher"
     reference = "Samek et al. 2017"
-
-    def measure(self, subject: Subject) -> Measuring:
-        """One curve per image."""
-        traces = subject.walks.traces(self.baseline, IMAGE, self.sampling)
-        yield from finished(traces)
-        return [_measured(trace.curve().backwards()) for trace in traces]
+    inserts = True
+    backwards = True
 
 
 @register_metric
@@ -317,7 +310,3 @@ class ThresholdDeletion(ThresholdMetric):
     name = "threshold-deletion"
     better = "lower"
     keeps = False
-
-
-def _measured(curve: Curve) -> Measured:
-    return Measured(curve.area, curve)
