@@ -127,7 +127,8 @@ def _scored(arguments: argparse.Namespace, images: Any) -> dict[str, Any]:
 
 def _metric(spec: str) -> Any:
     """A metric from `NAME` or `NAME:KEY=VALUE,…`; lists are joined with +."""
-    name, colon, rest = spec.partition(":")
+    family = "quantus:" if spec.startswith("quantus:") else ""
+    name, colon, rest = spec[len(family) :].partition(":")
     options = {}
     for entry in rest.split(",") if colon else []:
         key, equals, value = entry.partition("=")
@@ -137,7 +138,7 @@ def _metric(spec: str) -> Any:
             )
         parts = value.split("+")
         options[key.replace("-", "_")] = _value(value) if len(parts) == 1 else tuple(map(_value, parts))
-    return explainers.create_metric(name, **options)
+    return explainers.create_metric(family + name, **options)
 
 
 def metrics(arguments: argparse.Namespace) -> int:

@@ -341,6 +341,15 @@ def test_generated_images_come_with_masks_and_labels(tmp_path, capsys):
     assert "expected digits:N" in capsys.readouterr().err
 
 
+def test_metrics_of_quantus_are_named_with_their_options(tmp_path):
+    arguments = ["evaluate", str(folder(tmp_path / "in", ("a.png",))), "--metric", "quantus:Sparseness:abs=true"]
+    assert main([*arguments, "--metric", "sparseness", "--out", str(tmp_path / "out"), "--no-figures", "-q"]) == 0
+    rows = {(row["explainer"], row["metric"]): row for row in table(tmp_path / "out/scores.csv")}
+    theirs, ours = (float(rows["grad-cam", name]["value"]) for name in ("quantus:Sparseness", "sparseness"))
+    assert theirs == pytest.approx(ours, abs=1e-4)
+    assert rows["grad-cam", "quantus:Sparseness"]["abs"] == "True"
+
+
 def test_metrics_are_listed_with_their_options(capsys):
     assert main(["metrics"]) == 0
     printed = capsys.readouterr().out
