@@ -31,6 +31,14 @@ class MapError(ExplainersError, ValueError):
     """Heat maps or masks that do not fit the images that they are of, or cannot be scored."""
 
 
+class DataError(ExplainersError, ValueError):
+    """A data set that is not known, or not in the layout that its specification names."""
+
+
+class TrainingError(ExplainersError):
+    """A training that cannot start, go on, or end well; the text says what to change."""
+
+
 class ModelFileError(ExplainersError):
     """A model specification or file that cannot be loaded."""
 

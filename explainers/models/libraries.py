@@ -13,10 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from explainers.core.preprocessing import Preprocessing
 from explainers.errors import DependencyError, ModelFileError
 from explainers.models.files import fit_state, read_state
 from explainers.models.parts import Parts, Request
-from explainers.models.preprocessing import Preprocessing
 
 RANDOM = "random weights: the maps are those of an untrained network (pass weights DEFAULT or a file)"
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from torch import nn
 
+from explainers.core.preprocessing import Preprocessing
 from explainers.errors import ModelFileError, OptionError
 from explainers.models.libraries import from_hf, from_open_clip, from_timm, from_torchvision
 from explainers.models.loaded import LoadedModel, choose_device, state_hash
 from explainers.models.own import from_factory, from_file
 from explainers.models.parts import Parts, Request
-from explainers.models.preprocessing import Preprocessing
 
 SPELLINGS = (
     "embedded, torchvision:NAME, timm:NAME, hf:NAME, open_clip:NAME, FILE.py:factory, pkg.mod:factory, FILE.onnx, "

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from explainers.core.preprocessing import Preprocessing
 from explainers.errors import OptionError, TargetError
-from explainers.models.preprocessing import Preprocessing
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from explainers.models.preprocessing import Preprocessing
+from explainers.core.preprocessing import Preprocessing
 
 
 @dataclass(frozen=True)
