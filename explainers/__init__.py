@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from explainers.explanation import Explanation, compare, explain
     from explainers.methods import available, create, method
     from explainers.methods.ablationcam import AblationCAM
+    from explainers.methods.attention import Attention, LambdaAttention
     from explainers.methods.cam import CAM
     from explainers.methods.eigencam import EigenCAM
     from explainers.methods.fullgrad import FullGrad
@@ -45,6 +46,7 @@ _homes = {
     "explainers.explanation": ("Explanation", "compare", "explain"),
     "explainers.methods": ("available", "create", "method"),
     "explainers.methods.ablationcam": ("AblationCAM",),
+    "explainers.methods.attention": ("Attention", "LambdaAttention"),
     "explainers.methods.cam": ("CAM",),
     "explainers.methods.eigencam": ("EigenCAM",),
     "explainers.methods.fullgrad": ("FullGrad",),
@@ -68,6 +70,7 @@ __all__ = [
     "LIME",
     "RISE",
     "AblationCAM",
+    "Attention",
     "AttentionRollout",
     "Deconvolution",
     "Diagnosis",
@@ -85,6 +88,7 @@ __all__ = [
     "HiResCAM",
     "InputXGradient",
     "KernelSHAP",
+    "LambdaAttention",
     "LayerCAM",
     "LoadedModel",
     "Metric",

@@ -14,8 +14,15 @@ import pytest
 import explainers
 
 ROOT = Path(__file__).resolve().parent.parent
-LEVELS = {"errors": 0, "core": 1, "methods": 2, "models": 2, "data": 2, "render": 2, "evaluation": 2}
-ALSO = {("evaluation", "data"), ("evaluation", "render")}  # boxes of regions need OpenCV; results draw themselves
+PARTS = ("methods", "models", "data", "render", "evaluation", "baselines")
+LEVELS = {"errors": 0, "core": 1, **dict.fromkeys(PARTS, 2)}
+ALSO = {
+    ("evaluation", "data"),  # boxes of regions need OpenCV
+    ("evaluation", "render"),  # results draw themselves
+    ("baselines", "data"),  # training reads data
+    ("baselines", "models"),  # a library's network is a backbone
+    ("models", "baselines"),  # the folder of a training is a model; both import the other only when called
+}
 ABOVE = 3  # run, explanation, diagnosis, cli
 
 

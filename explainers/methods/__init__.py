@@ -3,6 +3,7 @@
 from explainers.core.registry import available, create, method
 from explainers.methods import (
     ablationcam,
+    attention,
     cam,
     captum_adapter,
     eigencam,
@@ -21,6 +22,7 @@ from explainers.methods import (
 
 __all__ = [
     "ablationcam",
+    "attention",
     "available",
     "cam",
     "captum_adapter",

@@ -11,6 +11,7 @@ from torch import nn
 
 from explainers.core.preprocessing import Preprocessing
 from explainers.errors import ModelFileError, OptionError
+from explainers.models.files import fit_state, read_state
 from explainers.models.libraries import from_hf, from_open_clip, from_timm, from_torchvision
 from explainers.models.loaded import LoadedModel, choose_device, state_hash
 from explainers.models.own import from_factory, from_file
@@ -18,7 +19,7 @@ from explainers.models.parts import Parts, Request
 
 SPELLINGS = (
     "embedded, torchvision:NAME, timm:NAME, hf:NAME, open_clip:NAME, FILE.py:factory, pkg.mod:factory, FILE.onnx, "
-    "or a model file with trust_model_file (--trust-model-file)"
+    "the folder of a training, or a model file with trust_model_file (--trust-model-file)"
 )
 SOURCES: dict[str, Callable[[Request], Parts]] = {
     "torchvision": from_torchvision,
@@ -42,7 +43,7 @@ def load_model(
 
     Args:
         spec: "embedded", "torchvision:NAME", "timm:NAME", "hf:NAME", "open_clip:NAME", "FILE.py:factory",
-            "pkg.mod:factory", or a file.
+            "pkg.mod:factory", the folder of a training (`explainers.baselines.train`), or a file.
         weights: None (random, or none needed), "DEFAULT", a name that the library knows, or a file of weights
             (safetensors, or a state dict, read as data).
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
@@ -82,6 +83,8 @@ def _parts(request: Request) -> Parts:
     prefix, colon, rest = spec.partition(":")
     if spec == "embedded":
         return _embedded(request)
+    if Path(spec).is_dir():
+        return _trained(request)
     if colon and prefix in SOURCES:
         if not rest:
             raise ModelFileError(f"model {spec!r} names no network; expected {prefix}:NAME")
@@ -106,6 +109,21 @@ def _embedded(request: Request) -> Parts:
     return Parts(
         made["network"], Preprocessing(**made["preprocessing"]), tuple(made["class_names"]), sha256=made["sha256"]
     )
+
+
+def _trained(request: Request) -> Parts:
+    """The best weights of a training, with the preprocessing and the classes that it had."""
+    from explainers.baselines.runs import is_run, read_config, rebuilt
+
+    folder = Path(request.name)
+    if not is_run(folder):
+        raise ModelFileError(f"{folder} is a folder without a training in it (no run.json); expected {SPELLINGS}")
+    if request.weights is not None:
+        raise ModelFileError(f"the training in {folder} brings its weights; drop weights")
+    network, path, notes = rebuilt(folder, trust=request.trust)
+    config = read_config(folder)
+    notes += fit_state(network, read_state(path)[0], path)
+    return Parts(network, Preprocessing(**config["preprocessing"]), tuple(config["class_names"]), notes)
 
 
 def _labels(labels: Sequence[str] | str | PathLike[str]) -> tuple[str, ...]:

@@ -1,0 +1,93 @@
+"""Checkpoints: one safetensors file with weights, optimiser state and, as JSON in its header, everything else."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from explainers.errors import ModelFileError, TrainingError
+
+NETWORK, OPTIMIZER = "network.", "optimizer."
+
+
+@contextmanager
+def replaced(path: Path) -> Iterator[Path]:
+    """A name beside a file to write to; afterwards it takes the file's place, so that the file is whole or as before.
+
+    Raises:
+        TrainingError: it cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        os.replace(temporary, path)
+    except OSError as error:
+        raise TrainingError(
+            f"cannot write {path}: {error.strerror or error}; what was written before is whole"
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def save_weights(path: Path, network: nn.Module, facts: dict[str, Any]) -> None:
+    """The state dict alone."""
+    _save(path, dict(network.state_dict()), facts)
+
+
+def save_state(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, facts: dict[str, Any]) -> None:
+    """All that is needed to go on: weights, the optimiser's moments, and `facts`, which must be plain values."""
+    state = optimizer.state_dict()
+    tensors = {f"{NETWORK}{name}": value for name, value in network.state_dict().items()}
+    scalars: dict[str, dict[str, Any]] = {}
+    for index, entries in state["state"].items():
+        for name, value in entries.items():
+            if isinstance(value, Tensor):
+                tensors[f"{OPTIMIZER}{index}.{name}"] = value
+            elif value is not None:
+                scalars.setdefault(str(index), {})[name] = value
+    _save(path, tensors, {**facts, "optimizer": {"scalars": scalars, "groups": state["param_groups"]}})
+
+
+def load_state(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+    """Put weights and moments back; returns the facts.
+
+    Raises:
+        ModelFileError: the file is damaged, or of another network.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            facts = json.loads(file.metadata()["facts"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+        weights = {name.removeprefix(NETWORK): value for name, value in tensors.items() if name.startswith(NETWORK)}
+        network.load_state_dict(weights)
+        kept = facts.pop("optimizer")
+        state: dict[int, dict[str, Any]] = {int(index): dict(values) for index, values in kept["scalars"].items()}
+        for name, value in tensors.items():
+            if name.startswith(OPTIMIZER):
+                index, _, key = name.removeprefix(OPTIMIZER).partition(".")
+                state.setdefault(int(index), {})[key] = value
+        optimizer.load_state_dict({"state": state, "param_groups": kept["groups"]})
+    except (SafetensorError, OSError, KeyError, ValueError, RuntimeError) as error:
+        raise ModelFileError(
+            f"the checkpoint {path} cannot be gone on from: {error}; train anew with overwrite"
+        ) from error
+    return facts
+
+
+def _save(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
+    from safetensors.torch import save_file
+
+    # Two names of one tensor (tied weights) are written twice, because the format refuses shared memory.
+    whole = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
+    with replaced(path) as temporary:
+        save_file(whole, temporary, metadata={"facts": json.dumps(facts)})

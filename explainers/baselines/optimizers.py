@@ -1,0 +1,83 @@
+"""Optimisers as records: plain values from which torch's own is made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+
+from explainers.errors import OptionError
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """What all have.
+
+    lr: learning rate; weight_decay: of the weights; parts: other learning rates for parameters whose names begin so,
+    such as {"perception": 1e-4}; the longest beginning counts.
+    """
+
+    lr: float = 1e-3
+    weight_decay: float = 0.0
+    parts: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if min([self.lr, *self.parts.values()]) <= 0 or self.weight_decay < 0:
+            raise OptionError(
+                f"lr={self.lr}, parts={dict(self.parts)}, weight_decay={self.weight_decay}; lr must be positive"
+            )
+
+    def make(self, network: nn.Module) -> torch.optim.Optimizer:
+        """Torch's optimiser over all parameters, a group for each learning rate.
+
+        Raises:
+            OptionError: no parameter begins like one of `parts`.
+        """
+        return self._of([{"params": values, "lr": lr} for lr, values in self._groups(network)])
+
+    def settings(self) -> dict[str, Any]:
+        """Plain values that tell this optimiser from others."""
+        return {"kind": type(self).__name__, **vars(self), "parts": dict(self.parts)}
+
+    def _of(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+        raise NotImplementedError
+
+    def _groups(self, network: nn.Module) -> Iterator[tuple[float, list[nn.Parameter]]]:
+        names = [name for name, _ in network.named_parameters()]
+        for part in self.parts:
+            if not any(name.startswith(part) for name in names):
+                tops = ", ".join(dict.fromkeys(name.partition(".")[0] for name in names))
+                raise OptionError(f"no parameter's name begins with {part!r}; they begin with {tops}")
+        found: dict[str, list[nn.Parameter]] = {"": [], **{part: [] for part in self.parts}}
+        for name, parameter in network.named_parameters():
+            found[max((part for part in found if name.startswith(part)), key=len)].append(parameter)
+        yield from ((self.parts.get(part, self.lr), values) for part, values in found.items() if values)
+
+
+@dataclass(frozen=True)
+class AdamW(Optimizer):
+    """Adam with decoupled weight decay (Loshchilov and Hutter 2019)."""
+
+    weight_decay: float = 0.01
+    betas: tuple[float, float] = (0.9, 0.999)
+
+    def _of(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+        return torch.optim.AdamW(groups, lr=self.lr, weight_decay=self.weight_decay, betas=self.betas)
+
+
+@dataclass(frozen=True)
+class SGD(Optimizer):
+    """Stochastic gradient descent with momentum."""
+
+    lr: float = 0.1
+    weight_decay: float = 1e-4
+    momentum: float = 0.9
+    nesterov: bool = False
+
+    def _of(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+        return torch.optim.SGD(
+            groups, lr=self.lr, weight_decay=self.weight_decay, momentum=self.momentum, nesterov=self.nesterov
+        )

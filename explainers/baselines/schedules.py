@@ -1,0 +1,114 @@
+"""Learning rates over epochs, and when to stop: functions of the validation losses so far, so nothing is remembered."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from explainers.errors import OptionError
+
+
+class Schedule(ABC):
+    """By what the learning rate is multiplied in the epoch after these validation losses."""
+
+    floor: float = 0.0  # no learning rate falls below it
+
+    @abstractmethod
+    def scale(self, losses: Sequence[float], epochs: int) -> float:
+        """A factor in 0 … 1 for epoch `len(losses)` (the first is 0) of `epochs`."""
+
+    def settings(self) -> dict[str, Any]:
+        """Plain values that tell this schedule from others."""
+        return {"kind": type(self).__name__, **vars(self)}
+
+
+@dataclass(frozen=True)
+class Constant(Schedule):
+    """The same learning rate throughout."""
+
+    def scale(self, losses: Sequence[float], epochs: int) -> float:
+        """1."""
+        return 1.0
+
+
+@dataclass(frozen=True)
+class Cosine(Schedule):
+    """Half a cosine from 1 down to 0, after `warmup` epochs in which it rises in equal steps.
+
+    Source: Loshchilov and Hutter 2017, without restarts.
+    """
+
+    warmup: int = 0
+    floor: float = 0.0
+
+    def scale(self, losses: Sequence[float], epochs: int) -> float:
+        """By the epoch alone."""
+        epoch = len(losses)
+        if epoch < self.warmup:
+            return (epoch + 1) / (self.warmup + 1)
+        return 0.5 * (1 + math.cos(math.pi * (epoch - self.warmup) / max(epochs - self.warmup, 1)))
+
+
+@dataclass(frozen=True)
+class Milestones(Schedule):
+    """Multiplied by `factor` from each of these shares of the epochs on, such as 0.5 and 0.75."""
+
+    at: tuple[float, ...] = (0.5, 0.75)
+    factor: float = 0.1
+    floor: float = 0.0
+
+    def scale(self, losses: Sequence[float], epochs: int) -> float:
+        """By the epoch alone."""
+        return self.factor ** sum(len(losses) >= round(share * epochs) for share in self.at)
+
+
+@dataclass(frozen=True)
+class Plateau(Schedule):
+    """Multiplied by `factor` whenever more than `patience` epochs in a row have not improved the validation loss.
+
+    An improvement is one by more than a share of `threshold`, as in torch's ReduceLROnPlateau.
+    """
+
+    factor: float = 1 / 3
+    patience: int = 2
+    floor: float = 1e-6
+    threshold: float = 1e-4
+
+    def scale(self, losses: Sequence[float], epochs: int) -> float:
+        """Replays the losses."""
+        scale, best, bad = 1.0, math.inf, 0
+        for loss in losses:
+            if loss < best * (1 - self.threshold):
+                best, bad = loss, 0
+            else:
+                bad += 1
+            if bad > self.patience:
+                scale, bad = scale * self.factor, 0
+        return scale
+
+
+SCHEDULES: dict[str, type[Schedule]] = {
+    "constant": Constant,
+    "cosine": Cosine,
+    "milestones": Milestones,
+    "plateau": Plateau,
+}
+
+
+def best_epoch(losses: Sequence[float]) -> int:
+    """The first epoch with the lowest validation loss.
+
+    Raises:
+        OptionError: there are none.
+    """
+    if not losses:
+        raise OptionError("no epoch has been validated")
+    return min(range(len(losses)), key=lambda epoch: losses[epoch])
+
+
+def exhausted(losses: Sequence[float], patience: int | None) -> bool:
+    """Whether `patience` epochs have passed since the best one; never, with None."""
+    return patience is not None and bool(losses) and len(losses) - 1 - best_epoch(losses) >= patience
