@@ -8,15 +8,19 @@ from typing import Any
 
 import tomllib
 
+from .training_arguments import train_arguments
+
 EXAMPLES = """examples:
   explain demo
   explain photos/ --model torchvision:resnet50 --weights DEFAULT --method grad-cam --method guided-grad-cam
   explain run photos/ --model net.py:make --weights net.safetensors --size 256 --crop 224 --target cat
   explain evaluate photos/ --model torchvision:resnet50 --weights DEFAULT -m grad-cam -m rise --metric insertion
+  explain train abn --data folder:photos --backbone torchvision:resnet18 --out RUN
+  explain evaluate RUN -m attention -m grad-cam
   explain doctor --model timm:convnext_tiny
 """
-COMMANDS = ("run", "evaluate", "demo", "methods", "metrics", "layers", "doctor")
-LISTS = ("method", "option", "metric", "maps")  # options that may be given again
+COMMANDS = ("run", "evaluate", "train", "demo", "methods", "metrics", "networks", "layers", "doctor")
+LISTS = ("method", "option", "metric", "maps", "augment", "freeze")  # options that may be given again
 
 
 class Formatter(argparse.RawDescriptionHelpFormatter):
@@ -40,13 +44,14 @@ def parser() -> argparse.ArgumentParser:
     _run(_command(commands, "run", "explain the images of a folder; `explain FOLDER` is the same"))
     _demo(_command(commands, "demo", "explain the sample images with the embedded classifier"))
     _evaluate(_command(commands, "evaluate", "score methods on the images of a folder: which map can be believed?"))
-    _common(_command(commands, "methods", "list the methods"))
-    _common(_command(commands, "metrics", "list the metrics"))
+    train_arguments(_command(commands, "train", "train a network that explains itself, or any classifier"))
+    for name in ("methods", "metrics", "networks"):
+        common(_command(commands, name, f"list the {name}{' that can be trained' if name == 'networks' else ''}"))
     for name, text in (("layers", "list a network's layers"), ("doctor", "check installation, network and methods")):
         command = _command(commands, name, text)
         _model(command, required=name == "layers")
         command.add_argument("--image", metavar="FILE", help="look with this image instead of noise")
-        _common(command)
+        common(command)
     return top
 
 
@@ -66,13 +71,20 @@ def _run(command: argparse.ArgumentParser) -> None:
     target.add_argument("--top-k", type=int, metavar="K", help="explain the K best classes of each image")
     _pictures(_output(command, "explained"))
     _limits(command)
-    _common(command)
+    common(command)
 
 
 def _evaluate(command: argparse.ArgumentParser) -> None:
     command.add_argument(
-        "images", metavar="FOLDER", help="a folder, an image file, or digits:N (generated test images with their masks)"
+        "images",
+        metavar="FOLDER",
+        help="a folder, an image file, digits:N (generated test images with their masks), or the folder of a training, "
+        "whose network is scored on its test images",
     )
+    command.add_argument(
+        "--images", dest="count", type=int, metavar="N", help="test images of a training (default 200)"
+    )
+    command.add_argument("--only", metavar="CLASS", help="test images of a training with this true class")
     _model(command, required=False)
     _methods(command, "; all for every method that the network allows")
     scoring = command.add_argument_group("scoring")
@@ -99,7 +111,7 @@ def _evaluate(command: argparse.ArgumentParser) -> None:
     _target(command)
     _output(command, "evaluated")
     _limits(command)
-    _common(command)
+    common(command)
 
 
 def _methods(command: argparse.ArgumentParser, more: str = "") -> None:
@@ -141,7 +153,9 @@ def _passes(command: argparse.ArgumentParser) -> Any:
 
 def _target(command: argparse.ArgumentParser) -> Any:
     target = command.add_argument_group("classes")
-    target.add_argument("--target", metavar="CLASS", help="index or name (default: each image's predicted class)")
+    target.add_argument(
+        "--target", metavar="CLASS", help="index, name or label (the true one); default: the predicted one"
+    )
     target.add_argument("--labels", metavar="FILE", help="class names, one a line, or a JSON list")
     return target
 
@@ -163,7 +177,7 @@ def _demo(command: argparse.ArgumentParser) -> None:
         "--method", "-m", action="append", metavar="NAME", help="instead of a selection, again for more"
     )
     command.set_defaults(overwrite=True)
-    _common(command)
+    common(command)
 
 
 def _output(command: argparse.ArgumentParser, out: str) -> Any:
@@ -203,16 +217,22 @@ def _model(command: argparse.ArgumentParser, *, required: bool) -> None:
     )
     group.add_argument("--weights", metavar="WEIGHTS", help="DEFAULT, a name the library knows, or a file")
     group.add_argument("--trust-model-file", action="store_true", help="allow model files that run code when loaded")
+    preprocessing_arguments(group)
+    if command.prog.split()[-1] not in ("run", "evaluate"):
+        group.add_argument("--device", metavar="NAME", help="auto (default), cpu, cuda, cuda:N or mps")
+
+
+def preprocessing_arguments(group: Any) -> None:
+    """From a photo to the network's input."""
     group.add_argument("--size", metavar="N|HxW", help="resize: the shorter side, or height x width")
     group.add_argument("--crop", metavar="N|HxW", help="crop from the centre")
     group.add_argument("--mean", metavar="R,G,B", help="of pixel values in 0…1")
     group.add_argument("--std", metavar="R,G,B", help="of pixel values in 0…1")
     group.add_argument("--gray", action="store_true", help="the network takes one channel")
-    if command.prog.split()[-1] not in ("run", "evaluate"):
-        group.add_argument("--device", metavar="NAME", help="auto (default), cpu, cuda, cuda:N or mps")
 
 
-def _common(command: argparse.ArgumentParser) -> None:
+def common(command: argparse.ArgumentParser) -> None:
+    """What every command has."""
     command.add_argument("--json", action="store_true", help="print the result as JSON")
     command.add_argument("--quiet", "-q", action="store_true", help="no progress, no notes")
     command.add_argument("--debug", action="store_true", help="show where an error comes from")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib import import_module
 
 from .arguments import parse
 
 OK, SOME_FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+MODULES = {"evaluate": "scoring", "metrics": "scoring", "train": "training", "networks": "training"}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -18,11 +20,10 @@ def main(argv: list[str] | None = None) -> int:
         return int(leaving.code or 0)
     from explainers.errors import ExplainersError
 
-    from . import commands
-
+    commands = import_module(f".{MODULES.get(arguments.command, 'commands')}", __package__)
     try:
         if arguments.version:
-            return commands.versions()
+            return int(commands.versions())
         return int(getattr(commands, arguments.command)(arguments))
     except ExplainersError as error:
         if arguments.debug:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import inspect
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -16,16 +17,31 @@ from explainers.baselines.resnet import RESNETS, resnet
 from explainers.errors import OptionError, UnsupportedError
 
 Builder = Callable[..., nn.Module]
-_builders: dict[str, Builder] = {}
 
 
-def register_network(name: str) -> Callable[[Builder], Builder]:
-    """Decorator: makes a builder (channels, classes, **options) → network known under a name."""
+@dataclass(frozen=True)
+class Entry:
+    """A network that can be trained. attention: whether it has an attention branch; summary: what it is."""
+
+    builder: Builder
+    attention: bool
+    summary: str
+
+
+_networks: dict[str, Entry] = {}
+
+
+def register_network(name: str, *, attention: bool) -> Callable[[Builder], Builder]:
+    """Decorator: makes a builder (channels, classes, **options) → network known under a name; its docstring is shown.
+
+    Args:
+        attention: whether what it makes follows the protocol of `AttentionNetwork`.
+    """
 
     def keep(builder: Builder) -> Builder:
-        if name in _builders:
+        if name in _networks:
             raise ValueError(f"two networks are called {name!r}")
-        _builders[name] = builder
+        _networks[name] = Entry(builder, attention, (builder.__doc__ or "").partition("\n")[0])
         return builder
 
     return keep
@@ -33,7 +49,20 @@ def register_network(name: str) -> Callable[[Builder], Builder]:
 
 def available_networks() -> tuple[str, ...]:
     """Their names, sorted."""
-    return tuple(sorted(_builders))
+    return tuple(sorted(_networks))
+
+
+def network_entry(name: str) -> Entry:
+    """What is known about a network.
+
+    Raises:
+        OptionError: no such network.
+    """
+    if name not in _networks:
+        close = difflib.get_close_matches(name, _networks, n=1)
+        hint = f"did you mean {close[0]}? " if close else ""
+        raise OptionError(f"no network {name!r}; {hint}there are {', '.join(available_networks())}")
+    return _networks[name]
 
 
 def network_options(name: str) -> dict[str, Any]:
@@ -42,7 +71,7 @@ def network_options(name: str) -> dict[str, Any]:
     Raises:
         OptionError: no such network.
     """
-    parameters = inspect.signature(_builder(name)).parameters.values()
+    parameters = inspect.signature(network_entry(name).builder).parameters.values()
     return {each.name: each.default for each in parameters if each.name not in ("channels", "classes", "pretrained")}
 
 
@@ -60,7 +89,7 @@ def create_network(
         OptionError: an unknown name or option. UnsupportedError: the backbone cannot be cut. ModelFileError: the
         backbone or its weights cannot be loaded.
     """
-    builder, known = _builder(name), network_options(name)
+    builder, known = network_entry(name).builder, network_options(name)
     if unknown := sorted(set(options) - set(known)):
         raise OptionError(f"{name} has no option {', '.join(unknown)}; its options are {', '.join(known)}")
     if weights is not None:
@@ -73,15 +102,7 @@ def create_network(
     return builder(channels=channels, classes=classes, **options)
 
 
-def _builder(name: str) -> Builder:
-    if name not in _builders:
-        close = difflib.get_close_matches(name, _builders, n=1)
-        hint = f"did you mean {close[0]}? " if close else ""
-        raise OptionError(f"no network {name!r}; {hint}there are {', '.join(available_networks())}")
-    return _builders[name]
-
-
-@register_network("abn")
+@register_network("abn", attention=True)
 def _abn(
     *,
     channels: int,
@@ -90,10 +111,11 @@ def _abn(
     backbone: str = "small-resnet",
     bypass: bool = True,
 ) -> nn.Module:
+    """A ResNet with an attention branch before its last stage; perception sees (1 + α) ⊙ h."""
     return ABN(_backbone(backbone, channels, classes, pretrained), bypass=bypass)
 
 
-@register_network("labn")
+@register_network("labn", attention=True)
 def _labn(
     *,
     channels: int,
@@ -105,6 +127,7 @@ def _labn(
     key: int = 16,
     scope: int = 23,
 ) -> nn.Module:
+    """Lambda feature extractor, attention branch, lambda perception branch that sees α ⊙ h alone."""
     return LABN(
         design,
         channels=channels,
@@ -117,12 +140,13 @@ def _labn(
     )
 
 
-@register_network("plain")
+@register_network("plain", attention=False)
 def _plain(*, channels: int, classes: int, pretrained: str | None = None, backbone: str = "small-resnet") -> nn.Module:
+    """A ResNet, or any classifier of a library, as it is."""
     return _backbone(backbone, channels, classes, pretrained)
 
 
-@register_network("lambda-resnet")
+@register_network("lambda-resnet", attention=False)
 def _lambda_resnet(
     *,
     channels: int,
@@ -132,6 +156,7 @@ def _lambda_resnet(
     heads: int = 4,
     key: int = 16,
 ) -> nn.Module:
+    """A ResNet with lambda layers in place of 3 × 3 convolutions."""
     changes = {"heads": heads, "key": key, **({"scope": scope} if scope is not None else {})}
     return resnet(backbone, channels=channels, classes=classes, lambdas=True, **changes)
 

@@ -176,4 +176,16 @@ def _differences(before: Any, now: Any, name: str = "") -> list[str]:
             for key in keys
             for each in _differences(before.get(key), now.get(key), f"{name}.{key}" if name else str(key))
         ]
-    return [] if before == now else [f"{name} ({before!r} there, {now!r} now)"]
+    if isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
+        return [
+            each
+            for index, (old, new) in enumerate(zip(before, now, strict=True))
+            for each in _differences(old, new, f"{name}[{index}]")
+        ]
+    return [] if before == now else [f"{name} ({_short(before)} there, {_short(now)} now)"]
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, list) and value and all(isinstance(each, dict) for each in value):
+        return " + ".join(str(each.get("kind", each)) for each in value)
+    return repr(value)

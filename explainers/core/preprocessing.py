@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,10 @@ class Preprocessing:
 
     resize: the shorter side, or (height, width), or None; crop: (height, width) around the centre (padded with black
     where the image is smaller), or None; mean, std: per channel, of values in 0 … 1; channels: 3, or 1 for gray;
-    source: where these came from.
+    source: where these came from; window: (left, top, right, bottom) of the part of a photo that is cut out before the
+    resize, as fractions 0 … 1 of its width and height, or None for the whole.
+
+    Lists, as JSON gives them, become tuples.
     """
 
     resize: int | tuple[int, int] | None = None
@@ -34,8 +38,12 @@ class Preprocessing:
     interpolation: str = "bilinear"
     channels: int = 3
     source: str = "given"
+    window: tuple[float, float, float, float] | None = None
 
     def __post_init__(self) -> None:
+        for name in ("resize", "crop", "mean", "std", "window"):
+            if isinstance(getattr(self, name), list):
+                object.__setattr__(self, name, tuple(getattr(self, name)))
         if self.interpolation not in MODES:
             raise OptionError(f"interpolation={self.interpolation!r}; expected one of {', '.join(MODES)}")
         if self.channels not in (1, 3):
@@ -48,11 +56,16 @@ class Preprocessing:
         sizes = (self.resize if isinstance(self.resize, tuple) else (self.resize or 1,)) + (self.crop or ())
         if min(sizes) < 1:
             raise OptionError(f"resize={self.resize}, crop={self.crop}; expected sizes of at least one pixel")
+        if self.window is not None and not _is_window(self.window):
+            raise OptionError(
+                f"window={self.window}; expected (left, top, right, bottom) as fractions of a photo's width and "
+                "height: 0 ≤ left < right ≤ 1 and 0 ≤ top < bottom ≤ 1"
+            )
 
     def __call__(self, pixels: np.ndarray) -> Tensor:
         """(H, W, 3) uint8 to (channels, h, w) float32."""
         image = torch.from_numpy(pixels.copy()).permute(2, 0, 1)
-        image = self._cropped(self._resized(image)).float() / 255
+        image = self._cropped(self._resized(self._windowed(image))).float() / 255
         if self.channels == 1:
             image = (image * torch.tensor(LUMA)[:, None, None]).sum(dim=0, keepdim=True)
         return (image - torch.tensor(self.mean)[:, None, None]) / torch.tensor(self.std)[:, None, None]
@@ -63,8 +76,8 @@ class Preprocessing:
         Args:
             nearest: take the nearest value, as for masks; otherwise bilinear. What the crop adds is 0.
         """
-        field = torch.from_numpy(values.astype("float32"))[None]
-        size = self.resized_size(field.shape[1], field.shape[2])
+        field = self._windowed(torch.from_numpy(values.astype("float32"))[None])
+        size = self._scaled_size(field.shape[1], field.shape[2])
         if size != tuple(field.shape[1:]):
             mode = {"mode": "nearest-exact"} if nearest else {"mode": "bilinear", "align_corners": False}
             field = F.interpolate(field[None], size=size, **mode)[0]  # type: ignore[arg-type]
@@ -75,18 +88,45 @@ class Preprocessing:
 
         It reaches beyond the photo where the crop was padded.
         """
+        first_row, first_column, last_row, last_column = self._edges(height, width)
         h, w = self.resized_size(height, width)
         ch, cw = self.crop or (h, w)
         top, left = self._offset(h, ch), self._offset(w, cw)
-        y, x = height / h, width / w
-        return top * y, left * x, (top + ch) * y, (left + cw) * x
+        y, x = (last_row - first_row) / h, (last_column - first_column) / w
+        return (
+            first_row + top * y,
+            first_column + left * x,
+            first_row + (top + ch) * y,
+            first_column + (left + cw) * x,
+        )
 
     def describe(self) -> dict[str, Any]:
         """Plain values, for a manifest."""
         return asdict(self)
 
     def resized_size(self, height: int, width: int) -> tuple[int, int]:
-        """(h, w) of a photo after the resize."""
+        """(h, w) after the resize of a photo of this size, the whole one: its window is taken first."""
+        top, left, bottom, right = self._edges(height, width)
+        return self._scaled_size(bottom - top, right - left)
+
+    def _edges(self, height: int, width: int) -> tuple[int, int, int, int]:
+        """Rows and columns of the window in a photo: (top, left, bottom, right), at least one pixel."""
+        if self.window is None:
+            return 0, 0, height, width
+        left, top, right, bottom = self.window
+        first_row, first_column = min(round(top * height), height - 1), min(round(left * width), width - 1)
+        return (
+            first_row,
+            first_column,
+            max(round(bottom * height), first_row + 1),
+            max(round(right * width), first_column + 1),
+        )
+
+    def _windowed(self, image: Tensor) -> Tensor:
+        top, left, bottom, right = self._edges(image.shape[1], image.shape[2])
+        return image[:, top:bottom, left:right]
+
+    def _scaled_size(self, height: int, width: int) -> tuple[int, int]:
         if self.resize is None:
             return height, width
         if isinstance(self.resize, tuple):
@@ -96,7 +136,7 @@ class Preprocessing:
         return (self.resize, other) if height <= width else (other, self.resize)
 
     def _resized(self, image: Tensor) -> Tensor:
-        size = self.resized_size(image.shape[1], image.shape[2])
+        size = self._scaled_size(image.shape[1], image.shape[2])
         if size == tuple(image.shape[1:]):
             return image
         antialias = MODES[self.interpolation]
@@ -124,3 +164,10 @@ class Preprocessing:
     @staticmethod
     def _offset(size: int, crop: int) -> int:
         return -((crop - size) // 2) if crop > size else round((size - crop) / 2)
+
+
+def _is_window(values: tuple[float, ...]) -> bool:
+    if len(values) != 4 or not all(math.isfinite(value) for value in values):
+        return False
+    left, top, right, bottom = values
+    return 0 <= left < right <= 1 and 0 <= top < bottom <= 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from explainers.errors import DataError
 if TYPE_CHECKING:
     import numpy as np
 
+MODULES = ("folders", "defn", "idrid", "cifar10", "magnetogram")  # of explainers.data; importing one registers its kind
 Reader = Callable[[str], "DataSet"]  # from what follows the colon to the data set
 _readers: dict[str, tuple[str, Reader]] = {}
 
@@ -76,7 +78,7 @@ def register_data_set(kind: str, spelling: str) -> Callable[[Reader], Reader]:
 
 def data_set_spellings() -> tuple[str, ...]:
     """How each known data set is named, sorted."""
-    return tuple(sorted(spelling for spelling, _ in _readers.values()))
+    return tuple(sorted(spelling for spelling, _ in _known().values()))
 
 
 def data_set(spec: str) -> DataSet:
@@ -89,11 +91,19 @@ def data_set(spec: str) -> DataSet:
         DataError: an unknown kind, or files that are not in the layout that it has.
     """
     kind, _, rest = str(spec).partition(":")
-    if kind not in _readers:
-        close = difflib.get_close_matches(kind, _readers, n=1)
-        hint = f"did you mean {_readers[close[0]][0]}? " if close else ""
+    readers = _known()
+    if kind not in readers:
+        close = difflib.get_close_matches(kind, readers, n=1)
+        hint = f"did you mean {readers[close[0]][0]}? " if close else ""
         raise DataError(f"no data set {spec!r}; {hint}known are {', '.join(data_set_spellings())}")
-    return _readers[kind][1](rest)
+    return readers[kind][1](rest)
+
+
+def _known() -> dict[str, tuple[str, Reader]]:
+    """Kinds with their spelling and reader. The modules are imported here, not above: they import this one."""
+    for module in MODULES:
+        importlib.import_module(f"explainers.data.{module}")
+    return _readers
 
 
 def settings_of(rest: str, defaults: dict[str, int | float], kind: str) -> dict[str, int | float]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -76,3 +78,66 @@ def test_wrong_settings_are_refused(wrong):
         wrong = {"resize": (0, 4)}
     with pytest.raises(OptionError):
         Preprocessing(**wrong)
+
+
+WINDOW = (0.25, 0.1, 0.75, 1.0)  # of a photo of 40 × 80: columns 20 … 59, rows 4 … 39
+
+
+@pytest.mark.parametrize("resize", [None, 24, (18, 30)])
+@pytest.mark.parametrize("crop", [None, (16, 16), (50, 60)])
+def test_a_window_equals_cutting_the_photo_first(resize, crop):
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 80, 3), np.uint8)
+    windowed, plain = Preprocessing(resize, crop, window=WINDOW), Preprocessing(resize, crop)
+    cut = pixels[4:40, 20:60]
+    assert torch.equal(windowed(pixels), plain(cut))
+    for nearest in (True, False):
+        field = pixels[..., 0] > 128
+        assert torch.equal(windowed.fitted(field, nearest=nearest), plain.fitted(field[4:40, 20:60], nearest=nearest))
+    assert windowed.resized_size(40, 80) == plain.resized_size(36, 40)
+    top, left, bottom, right = plain.box(36, 40)
+    assert windowed.box(40, 80) == pytest.approx((top + 4, left + 20, bottom + 4, right + 20))
+
+
+def test_the_box_of_a_window_by_hand():
+    assert Preprocessing((18, 20), window=WINDOW).box(40, 80) == (4, 20, 40, 60)
+    # resized to 18 × 20, so that a pixel is two of the photo; the crop leaves out 1 row and 2 columns on each side
+    assert Preprocessing((18, 20), (16, 16), window=WINDOW).box(40, 80) == (6, 24, 38, 56)
+
+
+def test_the_size_after_the_resize_is_of_the_window():
+    assert Preprocessing(window=WINDOW).resized_size(40, 80) == (36, 40)
+    assert Preprocessing(18, window=WINDOW).resized_size(40, 80) == (18, 20)  # the shorter side of 36 × 40
+    assert Preprocessing(18).resized_size(40, 80) == (18, 36)
+
+
+def test_a_window_keeps_at_least_one_pixel():
+    pixels = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
+    found = Preprocessing(window=(0.9, 0.1, 0.95, 0.2))(pixels)
+    torch.testing.assert_close(found, torch.tensor([3.0, 4, 5])[:, None, None] / 255)
+
+
+def test_a_description_that_went_through_json_gives_the_same_preprocessing():
+    prep = Preprocessing((18, 30), (16, 16), (0.1, 0.2, 0.3), (0.4, 0.5, 0.6), source="x", window=WINDOW)
+    assert Preprocessing(**json.loads(json.dumps(prep.describe()))) == prep
+    assert hash(Preprocessing(**json.loads(json.dumps(prep.describe())))) == hash(prep)
+
+
+@pytest.mark.parametrize(
+    "window",
+    [
+        (0.5, 0, 0.5, 1),
+        (0, 0.6, 1, 0.5),
+        (-0.1, 0, 1, 1),
+        (0, 0, 1, 1.01),
+        (0, 0, 1),
+        (0, 0, float("nan"), 1),
+        (290, 0, 3701, 2848),
+    ],
+)
+def test_wrong_windows_are_refused(window):
+    with pytest.raises(OptionError) as caught:
+        Preprocessing(window=window)
+    assert str(caught.value) == (
+        f"window={window}; expected (left, top, right, bottom) as fractions of a photo's width and height: "
+        "0 ≤ left < right ≤ 1 and 0 ≤ top < bottom ≤ 1"
+    )

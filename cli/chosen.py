@@ -1,0 +1,80 @@
+"""The network and the methods that arguments name."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from typing import Any
+
+import explainers
+from explainers.errors import OptionError
+
+from .values import given, note, numbers, pair, size, value_of
+
+FLAGS = ("masks", "tolerance", "seed", "precision", "compile")  # for every method that has such an option
+
+
+def loaded_model(arguments: argparse.Namespace) -> Any:
+    """The network, with preprocessing flags on top of what its source knows."""
+    from explainers.models import load_model
+
+    loaded = load_model(
+        arguments.model or "embedded",
+        weights=arguments.weights,
+        device=arguments.device or "auto",
+        trust_model_file=arguments.trust_model_file,
+        labels=getattr(arguments, "labels", None),
+    )
+    if arguments.model is None:
+        note(arguments, "no --model: the embedded digit classifier is explained")
+    return replace(loaded, preprocessing=preprocessed(arguments, loaded.preprocessing))
+
+
+def preprocessed(arguments: argparse.Namespace, known: Any) -> Any:
+    """The preprocessing flags on top of what is known, which may be nothing."""
+    from explainers.core.preprocessing import Preprocessing
+
+    channels = 1 if arguments.gray else None
+    changes: dict[str, Any] = {
+        "resize": size(arguments.size, "--size"),
+        "crop": pair(size(arguments.crop, "--crop")),
+        "mean": numbers(arguments.mean, "--mean"),
+        "std": numbers(arguments.std, "--std"),
+        "channels": channels,
+    }
+    changes = {key: value for key, value in changes.items() if value is not None}
+    if not changes:
+        return known
+    if channels == 1:
+        changes.setdefault("mean", (0.0,) if known is None else known.mean[:1])
+        changes.setdefault("std", (1.0,) if known is None else known.std[:1])
+    source = "flags" if known is None else f"{known.source}, with flags {', '.join(sorted(changes))}"
+    return Preprocessing(**changes, source=source) if known is None else replace(known, **changes, source=source)
+
+
+def method_call(spec: str, arguments: argparse.Namespace) -> Any:
+    """A method from `NAME` or `NAME@LAYER`, with the options given for it."""
+    from explainers.core.registry import options as known_options
+    from explainers.run import MethodCall
+
+    name, at, layer = spec.partition("@")
+    cls = explainers.method(name)
+    chosen: dict[str, Any] = {}
+    if not at and "layer" in known_options(cls) and "layer" in cls.needs:
+        layer = arguments.layer or ""
+    if layer:
+        chosen["layer"] = int(layer) if layer[1:].isdigit() and layer[0] == "-" else layer
+    for flag in FLAGS:
+        value = getattr(arguments, flag)
+        if given(value) and flag in known_options(cls):
+            chosen[flag] = value
+    for entry in arguments.option or []:
+        key, equals, value = entry.partition("=")
+        method, dot, option = key.rpartition(".")
+        if not equals or not dot:
+            raise OptionError(f"--option {entry!r}; expected METHOD.KEY=VALUE, such as smooth-grad.samples=25")
+        if method not in [one.partition("@")[0] for one in arguments.method or ["grad-cam"]]:
+            raise OptionError(f"--option {entry!r}: {method} is not among the methods of this run")
+        if method == name:
+            chosen[option] = value_of(value)
+    return MethodCall(name, chosen, spec)

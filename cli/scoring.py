@@ -1,0 +1,178 @@
+"""`explain evaluate` and `explain metrics`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import explainers
+from explainers.errors import OptionError
+
+from .chosen import loaded_model, method_call
+from .progress import Progress
+from .values import note, printable, target, value_of
+
+SCORED = ("insertion", "deletion")
+TEST_IMAGES = 200  # of a training, unless --images says otherwise
+
+
+def evaluate(arguments: argparse.Namespace) -> int:
+    """`explain evaluate FOLDER`."""
+    if arguments.model is None and _is_training(arguments.images):
+        arguments.model = arguments.images
+    loaded = loaded_model(arguments)
+    for text in loaded.notes:
+        note(arguments, text)
+    out = Path(arguments.out or "evaluated")
+    if arguments.overwrite:
+        from explainers.run.scores import clear
+
+        clear(out)
+    images, labels = _images(arguments, loaded, out)
+    chosen = _scored(arguments, images)
+    with Progress(quiet=arguments.quiet or arguments.json, unit="batch", units="batches of maps") as progress:
+        result = explainers.evaluate(
+            loaded,
+            images,
+            chosen,
+            [_metric(spec) for spec in arguments.metric or SCORED],
+            target(arguments.target),
+            arguments.masks,
+            labels=labels,
+            activation={None: "softmax", "none": None}.get(arguments.activation, arguments.activation),
+            seed=arguments.seed or 0,
+            out=out,
+            figures=not arguments.no_figures,
+            batch_size=8 if arguments.batch_size is None else arguments.batch_size,
+            skip_unsupported=arguments.skip_unsupported,
+            precision=arguments.precision or "float32",
+            compile=arguments.compile,
+            progress=progress.update,
+            **({} if arguments.max_pixels is None else {"max_pixels": arguments.max_pixels}),
+        )
+    failed = dict.fromkeys((row["image"], row["reason"]) for row in result.rows if row["status"] != "ok")
+    for image, reason in failed:
+        print(f"explain: failed: {printable(image)}: {printable(reason)}", file=sys.stderr)
+    if arguments.json:
+        print(json.dumps({"scores": result.summary().rows(), "refused": result.refused, "out": str(out)}, indent=2))
+    else:
+        width = max(80, shutil.get_terminal_size((160, 24)).columns)
+        print("\n".join(printable(line) for line in result.summary().text(width).split("\n")))
+        print(f"\ntables and figures  {printable(str(out))}")
+    return 1 if failed else 0
+
+
+def _images(arguments: argparse.Namespace, loaded: Any, out: Path) -> tuple[str | Path, dict[str, int] | None]:
+    """The folder to evaluate on; `digits:N` and the folder of a training make one, whose masks are the default."""
+    if arguments.count is not None and arguments.count < 1:
+        raise OptionError(f"--images {arguments.count}; expected at least 1")
+    if _is_training(arguments.images):
+        return _test_images(arguments, out)
+    if arguments.count is not None or arguments.only is not None:
+        raise OptionError("--images and --only choose among the test images of a training; give its folder")
+    kind, colon, count = arguments.images.partition(":")
+    if kind != "digits" or not colon:
+        return arguments.images, None
+    if not count.isdigit() or not int(count):
+        raise OptionError(f"{arguments.images!r}; expected digits:N with N images of at least 1")
+    from explainers.data.digits import CLASSES, write_digits
+
+    labels = write_digits(out / "digits", int(count))
+    arguments.masks = arguments.masks or str(out / "digits" / "masks")
+    return out / "digits" / "images", labels if loaded.class_names == CLASSES else None
+
+
+def _is_training(images: str) -> bool:
+    from explainers.baselines.runs import is_run
+
+    return is_run(Path(images))
+
+
+def _test_images(arguments: argparse.Namespace, out: Path) -> tuple[Path, dict[str, int]]:
+    """Test images of a training as files, with their true classes; masks where every image has one."""
+    from explainers.baselines.runs import read_config
+    from explainers.data.sets import data_set
+    from explainers.data.written import write_split
+    from explainers.models import class_index
+
+    data = data_set(read_config(Path(arguments.images))["data"])
+    split = data.val if data.test is None else data.test
+    if data.test is None:
+        note(
+            arguments, f"{data.spec} has no test images; these are the validation images, by which weights were chosen"
+        )
+    wanted = None if arguments.only is None else class_index(str(arguments.only), data.class_names)
+    needed = any("masks" in _metric(spec).needs for spec in arguments.metric or SCORED) and arguments.masks is None
+    written = write_split(split, out / "test", count=arguments.count or TEST_IMAGES, label=wanted, masks=needed)
+    note(arguments, f"{written.count} of {len(split)} test images of {data.spec} are scored{written.why}")
+    if needed:
+        arguments.masks = str(written.masks)
+    return written.images, written.labels
+
+
+def _scored(arguments: argparse.Namespace, images: Any) -> dict[str, Any]:
+    """Methods and folders of maps by their titles."""
+    from explainers.run.scores import found_maps
+
+    specs = arguments.method or ([] if arguments.maps else ["grad-cam"])
+    arguments.skip_unsupported = arguments.skip_unsupported or "all" in specs
+    specs = [name for spec in specs for name in (explainers.available() if spec == "all" else [spec])]
+    arguments.method = arguments.method and specs
+    chosen: dict[str, Any] = {}
+    ours = {**vars(arguments), "masks": None}  # here --masks is a folder
+    for call in [method_call(spec, argparse.Namespace(**ours)) for spec in dict.fromkeys(specs)]:
+        chosen[call.title] = (call.name, call.options)
+    for entry in arguments.maps or []:
+        title, equals, folder = entry.partition("=")
+        path = Path(folder if equals else entry)
+        chosen.update(found_maps(path, images, title if equals else ""))
+    return chosen
+
+
+def _metric(spec: str) -> Any:
+    """A metric from `NAME` or `NAME:KEY=VALUE,…`; lists are joined with +."""
+    family = "quantus:" if spec.startswith("quantus:") else ""
+    name, colon, rest = spec[len(family) :].partition(":")
+    options = {}
+    for entry in rest.split(",") if colon else []:
+        key, equals, value = entry.partition("=")
+        if not equals:
+            raise OptionError(
+                f"--metric {spec!r}; expected NAME:KEY=VALUE,KEY=VALUE, such as pid:patch=16+32,baseline=zero"
+            )
+        parts = value.split("+")
+        options[key.replace("-", "_")] = value_of(value) if len(parts) == 1 else tuple(map(value_of, parts))
+    return explainers.create_metric(family + name, **options)
+
+
+def metrics(arguments: argparse.Namespace) -> int:
+    """`explain metrics`."""
+    from explainers.evaluation.metric import metric_class, metric_options
+
+    rows: list[dict[str, Any]] = []
+    for name in explainers.available_metrics():
+        cls = metric_class(name)
+        summary = (cls.__doc__ or "").partition("\n")[0]
+        facts = {"better": cls.better, "needs": sorted(cls.needs), "reference": cls.reference, "summary": summary}
+        rows.append({"name": name, **facts, "options": metric_options(cls)})
+    if arguments.json:
+        print(json.dumps(rows, indent=2))
+        return 0
+    width = max(len(row["name"]) for row in rows)
+    for row in rows:
+        better = f"; {row['better']} is better" if row["better"] else ""
+        needs = f"; needs {' and '.join(row['needs'])}" if row["needs"] else ""
+        print(f"{row['name']:<{width}}  {row['summary']}\n{'':<{width}}  {row['reference']}{better}{needs}")
+        defaults: dict[str, Any] = row["options"]
+        if defaults:
+            print(f"{'':<{width}}  {', '.join(f'{key}={_shown(value)}' for key, value in defaults.items())}")
+    return 0
+
+
+def _shown(value: Any) -> str:
+    """A value as --metric takes it."""
+    return "+".join(map(str, value)) if isinstance(value, tuple) else str(value).lower()

@@ -1,0 +1,160 @@
+"""`explain train` and `explain networks`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from .chosen import preprocessed
+from .progress import Progress
+from .values import note, numbers, pairs, printable
+
+SGT = ("sgt_weight", "keep", "patch", "rank", "fill")  # flags that say nothing without --sgt
+
+
+def train(arguments: argparse.Namespace) -> int:
+    """`explain train NETWORK --data SPEC --out RUN`."""
+    from explainers.baselines import train as fit
+    from explainers.data.sets import data_set
+
+    data = data_set(arguments.data)
+    data = replace(data, preprocessing=preprocessed(arguments, data.preprocessing))
+    for text in data.notes:
+        note(arguments, text)
+    options = pairs(arguments.option, "--option", "threshold=0.75")
+    if arguments.backbone is not None:
+        options["backbone"] = arguments.backbone
+    shown = _Shown(quiet=arguments.quiet or arguments.json)
+    with shown:
+        run = fit(
+            arguments.network,
+            data,
+            arguments.out,
+            _settings(arguments),
+            options=options,
+            weights=arguments.weights,
+            device=arguments.device or "auto",
+            overwrite=arguments.overwrite,
+            tensorboard=arguments.tensorboard,
+            progress=shown.step,
+        )
+    if arguments.json:
+        print(json.dumps({"run": str(run.folder), **run.result}, indent=2))
+        return 0
+    result = run.result
+    print(f"best of {result['epochs']} epochs: {result['best_epoch'] + 1}, in {result['seconds']:.0f} s")
+    for split in ("val", "test"):
+        values = result.get(split, {})
+        line = ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in values.items() if value is not None)
+        if line:
+            print(f"{split:<5}{line}")
+    print(f"run  {printable(str(run.folder))}")
+    print(f"next explain evaluate {printable(str(run.folder))}, explain photos/ --model {printable(str(run.folder))}")
+    return 0
+
+
+def networks(arguments: argparse.Namespace) -> int:
+    """`explain networks`."""
+    from explainers.baselines.networks import available_networks, network_entry, network_options
+
+    rows: list[dict[str, Any]] = [
+        {"name": name, "summary": network_entry(name).summary, "options": network_options(name)}
+        for name in available_networks()
+    ]
+    if arguments.json:
+        print(json.dumps(rows, indent=2))
+        return 0
+    width = max(len(row["name"]) for row in rows)
+    for row in rows:
+        options = ", ".join(f"{key}={value}" for key, value in row["options"].items())
+        print(f"{row['name']:<{width}}  {row['summary']}\n{'':<{width}}  {options}")
+    return 0
+
+
+def _settings(arguments: argparse.Namespace) -> Any:
+    """Settings out of flags; what was not typed keeps its default."""
+    from explainers.baselines import SGD, AdamW, Settings, Throughout
+    from explainers.baselines.schedules import SCHEDULES
+
+    chosen: dict[str, Any] = {
+        name: getattr(arguments, name)
+        for name in (
+            "epochs",
+            "patience",
+            "batch_size",
+            "sampling",
+            "bias_samples",
+            "precision",
+            "clip",
+            "keep_every",
+            "seed",
+        )
+    }
+    rates = {"lr": arguments.lr, "weight_decay": arguments.weight_decay}
+    kind = SGD if arguments.optimizer == "sgd" else AdamW
+    chosen["optimizer"] = kind(**{key: value for key, value in rates.items() if value is not None})
+    chosen["schedule"] = SCHEDULES[arguments.schedule]() if arguments.schedule else None
+    chosen["augment"] = tuple(arguments.augment) if arguments.augment else None
+    chosen["plan"] = Throughout(frozen=tuple(arguments.freeze)) if arguments.freeze else None
+    weights = arguments.class_weights
+    chosen["class_weights"] = weights if weights in (None, "balanced") else numbers(weights, "--class-weights")
+    chosen["losses"] = _losses(arguments)
+    return Settings(**{key: value for key, value in chosen.items() if value is not None})
+
+
+def _losses(arguments: argparse.Namespace) -> tuple[Any, ...] | None:
+    """The terms that the flags ask for, or None where they ask for nothing special."""
+    from explainers.baselines import CrossEntropy, SaliencyGuided
+    from explainers.baselines.networks import network_entry
+    from explainers.errors import OptionError
+
+    branches = network_entry(arguments.network).attention
+    stray = [
+        f"--{name.replace('_', '-')}" for name in SGT if getattr(arguments, name) is not None and not arguments.sgt
+    ]
+    if stray:
+        raise OptionError(f"{', '.join(stray)} belongs to saliency guided training; add --sgt")
+    if arguments.attention_weight is not None and not branches:
+        raise OptionError(f"--attention-weight: {arguments.network} has no attention branch")
+    smoothing = arguments.label_smoothing or 0.0
+    losses: list[Any] = [CrossEntropy(label_smoothing=smoothing)]
+    weight = 1.0 if arguments.attention_weight is None else arguments.attention_weight
+    if branches and weight > 0:
+        losses.append(CrossEntropy("attention_logits", weight, smoothing))
+    if arguments.sgt:
+        given = {"weight": arguments.sgt_weight, "rank": arguments.rank, "fill": arguments.fill}
+        given["keep"] = _one_or_several(numbers(arguments.keep, "--keep"))
+        patch = numbers(arguments.patch, "--patch")
+        given["patch"] = None if patch is None else _one_or_several(tuple(int(side) for side in patch))
+        losses.append(SaliencyGuided(**{key: value for key, value in given.items() if value is not None}))
+    return tuple(losses)
+
+
+def _one_or_several(values: tuple[Any, ...] | None) -> Any:
+    return values[0] if values is not None and len(values) == 1 else values
+
+
+class _Shown(Progress):
+    """The losses by their names beside the bar."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        super().__init__(quiet=quiet, unit="step", units="steps")
+
+    def step(self, epoch: int, step: int, steps: int, losses: Mapping[str, float]) -> None:
+        """Called after each step."""
+        if self.quiet:
+            return
+        text = " ".join(f"{name} {value:.3f}" for name, value in losses.items())
+        if not sys.stderr.isatty():
+            self._line(f"epoch {epoch + 1}, step {step} of {steps}, {text}")
+            return
+        bar = self._bar()
+        if step == 1 or bar.total is None:
+            bar.reset(total=steps)
+            bar.set_description(f"epoch {epoch + 1}")
+        bar.set_postfix_str(text)
+        bar.update(step - bar.n)

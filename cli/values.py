@@ -1,0 +1,84 @@
+"""From what is typed to values, and from values to what a terminal shows."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+from explainers.errors import OptionError
+
+
+def given(value: Any) -> bool:
+    """Whether a flag was typed; 0 is a value."""
+    return value is not None and value is not False
+
+
+def printable(text: str) -> str:
+    """Text that any terminal takes: undecodable bytes and control characters as escapes."""
+    plain = text.encode("utf-8", "backslashreplace").decode()
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in plain)
+
+
+def note(arguments: argparse.Namespace, text: str) -> None:
+    """A line on stderr, unless --quiet."""
+    if not arguments.quiet:
+        print(f"explain: note: {text}", file=sys.stderr)
+
+
+def target(text: str | int | None) -> int | str | None:
+    """A class by index or name."""
+    return number_or_text(text) if isinstance(text, str) else text
+
+
+def number_or_text(text: str) -> int | str:
+    """A whole number where it is one."""
+    return int(text) if text.lstrip("-").isdigit() else text
+
+
+def value_of(text: str) -> Any:
+    """A value as TOML and Python would read it: number, true/false/none, or text."""
+    if text.lower() in ("true", "false", "none"):
+        return {"true": True, "false": False, "none": None}[text.lower()]
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def size(text: str | int | None, flag: str) -> int | tuple[int, int] | None:
+    """Pixels of the shorter side, or height and width."""
+    if text is None:
+        return None
+    parts = str(text).lower().replace("×", "x").split("x")
+    if not all(part.isdigit() and int(part) for part in parts) or len(parts) > 2:
+        raise OptionError(f"{flag} {text!r}; expected a number, or height x width such as 240x320")
+    return int(parts[0]) if len(parts) == 1 else (int(parts[0]), int(parts[1]))
+
+
+def pair(side: int | tuple[int, int] | None) -> tuple[int, int] | None:
+    """Height and width; one number stands for both."""
+    return (side, side) if isinstance(side, int) else side
+
+
+def numbers(text: str | list[float] | None, flag: str) -> tuple[float, ...] | None:
+    """Numbers between commas."""
+    if text is None:
+        return None
+    try:
+        return tuple(float(part) for part in (text.split(",") if isinstance(text, str) else text))
+    except (TypeError, ValueError) as error:
+        raise OptionError(f"{flag} {text!r}; expected numbers such as 0.485,0.456,0.406") from error
+
+
+def pairs(entries: list[str] | None, flag: str, example: str) -> dict[str, Any]:
+    """KEY=VALUE given any number of times."""
+    found = {}
+    for entry in entries or []:
+        key, equals, value = entry.partition("=")
+        if not equals:
+            raise OptionError(f"{flag} {entry!r}; expected KEY=VALUE, such as {example}")
+        found[key.replace("-", "_")] = value_of(value)
+    return found
