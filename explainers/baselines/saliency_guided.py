@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from explainers.baselines.losses import HEADS, Loss, Step, divergence, forward
+from explainers.core.gradients import sound_batch_norm
 from explainers.core.substrate import substrate_of
 from explainers.errors import OptionError, TrainingError
 
@@ -54,7 +55,7 @@ def input_gradient(network: nn.Module, images: Tensor, labels: Tensor, *, absolu
     try:
         for module, _ in modes:
             module.training = False
-        with torch.enable_grad():
+        with torch.enable_grad(), sound_batch_norm(images):
             score = forward(network, leaf).logits.gather(1, labels[:, None]).sum()
             (gradient,) = torch.autograd.grad(score, leaf)
     finally:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from explainers.errors import UnsupportedError
 
@@ -42,7 +45,8 @@ def target_gradients(
     for k in range(classes.shape[1]):
         total = scores.gather(1, classes[:, k : k + 1]).sum()
         try:
-            grads = torch.autograd.grad(total, inputs, retain_graph=retain or k < last, allow_unused=True)
+            with sound_batch_norm(scores):
+                grads = torch.autograd.grad(total, inputs, retain_graph=retain or k < last, allow_unused=True)
         except RuntimeError as error:
             if "heckpoint" not in str(error):
                 raise
@@ -55,6 +59,26 @@ def target_gradients(
         filled = [torch.zeros_like(value) if grad is None else grad for value, grad in zip(inputs, grads, strict=True)]
         per_class.append(tuple(filled))
     return [torch.stack(grads, dim=1) for grads in zip(*per_class, strict=True)]
+
+
+class SoundBatchNorm(TorchDispatchMode):
+    """Inside, the backward pass of batch norm is right for a single image on a CPU too.
+
+    Torch's kernel (seen in 2.15) reads the gradient in the wrong order where there is one image and the gradient comes
+    out of a product of transposed matrices, as behind a step from feature maps to tokens: its strides then fit two
+    memory formats. A contiguous gradient is read right.
+    """
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is torch.ops.aten.native_batch_norm_backward.default:
+            args = (args[0].contiguous(), *args[1:])
+        return func(*args, **(kwargs or {}))
+
+
+def sound_batch_norm(images: Tensor) -> AbstractContextManager[Any]:
+    """`SoundBatchNorm` where it is needed: for what comes out of one image on a CPU."""
+    needed = len(images) == 1 and images.device.type == "cpu"
+    return SoundBatchNorm() if needed else nullcontext()
 
 
 def reduce_channels(maps: Tensor, channels: str | None) -> Tensor:

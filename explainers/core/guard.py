@@ -65,20 +65,24 @@ def exact(images: Tensor, *, gradients: bool) -> Iterator[None]:
         yield
 
 
-def _buffers(module: nn.Module) -> list[tuple[str, Tensor]]:
-    return [(name, value) for name, value in module.named_buffers(recurse=False) if isinstance(value, Tensor)]
+def _buffers(module: nn.Module) -> list[tuple[str, Tensor | None]]:
+    """Those that are None as well: a pass may fill them, as networks do that keep the map of their last images."""
+    if isinstance(module, torch.jit.ScriptModule):
+        return list(module.named_buffers(recurse=False))
+    return [(name, value) for name, value in module._buffers.items() if value is None or isinstance(value, Tensor)]
 
 
 class _Buffer:
     """A copy of one buffer, written back only if something has written to the original."""
 
-    def __init__(self, module: nn.Module, name: str, value: Tensor) -> None:
+    def __init__(self, module: nn.Module, name: str, value: Tensor | None) -> None:
         self.module, self.name, self.value = module, name, value
-        self.copy = value.detach().clone()
-        self.version = -1 if value.is_inference() else value._version
+        self.copy = None if value is None else value.detach().clone()
+        self.version = -1 if value is None or value.is_inference() else value._version
 
     def restore(self) -> None:
-        if not self.value.is_inference() and self.value._version != self.version:
+        changed = self.value is not None and not self.value.is_inference() and self.value._version != self.version
+        if changed and self.value is not None and self.copy is not None:
             with torch.no_grad():
                 self.value.copy_(self.copy)
         if getattr(self.module, self.name, None) is not self.value and self.name in self.module._buffers:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from explainers.core.gradients import sound_batch_norm
 from explainers.core.layout import Layout, distortion, layout_of
 from explainers.core.network import class_name, fixed_batch, run
 from explainers.errors import LayerError, UnsupportedError
@@ -252,7 +253,8 @@ class _Watch:
             # The plain sum of a softmax is constant, so the scores are weighed unevenly.
             weights = torch.linspace(1, 2, scores.shape[1], device=scores.device, dtype=scores.dtype)
             total = (scores * weights).sum()
-            grads = torch.autograd.grad(total, [self.tensors[index] for index in live], allow_unused=True)
+            with sound_batch_norm(scores):
+                grads = torch.autograd.grad(total, [self.tensors[index] for index in live], allow_unused=True)
             for index, grad in zip(live, grads, strict=True):
                 reaches[index] = False if grad is None else _patches_matter(self.layers[index].layout, grad)
         self.layers = [

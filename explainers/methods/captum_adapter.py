@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from explainers.core.explainer import LayerExplainer, LayerOption, refuse, upsample
-from explainers.core.gradients import reduce_channels
+from explainers.core.gradients import reduce_channels, sound_batch_norm
 from explainers.core.layers import Layer
 from explainers.core.network import run
 from explainers.core.output import Output, resolve_targets, scores_of
@@ -119,7 +119,7 @@ class CaptumExplainer(LayerExplainer):
         if self.attribution_name in COMPLETE:
             call["return_convergence_delta"] = True
         try:
-            with seeded(self.seed), warnings.catch_warnings():
+            with seeded(self.seed), sound_batch_norm(images), warnings.catch_warnings():
                 warnings.filterwarnings(
                     "ignore", module=r"captum\."
                 )  # about hooks and gradients that it sets and removes
