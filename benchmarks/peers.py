@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from answer_perturbation import OPTIONS as PERTURBED
 from answers import SAMPLES, SIGMA
-from network_case import Case, as_it_is
+from network_case import OWN, Case, as_it_is
 from torch import Tensor, nn
 
 import explainers
@@ -47,7 +47,7 @@ OPTIONS: dict[str, dict[str, Any]] = {"smooth-grad": {"samples": SAMPLES, "sigma
 def ours(method: str) -> Call:
     def call(case: Case, network: Any, images: Tensor, targets: Tensor) -> Made:
         options: dict[str, Any] = dict(OPTIONS.get(method, {}))
-        if case.given and "layer" in explainers.method(method).needs and method != "attention-rollout":
+        if case.given and "layer" in explainers.method(method).needs and method not in OWN:
             options["layer"] = case.layer
         return Made(explainers.create(method, network, **options)(images, targets).numpy())
 

@@ -9,6 +9,7 @@ from typing import Any
 import tomllib
 
 from .training_arguments import train_arguments
+from .values import given
 
 EXAMPLES = """examples:
   explain demo
@@ -258,12 +259,35 @@ def _fill(arguments: argparse.Namespace, path: Path, whole: argparse.ArgumentPar
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         whole.error(f"--config {path}: {error}")
-    known = vars(arguments).keys() - {"command", "config", "version", "images", "debug"}
+    actions = _actions(whole, arguments.command)
+    known = vars(arguments).keys() - {"command", "config", "version", "images", "network", "debug"}
     for key, value in values.items():
         name = key.replace("-", "_")
         if name not in known:
             whole.error(f"--config {path}: no option {key!r}; options are {', '.join(sorted(known))}")
         if name in LISTS and isinstance(value, str):
             value = [value]
-        if not getattr(arguments, name):
-            setattr(arguments, name, value)
+        if not given(getattr(arguments, name)):
+            setattr(arguments, name, _typed(actions[name], key, value, path, whole))
+
+
+def _actions(whole: argparse.ArgumentParser, command: str) -> dict[str, argparse.Action]:
+    """What a command takes, by the names of its arguments."""
+    (commands,) = (action for action in whole._actions if isinstance(action, argparse._SubParsersAction))
+    return {action.dest: action for action in commands.choices[command]._actions}
+
+
+def _typed(action: argparse.Action, key: str, value: Any, path: Path, whole: argparse.ArgumentParser) -> Any:
+    """A value of the file as it would be had it been typed."""
+    if isinstance(action.const, bool) and not isinstance(value, bool):
+        whole.error(f"--config {path}: {key} = {value!r}; expected true or false")
+    if action.type is not None and not isinstance(value, (bool, list)):
+        try:
+            value = action.type(str(value))  # type: ignore[operator]
+        except (ValueError, argparse.ArgumentTypeError):
+            whole.error(f"--config {path}: {key} = {value!r}; expected {getattr(action.type, '__name__', 'a number')}")
+    elif action.type is not None:
+        whole.error(f"--config {path}: {key} = {value!r}; expected {getattr(action.type, '__name__', 'a number')}")
+    if action.choices is not None and value not in action.choices:
+        whole.error(f"--config {path}: {key} = {value!r}; expected one of {', '.join(map(str, action.choices))}")
+    return value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import shutil
 import sys
@@ -99,16 +100,17 @@ def _test_images(arguments: argparse.Namespace, out: Path) -> tuple[Path, dict[s
     from explainers.data.written import write_split
     from explainers.models import class_index
 
-    data = data_set(read_config(Path(arguments.images))["data"])
-    split = data.val if data.test is None else data.test
+    spec = read_config(Path(arguments.images))["data"]["spec"]
+    data = data_set(spec)
+    split, kind = (data.val, "validation") if data.test is None else (data.test, "test")
     if data.test is None:
-        note(
-            arguments, f"{data.spec} has no test images; these are the validation images, by which weights were chosen"
-        )
+        note(arguments, f"{spec} has no test images; its validation images, which chose the weights, are taken instead")
     wanted = None if arguments.only is None else class_index(str(arguments.only), data.class_names)
     needed = any("masks" in _metric(spec).needs for spec in arguments.metric or SCORED) and arguments.masks is None
-    written = write_split(split, out / "test", count=arguments.count or TEST_IMAGES, label=wanted, masks=needed)
-    note(arguments, f"{written.count} of {len(split)} test images of {data.spec} are scored{written.why}")
+    choice = f"{spec} {kind} {arguments.count} {wanted} {needed}"
+    folder = out / "test" / hashlib.sha256(choice.encode()).hexdigest()[:8]  # another choice has other files
+    written = write_split(split, folder, count=arguments.count or TEST_IMAGES, label=wanted, masks=needed)
+    note(arguments, f"{written.count} of {len(split)} {kind} images of {spec} are scored{written.why}")
     if needed:
         arguments.masks = str(written.masks)
     return written.images, written.labels

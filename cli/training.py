@@ -101,7 +101,9 @@ def _settings(arguments: argparse.Namespace) -> Any:
     chosen["augment"] = tuple(arguments.augment) if arguments.augment else None
     chosen["plan"] = Throughout(frozen=tuple(arguments.freeze)) if arguments.freeze else None
     weights = arguments.class_weights
-    chosen["class_weights"] = weights if weights in (None, "balanced") else numbers(weights, "--class-weights")
+    chosen["class_weights"] = (
+        weights if weights in (None, "balanced") else numbers(weights, "--class-weights", "1,5, or balanced")
+    )
     chosen["losses"] = _losses(arguments)
     return Settings(**{key: value for key, value in chosen.items() if value is not None})
 
@@ -117,7 +119,9 @@ def _losses(arguments: argparse.Namespace) -> tuple[Any, ...] | None:
         f"--{name.replace('_', '-')}" for name in SGT if getattr(arguments, name) is not None and not arguments.sgt
     ]
     if stray:
-        raise OptionError(f"{', '.join(stray)} belongs to saliency guided training; add --sgt")
+        raise OptionError(
+            f"without --sgt there is no saliency guided training, and nothing for {', '.join(stray)} to set"
+        )
     if arguments.attention_weight is not None and not branches:
         raise OptionError(f"--attention-weight: {arguments.network} has no attention branch")
     smoothing = arguments.label_smoothing or 0.0
@@ -127,8 +131,10 @@ def _losses(arguments: argparse.Namespace) -> tuple[Any, ...] | None:
         losses.append(CrossEntropy("attention_logits", weight, smoothing))
     if arguments.sgt:
         given = {"weight": arguments.sgt_weight, "rank": arguments.rank, "fill": arguments.fill}
-        given["keep"] = _one_or_several(numbers(arguments.keep, "--keep"))
-        patch = numbers(arguments.patch, "--patch")
+        given["keep"] = _one_or_several(numbers(arguments.keep, "--keep", "0.1 or 0.1,0.2"))
+        patch = numbers(arguments.patch, "--patch", "4 or 4,8")
+        if patch is not None and any(side != int(side) for side in patch):
+            raise OptionError(f"--patch {arguments.patch}; expected whole numbers of pixels")
         given["patch"] = None if patch is None else _one_or_several(tuple(int(side) for side in patch))
         losses.append(SaliencyGuided(**{key: value for key, value in given.items() if value is not None}))
     return tuple(losses)

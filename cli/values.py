@@ -63,14 +63,17 @@ def pair(side: int | tuple[int, int] | None) -> tuple[int, int] | None:
     return (side, side) if isinstance(side, int) else side
 
 
-def numbers(text: str | list[float] | None, flag: str) -> tuple[float, ...] | None:
+def numbers(
+    text: str | float | list[float] | None, flag: str, example: str = "0.485,0.456,0.406"
+) -> tuple[float, ...] | None:
     """Numbers between commas."""
     if text is None:
         return None
     try:
-        return tuple(float(part) for part in (text.split(",") if isinstance(text, str) else text))
+        parts = text.split(",") if isinstance(text, str) else text if isinstance(text, list) else [text]
+        return tuple(float(part) for part in parts)
     except (TypeError, ValueError) as error:
-        raise OptionError(f"{flag} {text!r}; expected numbers such as 0.485,0.456,0.406") from error
+        raise OptionError(f"{flag} {text!r}; expected numbers such as {example}") from error
 
 
 def pairs(entries: list[str] | None, flag: str, example: str) -> dict[str, Any]:

@@ -81,17 +81,20 @@ def _bounds(function: Any, args: Any, kwargs: Any) -> tuple[float, float] | None
     return None
 
 
-def gradient(scores: Scores, image: Tensor, target: int) -> Tensor:
-    """(C, H, W): ∂S_c/∂x of one image (C, H, W), by plain autograd."""
-    leaf = image[None].clone().requires_grad_()
+def gradient(scores: Scores, image: Tensor, target: int, copies: int = 1) -> Tensor:
+    """(C, H, W): ∂S_c/∂x of one image (C, H, W), by plain autograd.
+
+    copies: 2 where torch's batch norm is wrong for a single image (see SoundBatchNorm).
+    """
+    leaf = image.repeat(copies, 1, 1, 1).requires_grad_()
     with torch.enable_grad():
         score = scores(leaf.clone())[0, target]
     return torch.autograd.grad(score, leaf)[0][0]
 
 
-def rectified_gradient(scores: Scores, image: Tensor, target: int, rule: str) -> Tensor:
+def rectified_gradient(scores: Scores, image: Tensor, target: int, rule: str, copies: int = 1) -> Tensor:
     """(C, H, W): the same with "guided", "guided-minus" or "deconvolution" at every ReLU."""
-    leaf = image[None].clone().requires_grad_()
+    leaf = image.repeat(copies, 1, 1, 1).requires_grad_()
     with torch.enable_grad(), Rectified(rule):
         score = scores(leaf.clone())[0, target]
     return torch.autograd.grad(score, leaf)[0][0]
@@ -110,10 +113,10 @@ def differences(scores: Scores, image: Tensor, target: int, step: float = 1e-6) 
     return result
 
 
-def smoothed(scores: Scores, image: Tensor, target: int, noise: Tensor, sigma: float) -> Tensor:
+def smoothed(scores: Scores, image: Tensor, target: int, noise: Tensor, sigma: float, copies: int = 1) -> Tensor:
     """(C, H, W): mean of ∂S_c/∂x at x + σ · (max x − min x) · noise, one noisy image after the other."""
     spread = float(image.max() - image.min())
     total = torch.zeros_like(image)
     for each in noise:
-        total += gradient(scores, image + sigma * spread * each.to(image), target)
+        total += gradient(scores, image + sigma * spread * each.to(image), target, copies)
     return total / len(noise)

@@ -12,7 +12,7 @@ import torch
 from answer_layers import Array, upsampled
 from answer_rules import gradient, rectified_gradient, smoothed
 from answer_whole import chain, full_grad, rollout, visual_backprop
-from network_case import CHANNELS, LAYER, PERTURBATION, PLAIN, RECTIFIED, Case
+from network_case import CHANNELS, LAYER, PERTURBATION, PLAIN, RECTIFIED, Case, no_maps
 from torch import Tensor, nn
 
 RULES = {"guided-backprop": "guided", "guided-backprop-minus": "guided-minus", "deconvolution": "deconvolution"}
@@ -75,6 +75,8 @@ class Answers:
             "cam": case.linear is not None,
             "visual-backprop": case.chain or bool(case.walk),
             "attention-rollout": case.attention is not None,
+            **dict.fromkeys(("attention", "lambda-attention"), False),
+            **dict.fromkeys(self._own[0] if case.own is not no_maps else (), True),
         }
         return works[method]
 
@@ -98,7 +100,7 @@ class Answers:
         if method in ("saliency", "input-x-gradient"):
             return self._reduced(self.gradients, method)
         if method == "smooth-grad":
-            noisy = [smoothed(self.scores, x, t, self.noise, SIGMA) for x, t in self._pairs()]
+            noisy = [smoothed(self.scores, x, t, self.noise, SIGMA, self.case.copies) for x, t in self._pairs()]
             return self._reduced(torch.stack(noisy), method)
         if method in RULES:
             return self._reduced(self.rectified(RULES[method]), method)
@@ -126,6 +128,8 @@ class Answers:
             assert self.case.grid is not None
             blocks = [self.case.attention(self.network, image[None]) for image in self.images]
             return [rollout([b[0] for b in each], self.case.prefix, self.case.grid) for each in blocks]
+        if method in ("attention", "lambda-attention"):
+            return [each[method] for each in self._own]
         if method in CHANNELS:
             return [self._by_channel(method, index) for index in range(len(self.images))]
         raise KeyError(f"no answer by hand for {method!r}: write one in answers.py")
@@ -151,6 +155,12 @@ class Answers:
         return perturbed.ablation_cam(self.network, case.layer, image, score, case.spatial)
 
     @cached_property
+    def _own(self) -> list[dict[str, Array]]:
+        """What the network shows by itself for each image."""
+        with torch.no_grad():
+            return [self.case.own(self.network, image[None].clone()) for image in self.images]
+
+    @cached_property
     def noise(self) -> Tensor:
         """SmoothGrad's documented noise: from the seed, the same for every image."""
         generator = torch.Generator().manual_seed(0)
@@ -160,11 +170,11 @@ class Answers:
     @cached_property
     def gradients(self) -> Tensor:
         """(N, C, H, W)."""
-        return torch.stack([gradient(self.scores, x, t) for x, t in self._pairs()])
+        return torch.stack([gradient(self.scores, x, t, self.case.copies) for x, t in self._pairs()])
 
     def rectified(self, rule: str) -> Tensor:
         """(N, C, H, W)."""
-        return torch.stack([rectified_gradient(self.scores, x, t, rule) for x, t in self._pairs()])
+        return torch.stack([rectified_gradient(self.scores, x, t, rule, self.case.copies) for x, t in self._pairs()])
 
     @property
     def complete(self) -> bool:

@@ -18,11 +18,18 @@ PLAIN = frozenset({"saliency", "input-x-gradient", "smooth-grad"})
 CHANNELS = frozenset({"score-cam", "ablation-cam"})  # a pass per channel
 PERTURBATION = frozenset({"rise", "occlusion", "lime", "kernel-shap"})  # work on black boxes
 METHODS = LAYER | RECTIFIED | PLAIN | CHANNELS | PERTURBATION
-METHODS |= {"group-cam", "full-grad", "visual-backprop", "attention-rollout"}
+OWN = frozenset(
+    {"attention-rollout", "attention", "lambda-attention"}
+)  # of networks with attention, at layers of their own
+METHODS |= OWN | {"group-cam", "full-grad", "visual-backprop"}
 
 
 def as_it_is(value: Any) -> Any:
     return value
+
+
+def no_maps(network: nn.Module, image: Tensor) -> dict[str, Any]:
+    return {}
 
 
 def unchanged(network: nn.Module, images: Tensor) -> nn.Module:
@@ -51,7 +58,9 @@ class Case:
     linear: dotted name of the linear layer behind global average pooling, "" where the channels are the classes, None
     where the head is another; cap: a ReLU stands between `layer` and the pooling, and ends at this value.
     chain: every layer up to `layer` has one input, the layer before; walk: else the stages of VisualBackProp in order; attention: (network, images) to the (N, heads, T, T)
-    of each block; prefix and grid: the tokens of the class and such, and the patches.
+    of each block; prefix and grid: the tokens of the class and such, and the patches; copies: of an image that plain
+    autograd needs (see answer_rules.gradient); own: (network, image (1, C, H, W)) to the maps (h, w) that the
+    network makes by itself, by method.
     refused: methods that must refuse, whatever the above says; either: methods for which a refusal is as good as the
     right map.
     """
@@ -72,6 +81,8 @@ class Case:
     chain: bool = False
     walk: tuple[Stage, ...] = ()
     attention: Callable[[nn.Module, Tensor], list[Tensor]] | None = None
+    copies: int = 1
+    own: Callable[[nn.Module, Tensor], dict[str, Any]] = no_maps
     prefix: int = 1
     grid: tuple[int, int] | None = None
     refused: frozenset[str] = frozenset()

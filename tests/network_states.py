@@ -9,14 +9,14 @@ from functools import partial
 from typing import Any
 
 import torch
-from network_case import CHANNELS, LAYER, METHODS, RECTIFIED, Case
+from network_case import CHANNELS, LAYER, METHODS, OWN, RECTIFIED, Case
 from network_structures import Modular, Residual
 from network_traps import HEAD, stages
 from torch import Tensor, nn
 from torch.nn.utils import prune
 
 SKIP: dict[str, Any] = {"layer": "block", "linear": "head", "walk": stages("stem 3/1/1, block 3/2/1")}
-NO_HOOKS = LAYER | CHANNELS | {"group-cam", "guided-grad-cam", "visual-backprop", "attention-rollout"}
+NO_HOOKS = LAYER | CHANNELS | OWN | {"group-cam", "guided-grad-cam", "visual-backprop"}
 # Programs whose nodes or modules may be closed to view: refusing there is as good as being right.
 CLOSED = RECTIFIED | {"full-grad"}
 

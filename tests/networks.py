@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from network_case import CHANNELS, METHODS, Case
 from network_families import OTHERS, TORCHVISION
+from network_own import OWN
 from network_spellings import SPELLINGS
 from network_states import STATES
 from network_traps import DOORS, STRUCTURES
 
 FAMILIES = TORCHVISION + OTHERS
-TRAPS = SPELLINGS + STRUCTURES + DOORS + STATES
+TRAPS = SPELLINGS + STRUCTURES + DOORS + STATES + OWN
 NETWORKS: dict[str, Case] = {case.name: case for case in FAMILIES + TRAPS}
 
 NARROW = ("timm test_efficientnet", "timm test_resnet", "timm test_vit", "timm test_convnext", "HF ConvNeXt")

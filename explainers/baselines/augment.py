@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from explainers.errors import OptionError
+
 
 class Augmentation(ABC):
     """From a batch (N, C, H, W) to another of the same shape."""
@@ -41,6 +43,10 @@ class Shift(Augmentation):
 
     pixels: int = 4
     repeat_border: bool = False
+
+    def __post_init__(self) -> None:
+        if self.pixels < 0:
+            raise OptionError(f"pixels={self.pixels}; expected at least 0")
 
     def __call__(self, images: Tensor, rng: torch.Generator) -> Tensor:
         """Padding and a random crop of the old size."""

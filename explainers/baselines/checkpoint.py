@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,8 @@ def replaced(path: Path) -> Iterator[Path]:
             f"cannot write {path}: {error.strerror or error}; what was written before is whole"
         ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
 
 
 def save_weights(path: Path, network: nn.Module, facts: dict[str, Any]) -> None:
@@ -77,7 +78,7 @@ def load_state(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer)
                 index, _, key = name.removeprefix(OPTIMIZER).partition(".")
                 state.setdefault(int(index), {})[key] = value
         optimizer.load_state_dict({"state": state, "param_groups": kept["groups"]})
-    except (SafetensorError, OSError, KeyError, ValueError, RuntimeError) as error:
+    except (SafetensorError, OSError, KeyError, ValueError, RuntimeError, TypeError, AttributeError) as error:
         raise ModelFileError(
             f"the checkpoint {path} cannot be gone on from: {error}; train anew with overwrite"
         ) from error
@@ -85,9 +86,11 @@ def load_state(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer)
 
 
 def _save(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     # Two names of one tensor (tied weights) are written twice, because the format refuses shared memory.
     whole = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
+    # Written by us: the library's own files could be read by their owner alone.
+    data = save(whole, metadata={"facts": json.dumps(facts)})
     with replaced(path) as temporary:
-        save_file(whole, temporary, metadata={"facts": json.dumps(facts)})
+        temporary.write_bytes(data)

@@ -28,7 +28,7 @@ class Examples:
 
     def __init__(self, split: Split, preprocessing: Preprocessing, *, memory: int = MEMORY) -> None:
         if len(split) == 0:
-            raise DataError("there are no images to train on, or none to validate with")
+            raise DataError("the training, validation or test split is empty; each needs at least one image")
         self.split, self.preprocessing = split, preprocessing
         self.labels = torch.tensor(list(split.labels), dtype=torch.long)
         first = self._read(0)
@@ -36,6 +36,8 @@ class Examples:
         fits = first.numel() * first.element_size() * len(split) <= memory
         self._kept = torch.empty(len(split), *self.shape) if fits else None
         self._known = torch.zeros(len(split), dtype=torch.bool)
+        if self._kept is not None:
+            self._kept[0], self._known[0] = first, True
 
     def __len__(self) -> int:
         """How many images."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from explainers.errors import OptionError
@@ -41,7 +42,7 @@ class Gate(nn.Module):
     def forward(self, features: Tensor, attention_map: Tensor) -> Tensor:
         """(N, C, h, w) and (N, 1, h, w) to (N, C, h, w)."""
         if self.threshold > 0:
-            attention_map = attention_map * (attention_map > self.threshold)
+            attention_map = F.threshold(attention_map, self.threshold, 0.0)
         weighed = attention_map * features
         return features + weighed if self.bypass else weighed
 

@@ -16,8 +16,8 @@ from explainers.errors import OptionError
 class Optimizer:
     """What all have.
 
-    lr: learning rate; weight_decay: of the weights; parts: other learning rates for parameters whose names begin so,
-    such as {"perception": 1e-4}; the longest beginning counts.
+    lr: learning rate; weight_decay: of the weights; parts: other learning rates for parts of the network, by their
+    names, such as {"perception": 1e-4}; of nested parts the inner one counts.
     """
 
     lr: float = 1e-3
@@ -27,16 +27,21 @@ class Optimizer:
     def __post_init__(self) -> None:
         if min([self.lr, *self.parts.values()]) <= 0 or self.weight_decay < 0:
             raise OptionError(
-                f"lr={self.lr}, parts={dict(self.parts)}, weight_decay={self.weight_decay}; lr must be positive"
+                f"lr={self.lr}, parts={dict(self.parts)}, weight_decay={self.weight_decay}; expected learning rates "
+                "above 0 and a weight decay of at least 0"
             )
 
     def make(self, network: nn.Module) -> torch.optim.Optimizer:
         """Torch's optimiser over all parameters, a group for each learning rate.
 
         Raises:
-            OptionError: no parameter begins like one of `parts`.
+            OptionError: one of `parts` is none of this network, or torch refuses a number.
         """
-        return self._of([{"params": values, "lr": lr} for lr, values in self._groups(network)])
+        groups = [{"params": values, "lr": lr} for lr, values in self._groups(network)]
+        try:
+            return self._of(groups)
+        except ValueError as error:
+            raise OptionError(f"{self}: {error}") from error
 
     def settings(self) -> dict[str, Any]:
         """Plain values that tell this optimiser from others."""
@@ -48,12 +53,12 @@ class Optimizer:
     def _groups(self, network: nn.Module) -> Iterator[tuple[float, list[nn.Parameter]]]:
         names = [name for name, _ in network.named_parameters()]
         for part in self.parts:
-            if not any(name.startswith(part) for name in names):
+            if not any(_belongs(name, part) for name in names):
                 tops = ", ".join(dict.fromkeys(name.partition(".")[0] for name in names))
-                raise OptionError(f"no parameter's name begins with {part!r}; they begin with {tops}")
+                raise OptionError(f"no parameter is in a part {part!r} of the network; there are {tops}")
         found: dict[str, list[nn.Parameter]] = {"": [], **{part: [] for part in self.parts}}
         for name, parameter in network.named_parameters():
-            found[max((part for part in found if name.startswith(part)), key=len)].append(parameter)
+            found[max((part for part in found if _belongs(name, part)), key=len)].append(parameter)
         yield from ((self.parts.get(part, self.lr), values) for part, values in found.items() if values)
 
 
@@ -81,3 +86,8 @@ class SGD(Optimizer):
         return torch.optim.SGD(
             groups, lr=self.lr, weight_decay=self.weight_decay, momentum=self.momentum, nesterov=self.nesterov
         )
+
+
+def _belongs(name: str, part: str) -> bool:
+    """Whether a parameter is in a part, "" being the whole network; layer1 does not contain layer10."""
+    return not part or f"{name}.".startswith(f"{part}.")

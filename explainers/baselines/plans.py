@@ -13,12 +13,22 @@ from torch import nn
 from explainers.errors import OptionError
 
 
+def _checked(**several: Any) -> None:
+    """A bare text would be read letter by letter."""
+    for name, value in several.items():
+        if isinstance(value, str):
+            raise OptionError(f"{name}={value!r}; expected several, such as ({value!r},)")
+
+
 @dataclass(frozen=True)
 class Stage:
     """One way to train. losses: their names, or None for all; frozen: beginnings of names of what stays as it is."""
 
     losses: tuple[str, ...] | None = None
     frozen: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        _checked(losses=self.losses, frozen=self.frozen)
 
 
 class Plan(ABC):
@@ -27,6 +37,10 @@ class Plan(ABC):
     @abstractmethod
     def stage(self, epoch: int, step: int) -> Stage:
         """Of a step, both counted from 0; step counts within the epoch."""
+
+    @abstractmethod
+    def stages(self) -> tuple[Stage, ...]:
+        """All that can come, so that a mistake in one is found before the first."""
 
     @abstractmethod
     def settings(self) -> dict[str, Any]:
@@ -40,9 +54,16 @@ class Throughout(Plan):
     losses: tuple[str, ...] | None = None
     frozen: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        _checked(losses=self.losses, frozen=self.frozen)
+
     def stage(self, epoch: int, step: int) -> Stage:
         """Always the same."""
         return Stage(self.losses, self.frozen)
+
+    def stages(self) -> tuple[Stage, ...]:
+        """The only one."""
+        return (self.stage(0, 0),)
 
     def settings(self) -> dict[str, Any]:
         """Losses and frozen parts."""
@@ -67,6 +88,10 @@ class Phases(Plan):
             epoch -= epochs
         return self.parts[-1][1]
 
+    def stages(self) -> tuple[Stage, ...]:
+        """In their order."""
+        return tuple(stage for _, stage in self.parts)
+
     def settings(self) -> dict[str, Any]:
         """Each phase's epochs, losses and frozen parts."""
         return {"kind": "Phases", "parts": [[epochs, vars(stage)] for epochs, stage in self.parts]}
@@ -76,22 +101,27 @@ class Phases(Plan):
 class Alternating(Plan):
     """Stages in turn, a new one every epoch or every step."""
 
-    stages: tuple[Stage, ...]
+    parts: tuple[Stage, ...]
     every: str = "epoch"
 
     def __post_init__(self) -> None:
-        if not self.stages or self.every not in ("epoch", "step"):
+        if not self.parts or self.every not in ("epoch", "step"):
             raise OptionError(
-                f"every={self.every!r} with {len(self.stages)} stages; expected 'epoch' or 'step', and some"
+                f"every={self.every!r} with {len(self.parts)} stages; expected 'epoch' or 'step', and at least "
+                "one stage"
             )
 
     def stage(self, epoch: int, step: int) -> Stage:
         """By the epoch or the step, modulo the number of stages."""
-        return self.stages[(epoch if self.every == "epoch" else step) % len(self.stages)]
+        return self.parts[(epoch if self.every == "epoch" else step) % len(self.parts)]
+
+    def stages(self) -> tuple[Stage, ...]:
+        """In their order."""
+        return self.parts
 
     def settings(self) -> dict[str, Any]:
         """The stages in their order."""
-        return {"kind": "Alternating", "every": self.every, "stages": [vars(stage) for stage in self.stages]}
+        return {"kind": "Alternating", "every": self.every, "parts": [vars(stage) for stage in self.parts]}
 
 
 @contextmanager

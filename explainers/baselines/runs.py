@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +20,11 @@ from explainers.baselines.networks import create_network
 from explainers.errors import ModelFileError, OptionError
 
 FORMAT = 1
+PARTS = {  # what a configuration must have
+    "": ("network", "data", "class_names", "preprocessing", "settings"),
+    "network": ("name", "channels", "classes", "options"),
+    "data": ("spec",),
+}
 CONFIG, LAST, BEST, LOG, RESULT, EPOCHS = (
     "run.json",
     "last.safetensors",
@@ -60,6 +66,14 @@ def read_config(folder: Path) -> dict[str, Any]:
         raise ModelFileError(
             f"{folder / CONFIG} has format {config.get('format')!r}, expected {FORMAT}; update explainers?"
         )
+    missing = [
+        f"{part}.{key}" if part else key
+        for part, keys in PARTS.items()
+        for key in keys
+        if key not in (config.get(part, {}) if part else config)
+    ]
+    if missing:
+        raise ModelFileError(f"{folder / CONFIG} is damaged: it has no {', '.join(missing)}")
     return config
 
 
@@ -78,34 +92,58 @@ def read_run(folder: Path) -> Run:
     return Run(folder, config, tuple(rows), result)
 
 
-def open_run(folder: Path, config: Mapping[str, Any], *, overwrite: bool) -> None:
+def open_run(folder: Path, config: Mapping[str, Any], *, overwrite: bool, extend: bool = False) -> None:
     """Start a folder, or go on in one that was started with the same configuration.
 
+    Args:
+        overwrite: start anew; what is not the training's own stays.
+        extend: more epochs than before make the same training go on.
+
     Raises:
-        OptionError: it holds another training, or files that are none.
+        OptionError: it holds a whole epoch of another training, or files that are no training's.
     """
-    if overwrite and is_run(folder):
-        clear(folder)
-    if is_run(folder):
+    if is_run(folder) and not overwrite:
         before = read_config(folder)
         differing = sorted(_differences(before, json.loads(json.dumps(config))))
-        if differing:
+        if not differing:
+            return
+        epochs = [each["settings"]["epochs"] for each in (before, config)]
+        if extend and len(differing) == 1 and differing[0].startswith("settings.epochs ") and epochs[0] < epochs[1]:
+            (folder / RESULT).unlink(missing_ok=True)
+            write_json(folder / CONFIG, config)
+            return
+        if (folder / LAST).is_file():
             raise OptionError(
                 f"{folder} holds a training that differs in {'; '.join(differing)}. Go on with its settings, choose "
                 "another folder, or remove it with overwrite (--overwrite)"
             )
-        return
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    elif not is_run(folder) and folder.exists() and (not folder.is_dir() or _foreign(folder)):
         raise OptionError(f"{folder} is not empty and holds no training; choose another folder")
+    if folder.is_dir():
+        clear(folder)
     write_json(folder / CONFIG, config)
 
 
 def clear(folder: Path) -> None:
-    """Remove a training, its own files alone."""
-    for name in (RESULT, LAST, BEST, LOG, CONFIG):
-        (folder / name).unlink(missing_ok=True)
+    """Remove a training, its own files alone; what says that there is one goes last."""
     for name in (EPOCHS, "tensorboard"):
         shutil.rmtree(folder / name, ignore_errors=True)
+    for path in folder.iterdir():
+        if _is_torn(path):
+            path.unlink(missing_ok=True)
+    for name in (RESULT, LAST, BEST, LOG, CONFIG):
+        (folder / name).unlink(missing_ok=True)
+
+
+def _foreign(folder: Path) -> bool:
+    """Whether there is anything but what a killed start has left."""
+    return any(not _is_torn(path) for path in folder.iterdir())
+
+
+def _is_torn(path: Path) -> bool:
+    """A file that a killed training was writing."""
+    names = "|".join(re.escape(name) for name in (CONFIG, LAST, BEST, LOG, RESULT))
+    return re.fullmatch(rf"\.({names})\.\d+\.tmp", path.name) is not None
 
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:
@@ -168,9 +206,9 @@ def _json(path: Path) -> dict[str, Any]:
 
 
 def _differences(before: Any, now: Any, name: str = "") -> list[str]:
-    """Where two trees of plain values differ, with both values; versions do not count."""
+    """Where two trees of plain values differ, with both values; versions and the data's place do not count."""
     if isinstance(before, dict) and isinstance(now, dict):
-        keys = [key for key in {**before, **now} if name or key != "versions"]
+        keys = [key for key in {**before, **now} if (name, key) not in (("", "versions"), ("data", "spec"))]
         return [
             each
             for key in keys

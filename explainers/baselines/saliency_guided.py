@@ -108,6 +108,8 @@ class SaliencyGuided(Loss):
             raise OptionError(f"keep={self.keep}; expected shares between 0 and 1")
         if not _several(self.patch) or not all(side >= 1 for side in _several(self.patch)):
             raise OptionError(f"patch={self.patch}; expected sides of at least one pixel")
+        if self.weight < 0:
+            raise OptionError(f"weight={self.weight}; expected no negative weight")
         for key, known in (("rank", RANKS), ("fill", FILLS), ("of", tuple(HEADS))):
             if getattr(self, key) not in known:
                 raise OptionError(f"{key}={getattr(self, key)!r}; expected one of {', '.join(known)}")

@@ -6,7 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from explainers.errors import OptionError
 
@@ -15,6 +15,7 @@ class Schedule(ABC):
     """By what the learning rate is multiplied in the epoch after these validation losses."""
 
     floor: float = 0.0  # no learning rate falls below it
+    endless: ClassVar[bool] = False  # whether an epoch's rate does not depend on how many are to come
 
     @abstractmethod
     def scale(self, losses: Sequence[float], epochs: int) -> float:
@@ -28,6 +29,8 @@ class Schedule(ABC):
 @dataclass(frozen=True)
 class Constant(Schedule):
     """The same learning rate throughout."""
+
+    endless = True
 
     def scale(self, losses: Sequence[float], epochs: int) -> float:
         """1."""
@@ -43,6 +46,10 @@ class Cosine(Schedule):
 
     warmup: int = 0
     floor: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.warmup < 0 or self.floor < 0:
+            raise OptionError(f"warmup={self.warmup}, floor={self.floor}; expected at least 0")
 
     def scale(self, losses: Sequence[float], epochs: int) -> float:
         """By the epoch alone."""
@@ -60,6 +67,14 @@ class Milestones(Schedule):
     factor: float = 0.1
     floor: float = 0.0
 
+    def __post_init__(self) -> None:
+        if not all(0 <= share <= 1 for share in self.at):
+            raise OptionError(f"at={self.at}; expected shares of the epochs in 0 … 1, such as 0.5")
+        if not 0 < self.factor < 1 or self.floor < 0:
+            raise OptionError(
+                f"factor={self.factor}, floor={self.floor}; expected a factor in 0 … 1 and no negative floor"
+            )
+
     def scale(self, losses: Sequence[float], epochs: int) -> float:
         """By the epoch alone."""
         return self.factor ** sum(len(losses) >= round(share * epochs) for share in self.at)
@@ -76,6 +91,15 @@ class Plateau(Schedule):
     patience: int = 2
     floor: float = 1e-6
     threshold: float = 1e-4
+    endless = True
+
+    def __post_init__(self) -> None:
+        if not 0 < self.factor < 1 or self.floor < 0:
+            raise OptionError(
+                f"factor={self.factor}, floor={self.floor}; expected a factor in 0 … 1 and no negative floor"
+            )
+        if self.patience < 0 or not 0 <= self.threshold < 1:
+            raise OptionError(f"patience={self.patience}, threshold={self.threshold}; expected at least 0, and below 1")
 
     def scale(self, losses: Sequence[float], epochs: int) -> float:
         """Replays the losses."""
@@ -106,7 +130,7 @@ def best_epoch(losses: Sequence[float]) -> int:
     """
     if not losses:
         raise OptionError("no epoch has been validated")
-    return min(range(len(losses)), key=lambda epoch: losses[epoch])
+    return min(range(len(losses)), key=lambda epoch: math.inf if math.isnan(losses[epoch]) else losses[epoch])
 
 
 def exhausted(losses: Sequence[float], patience: int | None) -> bool:

@@ -27,7 +27,8 @@ class Settings:
     class_weights: None, "balanced" (inverse frequency, mean 1), or one for each class, in every cross entropy.
     sampling: "natural", or "balanced": every class as often as the others in each batch, rare ones repeated.
     augment: names or objects, applied in their order to training images.
-    bias_samples: how often the bias image (the training images' pixel-wise mean) joins each epoch, with label 0.
+    bias_samples: how often the bias image (the training images' pixel-wise mean) joins each epoch, with label 0; under
+        balanced sampling it takes its turn among the images of class 0.
     precision: "float32", or mixed: "bfloat16", "float16" (with loss scaling).
     clip: largest norm of the gradient, or None.
     keep_every: keep the weights of every so many epochs beside the last and the best, or None.
@@ -53,8 +54,14 @@ class Settings:
     def __post_init__(self) -> None:
         for name, least in (("epochs", 1), ("batch_size", 2), ("bias_samples", 0), ("patience", 1), ("keep_every", 1)):
             value = getattr(self, name)
-            if value is not None and value < least:
-                raise OptionError(f"{name}={value}; expected at least {least}")
+            if value is None and name in ("patience", "keep_every"):
+                continue
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise OptionError(f"{name}={value!r}; expected a whole number of at least {least}")
+        if self.clip is not None and not self.clip > 0:
+            raise OptionError(f"clip={self.clip}; expected a positive norm, or None for no clipping")
+        if isinstance(self.augment, str):
+            raise OptionError(f"augment={self.augment!r}; expected several, such as ({self.augment!r},)")
         for name, known in (("precision", PRECISIONS), ("sampling", ("natural", "balanced"))):
             if getattr(self, name) not in known:
                 raise OptionError(f"{name}={getattr(self, name)!r}; expected one of {', '.join(known)}")

@@ -31,6 +31,7 @@ from explainers.core.guard import preserved
 from explainers.data.sets import DataSet, data_set
 from explainers.errors import OptionError, TrainingError
 
+REMEDY = "lower the learning rate, clip gradients or train in float32; whole epochs are kept in the run's folder"
 Progress = Callable[[int, int, int, Mapping[str, float]], None]  # epoch, step, steps, losses by name
 
 
@@ -81,16 +82,17 @@ def train(
         made = create_network(network, weights=weights, **names, **(options or {}))
     made = made.to(chosen)
     losses = settings.losses or _default_losses(made)
+    _check_plan(settings, losses, made)
     config = {
         "format": runs.FORMAT,
         "network": {"name": network, **names, "options": dict(options or {}), "weights": weights},
-        "data": source.spec,
+        "data": _identity(source),
         "class_names": list(source.class_names),
         "preprocessing": source.preprocessing.describe(),
         "settings": {**settings.describe(), "losses": [loss.settings() for loss in losses]},
         "versions": {"torch": torch.__version__, "python": platform.python_version()},
     }
-    runs.open_run(folder, config, overwrite=overwrite)
+    runs.open_run(folder, config, overwrite=overwrite, extend=settings.schedule.endless)
     if (folder / runs.RESULT).is_file():
         return runs.read_run(folder)
     training = _Training(made, source, losses, settings, folder, chosen)
@@ -102,6 +104,46 @@ def train(
 def _default_losses(network: nn.Module) -> tuple[Loss, ...]:
     branches = ("logits", "attention_logits") if hasattr(network, "forward_branches") else ("logits",)
     return tuple(CrossEntropy(of) for of in branches)
+
+
+def _check_plan(settings: Settings, losses: Sequence[Loss], network: nn.Module) -> None:
+    """Mistakes that would show up in some later step.
+
+    Raises:
+        OptionError: a stage names a loss or a part that there is not, or leaves nothing to learn; no loss can be
+        validated.
+    """
+    known = {loss.name for loss in losses}
+    for stage in settings.plan.stages():
+        strange = sorted(set(stage.losses or ()) - known)
+        if strange or stage.losses == ():
+            raise OptionError(f"the plan asks for losses {stage.losses}; there are {', '.join(sorted(known))}")
+        with frozen(network, stage.frozen):
+            if not any(parameter.requires_grad for parameter in network.parameters()):
+                raise OptionError(f"frozen={stage.frozen} leaves nothing to learn")
+    if not any(loss.validated for loss in losses):
+        raise OptionError("none of the losses can be validated; add a CrossEntropy")
+    for loss in losses:
+        if getattr(loss, "of", "") == "attention_logits" and not hasattr(network, "forward_branches"):
+            raise OptionError(f"the loss {loss.name!r} is on an attention branch, which this network does not have")
+
+
+def _identity(data: DataSet) -> dict[str, Any]:
+    """What tells a data set from others: how many images of which names and classes each split has."""
+    digest = hashlib.sha256()
+    counts = {}
+    for name in ("train", "val", "test"):
+        split = getattr(data, name)
+        counts[name] = 0 if split is None else len(split)
+        for image, label in zip(split.names, split.labels, strict=True) if split is not None else ():
+            digest.update(f"{name} {image} {label}\n".encode("utf-8", "backslashreplace"))
+    return {"spec": _absolute(data.spec), **counts, "sha256": digest.hexdigest()}
+
+
+def _absolute(spec: str) -> str:
+    """The same files from wherever it is read again."""
+    kind, colon, rest = spec.partition(":")
+    return f"{kind}:{Path(rest).resolve()}" if colon and Path(rest).exists() else spec
 
 
 @dataclass
@@ -154,6 +196,8 @@ class _Training:
         row: dict[str, Any] = {"epoch": epoch, "seconds": 0.0, "lr": self.optimizer.param_groups[0]["lr"]}
         row |= {f"train_{name}": value for name, value in trained.items()}
         row |= {f"val_{name}": value for name, value in self._judged(self.held_out).items() if value is not None}
+        if not math.isfinite(row["val_loss"]):
+            raise TrainingError(f"the validation loss is {row['val_loss']} after epoch {epoch}; {REMEDY}")
         row["seconds"] = round(time.monotonic() - start, 3)
         return row
 
@@ -173,10 +217,7 @@ class _Training:
                 values = self._step(images, labels[indices], self.settings.plan.stage(epoch, number), rng)
                 for name, value in values.items():
                     if not math.isfinite(value):
-                        raise TrainingError(
-                            f"the loss {name!r} is {value} in epoch {epoch}, step {number}; lower the learning rate, "
-                            "clip gradients or train in float32. Whole epochs are kept in the run's folder"
-                        )
+                        raise TrainingError(f"the loss {name!r} is {value} in epoch {epoch}, step {number}; {REMEDY}")
                     totals[name] = totals.get(name, 0.0) + value * len(indices)
                     counts[name] = counts.get(name, 0) + len(indices)
                 if progress is not None:
@@ -200,9 +241,6 @@ class _Training:
             images = augmentation(images, rng)
         images, labels = images.to(self.device), labels.to(self.device)
         wanted = [loss for loss in self.losses if stage.losses is None or loss.name in stage.losses]
-        if not wanted:
-            known = ", ".join(loss.name for loss in self.losses)
-            raise OptionError(f"the plan asks for losses {stage.losses}, of which there are none; there are {known}")
         self.optimizer.zero_grad(set_to_none=True)
         with frozen(self.network, stage.frozen):
             with self._autocast():
@@ -231,8 +269,6 @@ class _Training:
         weights = None if self.class_weights is None else self.class_weights.cpu()
         step = Step(self.network, torch.empty(0), examples.labels, made, torch.Generator(), weights)
         terms = [loss.weight * float(loss(step)) for loss in self.losses if loss.validated]
-        if not terms:
-            raise OptionError("none of the losses can be validated; add a CrossEntropy")
         return {
             "loss": sum(terms),
             **classification_scores(made.logits.argmax(1), examples.labels, len(self.source.class_names)),
@@ -253,10 +289,10 @@ class _Training:
 
     def _finish(self, losses: Sequence[float]) -> None:
         """Scores of the best weights, on the test images where there are some."""
-        from safetensors.torch import load_file
+        from explainers.models.files import fit_state, read_state
 
         best = best_epoch(losses)
-        self.network.load_state_dict(load_file(self.folder / runs.BEST))
+        fit_state(self.network, read_state(self.folder / runs.BEST)[0], self.folder / runs.BEST)
         result: dict[str, Any] = {
             "best_epoch": best,
             "epochs": len(losses),

@@ -27,7 +27,7 @@ class Written:
 
 
 def write_split(split: Split, folder: Path, *, count: int, label: int | None = None, masks: bool = False) -> Written:
-    """The first `count` images of a split, or those among them that are asked for; files that are there already stay.
+    """The first `count` images of a split, or those among them that are asked for.
 
     Args:
         label: only images of this class; masks: only images that have a mask with something inside, which is written.
@@ -36,6 +36,7 @@ def write_split(split: Split, folder: Path, *, count: int, label: int | None = N
         DataError: there is no such image.
     """
     labels: dict[str, int] = {}
+    names = frozenset(split.names)
     blank = 0
     for index in range(len(split)):
         if len(labels) == count:
@@ -46,20 +47,23 @@ def write_split(split: Split, folder: Path, *, count: int, label: int | None = N
         if masks and (mask is None or not mask.any()):
             blank += 1
             continue
-        name = _png(split.names[index])
+        name = _png(split.names[index], names)
         labels[name] = int(split.labels[index])
         if mask is not None:
             write_image(folder / "masks" / name, mask.astype(np.uint8) * 255)
-        if not (folder / "images" / name).exists():
-            write_image(folder / "images" / name, split.pixels(index))
+        write_image(folder / "images" / name, split.pixels(index))
     if not labels:
-        raise DataError(
-            f"none of the {len(split)} images has {'a mask' if masks else f'class {label}'}; score without it"
-        )
+        of_class = "" if label is None else f" of class {label}"
+        raise DataError(f"there is no image{of_class}{' with a mask' if masks else ''} among these {len(split)}")
     why = f" (masks are needed, and {blank} images before them have none)" if blank else ""
     return Written(folder / "images", folder / "masks", labels, len(labels), why)
 
 
-def _png(name: str) -> str:
-    """A name of its own for each image: a.jpg and a.png of one folder must not become one file."""
-    return name if PurePosixPath(name).suffix == ".png" else f"{name}.png"
+def _png(name: str, names: frozenset[str]) -> str:
+    """A name of its own for each image: a.jpg and a.jpg.png of one folder must not become one file."""
+    if PurePosixPath(name).suffix == ".png":
+        return name
+    name += ".png"
+    while name in names:
+        name += ".png"
+    return name

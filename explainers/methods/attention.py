@@ -20,8 +20,8 @@ INSTEAD = "grad-cam, or train a network that explains itself (explain train)"
 class Attention(Explainer):
     """The attention map by which a network of the ABN family weighs its features, upsampled; class-blind.
 
-    Works on every network with `forward_branches(images)`, whose result has `logits` and an `attention_map`
-    (N, 1, h, w) in 0 … 1. Raises UnsupportedError for others.
+    Works on every network that has, or has inside, a module with `forward_branches(images)`, whose result has `logits`
+    and an `attention_map` (N, 1, h, w) in 0 … 1. Raises UnsupportedError for others.
     """
 
     name = "attention"
@@ -30,18 +30,30 @@ class Attention(Explainer):
     class_blind = True
 
     def compute(self, images: Tensor, targets: Any) -> Tensor:
-        """One forward pass, which leaves nothing in the network."""
-        branching: Any = getattr(self.network, "forward_branches", None)
-        if branching is None:
-            raise refuse(self.name, "it has no attention branch", INSTEAD)
+        """One forward pass, and one more of a network that is wrapped into another."""
+        name, module = self._branching()
+        self.layers = (name,) if name else ()
         with torch.no_grad():
-            made = branching(images.clone())
+            if not name:
+                made: Any = module.forward_branches(images.clone())
+                scores = scores_of(made.logits, len(images), self.output)
+            else:
+                scores, seen = _scores_and_input(self, images, name, module)
+                made = module.forward_branches(seen)
         maps = made.attention_map
         if not isinstance(maps, Tensor) or maps.ndim != 4 or maps.shape[:2] != (len(images), 1):
             shape = tuple(maps.shape) if isinstance(maps, Tensor) else type(maps).__name__
             raise OutputError(f"forward_branches gave an attention_map of {shape}; expected ({len(images)}, 1, h, w)")
-        classes = resolve_targets(targets, scores_of(made.logits, len(images), self.output))
+        classes = resolve_targets(targets, scores)
         return upsample(maps, images.shape[-2:]).expand(-1, classes.shape[1], -1, -1)
+
+    def _branching(self) -> tuple[str, Any]:
+        modules = self.network.named_modules() if isinstance(self.network, nn.Module) else ()
+        found = [(name, module) for name, module in modules if hasattr(module, "forward_branches")]
+        if len(found) != 1:
+            several = f"{len(found)} attention branches, and it is not clear whose map is meant"
+            raise refuse(self.name, f"it has {several if found else 'no attention branch'}", INSTEAD)
+        return found[0]
 
 
 @register
@@ -72,19 +84,9 @@ class LambdaAttention(Explainer):
         """One forward pass."""
         name, module = self._chosen()
         self.layers = (name,)
-        seen: list[Tensor] = []
-        handle = module.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach().clone()))
-        try:
-            with torch.no_grad():
-                scores = self.scores(images)
-        finally:
-            handle.remove()
-        if len(seen) != 1 or len(seen[0]) != len(images):
-            raise LayerError(
-                f'lambda layer "{name}" ran {len(seen)} times for {len(images)} images; expected once for all'
-            )
         with torch.no_grad():
-            maps = content_of(module)(seen[0]).mean(dim=1, keepdim=True)
+            scores, seen = _scores_and_input(self, images, name, module)
+            maps = content_of(module)(seen).mean(dim=1, keepdim=True)
         classes = resolve_targets(targets, scores)
         return upsample(maps, images.shape[-2:]).expand(-1, classes.shape[1], -1, -1)
 
@@ -103,6 +105,23 @@ class LambdaAttention(Explainer):
         raise LayerError(
             f"layer={self.layer!r} is no lambda layer; there are {names}, or a number from -{len(found)} to -1"
         )
+
+
+def _scores_and_input(explainer: Explainer, images: Tensor, name: str, module: nn.Module) -> tuple[Tensor, Tensor]:
+    """The scores of a forward pass, and what a module inside the network was given in it.
+
+    Raises:
+        LayerError: the module ran more or less than once, or not on all images together.
+    """
+    seen: list[Tensor] = []
+    handle = module.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach().clone()))
+    try:
+        scores = explainer.scores(images)
+    finally:
+        handle.remove()
+    if len(seen) != 1 or len(seen[0]) != len(images):
+        raise LayerError(f'"{name}" ran {len(seen)} times for {len(images)} images; expected once for all of them')
+    return scores, seen[0]
 
 
 def _lambda_layers(network: Any) -> list[tuple[str, nn.Module]]:

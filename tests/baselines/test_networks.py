@@ -274,7 +274,10 @@ def test_a_librarys_network_is_fitted_to_gray_images_as_its_colours_were():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: create_network("labm"), "no network 'labm'; did you mean labn? there are abn, labn, lambda-resnet, plain"),
+        (
+            lambda: create_network("labm"),
+            "no network 'labm'; did you mean labn? there are abn, labn, lambda-resnet, plain",
+        ),
         (lambda: create_network("abn", depth=3), "abn has no option depth; its options are backbone, bypass"),
         (
             lambda: create_network("abn", weights="DEFAULT"),

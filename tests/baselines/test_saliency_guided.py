@@ -176,7 +176,12 @@ def test_several_shares_are_drawn_from_the_steps_generator():
 def test_cross_entropy_by_hand():
     logits, attention = torch.tensor([[1.0, 0.0], [0.0, 2.0]]), torch.tensor([[0.0, 0.0], [0.0, 0.0]])
     step = Step(
-        Chain(), torch.empty(0), torch.tensor([0, 0]), Pass(logits, attention), torch.Generator(), torch.tensor([3.0, 1.0])
+        Chain(),
+        torch.empty(0),
+        torch.tensor([0, 0]),
+        Pass(logits, attention),
+        torch.Generator(),
+        torch.tensor([3.0, 1.0]),
     )
     first, second = math.log(1 + math.exp(-1)), math.log(1 + math.exp(2))
     assert float(CrossEntropy()(step)) == pytest.approx((first + second) / 2)
@@ -193,8 +198,16 @@ def test_cross_entropy_by_hand():
         (lambda: SaliencyGuided(keep=0), OptionError, "keep=0; expected shares between 0 and 1"),
         (lambda: SaliencyGuided(keep=()), OptionError, "keep=(); expected shares between 0 and 1"),
         (lambda: SaliencyGuided(patch=0), OptionError, "patch=0; expected sides of at least one pixel"),
-        (lambda: SaliencyGuided(fill="white"), OptionError, "fill='white'; expected one of bias, black, mean, blur, uniform"),
-        (lambda: SaliencyGuided(rank="x"), OptionError, "rank='x'; expected one of auto, attention, gradient, magnitude"),
+        (
+            lambda: SaliencyGuided(fill="white"),
+            OptionError,
+            "fill='white'; expected one of bias, black, mean, blur, uniform",
+        ),
+        (
+            lambda: SaliencyGuided(rank="x"),
+            OptionError,
+            "rank='x'; expected one of auto, attention, gradient, magnitude",
+        ),
         (lambda: CrossEntropy("maps"), OptionError, "of='maps'; expected 'logits' or 'attention_logits'"),
         (
             lambda: Pass(torch.zeros(1, 2)).scores("attention_logits"),

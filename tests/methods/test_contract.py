@@ -9,6 +9,7 @@ from snapshot import same, snapshot
 from torch import nn
 
 import explainers
+from explainers.baselines import LABN
 from explainers.errors import ImageError, OutputError, TargetError, UnsupportedError
 
 NETWORKS = {"chain": Chain, "residual": Residual, "pre-activation": PreActivation, "tokens": Tokens}
@@ -25,6 +26,8 @@ def make(name: str, network: nn.Module, **options):
 
 
 def supported(name: str) -> nn.Module:
+    if name in ("attention", "lambda-attention"):
+        return lively(LABN(channels=3, classes=5, scope=3))
     return lively(Tokens() if name == "attention-rollout" else Chain())
 
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 from answer_perturbation import OPTIONS as PERTURBED
 from answers import SAMPLES, SIGMA, Answers
-from network_case import METHODS, Case
+from network_case import METHODS, OWN, Case
 from network_traces import Traces
 from networks import NETWORKS, affordable
 from torch import Tensor
@@ -37,6 +37,9 @@ class Bench:
     answers: Answers
     images: Tensor
     targets: Tensor
+
+
+TRIED = {"attention-rollout": "tokens, registers, ReLU", "attention": "ABN", "lambda-attention": "Lambda ResNet"}
 
 
 @pytest.fixture(scope="module", params=NETWORKS)
@@ -64,7 +67,7 @@ def bench(request) -> Iterator[Bench]:
 def explain(bench: Bench, method: str) -> tuple[Tensor | None, str]:
     """The maps, or None and the text of the refusal; anything else that is raised is a third outcome."""
     options: dict[str, Any] = dict(OPTIONS.get(method, {}))
-    if bench.case.given and "layer" in explainers.method(method).needs and method != "attention-rollout":
+    if bench.case.given and "layer" in explainers.method(method).needs and method not in OWN:
         options["layer"] = bench.case.layer
     with warnings.catch_warnings(), bench.case.around():
         warnings.simplefilter("ignore")
@@ -96,7 +99,7 @@ def test_right_or_refused_and_the_network_as_found(bench, method):
 
 @pytest.mark.parametrize("method", explainers.available())
 def test_targets_chosen_in_inference_mode_give_the_same_map(method):
-    case = NETWORKS["tokens, registers, ReLU" if method == "attention-rollout" else "ReLU modules"]
+    case = NETWORKS[TRIED.get(method, "ReLU modules")]
     network, images = case.plain(), case.images()
     explainer = explainers.create(method, network, **OPTIONS.get(method, {}))
     with torch.inference_mode():
@@ -107,9 +110,10 @@ def test_targets_chosen_in_inference_mode_give_the_same_map(method):
 
 @pytest.mark.parametrize("method", explainers.available())
 def test_a_network_that_fails_midway_is_left_as_found(method):
-    case = NETWORKS["train mode"]
+    case = NETWORKS[TRIED.get(method, "train mode") if method in OWN - {"attention-rollout"} else "train mode"]
     network = case.given_network(case.plain())
-    handle = network.head.register_forward_pre_hook(_fail)
+    last = network.head if hasattr(network, "head") else network.fc
+    handle = last.register_forward_pre_hook(_fail)
     traces = Traces(network)
     with pytest.raises(ZeroDivisionError):
         explainers.create(method, network)(case.images())
