@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import tomllib
 
@@ -265,8 +265,6 @@ def _fill(arguments: argparse.Namespace, path: Path, whole: argparse.ArgumentPar
         name = key.replace("-", "_")
         if name not in known:
             whole.error(f"--config {path}: no option {key!r}; options are {', '.join(sorted(known))}")
-        if name in LISTS and isinstance(value, str):
-            value = [value]
         if not given(getattr(arguments, name)):
             setattr(arguments, name, _typed(actions[name], key, value, path, whole))
 
@@ -279,15 +277,24 @@ def _actions(whole: argparse.ArgumentParser, command: str) -> dict[str, argparse
 
 def _typed(action: argparse.Action, key: str, value: Any, path: Path, whole: argparse.ArgumentParser) -> Any:
     """A value of the file as it would be had it been typed."""
-    if isinstance(action.const, bool) and not isinstance(value, bool):
-        whole.error(f"--config {path}: {key} = {value!r}; expected true or false")
-    if action.type is not None and not isinstance(value, (bool, list)):
+
+    def refuse(expected: str) -> NoReturn:
+        whole.error(f"--config {path}: {key} = {value!r}; expected {expected}")
+
+    if isinstance(action.const, bool):
+        return value if isinstance(value, bool) else refuse("true or false")
+    if action.choices is not None:
+        return value if value in action.choices else refuse(f"one of {', '.join(map(str, action.choices))}")
+    if action.dest in LISTS:
+        texts = value if isinstance(value, list) else [value]
+        return texts if all(isinstance(each, str) for each in texts) else refuse("text, or a list of texts")
+    if action.type is not None:
+        name = getattr(action.type, "__name__", "a number")
         try:
-            value = action.type(str(value))  # type: ignore[operator]
+            return refuse(name) if isinstance(value, (bool, list)) else action.type(str(value))  # type: ignore[operator]
         except (ValueError, argparse.ArgumentTypeError):
-            whole.error(f"--config {path}: {key} = {value!r}; expected {getattr(action.type, '__name__', 'a number')}")
-    elif action.type is not None:
-        whole.error(f"--config {path}: {key} = {value!r}; expected {getattr(action.type, '__name__', 'a number')}")
-    if action.choices is not None and value not in action.choices:
-        whole.error(f"--config {path}: {key} = {value!r}; expected one of {', '.join(map(str, action.choices))}")
-    return value
+            refuse(name)
+    several = value if isinstance(value, list) else [value]
+    if not all(isinstance(each, (str, int, float)) and not isinstance(each, bool) for each in several):
+        refuse("text or numbers")
+    return ",".join(map(str, several))

@@ -109,6 +109,7 @@ def _test_images(arguments: argparse.Namespace, out: Path) -> tuple[Path, dict[s
     needed = any("masks" in _metric(spec).needs for spec in arguments.metric or SCORED) and arguments.masks is None
     choice = f"{spec} {kind} {arguments.count} {wanted} {needed}"
     folder = out / "test" / hashlib.sha256(choice.encode()).hexdigest()[:8]  # another choice has other files
+    shutil.rmtree(folder, ignore_errors=True)  # the data may have changed since
     written = write_split(split, folder, count=arguments.count or TEST_IMAGES, label=wanted, masks=needed)
     note(arguments, f"{written.count} of {len(split)} {kind} images of {spec} are scored{written.why}")
     if needed:

@@ -127,13 +127,13 @@ def _losses(arguments: argparse.Namespace) -> tuple[Any, ...] | None:
     smoothing = arguments.label_smoothing or 0.0
     losses: list[Any] = [CrossEntropy(label_smoothing=smoothing)]
     weight = 1.0 if arguments.attention_weight is None else arguments.attention_weight
-    if branches and weight > 0:
+    if branches and weight != 0:
         losses.append(CrossEntropy("attention_logits", weight, smoothing))
     if arguments.sgt:
         given = {"weight": arguments.sgt_weight, "rank": arguments.rank, "fill": arguments.fill}
         given["keep"] = _one_or_several(numbers(arguments.keep, "--keep", "0.1 or 0.1,0.2"))
         patch = numbers(arguments.patch, "--patch", "4 or 4,8")
-        if patch is not None and any(side != int(side) for side in patch):
+        if patch is not None and not all(side.is_integer() for side in patch):
             raise OptionError(f"--patch {arguments.patch}; expected whole numbers of pixels")
         given["patch"] = None if patch is None else _one_or_several(tuple(int(side) for side in patch))
         losses.append(SaliencyGuided(**{key: value for key, value in given.items() if value is not None}))

@@ -24,6 +24,7 @@ PARTS = {  # what a configuration must have
     "": ("network", "data", "class_names", "preprocessing", "settings"),
     "network": ("name", "channels", "classes", "options"),
     "data": ("spec",),
+    "settings": ("epochs",),
 }
 CONFIG, LAST, BEST, LOG, RESULT, EPOCHS = (
     "run.json",
@@ -70,7 +71,7 @@ def read_config(folder: Path) -> dict[str, Any]:
         f"{part}.{key}" if part else key
         for part, keys in PARTS.items()
         for key in keys
-        if key not in (config.get(part, {}) if part else config)
+        if not isinstance(found := config.get(part) if part else config, dict) or key not in found
     ]
     if missing:
         raise ModelFileError(f"{folder / CONFIG} is damaged: it has no {', '.join(missing)}")
@@ -106,6 +107,8 @@ def open_run(folder: Path, config: Mapping[str, Any], *, overwrite: bool, extend
         before = read_config(folder)
         differing = sorted(_differences(before, json.loads(json.dumps(config))))
         if not differing:
+            if before["data"] != config["data"]:  # the same images, which have moved
+                write_json(folder / CONFIG, {**before, "data": config["data"]})
             return
         epochs = [each["settings"]["epochs"] for each in (before, config)]
         if extend and len(differing) == 1 and differing[0].startswith("settings.epochs ") and epochs[0] < epochs[1]:

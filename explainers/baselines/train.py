@@ -248,6 +248,8 @@ class _Training:
                 step = Step(self.network, images, labels, made, rng, self.class_weights, self.fillers)
                 values = {loss.name: loss(step) for loss in wanted}
                 total = torch.stack([loss.weight * values[loss.name].float() for loss in wanted]).sum()
+            if not total.requires_grad:
+                raise TrainingError(f"no part that learns has a say in the losses {', '.join(values)}; freeze less")
             self.scaler.scale(total).backward()
             if self.settings.clip is not None:
                 self.scaler.unscale_(self.optimizer)

@@ -8,7 +8,7 @@ from torch import nn
 
 from explainers.baselines import SGD, AdamW, Alternating, Phases, Settings, Stage, Throughout, train
 from explainers.baselines.plans import frozen
-from explainers.errors import OptionError
+from explainers.errors import ExplainersError, OptionError
 
 A, B, C = Stage(("perception",)), Stage(("attention",), ("features",)), Stage(None, ("head",))
 
@@ -141,6 +141,12 @@ def test_a_mistake_in_any_stage_is_refused_before_the_first(tmp_path, plan, mess
         train("plain", SMALL, tmp_path / "run", Settings(epochs=1, plan=plan), device="cpu")
     assert str(caught.value) == message
     assert not (tmp_path / "run").exists()
+
+
+def test_losses_on_which_no_learning_part_has_an_influence_are_refused(tmp_path):
+    plan = Alternating((Stage(("attention",), ("features", "attention")),))
+    with pytest.raises(ExplainersError, match="attention"):
+        train("abn", SMALL, tmp_path / "run", Settings(epochs=1, plan=plan), device="cpu")
 
 
 def test_settings_tell_plans_apart():

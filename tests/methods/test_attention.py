@@ -34,9 +34,9 @@ def test_a_wrapped_network_shows_the_map_of_what_it_sees():
 
 
 def test_two_branches_are_one_too_many():
+    both = nn.Sequential(Halved(LABN(channels=3, scope=3)), LABN(channels=3, scope=3)).eval()
     with pytest.raises(UnsupportedError, match="it has 2 attention branches, and it is not clear whose map is meant"):
-        both = nn.Sequential(Halved(LABN(channels=3, scope=3)), LABN(channels=3, scope=3))
-        explainers.create("attention", both.eval())(torch.randn(1, 3, 32, 32))
+        explainers.create("attention", both)(torch.randn(1, 3, 32, 32))
 
 
 def test_the_map_is_never_that_of_another_batch():
