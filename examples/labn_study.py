@@ -215,7 +215,7 @@ def write_maps(options: argparse.Namespace, data: DataSet, path: Path, count: in
     photos = [data.test.pixels(data.test.names.index(name)) for name in batch["names"]]  # type: ignore[union-attr]
     truth = [overlay(photo, mask.float().numpy()) for photo, mask in zip(photos, batch["masks"], strict=True)]
     lines = [[("image", photo) for photo in photos], [("inversion line", picture) for picture in truth]]
-    for title, row in ROWS.items():
+    for row in ROWS.values():
         loaded = explainers.load_model(options.out / "runs" / f"{row.variant}-0", device="cpu")
         maps = explainers.create(row.method, loaded, **row.options)(batch["images"], FLARE)
         line = [overlay(photo, one.numpy()) for photo, one in zip(photos, maps, strict=True)]

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 import explainers
+from explainers.baselines import available_networks
+from explainers.data.sets import data_set_spellings
 
 ROOT = Path(__file__).resolve().parent.parent
 PARTS = ("methods", "models", "data", "render", "evaluation", "baselines")
@@ -128,6 +130,23 @@ def test_the_readmes_example_runs(tmp_path, monkeypatch):
     assert scope["maps"].shape == (1, 2, 96, 96)
     assert (tmp_path / "three.png").exists()
     assert scope["result"].scores == ("insertion", "deletion")
+
+
+def test_every_network_and_data_set_stands_in_the_documentation():
+    text = (ROOT / "docs" / "networks.md").read_text()
+    for name in available_networks():
+        assert f"| `{name}` |" in text
+    for spelling in data_set_spellings():
+        assert f"| `{spelling.partition(':')[0].partition('[')[0]}:" in text
+
+
+def test_the_example_of_the_networks_page_runs(tmp_path, monkeypatch):
+    code = "\n".join(re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "networks.md").read_text(), re.S))
+    monkeypatch.chdir(tmp_path)
+    scope: dict = {}
+    exec(code, scope)
+    assert 0 <= scope["run"].result["test"]["accuracy"] <= 1
+    assert explainers.load_model("RUN").class_names == ("no-flare", "flare")
 
 
 def test_links_of_the_documents_lead_somewhere():

@@ -99,7 +99,7 @@ def alike(first: Path, second: Path) -> bool:
 
 @pytest.mark.parametrize("network", ["plain", "abn", "labn", "lambda-resnet"])
 def test_networks_learn(network, tmp_path):
-    run = train(network, bars(96), tmp_path / "run", Settings(epochs=12, batch_size=16, schedule=Cosine()))
+    run = train(network, bars(240), tmp_path / "run", Settings(epochs=12, batch_size=16, schedule=Cosine()))
     assert run.result["test"]["accuracy"] >= 0.9
     assert run.history[-1]["train_loss"] < 0.5 * run.history[0]["train_loss"]
     loaded = explainers.load_model(tmp_path / "run")
@@ -118,19 +118,19 @@ def test_networks_learn(network, tmp_path):
 def test_training_by_hand_gives_the_trainers_weights(tmp_path):
     """Plain SGD on the batches in their order, written out; the trainer must end with the same weights."""
     from explainers.baselines.feed import batches
+    from explainers.baselines.loop import seeded
     from explainers.baselines.networks import create_network
-    from explainers.baselines.train import _seeded
 
     data = bars(20)
     settings = Settings(epochs=2, batch_size=8, optimizer=SGD(lr=0.05), schedule=Constant(), seed=3)
     train("plain", data, tmp_path / "run", settings, options=SMALL)
-    with _seeded(3, -1):
+    with seeded(3, -1):
         network = create_network("plain", channels=1, classes=2, **SMALL)
     images = torch.stack([data.preprocessing(data.train.pixels(index)) for index in range(20)])
     labels = torch.tensor(data.train.labels)
     optimizer = torch.optim.SGD(network.parameters(), lr=0.05, momentum=0.9, weight_decay=1e-4)
     for epoch in range(2):
-        with _seeded(3, epoch) as rng:
+        with seeded(3, epoch) as rng:
             for rows in batches(labels, 8, "natural", rng):
                 network.train()
                 loss = nn.functional.cross_entropy(network(images[rows]), labels[rows])
@@ -340,10 +340,10 @@ def test_balanced_sampling_shows_a_rare_class_as_often(tmp_path):
 def test_a_plan_freezes_what_it_says_in_each_epoch(plan, still, tmp_path):
     settings = Settings(epochs=2, keep_every=1, plan=plan, optimizer=AdamW(lr=1e-2, weight_decay=0.1))
     train("abn", bars(), tmp_path / "run", settings, options=SMALL)
+    from explainers.baselines.loop import seeded
     from explainers.baselines.networks import create_network
-    from explainers.baselines.train import _seeded
 
-    with _seeded(0, -1):
+    with seeded(0, -1):
         before = create_network("abn", channels=1, classes=2, **SMALL).state_dict()
     for epoch, frozen in still.items():
         after = load_file(tmp_path / "run" / "epochs" / f"{epoch:04d}.safetensors")
