@@ -9,12 +9,11 @@ from explainers.core.preprocessing import Preprocessing
 from explainers.data.beside import Beside
 from explainers.data.images import ImageFile, find_images, shown
 from explainers.data.sets import DataSet, register_data_set
-from explainers.data.splits import IMAGENET_MEAN, IMAGENET_STD, FileSplit, divided, folder_of
+from explainers.data.splits import IMAGENET_MEAN, IMAGENET_STD, FileSplit, divided, folder_of, fraction_of
 from explainers.errors import DataError, ImageError, MapError
 
 SHARES = (0.7, 0.15, 0.15)  # train, val, test of class folders without a split
 VAL_SHARE = 0.2  # of train, where there is no val folder
-ENOUGH = 20  # images with which a class misses a part of 15 % once in 25 times
 VAL_FOLDERS = ("val", "valid", "validation")
 MASKS = "masks"
 
@@ -27,7 +26,8 @@ def class_folders(rest: str) -> DataSet:
 
     Either `PATH/train/CLASS/…` with `PATH/val/CLASS/…` (or `valid`, `validation`; without it 20 % of train) and perhaps
     `PATH/test/CLASS/…`, or `PATH/CLASS/…`, divided into 70 % train, 15 % val, 15 % test. Divisions go by a hash of each
-    image's name alone: no new image moves another one. `PATH/masks` mirrors the images' paths and is no class.
+    image's name alone: no new image moves another one, but for classes so small that an image had to be lent to a part.
+    `PATH/masks` mirrors the images' paths and is no class.
 
     Raises:
         DataError: another layout, fewer than two classes, other classes in another split, or a class too small.
@@ -69,9 +69,9 @@ def _ready(root: Path) -> tuple[tuple[str, ...], list[Labelled], list[str]]:
     test = _labelled(root, root / "test", classes) if (root / "test").is_dir() else []
     if vals:
         return classes, [train, _labelled(root, root / vals[0], classes), test], []
-    train, val = _divided(root, train, classes, (1 - VAL_SHARE, VAL_SHARE))
+    (train, val), lent = _divided(root, train, classes, (1 - VAL_SHARE, VAL_SHARE))
     note = f"no val folder: {len(val)} images of train, by a hash of their names, are for validation"
-    return classes, [train, val, test], [note]
+    return classes, [train, val, test], [note, *lent]
 
 
 def _undivided(root: Path) -> tuple[tuple[str, ...], list[Labelled], list[str]]:
@@ -83,8 +83,9 @@ def _undivided(root: Path) -> tuple[tuple[str, ...], list[Labelled], list[str]]:
             "alone"
         )
     classes = _classes(root)
-    parts = _divided(root, _labelled(root, root, classes), classes, SHARES)
+    parts, lent = _divided(root, _labelled(root, root, classes), classes, SHARES)
     notes = [f"split by a hash of each name: {len(parts[0])} train, {len(parts[1])} val, {len(parts[2])} test images"]
+    notes += lent
     tested = {label for _, label in parts[2]}
     absent = [name for label, name in enumerate(classes) if label not in tested]
     if absent:
@@ -128,20 +129,35 @@ def _labelled(root: Path, folder: Path, classes: Sequence[str]) -> Labelled:
     return found
 
 
-def _divided(root: Path, images: Labelled, classes: Sequence[str], shares: Sequence[float]) -> list[Labelled]:
-    """The images in parts: train, val and perhaps test."""
+def _divided(
+    root: Path, images: Labelled, classes: Sequence[str], shares: Sequence[float]
+) -> tuple[list[Labelled], list[str]]:
+    """The images in parts, train, val and perhaps test, and notes on classes of which one was lent.
+
+    A class that the hashes leave out of train or val gets an image there from the part where it has most.
+    """
     parts = [[images[index] for index in part] for part in divided([file.name for file, _ in images], shares)]
+    notes = []
     for kind, part in zip(("train", "val"), parts, strict=False):
-        have = {label for _, label in part}
         for label, name in enumerate(classes):
-            if label not in have:
-                count = sum(own == label for _, own in images)
+            if any(own == label for _, own in part):
+                continue
+            own = [[pair for pair in each if pair[1] == label] for each in parts]
+            # The last one of train or val stays there; a test part may be left without a class.
+            spare = [len(mine) - (place < 2) for place, mine in enumerate(own)]
+            richest = spare.index(max(spare))
+            if spare[richest] < 1:
                 raise DataError(
-                    f"class {shown(name)} of {shown(root)} has {count} image{'s' * (count != 1)}, and none falls into "
-                    f"{kind} by the hash of its name; give the class about {ENOUGH} or more, or divide the images "
-                    "yourself into train/CLASS/… and val/CLASS/…"
+                    f"class {shown(name)} of {shown(root)} has one image, {shown(sum(own, [])[0][0].name)}; it needs one "
+                    "to train and one to validate"
                 )
-    return parts
+            lent = min(own[richest], key=lambda pair: fraction_of(pair[0].name))
+            parts[richest].remove(lent)
+            part.append(lent)
+            notes.append(
+                f"class {shown(name)} is small: {shown(lent[0].name)} was lent to {kind}, which had none of it"
+            )
+    return parts, notes
 
 
 def _split(images: Labelled, beside: Beside | None) -> FileSplit:

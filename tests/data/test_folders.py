@@ -8,6 +8,7 @@ import pytest
 from explainers.core.preprocessing import Preprocessing
 from explainers.data.images import write_image
 from explainers.data.sets import data_set
+from explainers.data.splits import fraction_of
 from explainers.errors import DataError, ImageError
 
 # Fractions of the names by the hash: cat .102 .415 .439 .401 .909 .178 .810, dog .455 .738 .509 .958
@@ -125,12 +126,28 @@ def error(root):
     return str(caught.value).replace(str(root), "ROOT")
 
 
-def test_a_class_too_small_to_divide(tmp_path):
+def test_a_small_class_lends_an_image_to_a_part_without_one(tmp_path):
+    """Without dog/1 val has no dog; of train's two, dog/0 and dog/2, the one with the lower hash moves."""
     write(tmp_path, [name for name in FLAT if name != "dog/1.png"])
-    assert error(tmp_path) == (
-        "class dog of ROOT has 3 images, and none falls into val by the hash of its name; give the class about 20 or "
-        "more, or divide the images yourself into train/CLASS/… and val/CLASS/…"
-    )
+    data = data_set(f"folder:{tmp_path}")
+    lent = min((fraction_of(name), name) for name in ("dog/0.png", "dog/2.png"))[1]
+    assert (lent, 1) in of(data.val)
+    assert (lent, 1) not in of(data.train)
+    assert sum(label for _, label in of(data.train)) == 1
+    assert data.notes[-1] == f"class dog is small: {lent} was lent to val, which had none of it"
+
+
+def test_two_images_are_enough_for_a_class(tmp_path):
+    for names in (["dog/0.png", "dog/1.png"], ["dog/1.png", "dog/3.png"], ["dog/0.png", "dog/3.png"]):
+        folder = tmp_path / names[0][4] / names[1][4]
+        write(folder, [*(name for name in FLAT if name.startswith("cat")), *names])
+        data = data_set(f"folder:{folder}")
+        assert [sum(label for _, label in of(split)) for split in (data.train, data.val)] == [1, 1]
+
+
+def test_a_single_image_cannot_be_divided(tmp_path):
+    write(tmp_path, [*(name for name in FLAT if name.startswith("cat")), "dog/0.png"])
+    assert error(tmp_path) == ("class dog of ROOT has one image, dog/0.png; it needs one to train and one to validate")
 
 
 def test_other_classes_in_another_split(ready):
