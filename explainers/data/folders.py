@@ -148,8 +148,7 @@ def _divided(
             richest = spare.index(max(spare))
             if spare[richest] < 1:
                 raise DataError(
-                    f"class {shown(name)} of {shown(root)} has one image, {shown(sum(own, [])[0][0].name)}; it needs one "
-                    "to train and one to validate"
+                    f"class {shown(name)} of {shown(root)} has one image; it needs one to train and one to validate"
                 )
             lent = min(own[richest], key=lambda pair: fraction_of(pair[0].name))
             parts[richest].remove(lent)

@@ -147,7 +147,7 @@ def test_two_images_are_enough_for_a_class(tmp_path):
 
 def test_a_single_image_cannot_be_divided(tmp_path):
     write(tmp_path, [*(name for name in FLAT if name.startswith("cat")), "dog/0.png"])
-    assert error(tmp_path) == ("class dog of ROOT has one image, dog/0.png; it needs one to train and one to validate")
+    assert error(tmp_path) == ("class dog of ROOT has one image; it needs one to train and one to validate")
 
 
 def test_other_classes_in_another_split(ready):
