@@ -213,8 +213,8 @@ def _model(command: argparse.ArgumentParser, *, required: bool) -> None:
         "--model",
         metavar="SPEC",
         required=required,
-        help="torchvision:NAME, timm:NAME, hf:NAME, open_clip:NAME, FILE.py:factory, pkg.mod:factory, FILE.onnx or "
-        "embedded (the default: a digit classifier)",
+        help="torchvision:NAME, timm:NAME, hf:NAME, open_clip:NAME, FILE.py:factory, pkg.mod:factory, FILE.onnx, the "
+        "folder of a training or embedded (the default: a digit classifier)",
     )
     group.add_argument("--weights", metavar="WEIGHTS", help="DEFAULT, a name the library knows, or a file")
     group.add_argument("--trust-model-file", action="store_true", help="allow model files that run code when loaded")

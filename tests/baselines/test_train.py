@@ -40,7 +40,7 @@ from explainers.baselines import (
 from explainers.baselines.runs import BEST, LAST, RESULT
 from explainers.core.preprocessing import Preprocessing
 from explainers.data.sets import DataSet, Split
-from explainers.errors import DataError, OptionError, TrainingError
+from explainers.errors import DataError, ModelFileError, OptionError, TrainingError
 
 SIZE = 16
 
@@ -236,6 +236,22 @@ def test_other_images_are_another_training(tmp_path):
     train("plain", bars(48), tmp_path / "run", Settings(epochs=1), options=SMALL)
     with pytest.raises(OptionError, match=r"data.sha256 .* data.train \(48 there, 50 now\)"):
         train("plain", bars(50), tmp_path / "run", Settings(epochs=1), options=SMALL)
+
+
+def test_a_folder_is_a_model_only_with_a_training_in_it(tmp_path):
+    with pytest.raises(
+        ModelFileError, match="is a folder without a training in it \\(no run.json\\); expected embedded, "
+    ):
+        explainers.load_model(tmp_path)
+    train("plain", bars(), tmp_path / "run", Settings(epochs=1), options=SMALL)
+    with pytest.raises(ModelFileError, match="brings its weights; drop weights"):
+        explainers.load_model(tmp_path / "run", weights="DEFAULT")
+    (tmp_path / "run" / RESULT).unlink()
+    loaded = explainers.load_model(tmp_path / "run")
+    assert loaded.notes == ("the training is not over: best of 1 epochs so far",)
+    (tmp_path / "run" / BEST).write_bytes(b"torn")
+    with pytest.raises(ModelFileError, match="best.safetensors is no weight file"):
+        explainers.load_model(tmp_path / "run")
 
 
 def test_seeds_decide_everything_and_nothing_else_does(tmp_path):
