@@ -31,6 +31,28 @@ def test_the_folder_example_runs(tmp_path):
     assert len(list((tmp_path / "explained/overlays").glob("*.png"))) == 48
 
 
+def test_a_small_study_runs_and_goes_on(tmp_path):
+    script = [sys.executable, str(EXAMPLES / "labn_study.py"), "--out", str(tmp_path), "--seeds", "1", "--size", "32"]
+    small = ["--train", "32", "--epochs", "1", "--images", "2", "--baseline", "black"]
+    first = subprocess.run([*script, *small], capture_output=True, text=True)
+    assert first.returncode == 0, first.stderr
+    table = (tmp_path / "table.md").read_text()
+    assert "| LABN + SGT + bias image | " in table
+    assert table.count("| *the slides, DeFN, 512 px* |") == 6
+    for name in ("values.csv", "curves-insertion.png", "curves-deletion.png", "maps.png"):
+        assert (tmp_path / name).stat().st_size > 1000
+    again = subprocess.run([*script, *small], capture_output=True, text=True)
+    assert again.returncode == 0, again.stderr
+    assert (tmp_path / "table.md").read_text() == table
+
+
+def test_the_figure_of_the_networks_is_drawn(tmp_path):
+    script = [sys.executable, str(EXAMPLES / "draw_networks.py"), "--out", str(tmp_path / "networks.png")]
+    done = subprocess.run(script, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "networks.png").read_bytes()[:4] == b"\x89PNG"
+
+
 def test_a_small_training_runs_and_writes_its_files(tmp_path):
     pytest.importorskip("sklearn")
     for place in ("models", "data"):
