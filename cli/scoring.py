@@ -26,6 +26,8 @@ def evaluate(arguments: argparse.Namespace) -> int:
     if arguments.model is None and _is_training(arguments.images):
         arguments.model = arguments.images
     loaded = loaded_model(arguments)
+    if not arguments.method and not arguments.maps and hasattr(loaded.network, "forward_branches"):
+        arguments.method = ["attention", "grad-cam"]  # what it says of itself beside what is found afterwards
     for text in loaded.notes:
         note(arguments, text)
     out = Path(arguments.out or "evaluated")

@@ -514,6 +514,13 @@ def test_networks_lists_all(capsys):
         assert all(f"{key}={value}" in printed for key, value in entry["options"].items())
 
 
+def test_a_network_that_explains_itself_is_scored_beside_grad_cam_by_default(run, tmp_path, capsys):
+    argv = ["evaluate", str(run), "--metric", "insertion:steps=2", "--images", "2", "--no-figures", "--json"]
+    assert main([*argv, "--out", str(tmp_path)]) == 0
+    scores = json.loads(capsys.readouterr().out)["scores"]
+    assert {row["explainer"] for row in scores} == {"attention", "grad-cam", "random", "center", "edges"}
+
+
 def test_evaluate_scores_a_training_on_its_test_images(run, tmp_path, capsys):
     out = tmp_path / "scores"
     argv = ["evaluate", str(run), "-m", "attention", "--metric", "insertion:steps=4", "--images", "3", "--no-figures"]
