@@ -30,8 +30,11 @@ def loaded_model(arguments: argparse.Namespace) -> Any:
     return replace(loaded, preprocessing=preprocessed(arguments, loaded.preprocessing))
 
 
-def preprocessed(arguments: argparse.Namespace, known: Any) -> Any:
-    """The preprocessing flags on top of what is known, which may be nothing."""
+def preprocessed(arguments: argparse.Namespace, known: Any, *, whole: bool = False) -> Any:
+    """The preprocessing flags on top of what is known, which may be nothing.
+
+    whole: --size alone is the size of the network's input: a crop of another size goes with the old resize.
+    """
     from explainers.core.preprocessing import Preprocessing
 
     channels = 1 if arguments.gray else None
@@ -45,6 +48,8 @@ def preprocessed(arguments: argparse.Namespace, known: Any) -> Any:
     changes = {key: value for key, value in changes.items() if value is not None}
     if not changes:
         return known
+    if whole and "resize" in changes and "crop" not in changes and known is not None and known.crop is not None:
+        changes["crop"] = pair(changes["resize"])
     if channels == 1:
         changes.setdefault("mean", (0.0,) if known is None else known.mean[:1])
         changes.setdefault("std", (1.0,) if known is None else known.std[:1])

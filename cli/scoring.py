@@ -7,6 +7,7 @@ import hashlib
 import json
 import shutil
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +114,10 @@ def _test_images(arguments: argparse.Namespace, out: Path) -> tuple[Path, dict[s
     folder = out / "test" / hashlib.sha256(choice.encode()).hexdigest()[:8]  # another choice has other files
     shutil.rmtree(folder, ignore_errors=True)  # the data may have changed since
     written = write_split(split, folder, count=arguments.count or TEST_IMAGES, label=wanted, masks=needed)
-    note(arguments, f"{written.count} of {len(split)} {kind} images of {spec} are scored{written.why}")
+    counts = Counter(data.class_names[label] for label in written.labels.values())
+    told = ", ".join(f"{name} {counts[name]}" for name in data.class_names if counts[name])
+    blank = f"; masks are needed, and {written.blank} images before them have none" if written.blank else ""
+    note(arguments, f"{len(written.labels)} of {len(split)} {kind} images of {spec} are scored ({told}){blank}")
     if needed:
         arguments.masks = str(written.masks)
     return written.images, written.labels

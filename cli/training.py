@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from .chosen import preprocessed
@@ -22,12 +23,14 @@ def train(arguments: argparse.Namespace) -> int:
     from explainers.data.sets import data_set
 
     data = data_set(arguments.data)
-    data = replace(data, preprocessing=preprocessed(arguments, data.preprocessing))
+    data = replace(data, preprocessing=preprocessed(arguments, data.preprocessing, whole=True))
+    _check_size(data.preprocessing)
     for text in data.notes:
         note(arguments, text)
     options = pairs(arguments.option, "--option", "threshold=0.75")
     if arguments.backbone is not None:
         options["backbone"] = arguments.backbone
+    _before(arguments)
     shown = _Shown(quiet=arguments.quiet or arguments.json)
     with shown:
         run = fit(
@@ -41,17 +44,21 @@ def train(arguments: argparse.Namespace) -> int:
             overwrite=arguments.overwrite,
             tensorboard=arguments.tensorboard,
             progress=shown.step,
+            watch=shown.epoch,
         )
     if arguments.json:
         print(json.dumps({"run": str(run.folder), **run.result}, indent=2))
         return 0
     result = run.result
-    print(f"best of {result['epochs']} epochs: {result['best_epoch'] + 1}, in {result['seconds']:.0f} s")
+    early = ", stopped early" if result["stopped_early"] else ""
+    print(f"best epoch {result['best_epoch']} of {result['epochs']}, in {result['seconds']:.0f} s{early}")
     for split in ("val", "test"):
         values = result.get(split, {})
         line = ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in values.items() if value is not None)
         if line:
             print(f"{split:<5}{line}")
+    if _guessing(result, len(data.class_names)):
+        note(arguments, "the validation images are classified no better than by guessing; its maps mean nothing yet")
     print(f"run  {printable(str(run.folder))}")
     print(f"next explain evaluate {printable(str(run.folder))}, explain photos/ --model {printable(str(run.folder))}")
     return 0
@@ -73,6 +80,45 @@ def networks(arguments: argparse.Namespace) -> int:
         options = ", ".join(f"{key}={value}" for key, value in row["options"].items())
         print(f"{row['name']:<{width}}  {row['summary']}\n{'':<{width}}  {options}")
     return 0
+
+
+def _before(arguments: argparse.Namespace) -> None:
+    """What an earlier start has left."""
+    from explainers.baselines.runs import is_run, read_run
+
+    folder = Path(arguments.out)
+    if arguments.overwrite or not is_run(folder):
+        return
+    run = read_run(folder)
+    if run.history and not run.result:
+        note(arguments, f"{arguments.out} has {len(run.history)} whole epochs; going on from there")
+    elif run.result:
+        note(
+            arguments,
+            f"the training in {arguments.out} has ended before; these are its results unless it has more epochs",
+        )
+
+
+def _guessing(result: Mapping[str, Any], classes: int) -> bool:
+    """Whether the best weights do no better than a guess on the validation images."""
+    return bool(result["val"]["balanced_accuracy"] <= 1 / classes + 0.02)
+
+
+def _check_size(preprocessing: Any) -> None:
+    """A crop that is larger than the resized photo would be filled with black.
+
+    Raises:
+        OptionError: it is.
+    """
+    from explainers.errors import OptionError
+
+    resize, crop = preprocessing.resize, preprocessing.crop
+    sides = (resize, resize) if isinstance(resize, int) else resize
+    if crop is not None and sides is not None and (crop[0] > sides[0] or crop[1] > sides[1]):
+        raise OptionError(
+            f"--size {resize} and --crop {crop[0]}x{crop[1]}: the crop is larger than what it is cut from, and "
+            "the rest would be black; give a smaller --crop or a larger --size"
+        )
 
 
 def _settings(arguments: argparse.Namespace) -> Any:
@@ -150,17 +196,30 @@ class _Shown(Progress):
     def __init__(self, *, quiet: bool) -> None:
         super().__init__(quiet=quiet, unit="step", units="steps")
 
+    def epoch(self, row: Mapping[str, Any]) -> None:
+        """Called after each epoch: a line of its own, above the bar on a terminal."""
+        if self.quiet:
+            return
+        text = (
+            f"epoch {row['epoch']}: loss {row['train_loss']:.4f}, validation loss {row['val_loss']:.4f}, "
+            f"accuracy {row['val_accuracy']:.3f}, {row['seconds']:.1f} s"
+        )
+        if self.bar is not None:
+            self.bar.write(text, file=sys.stderr)
+        else:
+            print(f"explain: {text}", file=sys.stderr)
+
     def step(self, epoch: int, step: int, steps: int, losses: Mapping[str, float]) -> None:
         """Called after each step."""
         if self.quiet:
             return
         text = " ".join(f"{name} {value:.3f}" for name, value in losses.items())
         if not sys.stderr.isatty():
-            self._line(f"epoch {epoch + 1}, step {step} of {steps}, {text}")
+            self._line(f"epoch {epoch}, step {step} of {steps}, {text}")
             return
         bar = self._bar()
         if step == 1 or bar.total is None:
             bar.reset(total=steps)
-            bar.set_description(f"epoch {epoch + 1}")
+            bar.set_description(f"epoch {epoch}")
         bar.set_postfix_str(text)
         bar.update(step - bar.n)

@@ -4,7 +4,7 @@ from explainers.baselines.abn import ABN
 from explainers.baselines.augment import Flip, Shift
 from explainers.baselines.labn import LABN
 from explainers.baselines.lambda_layer import LambdaLayer
-from explainers.baselines.losses import CrossEntropy, Loss
+from explainers.baselines.losses import CrossEntropy, Loss, Pass, Step
 from explainers.baselines.network import AttentionBranch, AttentionNetwork, Branches, Gate
 from explainers.baselines.networks import available_networks, create_network
 from explainers.baselines.optimizers import SGD, AdamW
@@ -33,6 +33,7 @@ __all__ = [
     "LambdaLayer",
     "Loss",
     "Milestones",
+    "Pass",
     "Phases",
     "Plateau",
     "ResNet",
@@ -41,6 +42,7 @@ __all__ = [
     "Settings",
     "Shift",
     "Stage",
+    "Step",
     "Throughout",
     "available_networks",
     "create_network",

@@ -24,7 +24,7 @@ class Cut:
     """
 
     features: nn.Module
-    stage: nn.Sequential
+    stage: nn.Module
     head: nn.Sequential
     channels: int
     width: int
@@ -46,9 +46,10 @@ def cut(backbone: nn.Module, *, stages: int = 1) -> Cut:
     """
     copy = deepcopy(backbone)
     body, head = _ordered(copy)
-    ends = [index for index, (_, module) in enumerate(body) if isinstance(module, nn.Sequential) and len(module)]
+    ends = [index for index, (_, module) in enumerate(body) if any(module.children())]
     if len(ends) <= stages or not head or not isinstance(head[-1][1], nn.Linear):
-        raise _refusal(backbone, "it has no stages followed by pooling and one linear layer")
+        names = ", ".join(name for name, _ in backbone.named_children())
+        raise _refusal(backbone, f"its children ({names}) are not stages followed by pooling and one linear layer")
     at = ends[-stages]
     if ends[-1] != len(body) - 1:
         raise _refusal(backbone, f"between its last stage and its pooling stands {body[-1][0]}")
@@ -56,7 +57,6 @@ def cut(backbone: nn.Module, *, stages: int = 1) -> Cut:
     stage = body[at][1] if stages == 1 else nn.Sequential(OrderedDict(body[at:]))
     ending = [*head[:-1], ("flat", nn.Flatten()), head[-1]]  # a forward method flattens without a module
     parts = features, stage, nn.Sequential(OrderedDict(ending))
-    assert isinstance(stage, nn.Sequential)
     middle, last = _checked(backbone, parts)
     return Cut(features, stage, parts[2], middle.shape[1], last.shape[1])
 
@@ -109,6 +109,6 @@ def _checked(backbone: nn.Module, parts: tuple[nn.Module, nn.Module, nn.Module])
 def _refusal(backbone: nn.Module, why: str) -> UnsupportedError:
     return UnsupportedError(
         f"{type(backbone).__name__} cannot be cut into features, last stage and head: {why}; use a ResNet-like network "
-        "(torchvision:resnet18 …, timm's ResNets, or the small ones of explainers.baselines), or build "
-        "AttentionNetwork from your own parts"
+        "(torchvision:resnet18 …, timm's ResNets, the small ones of explainers.baselines, or your own whose children "
+        "are stages, pooling and a linear layer in the order in which they run), or build AttentionNetwork from parts"
     )

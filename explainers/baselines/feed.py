@@ -10,7 +10,7 @@ from torch import Tensor
 
 from explainers.core.preprocessing import Preprocessing
 from explainers.data.sets import Split
-from explainers.errors import DataError
+from explainers.errors import DataError, ImageError
 
 MEMORY = 2**31  # bytes of images that are kept
 READERS = 4
@@ -61,12 +61,26 @@ class Examples:
         assert self._kept is not None
         return self._kept[rows]
 
+    def damaged(self) -> list[str]:
+        """What is wrong with each image that cannot be read."""
+        with ThreadPoolExecutor(READERS) as pool:
+            return [message for message in pool.map(self._tried, range(len(self))) if message]
+
     def mean_image(self, batch: int = 64) -> Tensor:
         """(C, H, W) pixel-wise mean of all images."""
         total = torch.zeros(self.shape, dtype=torch.float64)
         for start in range(0, len(self), batch):
             total += self.images(range(start, min(start + batch, len(self)))).double().sum(dim=0)
         return (total / len(self)).float()
+
+    def _tried(self, index: int) -> str:
+        try:
+            image = self._read_checked(index)
+        except ImageError as error:
+            return str(error)
+        if self._kept is not None:
+            self._kept[index], self._known[index] = image, True
+        return ""
 
     def _read(self, index: int) -> Tensor:
         return self.preprocessing(self.split.pixels(index))

@@ -25,10 +25,12 @@ from explainers.baselines.scores import classification_scores
 from explainers.baselines.settings import Settings
 from explainers.core.guard import preserved
 from explainers.data.sets import DataSet
-from explainers.errors import OptionError, TrainingError
+from explainers.errors import ImageError, OptionError, TrainingError
 
-REMEDY = "lower the learning rate, clip gradients or train in float32; whole epochs are kept in the run's folder"
-Progress = Callable[[int, int, int, Mapping[str, float]], None]  # epoch, step, steps, losses by name
+REMEDY = "lower the learning rate, clip gradients or train in float32; epochs that were whole before are kept"
+SHOWN = 10  # damaged images that an error names
+Progress = Callable[[int, int, int, Mapping[str, float]], None]  # epoch and step from 1, steps, losses by name
+Watch = Callable[[Mapping[str, Any]], None]  # an epoch's row of the log
 
 
 @dataclass
@@ -45,6 +47,7 @@ class Training:
     def __post_init__(self) -> None:
         self.examples = Examples(self.source.train, self.source.preprocessing)
         self.held_out = Examples(self.source.val, self.source.preprocessing)
+        self.tested = None if self.source.test is None else Examples(self.source.test, self.source.preprocessing)
         self.optimizer = self.settings.optimizer.make(self.network)
         self.base = [group["lr"] for group in self.optimizer.param_groups]
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.settings.precision == "float16")
@@ -52,10 +55,12 @@ class Training:
         self.fillers = self._fillers()
         self.history: list[dict[str, Any]] = []
 
-    def go(self, progress: Progress | None, write: Callable[[int, Mapping[str, float]], None]) -> None:
+    def go(self, progress: Progress | None, watches: Sequence[Watch]) -> None:
         """Every epoch that is left, then the scores of the best one."""
         last = self.folder / runs.LAST
-        if last.is_file():
+        if not last.is_file():
+            self._check_images()
+        else:
             facts = load_state(last, self.network, self.optimizer)
             self.history = facts["history"]
             if facts["scaler"]:
@@ -67,8 +72,23 @@ class Training:
             losses.append(row["val_loss"])
             self.history.append(row)
             self._keep(losses)
-            write(len(losses) - 1, row)
+            for watch in watches:
+                watch(row)
         self._finish(losses)
+
+    def _check_images(self) -> None:
+        """Before hours go by, see that every image can be read; those that are kept in memory are read for good.
+
+        Raises:
+            ImageError: some cannot, with the names of the first.
+        """
+        splits = [split for split in (self.examples, self.held_out, self.tested) if split is not None]
+        damaged = [message for split in splits for message in split.damaged()]
+        if damaged:
+            more = f", and {len(damaged) - SHOWN} more" if len(damaged) > SHOWN else ""
+            told = "; ".join(damaged[:SHOWN])
+            count = f"{len(damaged)} images cannot" if len(damaged) > 1 else "an image cannot"
+            raise ImageError(f"{count} be read: {told}{more}. Mend or remove them, then start the same command again")
 
     def epoch(self, epoch: int, losses: Sequence[float], progress: Progress | None) -> dict[str, Any]:
         """One pass over the training images and one over the held-out ones; the log's row."""
@@ -78,11 +98,11 @@ class Training:
             group["lr"] = max(lr * scale, min(lr, self.settings.schedule.floor))
         with seeded(self.settings.seed, epoch) as rng:
             trained = self._trained(epoch, rng, progress)
-        row: dict[str, Any] = {"epoch": epoch, "seconds": 0.0, "lr": self.optimizer.param_groups[0]["lr"]}
+        row: dict[str, Any] = {"epoch": epoch + 1, "seconds": 0.0, "lr": self.optimizer.param_groups[0]["lr"]}
         row |= {f"train_{name}": value for name, value in trained.items()}
-        row |= {f"val_{name}": value for name, value in self._judged(self.held_out).items() if value is not None}
+        row |= {f"val_{name}": value for name, value in self._judged(self.held_out).items()}
         if not math.isfinite(row["val_loss"]):
-            raise TrainingError(f"the validation loss is {row['val_loss']} after epoch {epoch}; {REMEDY}")
+            raise TrainingError(f"the validation loss is {row['val_loss']} after epoch {epoch + 1}; {REMEDY}")
         row["seconds"] = round(time.monotonic() - start, 3)
         return row
 
@@ -102,11 +122,12 @@ class Training:
                 values = self._step(images, labels[indices], self.settings.plan.stage(epoch, number), rng)
                 for name, value in values.items():
                     if not math.isfinite(value):
-                        raise TrainingError(f"the loss {name!r} is {value} in epoch {epoch}, step {number}; {REMEDY}")
+                        where = f"epoch {epoch + 1}, step {number + 1}"
+                        raise TrainingError(f"the loss {name!r} is {value} in {where}; {REMEDY}")
                     totals[name] = totals.get(name, 0.0) + value * len(indices)
                     counts[name] = counts.get(name, 0) + len(indices)
                 if progress is not None:
-                    progress(epoch, number + 1, len(order), {name: totals[name] / counts[name] for name in totals})
+                    progress(epoch + 1, number + 1, len(order), {name: totals[name] / counts[name] for name in totals})
         return {name: total / counts[name] for name, total in totals.items()}
 
     def _images(self, indices: Sequence[int]) -> Tensor:
@@ -156,19 +177,17 @@ class Training:
         weights = None if self.class_weights is None else self.class_weights.cpu()
         step = Step(self.network, torch.empty(0), examples.labels, made, torch.Generator(), weights)
         terms = [loss.weight * float(loss(step)) for loss in self.losses if loss.validated]
-        return {
-            "loss": sum(terms),
-            **classification_scores(made.logits.argmax(1), examples.labels, len(self.source.class_names)),
-        }
+        found = classification_scores(made.logits.argmax(1), examples.labels, len(self.source.class_names))
+        return {"loss": sum(terms), **{name: value for name, value in found.items() if value is not None}}
 
     def _keep(self, losses: Sequence[float]) -> None:
         """What an epoch leaves. `last` is written behind the weights, so what it counts as done is there."""
-        epoch = len(losses) - 1
+        epoch = len(losses)
         facts = {"epoch": epoch, "val_loss": losses[-1]}
         every = self.settings.keep_every
-        if every is not None and (epoch + 1) % every == 0:
+        if every is not None and epoch % every == 0:
             save_weights(self.folder / runs.EPOCHS / f"{epoch:04d}.safetensors", self.network, facts)
-        if best_epoch(losses) == epoch:
+        if best_epoch(losses) == epoch - 1:
             save_weights(self.folder / runs.BEST, self.network, facts)
         state = {"history": self.history, "scaler": self.scaler.state_dict()}
         save_state(self.folder / runs.LAST, self.network, self.optimizer, state)
@@ -181,14 +200,14 @@ class Training:
         best = best_epoch(losses)
         fit_state(self.network, read_state(self.folder / runs.BEST)[0], self.folder / runs.BEST)
         result: dict[str, Any] = {
-            "best_epoch": best,
+            "best_epoch": best + 1,
             "epochs": len(losses),
             "stopped_early": len(losses) < self.settings.epochs,
             "seconds": round(sum(row["seconds"] for row in self.history), 3),
             "val": {key[4:]: value for key, value in self.history[best].items() if key.startswith("val_")},
         }
-        if self.source.test is not None:
-            result["test"] = self._judged(Examples(self.source.test, self.source.preprocessing))
+        if self.tested is not None:
+            result["test"] = self._judged(self.tested)
         runs.write_json(self.folder / runs.RESULT, result)
 
     def _autocast(self) -> Any:

@@ -71,14 +71,20 @@ class Step:
 
 
 class Loss(ABC):
-    """A term of the training loss, already a mean over the batch.
+    """A term of the training loss, already a mean over the batch. Derive from it for a loss of your own.
 
     name: in logs; weight: with which it is added; validated: whether it is part of the validation loss, which must not
-    depend on anything drawn.
+    depend on anything drawn, and for which a step has no images.
+
+    >>> class Entropy(Loss):
+    ...     name, weight = "entropy", 0.1
+    ...     def __call__(self, step):
+    ...         a = step.made.attention_map.clamp(1e-6, 1 - 1e-6)
+    ...         return -(a * a.log() + (1 - a) * (1 - a).log()).mean()
     """
 
-    name: str
-    weight: float
+    name: str = "loss"
+    weight: float = 1.0
     validated: bool = False
 
     @abstractmethod
@@ -87,7 +93,7 @@ class Loss(ABC):
 
     def settings(self) -> dict[str, Any]:
         """Plain values that tell this loss from others."""
-        return {"kind": type(self).__name__, **vars(self)}
+        return {"kind": type(self).__name__, "name": self.name, "weight": self.weight, **vars(self)}
 
 
 @dataclass(frozen=True)

@@ -92,6 +92,10 @@ def create_network(
     builder, known = network_entry(name).builder, network_options(name)
     if unknown := sorted(set(options) - set(known)):
         raise OptionError(f"{name} has no option {', '.join(unknown)}; its options are {', '.join(known)}")
+    for key, value in options.items():
+        if not _fits(value, known[key]):
+            kind = "true or false" if isinstance(known[key], bool) else type(known[key]).__name__
+            raise OptionError(f"{name}: {key}={value!r}; expected {kind}, such as {known[key]!r}")
     if weights is not None:
         if ":" not in str(options.get("backbone", known.get("backbone", ""))):
             raise OptionError(
@@ -100,6 +104,15 @@ def create_network(
             )
         options["pretrained"] = weights
     return builder(channels=channels, classes=classes, **options)
+
+
+def _fits(value: Any, default: Any) -> bool:
+    """Whether a value is of its default's type; a whole number is a number."""
+    if default is None or value is default:
+        return True
+    if isinstance(default, bool) or isinstance(value, bool):
+        return isinstance(default, bool) and isinstance(value, bool)
+    return isinstance(value, (int, float) if isinstance(default, float) else type(default))
 
 
 @register_network("abn", attention=True)

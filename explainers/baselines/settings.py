@@ -69,6 +69,9 @@ class Settings:
             raise OptionError(f"class_weights={self.class_weights!r}; expected 'balanced', numbers or None")
         if unknown := [each for each in self.augment if isinstance(each, str) and each not in AUGMENTATIONS]:
             raise OptionError(f"no augmentation {unknown[0]!r}; there are {', '.join(AUGMENTATIONS)}")
+        for loss in self.losses or ():
+            if not isinstance(loss, Loss):
+                raise OptionError(f"{loss!r} is no loss; derive its class from explainers.baselines.Loss")
         names = [loss.name for loss in self.losses or ()]
         if self.losses is not None and (not names or len(set(names)) < len(names)):
             raise OptionError(

@@ -32,10 +32,10 @@ class Board:
     ) -> None:
         self.writer.close()
 
-    def write(self, epoch: int, row: Mapping[str, float]) -> None:
+    def write(self, row: Mapping[str, Any]) -> None:
         """`train_loss` of the row becomes `train/loss`, and so on."""
         for name, value in row.items():
             if name != "epoch" and value is not None:
                 self.writer.add_scalar(
-                    name.replace("_", "/", 1) if name.startswith(("train_", "val_")) else name, value, epoch
+                    name.replace("_", "/", 1) if name.startswith(("train_", "val_")) else name, value, row["epoch"]
                 )

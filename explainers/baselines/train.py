@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from explainers.baselines import runs
-from explainers.baselines.loop import Progress, Training, seeded
+from explainers.baselines.loop import Progress, Training, Watch, seeded
 from explainers.baselines.losses import CrossEntropy, Loss
 from explainers.baselines.networks import create_network
 from explainers.baselines.plans import frozen
@@ -36,6 +36,7 @@ def train(
     overwrite: bool = False,
     tensorboard: bool = False,
     progress: Progress | None = None,
+    watch: Watch | None = None,
 ) -> Run:
     """Train a network; called again after an interruption, it goes on from the last whole epoch.
 
@@ -53,7 +54,8 @@ def train(
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         overwrite: remove an earlier training in `out`.
         tensorboard: write its files into `out`/tensorboard too.
-        progress: called after each step with (epoch, step, steps, losses by name).
+        progress: called after each step with (epoch, step, steps, losses by name), counted from 1.
+        watch: called after each epoch with its row of the log.
 
     Raises:
         OptionError: an unknown name or setting, or another training in `out`. DataError, ImageError: data that cannot
@@ -85,8 +87,8 @@ def train(
     if (folder / runs.RESULT).is_file():
         return runs.read_run(folder)
     training = Training(made, source, losses, settings, folder, chosen)
-    with _writer(folder, tensorboard) as write:
-        training.go(progress, write)
+    with _writers(folder, tensorboard) as writers:
+        training.go(progress, [*writers, *([] if watch is None else [watch])])
     return runs.read_run(folder)
 
 
@@ -136,12 +138,12 @@ def _absolute(spec: str) -> str:
 
 
 @contextmanager
-def _writer(folder: Path, wanted: bool) -> Iterator[Callable[[int, Mapping[str, float]], None]]:
-    """What takes each epoch's row to TensorBoard, or nowhere."""
+def _writers(folder: Path, wanted: bool) -> Iterator[list[Watch]]:
+    """What takes each epoch's row to TensorBoard, where that is wanted."""
     if not wanted:
-        yield lambda epoch, row: None
+        yield []
         return
     from explainers.baselines.tensorboard import Board
 
     with Board(folder / "tensorboard") as board:
-        yield board.write
+        yield [board.write]

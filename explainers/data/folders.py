@@ -16,6 +16,7 @@ SHARES = (0.7, 0.15, 0.15)  # train, val, test of class folders without a split
 VAL_SHARE = 0.2  # of train, where there is no val folder
 VAL_FOLDERS = ("val", "valid", "validation")
 MASKS = "masks"
+OF_A_TRAINING = "run.json"  # a folder with it is what a training left, not a class
 
 Labelled = list[tuple[ImageFile, int]]
 
@@ -104,7 +105,7 @@ def _classes(folder: Path) -> tuple[str, ...]:
 
 def _folders(folder: Path) -> tuple[str, ...]:
     names = [path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")]
-    return tuple(sorted(name for name in names if name != MASKS))
+    return tuple(sorted(name for name in names if name != MASKS and not (folder / name / OF_A_TRAINING).exists()))
 
 
 def _compare(root: Path, classes: tuple[str, ...], name: str) -> None:

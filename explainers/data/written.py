@@ -9,25 +9,27 @@ import numpy as np
 
 from explainers.data.images import write_image
 from explainers.data.sets import Split
+from explainers.data.splits import fraction_of
 from explainers.errors import DataError
 
 
 @dataclass(frozen=True)
 class Written:
-    """images, masks: folders of PNG files with the same names; labels: class by name; count: how many images.
+    """images, masks: folders of PNG files with the same names; labels: class by name.
 
-    why: what was left out, as words that follow a count, or nothing.
+    blank: how many images were passed over because they have no mask.
     """
 
     images: Path
     masks: Path
     labels: dict[str, int]
-    count: int
-    why: str = ""
+    blank: int = 0
 
 
 def write_split(split: Split, folder: Path, *, count: int, label: int | None = None, masks: bool = False) -> Written:
-    """The first `count` images of a split, or those among them that are asked for.
+    """Images of a split, up to `count`, the classes in turn and each class by a hash of its names.
+
+    So a part of them is no class's alone, and a larger part contains a smaller one.
 
     Args:
         label: only images of this class; masks: only images that have a mask with something inside, which is written.
@@ -38,11 +40,9 @@ def write_split(split: Split, folder: Path, *, count: int, label: int | None = N
     labels: dict[str, int] = {}
     names = frozenset(split.names)
     blank = 0
-    for index in range(len(split)):
+    for index in _in_turn(split, label):
         if len(labels) == count:
             break
-        if label is not None and split.labels[index] != label:
-            continue
         mask = split.mask(index) if masks else None
         if masks and (mask is None or not mask.any()):
             blank += 1
@@ -55,8 +55,17 @@ def write_split(split: Split, folder: Path, *, count: int, label: int | None = N
     if not labels:
         of_class = "" if label is None else f" of class {label}"
         raise DataError(f"there is no image{of_class}{' with a mask' if masks else ''} among these {len(split)}")
-    why = f" (masks are needed, and {blank} images before them have none)" if blank else ""
-    return Written(folder / "images", folder / "masks", labels, len(labels), why)
+    return Written(folder / "images", folder / "masks", labels, blank)
+
+
+def _in_turn(split: Split, label: int | None) -> list[int]:
+    """Indices in the order in which they are taken."""
+    classes: dict[int, list[int]] = {}
+    for index in sorted(range(len(split)), key=lambda index: fraction_of(split.names[index])):
+        classes.setdefault(int(split.labels[index]), []).append(index)
+    wanted = [classes[own] for own in sorted(classes) if label is None or own == label]
+    longest = max((len(each) for each in wanted), default=0)
+    return [each[place] for place in range(longest) for each in wanted if place < len(each)]
 
 
 def _png(name: str, names: frozenset[str]) -> str:

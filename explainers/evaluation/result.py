@@ -184,9 +184,10 @@ class Result:
             dtype=torch.float64,
         )
         ranks = average_ranks(values.nan_to_num()) if len(names) else values
-        return scores, np.atleast_2d(np.corrcoef(ranks.numpy())) if len(names) > 1 else np.full(
-            (len(scores),) * 2, np.nan
-        )
+        if len(names) < 2:
+            return scores, np.full((len(scores),) * 2, np.nan)
+        with np.errstate(invalid="ignore", divide="ignore"):  # a score that is the same for all agrees with nothing
+            return scores, np.atleast_2d(np.corrcoef(ranks.numpy()))
 
     def plot_agreement(self) -> Figure:
         """Whether the scores put the explainers in the same order."""

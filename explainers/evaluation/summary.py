@@ -77,6 +77,7 @@ class Summary:
     def rows(self) -> list[dict[str, Any]]:
         """A dict per explainer and score, for CSV and JSON."""
         found = []
+        randomised = any(_is_randomisation(score) for score in self.scores)
         for explainer in self.explainers:
             for score in self.scores:
                 cell = self.cells.get((explainer, score))
@@ -93,8 +94,8 @@ class Summary:
                         "high": high,
                         "images": cell.images,
                         "indistinguishable_from_best": cell.best,
-                        "no_better_than_control": cell.chance,
-                        "survives_randomisation": explainer in self.surviving,
+                        "no_better_than_control": None if explainer in CONTROLS else cell.chance,
+                        "survives_randomisation": explainer in self.surviving if randomised else None,
                         "seconds_per_map": self.seconds.get(explainer),
                         "settings": self.settings[score],
                     }
@@ -288,13 +289,17 @@ def _sorted(
 
 def _surviving(names: Sequence[str], cells: dict[tuple[str, str], Cell], scores: Sequence[str]) -> tuple[str, ...]:
     """Explainers whose maps of the randomised network resemble those of the network."""
-    judged = [score for score in scores if score.partition("@")[0].startswith(RANDOMISATION)]
+    judged = [score for score in scores if _is_randomisation(score)]
     return tuple(
         name
         for name in names
         if name not in CONTROLS
         and any((name, score) in cells and cells[name, score].value > SURVIVES for score in judged)
     )
+
+
+def _is_randomisation(score: str) -> bool:
+    return score.partition("@")[0].startswith(RANDOMISATION)
 
 
 def _number(value: float) -> str:

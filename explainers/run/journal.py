@@ -63,6 +63,9 @@ class Journal:
             return set()
         entries = _lines(self.path)
         if next(entries, {}).get("fingerprint") != fingerprint:
+            if not any("id" in entry for entry in entries):  # a start that did nothing
+                write_bytes(self.path, (json.dumps({"fingerprint": fingerprint}) + "\n").encode())
+                return set()
             raise OptionError(
                 f"{self.path.parent} holds a run with another {self.what}; "
                 "choose another output folder, or start anew with overwrite (--overwrite)"

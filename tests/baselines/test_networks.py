@@ -180,8 +180,11 @@ class Skipping(nn.Module):
 @pytest.mark.parametrize(
     ("backbone", "why"),
     [
-        (lambda: torchvision.models.densenet121(), "it has no stages followed by pooling and one linear layer"),
-        (lambda: nn.Sequential(nn.Flatten(), nn.Linear(4, 2)), "it has no stages"),
+        (
+            lambda: torchvision.models.densenet121(),
+            "its children \\(features, classifier\\) are not stages followed by pooling and one linear layer",
+        ),
+        (lambda: nn.Sequential(nn.Flatten(), nn.Linear(4, 2)), "its children \\(0, 1\\) are not stages"),
         (Skipping, "its parts, run one after the other, do not give its scores"),
     ],
 )

@@ -33,6 +33,7 @@ from explainers.baselines import (
     Settings,
     Shift,
     Stage,
+    Step,
     Throughout,
     read_run,
     train,
@@ -40,7 +41,7 @@ from explainers.baselines import (
 from explainers.baselines.runs import BEST, LAST, RESULT
 from explainers.core.preprocessing import Preprocessing
 from explainers.data.sets import DataSet, Split
-from explainers.errors import DataError, ModelFileError, OptionError, TrainingError
+from explainers.errors import DataError, ImageError, ModelFileError, OptionError, TrainingError
 
 SIZE = 16
 
@@ -146,7 +147,7 @@ class Stopped(Exception):
     pass
 
 
-@pytest.mark.parametrize(("epoch", "step"), [(0, 3), (1, 1), (1, 7), (2, 4)])
+@pytest.mark.parametrize(("epoch", "step"), [(1, 3), (2, 1), (2, 7), (3, 4)])
 def test_a_stopped_training_goes_on_to_the_same_weights(epoch, step, tmp_path):
     train("abn", bars(), tmp_path / "whole", ALL, options=SMALL)
 
@@ -268,14 +269,14 @@ def test_the_log_has_every_loss_by_name_and_the_best_epoch_is_the_one_kept(tmp_p
     run = train("abn", bars(), tmp_path / "run", replace(ALL, keep_every=1), options=SMALL)
     with (tmp_path / "run" / "log.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert [row["epoch"] for row in rows] == ["0", "1", "2"]
+    assert [row["epoch"] for row in rows] == ["1", "2", "3"]
     names = {"train_loss", "train_perception", "train_attention", "train_saliency", "val_loss", "val_accuracy", "lr"}
     assert names <= rows[0].keys()
     for row in rows:
         terms = [float(row[f"train_{name}"]) for name in ("perception", "attention", "saliency")]
         assert float(row["train_loss"]) == pytest.approx(terms[0] + terms[1] + 0.5 * terms[2])
     losses = [float(row["val_loss"]) for row in rows]
-    best = int(np.argmin(losses))
+    best = int(np.argmin(losses)) + 1
     assert run.result["best_epoch"] == best
     kept = load_file(tmp_path / "run" / "epochs" / f"{best:04d}.safetensors")
     final = weights(tmp_path / "run", BEST)
@@ -362,7 +363,7 @@ def test_a_plan_freezes_what_it_says_in_each_epoch(plan, still, tmp_path):
     with seeded(0, -1):
         before = create_network("abn", channels=1, classes=2, **SMALL).state_dict()
     for epoch, frozen in still.items():
-        after = load_file(tmp_path / "run" / "epochs" / f"{epoch:04d}.safetensors")
+        after = load_file(tmp_path / "run" / "epochs" / f"{epoch + 1:04d}.safetensors")
         for name in after:
             if frozen is not None and name.startswith(f"{frozen}."):
                 assert torch.equal(after[name], before[name]), name
@@ -377,7 +378,7 @@ def test_mixed_precision_trains_and_resumes(precision, tmp_path):
     train("plain", bars(), tmp_path / "whole", settings, options=SMALL)
 
     def stop(epoch: int, *_: object) -> None:
-        if epoch == 1:
+        if epoch == 2:
             raise Stopped
 
     with pytest.raises(Stopped):
@@ -385,6 +386,58 @@ def test_mixed_precision_trains_and_resumes(precision, tmp_path):
     train("plain", bars(), tmp_path / "broken", settings, options=SMALL)
     assert alike(tmp_path / "whole", tmp_path / "broken")
     assert {value.dtype for value in weights(tmp_path / "whole", BEST).values()} <= {torch.float32, torch.int64}
+
+
+def test_a_watcher_gets_each_epochs_row_of_the_log(tmp_path):
+    rows: list[dict] = []
+    run = train("plain", bars(), tmp_path / "run", Settings(epochs=2), options=SMALL, watch=rows.append)
+    assert rows == [dict(row) for row in run.history]
+
+
+def test_damaged_images_of_every_split_are_found_before_the_first_epoch(tmp_path):
+    data = bars(20)
+    for split, bad in ((data.train, (3, 7)), (data.test, (1,))):
+        whole = split.pixels
+
+        def pixels(index: int, whole=whole, bad=bad, split=split) -> np.ndarray:
+            if index in bad:
+                raise ImageError(f"{split.names[index]} is damaged")
+            return whole(index)
+
+        split.pixels = pixels
+    steps: list[int] = []
+    with pytest.raises(ImageError) as error:
+        train(
+            "plain", data, tmp_path / "run", Settings(epochs=1), options=SMALL, progress=lambda *at: steps.append(at[1])
+        )
+    assert str(error.value) == (
+        "3 images cannot be read: 003.png is damaged; 007.png is damaged; 001.png is damaged. Mend or remove them, then "
+        "start the same command again"
+    )
+    assert steps == []
+
+
+class Flatness(Loss):
+    """A loss of one's own: the attention map's mean."""
+
+    name, weight = "flatness", 0.25
+
+    def __call__(self, step: Step) -> torch.Tensor:
+        return step.made.attention_map.mean()
+
+
+def test_a_loss_of_ones_own_counts_with_its_weight_and_is_part_of_the_configuration(tmp_path):
+    losses = (CrossEntropy(), Flatness())
+    run = train("abn", bars(24), tmp_path / "run", Settings(losses=losses, epochs=1), options=SMALL)
+    row = run.history[0]
+    assert row["train_loss"] == pytest.approx(row["train_perception"] + 0.25 * row["train_flatness"])
+    assert "val_flatness" not in row
+    heavier = Flatness()
+    heavier.weight = 0.5
+    with pytest.raises(OptionError, match=r"settings.losses\[1\].weight \(0.25 there, 0.5 now\)"):
+        train("abn", bars(24), tmp_path / "run", Settings(losses=(CrossEntropy(), heavier), epochs=1), options=SMALL)
+    with pytest.raises(OptionError, match="is no loss; derive its class from explainers.baselines.Loss"):
+        Settings(losses=(lambda step: 0,))
 
 
 def test_tensorboard_gets_every_number(tmp_path):
