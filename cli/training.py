@@ -91,7 +91,8 @@ def _before(arguments: argparse.Namespace) -> None:
         return
     run = read_run(folder)
     if run.history and not run.result:
-        note(arguments, f"{arguments.out} has {len(run.history)} whole epochs; going on from there")
+        epochs = f"{len(run.history)} whole epoch{'s' * (len(run.history) > 1)}"
+        note(arguments, f"{arguments.out} has {epochs}; going on from there")
     elif run.result:
         note(
             arguments,
@@ -115,9 +116,10 @@ def _check_size(preprocessing: Any) -> None:
     resize, crop = preprocessing.resize, preprocessing.crop
     sides = (resize, resize) if isinstance(resize, int) else resize
     if crop is not None and sides is not None and (crop[0] > sides[0] or crop[1] > sides[1]):
+        asked = "x".join(map(str, sides)) if isinstance(resize, tuple) else resize
         raise OptionError(
-            f"--size {resize} and --crop {crop[0]}x{crop[1]}: the crop is larger than what it is cut from, and "
-            "the rest would be black; give a smaller --crop or a larger --size"
+            f"--size {asked} and --crop {crop[0]}x{crop[1]}: the crop is larger than what it is cut from, and the rest "
+            "would be black; give a smaller --crop or a larger --size"
         )
 
 

@@ -66,17 +66,18 @@ def train(
     from explainers.models.loaded import choose_device
 
     settings = settings or Settings()
+    options = {key: _absolute_code(value) if key == "backbone" else value for key, value in (options or {}).items()}
     source = data_set(data) if isinstance(data, str) else data
     folder, chosen = Path(out), choose_device(device)
     names = {"channels": source.preprocessing.channels, "classes": len(source.class_names)}
     with seeded(settings.seed, -1):
-        made = create_network(network, weights=weights, **names, **(options or {}))
+        made = create_network(network, weights=weights, **names, **options)
     made = made.to(chosen)
     losses = settings.losses or _default_losses(made)
     _check_plan(settings, losses, made)
     config = {
         "format": runs.FORMAT,
-        "network": {"name": network, **names, "options": dict(options or {}), "weights": weights},
+        "network": {"name": network, **names, "options": options, "weights": weights},
         "data": _identity(source),
         "class_names": list(source.class_names),
         "preprocessing": source.preprocessing.describe(),
@@ -129,6 +130,12 @@ def _identity(data: DataSet) -> dict[str, Any]:
         for image, label in zip(split.names, split.labels, strict=True) if split is not None else ():
             digest.update(f"{name} {image} {label}\n".encode("utf-8", "backslashreplace"))
     return {"spec": _absolute(data.spec), **counts, "sha256": digest.hexdigest()}
+
+
+def _absolute_code(spec: str) -> str:
+    """A factory in a file of the user's, from wherever the run is loaded."""
+    path, colon, factory = str(spec).rpartition(":")
+    return f"{Path(path).resolve()}:{factory}" if colon and path.endswith(".py") and Path(path).is_file() else spec
 
 
 def _absolute(spec: str) -> str:

@@ -135,15 +135,18 @@ class Engine:
                 made[name] = self._made(name, chunk)
             return made[name]
 
-        for name, key in keys.items():
-            rows = [self._failed(each, name, reason) for each, reason in broken.items()]
-            if chunk is not None:
+        for name in keys if chunk is not None else ():
+            if name not in self.proven:  # a refusal comes before any score is noted
                 try:
-                    found = maps_of(name)
+                    maps_of(name)
                 except (UnsupportedError, LayerError) as error:
                     self._refuse(name, error)
-                    continue
-                rows += self._rows(name, chunk, found, maps_of)
+        for name, key in keys.items():
+            if name in self.refused:
+                continue
+            rows = [self._failed(each, name, reason) for each, reason in broken.items()]
+            if chunk is not None:
+                rows += self._rows(name, chunk, maps_of(name), maps_of)
             yield Unit(key, name, batch.names, rows)
 
     def _opened(self, batch: Batch) -> tuple[Chunk | None, dict[str, str]]:

@@ -6,6 +6,8 @@ import csv
 import hashlib
 import json
 import re
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -65,6 +67,27 @@ def images_of(out: Path) -> Path:
     return folder
 
 
+def taken(split, count, label=None) -> list[str]:
+    """Names of the images that an evaluation takes: the slow way, one image after the other, as they are taken."""
+    left = {
+        own: sorted(
+            (name for name, each in zip(split.names, split.labels, strict=True) if each == own),
+            key=lambda name: hashlib.sha256(name.encode()).hexdigest(),
+        )
+        for own in sorted(set(split.labels))
+        if label in (None, own)
+    }
+    order = []
+    while any(left.values()):
+        order += [names.pop(0) for names in left.values() if names]
+    return order[:count]
+
+
+def ended(run: Path) -> str:
+    """What is noted of a training that was over before."""
+    return f"explain: note: the training in {run} has ended before; these are its results unless it has more epochs\n"
+
+
 def config(run: Path):
     return json.loads((run / "run.json").read_text())
 
@@ -77,6 +100,26 @@ def run(tmp_path_factory) -> Path:
     return out
 
 
+def outcome(balanced=0.9, **changes):
+    """A result.json that nobody trained for."""
+    scores = {"loss": 0.5, "accuracy": 0.9, "balanced_accuracy": balanced}
+    return {"best_epoch": 1, "epochs": 1, "stopped_early": False, "seconds": 1.0, "val": scores, **changes}
+
+
+@pytest.fixture
+def pretended(monkeypatch):
+    """Makes the trainer return a result without training."""
+
+    def pretend(result):
+        monkeypatch.setattr(
+            explainers.baselines,
+            "train",
+            lambda network, data, out, settings, **more: SimpleNamespace(folder=Path(out), result=result),
+        )
+
+    return pretend
+
+
 @pytest.fixture
 def asked(monkeypatch):
     """What the command asks the trainer for, which does not train."""
@@ -84,7 +127,7 @@ def asked(monkeypatch):
 
     def fake(network, data, out, settings, **more):
         found.__dict__.update(network=network, data=data, out=out, settings=settings, **more)
-        return SimpleNamespace(folder=Path(out), result={"best_epoch": 0, "epochs": 1, "seconds": 1.0})
+        return SimpleNamespace(folder=Path(out), result=outcome())
 
     monkeypatch.setattr(explainers.baselines, "train", fake)
     return found
@@ -97,7 +140,10 @@ def test_training_writes_its_files_and_tells_the_scores(tmp_path, capsys):
     assert {path.name for path in out.iterdir()} == FILES
     result = json.loads((out / "result.json").read_text())
     lines = printed.out.splitlines()
-    assert re.fullmatch(rf"best of 2 epochs: {result['best_epoch'] + 1}, in \d+ s", lines[0])
+    log = table(out / "log.csv")
+    best = min(log, key=lambda row: float(row["val_loss"]))
+    assert result["best_epoch"] == int(best["epoch"])
+    assert re.fullmatch(rf"best epoch {best['epoch']} of 2, in \d+ s", lines[0])
     for line, split in ((lines[1], "val"), (lines[2], "test")):
         values = result[split]
         assert line == (
@@ -105,9 +151,60 @@ def test_training_writes_its_files_and_tells_the_scores(tmp_path, capsys):
             f"{values['balanced_accuracy']:.4g}, tss {values['tss']:.4g}"
         )
     assert lines[3:] == [f"run  {out}", f"next explain evaluate {out}, explain photos/ --model {out}"]
-    assert [row["epoch"] for row in table(out / "log.csv")] == ["0", "1"]
+    assert [row["epoch"] for row in log] == ["1", "2"]
     assert config(out)["network"]["name"] == "abn"
     assert config(out)["data"] == identity(DATA)
+    told = [line for line in printed.err.splitlines() if not line.startswith("explain: note: ")]
+    assert told == [
+        f"explain: epoch {row['epoch']}: loss {float(row['train_loss']):.4f}, validation loss "
+        f"{float(row['val_loss']):.4f}, accuracy {float(row['val_accuracy']):.3f}, {float(row['seconds']):.1f} s"
+        for row in log
+    ]
+
+
+@pytest.mark.parametrize("flag", ["-q", "--json"])
+def test_quiet_and_json_have_no_line_for_an_epoch(tmp_path, capsys, flag):
+    small = "magnetogram:size=32,train=16,val=8,test=0"
+    assert main(command(tmp_path / "RUN", "--epochs", "1", flag, network="plain", data=small)) == 0
+    assert "epoch 1" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("early", "end"), [(False, ""), (True, ", stopped early")])
+def test_the_best_epoch_is_told_as_it_is_counted_in_the_files(pretended, tmp_path, capsys, early, end):
+    pretended(outcome(best_epoch=3, epochs=7, seconds=12.4, stopped_early=early))
+    assert main(command(tmp_path / "RUN")) == 0
+    assert capsys.readouterr().out.splitlines()[0] == f"best epoch 3 of 7, in 12 s{end}"
+
+
+@pytest.mark.parametrize(("balanced", "noted"), [(0.4, True), (0.52, True), (0.53, False), (1.0, False)])
+def test_a_training_that_learned_nothing_is_noted(pretended, tmp_path, capsys, balanced, noted):
+    pretended(outcome(balanced))
+    assert main(command(tmp_path / "RUN")) == 0
+    told = "explain: note: the validation images are classified no better than by guessing; its maps mean nothing yet\n"
+    assert capsys.readouterr().err == (told if noted else "")
+    assert main(command(tmp_path / "RUN", "-q")) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_guessing_among_three_classes_is_right_for_every_third_image(pretended, tmp_path, capsys):
+    photos = three_classes(tmp_path / "photos")
+    for balanced, noted in ((0.35, True), (0.36, False)):
+        pretended(outcome(balanced))
+        assert main(command(tmp_path / "RUN", data=f"folder:{photos}")) == 0
+        assert ("no better than by guessing" in capsys.readouterr().err) == noted
+
+
+def test_tss_is_told_and_kept_for_two_classes_alone(run, tmp_path, capsys):
+    out, data = tmp_path / "RUN", f"folder:{three_classes(tmp_path / 'photos')}"
+    assert main(command(out, "--epochs", "1", "-q", "--size", "16x16", network="plain", data=data)) == 0
+    text = (out / "result.json").read_text()
+    assert "null" not in text + (run / "result.json").read_text()
+    for split in ("val", "test"):
+        assert json.loads(text)[split].keys() == {"loss", "accuracy", "balanced_accuracy"}
+        assert "tss" in json.loads((run / "result.json").read_text())[split]
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == ["best", "val", "test", "run", "next"]
+    assert not any("tss" in line for line in lines[:3])
 
 
 def test_the_same_command_does_nothing_more_and_tells_the_same(run, capsys):
@@ -115,15 +212,31 @@ def test_the_same_command_does_nothing_more_and_tells_the_same(run, capsys):
     assert main(command(run, "--epochs", "2")) == 0
     first = capsys.readouterr()
     assert {path.name: path.stat().st_mtime_ns for path in run.iterdir()} == before
-    assert first.out.startswith("best of 2 epochs: ")
-    assert first.err == ""
+    assert first.out.startswith(f"best epoch {json.loads((run / 'result.json').read_text())['best_epoch']} of 2, in ")
+    assert first.err.startswith(ended(run))
+    assert "explain: epoch" not in first.err
+    assert main(command(run, "--epochs", "2", "-q")) == 0
+    quiet = capsys.readouterr()
+    assert (quiet.out, quiet.err) == (first.out, "")
+
+
+def test_a_training_that_was_interrupted_is_told_to_go_on(run, tmp_path, capsys):
+    out = tmp_path / "RUN"
+    shutil.copytree(run, out)
+    (out / "result.json").unlink()
+    assert main(command(out, "--epochs", "2")) == 0
+    printed = capsys.readouterr()
+    assert printed.err.startswith(f"explain: note: {out} has 2 whole epochs; going on from there\n")
+    assert (out / "result.json").read_text() == (run / "result.json").read_text()
+    assert main(command(out, "--epochs", "2", "-q", "--overwrite")) == 0
+    assert capsys.readouterr().err == ""
 
 
 def test_json_is_the_result_and_nothing_else(run, capsys):
     assert main(command(run, "--epochs", "2", "--json")) == 0
     printed = capsys.readouterr()
     assert json.loads(printed.out) == {"run": str(run), **json.loads((run / "result.json").read_text())}
-    assert printed.err == ""
+    assert printed.err == ended(run)
 
 
 def test_more_epochs_go_on_where_the_schedule_does_not_count_them(tmp_path, capsys):
@@ -138,7 +251,8 @@ def test_more_epochs_go_on_where_the_schedule_does_not_count_them(tmp_path, caps
         printed = capsys.readouterr()
         assert table(out / "log.csv")[:1] == first  # not trained again
         if code == 0:
-            assert printed.out.startswith("best of 2 epochs: ")
+            assert re.match(r"best epoch [12] of 2, in ", printed.out)
+            assert [row["epoch"] for row in table(out / "log.csv")] == ["1", "2"]
             assert (config(out)["settings"]["epochs"], len(table(out / "log.csv"))) == (2, 2)
         else:
             assert "holds a training that differs in settings.epochs (1 there, 2 now). " in printed.err
@@ -169,7 +283,7 @@ def test_another_setting_is_refused_and_leaves_the_training(run, capsys):
     printed = capsys.readouterr()
     assert printed.out == ""
     assert printed.err == (
-        f"explain: error: {run} holds a training that differs in settings.epochs (2 there, 3 now); "
+        f"{ended(run)}explain: error: {run} holds a training that differs in settings.epochs (2 there, 3 now); "
         "settings.optimizer.lr (0.001 there, 0.01 now). Go on with its settings, choose another folder, or remove it "
         "with overwrite (--overwrite)\n"
     )
@@ -210,7 +324,7 @@ def test_data_without_test_images_gives_no_test_scores(tmp_path, capsys):
     assert main(command(out, *argv, network="plain", data=small)) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == ["best", "val", "run", "next"]
-    assert (out / "epochs" / "0000.safetensors").is_file()
+    assert [path.name for path in (out / "epochs").iterdir()] == ["0001.safetensors"]
 
 
 def test_progress_names_the_losses(tmp_path, capsys, monkeypatch):
@@ -218,9 +332,10 @@ def test_progress_names_the_losses(tmp_path, capsys, monkeypatch):
     out, small = tmp_path / "RUN", "magnetogram:size=32,train=32,val=8,test=0"
     assert main(command(out, "--epochs", "1", data=small)) == 0
     number = r"\d+\.\d{3}"
-    lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == 2
-    for step, line in enumerate(lines, 1):
+    lines = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("explain: note: ")]
+    assert len(lines) == 3
+    assert lines[2].startswith("explain: epoch 1: loss ")
+    for step, line in enumerate(lines[:2], 1):
         losses = f"loss {number} perception {number} attention {number}"
         assert re.fullmatch(rf"explain: epoch 1, step {step} of 2, {losses}", line)
 
@@ -302,6 +417,33 @@ def test_network_options_device_and_preprocessing_reach_the_trainer(asked):
     assert asked.data.spec == DATA
 
 
+@pytest.mark.parametrize(
+    ("typed", "resize", "crop"),
+    [
+        ([], 72, (64, 64)),
+        (["--size", "40"], 40, (40, 40)),
+        (["--size", "40x48"], (40, 48), (40, 48)),
+        (["--size", "40", "--crop", "32"], 40, (32, 32)),
+        (["--size", "40", "--crop", "40"], 40, (40, 40)),
+        (["--crop", "32"], 72, (32, 32)),
+    ],
+)
+def test_size_alone_is_the_networks_input_where_the_data_has_a_crop(asked, monkeypatch, typed, resize, crop):
+    whole = data_set(DATA)
+    cropped = replace(whole, preprocessing=replace(whole.preprocessing, resize=72, crop=(64, 64)))
+    monkeypatch.setattr("explainers.data.sets.data_set", lambda spec: cropped)
+    assert main(["train", "plain", "--data", DATA, "--out", "RUN", "-q", *typed]) == 0
+    made = asked.data.preprocessing
+    assert (made.resize, made.crop) == (resize, crop)
+
+
+@pytest.mark.parametrize("typed", [["--size", "40x30"], ["--size", "30x40"], ["--size", "31"]])
+def test_a_crop_larger_than_either_side_of_the_size_is_refused(asked, capsys, typed):
+    assert main(["train", "plain", "--data", DATA, "--out", "RUN", *typed, "--crop", "32"]) == 2
+    assert "the crop is larger than what it is cut from" in capsys.readouterr().err
+    assert vars(asked) == {}
+
+
 def test_what_is_typed_reaches_the_training(tmp_path):
     out, small = tmp_path / "RUN", "magnetogram:size=32,train=24,val=8,test=8"
     flags = ["--sgt", "--fill", "mean", "--class-weights", "1,3", "--augment", "flip", "--freeze", "features"]
@@ -377,6 +519,17 @@ def test_what_is_typed_reaches_the_training(tmp_path):
         ("abn", ["--sgt", "--rank", "luck"], "rank='luck'; expected one of auto, attention, gradient, magnitude"),
         ("abn", ["--device", "tpu"], "device='tpu'; expected auto, cpu, cuda, cuda:N or mps"),
         ("labn", ["--option", "threshold=2"], "threshold=2; expected at least 0 and below 1"),
+        ("abn", ["--option", "bypass=no"], "abn: bypass='no'; expected true or false, such as True"),
+        ("abn", ["--option", "bypass=0"], "abn: bypass=0; expected true or false, such as True"),
+        ("labn", ["--option", "threshold=high"], "labn: threshold='high'; expected float, such as 0.0"),
+        ("labn", ["--option", "scope=2.5"], "labn: scope=2.5; expected int, such as 23"),
+        ("labn", ["--option", "heads=true"], "labn: heads=True; expected int, such as 4"),
+        (
+            "plain",
+            ["--size", "24", "--crop", "32"],
+            "--size 24 and --crop 32x32: the crop is larger than what it is cut from, and the rest would be black; "
+            "give a smaller --crop or a larger --size",
+        ),
     ],
 )
 def test_mistakes_cost_one_line_and_code_two(tmp_path, capsys, network, typed, message):
@@ -521,18 +674,50 @@ def test_a_network_that_explains_itself_is_scored_beside_grad_cam_by_default(run
     assert {row["explainer"] for row in scores} == {"attention", "grad-cam", "random", "center", "edges"}
 
 
+def test_a_network_without_an_attention_branch_is_scored_with_grad_cam_alone(tmp_path, capsys):
+    out, data = tmp_path / "RUN", "magnetogram:size=32,train=16,val=8,test=8"
+    assert main(command(out, "--epochs", "1", "-q", network="plain", data=data)) == 0
+    capsys.readouterr()
+    argv = ["evaluate", str(out), "--metric", "insertion:steps=2", "--images", "2", "--no-figures", "--json"]
+    assert main([*argv, "--out", str(tmp_path / "scores")]) == 0
+    scores = json.loads(capsys.readouterr().out)["scores"]
+    assert {row["explainer"] for row in scores} == {"grad-cam", "random", "center", "edges"}
+
+
+def refused_then_corrected(run, out, capsys, mistake, told):
+    """A command that is refused, and the same without the mistake into the same folder."""
+    argv = ["evaluate", str(run), "--metric", "insertion:steps=2", "--images", "2", "--no-figures", "--device", "cpu"]
+    argv += ["-q", "--out", str(out)]
+    assert main([*argv, *mistake]) == 2
+    assert capsys.readouterr().err.startswith(f"explain: error: {told}")
+    assert (out / "journal.jsonl").is_file()
+    assert main([*argv, "-m", "attention"]) == 0, capsys.readouterr().err
+    assert {row["explainer"] for row in table(out / "scores.csv")} == {"attention", "random", "center", "edges"}
+
+
+def test_an_evaluation_that_did_nothing_does_not_block_its_folder(run, tmp_path, capsys):
+    refused_then_corrected(run, tmp_path, capsys, ["-m", "attention", "--target", "7"], "target 7 is out of range")
+
+
+def test_a_refused_method_does_not_block_the_folder_of_an_evaluation(run, tmp_path, capsys):
+    told = "attention-rollout cannot be right on this network: "
+    refused_then_corrected(run, tmp_path, capsys, ["-m", "attention-rollout"], told)
+
+
 def test_evaluate_scores_a_training_on_its_test_images(run, tmp_path, capsys):
     out = tmp_path / "scores"
     argv = ["evaluate", str(run), "-m", "attention", "--metric", "insertion:steps=4", "--images", "3", "--no-figures"]
     assert main([*argv, "--device", "cpu", "-o", str(out)]) == 0
     printed = capsys.readouterr()
-    assert f"explain: note: 3 of 16 test images of {DATA} are scored\n" in printed.err
+    assert f"explain: note: 3 of 16 test images of {DATA} are scored (no-flare 2, flare 1)\n" in printed.err
     assert "attention" in printed.out
     assert {"scores.csv", "summary.csv", "summary.md", "manifest.json"} <= {path.name for path in out.iterdir()}
     test = data_set(DATA).test
-    assert {row["image"] for row in table(out / "scores.csv")} == set(test.names[:3])
-    for index, name in enumerate(test.names[:3]):
-        assert np.array_equal(read_image(images_of(out) / "images" / name).pixels, test.pixels(index))
+    names = taken(test, 3)
+    assert {row["image"] for row in table(out / "scores.csv")} == set(names)
+    for name in names:
+        written = read_image(images_of(out) / "images" / name).pixels
+        assert np.array_equal(written, test.pixels(test.names.index(name)))
 
 
 def test_only_takes_images_of_one_class_and_masks_are_made_where_a_metric_needs_them(run, tmp_path, capsys):
@@ -540,9 +725,8 @@ def test_only_takes_images_of_one_class_and_masks_are_made_where_a_metric_needs_
     argv = ["evaluate", str(run), "-m", "attention", "--metric", "miou", "--images", "2", "--no-figures"]
     assert main([*argv, "--device", "cpu", "-o", str(out), "--only", "Flare"]) == 0
     printed = capsys.readouterr()
-    assert f"explain: note: 2 of 16 test images of {DATA} are scored\n" in printed.err
-    test = data_set(DATA).test
-    flares = [name for name, label in zip(test.names, test.labels, strict=True) if label == 1][:2]
+    assert f"explain: note: 2 of 16 test images of {DATA} are scored (flare 2)\n" in printed.err
+    flares = taken(data_set(DATA).test, 2, label=1)
     assert {row["image"] for row in table(out / "scores.csv")} == set(flares)
     assert {path.name for path in (images_of(out) / "images").iterdir()} == set(flares)
     assert {path.name for path in (images_of(out) / "masks").iterdir()} == set(flares)
@@ -552,11 +736,12 @@ def test_images_without_a_mask_are_left_out_and_told(run, tmp_path, capsys):
     out = tmp_path / "scores"
     argv = ["evaluate", str(run), "-m", "attention", "--metric", "miou", "--images", "3", "--no-figures"]
     assert main([*argv, "--device", "cpu", "-o", str(out)]) == 0
-    labels = data_set(DATA).test.labels
-    third = [index for index, label in enumerate(labels) if label == 1][2]
-    blank = sum(label == 0 for label in labels[:third])
+    names = taken(data_set(DATA).test, 16)
+    flares = [place for place, name in enumerate(names) if name.endswith("-flare.png") and "no-" not in name][:3]
+    blank = flares[-1] + 1 - len(flares)
     assert blank > 0
-    note = f"3 of 16 test images of {DATA} are scored (masks are needed, and {blank} images before them have none)"
+    assert {row["image"] for row in table(out / "scores.csv")} == {names[place] for place in flares}
+    note = f"3 of 16 test images of {DATA} are scored (flare 3); masks are needed, and {blank} images before them have none"
     assert f"explain: note: {note}\n" in capsys.readouterr().err
 
 
@@ -572,7 +757,7 @@ def test_an_evaluation_of_fewer_images_or_of_another_training_is_not_mixed_with_
     assert main(command(other, "--epochs", "1", "-q", data=data)) == 0
     assert main(["evaluate", str(other), "-m", "attention", "--images", "2", *more]) == 0
     (folder,) = set((out / "test").iterdir()) - before
-    name = data_set(data).test.names[0]
+    (name,) = taken(data_set(data).test, 1)
     assert read_image(folder / "images" / name).pixels.shape == (40, 40, 3)
 
 
@@ -582,6 +767,14 @@ def class_folders(root: Path) -> Path:
     for part in ("train", "val", "test"):
         for index in range(8):
             write_image(root / part / str(split.labels[index]) / f"{index}.png", split.pixels(index))
+    return root
+
+
+def three_classes(root: Path) -> Path:
+    """Two images of each of three classes for each split."""
+    for part in ("train", "val", "test"):
+        for index in range(6):
+            write_image(root / part / "abc"[index % 3] / f"{index}.png", np.full((16, 16, 3), 40 * index, np.uint8))
     return root
 
 
@@ -614,11 +807,12 @@ def test_validation_images_stand_in_for_missing_test_images_with_a_note(tmp_path
     told = capsys.readouterr().err
     assert told == (
         f"explain: note: {data} has no test images; its validation images, which chose the weights, are taken instead\n"
-        f"explain: note: 2 of 8 validation images of {data} are scored\n"
+        f"explain: note: 2 of 8 validation images of {data} are scored (no-flare 1, flare 1)\n"
     )
     val = data_set(data).val
-    for index, name in enumerate(val.names[:2]):
-        assert np.array_equal(read_image(images_of(tmp_path / "scores") / "images" / name).pixels, val.pixels(index))
+    for name in taken(val, 2):
+        written = read_image(images_of(tmp_path / "scores") / "images" / name).pixels
+        assert np.array_equal(written, val.pixels(val.names.index(name)))
 
 
 @pytest.mark.parametrize("flags", [["--images", "3"], ["--only", "flare"]])
