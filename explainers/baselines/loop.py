@@ -48,6 +48,8 @@ class Training:
         self.examples = Examples(self.source.train, self.source.preprocessing)
         self.held_out = Examples(self.source.val, self.source.preprocessing)
         self.tested = None if self.source.test is None else Examples(self.source.test, self.source.preprocessing)
+        if not (self.folder / runs.LAST).is_file():
+            self._check_images()
         self.optimizer = self.settings.optimizer.make(self.network)
         self.base = [group["lr"] for group in self.optimizer.param_groups]
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.settings.precision == "float16")
@@ -58,9 +60,7 @@ class Training:
     def go(self, progress: Progress | None, watches: Sequence[Watch]) -> None:
         """Every epoch that is left, then the scores of the best one."""
         last = self.folder / runs.LAST
-        if not last.is_file():
-            self._check_images()
-        else:
+        if last.is_file():
             facts = load_state(last, self.network, self.optimizer)
             self.history = facts["history"]
             if facts["scaler"]:

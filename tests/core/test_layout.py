@@ -76,7 +76,8 @@ def test_diagnose_says_what_works_and_why_the_rest_does_not():
     assert (told.smooth, told.opaque, told.classes) == ("", "", 4)
     assert told.frozen == sum(value.numel() for value in network.stem.parameters())
     assert told.training == len(list(network.modules()))
-    assert [name for name, reason in told.methods.items() if reason] == ["attention-rollout"]
+    refused = [name for name, reason in told.methods.items() if reason]
+    assert refused == ["attention", "attention-rollout", "lambda-attention"]
     text = str(told)
     assert "layer=None   block" in text
     assert "attention-rollout: attention-rollout cannot be right" in text
