@@ -37,7 +37,16 @@ THINGS = {
     "cell": ("cell.png", 340, 430, 90, 90),
     "coins": ("coins.png", 150, 190, 140, 180),
 }
-TEXTURES = ("brick.png", "grass.png", "gravel.png", "moon.png", "page.png", "text.png", "ihc.png", "hubble_deep_field.jpg")
+TEXTURES = (
+    "brick.png",
+    "grass.png",
+    "gravel.png",
+    "moon.png",
+    "page.png",
+    "text.png",
+    "ihc.png",
+    "hubble_deep_field.jpg",
+)
 
 
 def picture(name: str) -> np.ndarray:

@@ -33,9 +33,11 @@ def evaluate(arguments: argparse.Namespace) -> int:
         note(arguments, text)
     out = Path(arguments.out or "evaluated")
     if arguments.overwrite:
+        from explainers.core.files import locked
         from explainers.run.scores import clear
 
-        clear(out)
+        with locked(out):
+            clear(out)
     images, labels = _images(arguments, loaded, out)
     chosen = _scored(arguments, images)
     with Progress(quiet=arguments.quiet or arguments.json, unit="batch", units="batches of maps") as progress:

@@ -43,6 +43,10 @@ class ModelFileError(ExplainersError):
     """A model specification or file that cannot be loaded."""
 
 
+class WriteError(ExplainersError):
+    """A file or folder that cannot be written; what was there before is whole."""
+
+
 class OptionError(ExplainersError, ValueError):
     """An unknown method, or an option that a method does not have or with a value outside its range."""
 

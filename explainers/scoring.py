@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from explainers.core.explainer import Explainer
+from explainers.core.files import locked
 from explainers.core.network import as_network, class_name, first_parameter
 from explainers.core.output import Output
 from explainers.core.predictor import Predictor
@@ -129,22 +131,23 @@ def evaluate(
         "compile": compile,
     }
     total = None if files is None else len(engine.explainers) * -(-len(files) // batch_size)
-    rows = _run(engine, _targeted(source, classes), out, facts, total, progress)
-    failed = [
-        {"image": name, "explainer": title, "metric": "", "status": "failed", "reason": reason}
-        for name, reason in (source.failed if isinstance(source, Folder) else ())
-        for title in engine.explainers
-    ]
-    result = Result(rows + failed, titled, dict(engine.refused), seed, facts)
-    if not rows and not failed and not engine.refused:
-        raise ImageError("there are no images to evaluate")
-    if out is not None:
-        write_tables(Path(out), result)
-        if figures and result.scores:
-            write_figures(Path(out), result)
-            if isinstance(source, Folder):
-                write_extremes(Path(out), result, source, {**engine.explainers})
-    return result
+    with nullcontext() if out is None else locked(Path(out)):
+        rows = _run(engine, _targeted(source, classes), out, facts, total, progress)
+        failed = [
+            {"image": name, "explainer": title, "metric": "", "status": "failed", "reason": reason}
+            for name, reason in (source.failed if isinstance(source, Folder) else ())
+            for title in engine.explainers
+        ]
+        result = Result(rows + failed, titled, dict(engine.refused), seed, facts)
+        if not rows and not failed and not engine.refused:
+            raise ImageError("there are no images to evaluate")
+        if out is not None:
+            write_tables(Path(out), result)
+            if figures and result.scores:
+                write_figures(Path(out), result)
+                if isinstance(source, Folder):
+                    write_extremes(Path(out), result, source, {**engine.explainers})
+        return result
 
 
 def quantus_explain_func(method: str, **options: Any) -> Callable[..., Any]:

@@ -3,39 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from explainers.errors import ModelFileError, TrainingError
+from explainers.core.files import write_bytes
+from explainers.errors import ModelFileError
 
 NETWORK, OPTIMIZER = "network.", "optimizer."
-
-
-@contextmanager
-def replaced(path: Path) -> Iterator[Path]:
-    """A name beside a file to write to; afterwards it takes the file's place, so that the file is whole or as before.
-
-    Raises:
-        TrainingError: it cannot be written.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        os.replace(temporary, path)
-    except OSError as error:
-        raise TrainingError(
-            f"cannot write {path}: {error.strerror or error}; what was written before is whole"
-        ) from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink()
 
 
 def save_weights(path: Path, network: nn.Module, facts: dict[str, Any]) -> None:
@@ -92,5 +69,4 @@ def _save(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None
     whole = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
     # Written by us: the library's own files could be read by their owner alone.
     data = save(whole, metadata={"facts": json.dumps(facts)})
-    with replaced(path) as temporary:
-        temporary.write_bytes(data)
+    write_bytes(path, data)

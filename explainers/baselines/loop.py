@@ -23,6 +23,7 @@ from explainers.baselines.plans import Stage, frozen
 from explainers.baselines.schedules import best_epoch, exhausted
 from explainers.baselines.scores import classification_scores
 from explainers.baselines.settings import Settings
+from explainers.core.files import write_json
 from explainers.core.guard import preserved
 from explainers.data.sets import DataSet
 from explainers.errors import ImageError, OptionError, TrainingError
@@ -208,7 +209,7 @@ class Training:
         }
         if self.tested is not None:
             result["test"] = self._judged(self.tested)
-        runs.write_json(self.folder / runs.RESULT, result)
+        write_json(self.folder / runs.RESULT, result)
 
     def _autocast(self) -> Any:
         kind = {"bfloat16": torch.bfloat16, "float16": torch.float16}.get(self.settings.precision)

@@ -15,8 +15,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from explainers.baselines.checkpoint import replaced
 from explainers.baselines.networks import create_network
+from explainers.core.files import LOCK, write_bytes, write_json
 from explainers.errors import ModelFileError, OptionError
 
 FORMAT = 1
@@ -140,19 +140,13 @@ def clear(folder: Path) -> None:
 
 def _foreign(folder: Path) -> bool:
     """Whether there is anything but what a killed start has left."""
-    return any(not _is_torn(path) for path in folder.iterdir())
+    return any(path.name != LOCK and not _is_torn(path) for path in folder.iterdir())
 
 
 def _is_torn(path: Path) -> bool:
     """A file that a killed training was writing."""
     names = "|".join(re.escape(name) for name in (CONFIG, LAST, BEST, LOG, RESULT))
     return re.fullmatch(rf"\.({names})\.\d+\.tmp", path.name) is not None
-
-
-def write_json(path: Path, values: Mapping[str, Any]) -> None:
-    """All or nothing."""
-    with replaced(path) as temporary:
-        temporary.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
 
 
 def write_log(path: Path, history: Sequence[Mapping[str, Any]]) -> None:
@@ -162,8 +156,7 @@ def write_log(path: Path, history: Sequence[Mapping[str, Any]]) -> None:
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
     writer.writerows(history)
-    with replaced(path) as temporary:
-        temporary.write_text(text.getvalue(), encoding="utf-8")
+    write_bytes(path, text.getvalue().encode())
 
 
 def rebuilt(folder: Path, *, trust: bool = False) -> tuple[nn.Module, Path, list[str]]:

@@ -20,6 +20,7 @@ from explainers.baselines.networks import create_network
 from explainers.baselines.plans import frozen
 from explainers.baselines.runs import Run
 from explainers.baselines.settings import Settings
+from explainers.core.files import locked
 from explainers.data.sets import DataSet, data_set
 from explainers.errors import OptionError
 
@@ -84,13 +85,13 @@ def train(
         "settings": {**settings.describe(), "losses": [loss.settings() for loss in losses]},
         "versions": {"torch": torch.__version__, "python": platform.python_version()},
     }
-    runs.open_run(folder, config, overwrite=overwrite, extend=settings.schedule.endless)
-    if (folder / runs.RESULT).is_file():
+    with locked(folder):
+        runs.open_run(folder, config, overwrite=overwrite, extend=settings.schedule.endless)
+        if not (folder / runs.RESULT).is_file():
+            training = Training(made, source, losses, settings, folder, chosen)
+            with _writers(folder, tensorboard) as writers:
+                training.go(progress, [*writers, *([] if watch is None else [watch])])
         return runs.read_run(folder)
-    training = Training(made, source, losses, settings, folder, chosen)
-    with _writers(folder, tensorboard) as writers:
-        training.go(progress, [*writers, *([] if watch is None else [watch])])
-    return runs.read_run(folder)
 
 
 def _default_losses(network: nn.Module) -> tuple[Loss, ...]:

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from explainers.data.images import SUFFIXES, read_image, shown
+from explainers.core.files import shown
+from explainers.data.images import SUFFIXES, read_image
 from explainers.errors import MapError
 
 ARRAYS = (".npy", ".npz")

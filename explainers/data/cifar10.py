@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from explainers.core.files import shown
 from explainers.core.preprocessing import Preprocessing
-from explainers.data.images import shown
 from explainers.data.sets import DataSet, Split, register_data_set
 from explainers.data.splits import folder_of, held_out
 from explainers.errors import DataError, DependencyError

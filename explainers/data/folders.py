@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from explainers.core.files import shown
 from explainers.core.preprocessing import Preprocessing
 from explainers.data.beside import Beside
-from explainers.data.images import ImageFile, find_images, shown
+from explainers.data.images import ImageFile, find_images
 from explainers.data.sets import DataSet, register_data_set
 from explainers.data.splits import IMAGENET_MEAN, IMAGENET_STD, FileSplit, divided, folder_of, fraction_of
 from explainers.errors import DataError, ImageError, MapError

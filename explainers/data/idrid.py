@@ -28,8 +28,9 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
+from explainers.core.files import shown
 from explainers.core.preprocessing import Preprocessing
-from explainers.data.images import ImageFile, shown
+from explainers.data.images import ImageFile
 from explainers.data.sets import DataSet, register_data_set
 from explainers.data.splits import FileSplit, folder_of, held_out
 from explainers.errors import DataError

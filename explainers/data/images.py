@@ -12,6 +12,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from explainers.core.files import shown, write_bytes
 from explainers.errors import DependencyError, ImageError
 
 if TYPE_CHECKING:
@@ -153,7 +154,7 @@ def write_image(path: str | PathLike[str], pixels: np.ndarray, *, quality: int |
         quality: 1 … 100 of JPEG and WebP.
 
     Raises:
-        ImageError: the suffix is none of these, or the file cannot be written.
+        ImageError: the suffix is none of these. WriteError: the file cannot be written.
     """
     cv2 = opencv()
     path = Path(path)
@@ -167,23 +168,6 @@ def write_image(path: str | PathLike[str], pixels: np.ndarray, *, quality: int |
     if not done:
         raise ImageError(f"cannot encode an array of shape {pixels.shape} as {suffix}")
     write_bytes(path, data.tobytes())
-
-
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write a file under a temporary name beside it and rename it, so that it is whole or not there."""
-    temporary = path.with_name(f".{path.name[:80]}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(data)
-        os.replace(temporary, path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise ImageError(f"cannot write {shown(path)}: {error.strerror}") from error
-
-
-def shown(path: str | PathLike[str]) -> str:
-    """A path as messages print it: bytes that are no UTF-8 as escapes."""
-    return os.fspath(path).encode("utf-8", "backslashreplace").decode()
 
 
 @lru_cache(maxsize=1)

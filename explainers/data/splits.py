@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from explainers.core.files import shown
 from explainers.data.beside import read_mask
-from explainers.data.images import MAX_PIXELS, ImageFile, read_image, shown
+from explainers.data.images import MAX_PIXELS, ImageFile, read_image
 from explainers.data.sets import Split
 from explainers.errors import DataError, MapError
 

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from explainers.core.explainer import Explained, Explainer
+from explainers.core.files import locked, write_json
 from explainers.core.network import fixed_batch
 from explainers.core.output import SeenTargets, class_scores
 from explainers.data.images import ImageFile, Photo, find_images, read_image
@@ -31,9 +32,10 @@ from explainers.errors import (
     OptionError,
     TargetError,
     UnsupportedError,
+    WriteError,
 )
 from explainers.models import LoadedModel, class_index
-from explainers.run.journal import Journal, Row, write_json
+from explainers.run.journal import Journal, Row
 from explainers.run.options import MethodCall, Passes, Progress, RunOptions, fingerprint
 from explainers.run.outputs import Finding, Outputs, finish
 
@@ -106,43 +108,44 @@ def run(
     explainers = {call.title: call.bind(loaded, passes) for call in calls}
     target = _target(options.target, loaded)
     files = list(images) if not isinstance(images, (str, PathLike)) else find_images(images)
-    if overwrite:
-        _clear(out)
     from explainers import __version__
 
-    journal = Journal(out)
-    done = journal.open(fingerprint(loaded, calls, options, __version__))
-    summary = RunSummary(out, len(files))
-    outputs = Outputs(out, files, calls, loaded, options)
-    manifest = _manifest(loaded, calls, options, len(files))
-    write_json(out / "manifest.json", {**manifest, "status": "running"})
+    with locked(out):
+        if overwrite:
+            _clear(out)
+        journal = Journal(out)
+        done = journal.open(fingerprint(loaded, calls, options, __version__))
+        summary = RunSummary(out, len(files))
+        outputs = Outputs(out, files, calls, loaded, options)
+        manifest = _manifest(loaded, calls, options, len(files))
+        write_json(out / "manifest.json", {**manifest, "status": "running"}, default=str)
 
-    worker = _Worker(loaded, explainers, target, options, outputs, summary)
-    count = 0
-    with ThreadPoolExecutor(READERS) as pool:
-        items = _prefetched(pool, (file for file in files), loaded, options, done, batch_size)
-        for batch in _batches(items, batch_size, summary):
-            for item, rows in worker.explain(batch, pool):
-                journal.append(item.key, rows)
-                count += 1
-                if progress:
-                    progress(count + summary.resumed, len(files), item.file.name)
-    if summary.refused and len(summary.refused) == len(calls):
-        raise UnsupportedError(_refusals(summary.refused))
-    summary.sheets = finish(out, journal, calls, options)
-    summary.seconds = time.perf_counter() - started
-    counts = {"images": len(files), "failed": len(summary.failed)}
-    write_json(
-        out / "manifest.json",
-        {
-            **manifest,
-            "status": "done",
-            "counts": counts,
-            "refused": summary.refused,
-            "seconds": round(summary.seconds, 3),
-        },
-    )
-    return summary
+        worker = _Worker(loaded, explainers, target, options, outputs, summary)
+        count = 0
+        with ThreadPoolExecutor(READERS) as pool:
+            items = _prefetched(pool, (file for file in files), loaded, options, done, batch_size)
+            for batch in _batches(items, batch_size, summary):
+                for item, rows in worker.explain(batch, pool):
+                    journal.append(item.key, rows)
+                    count += 1
+                    if progress:
+                        progress(count + summary.resumed, len(files), item.file.name)
+        if summary.refused and len(summary.refused) == len(calls):
+            raise UnsupportedError(_refusals(summary.refused))
+        summary.sheets = finish(out, journal, calls, options)
+        summary.seconds = time.perf_counter() - started
+        counts = {"images": len(files), "failed": len(summary.failed)}
+        write_json(
+            out / "manifest.json",
+            {
+                **manifest,
+                "status": "done",
+                "counts": counts,
+                "refused": summary.refused,
+                "seconds": round(summary.seconds, 3),
+            },
+        )
+        return summary
 
 
 class _Worker:
@@ -178,7 +181,7 @@ class _Worker:
             try:
                 rows = future.result()
                 self.summary.explained += 1
-            except ImageError as error:
+            except (ImageError, WriteError) as error:
                 rows = [self._failed(item, str(error))]
             yield item, rows
 

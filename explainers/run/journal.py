@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from explainers.data.images import write_bytes
+from explainers.core.files import write_bytes
 from explainers.errors import OptionError
 
 COLUMNS = (
@@ -127,8 +127,3 @@ def write_table(path: Path, rows: Iterable[Row]) -> None:
     for row in rows:
         writer.writerow(row)
     write_bytes(path, buffer.getvalue().encode("utf-8", "backslashreplace"))
-
-
-def write_json(path: Path, value: Any) -> None:
-    """A JSON file, indented."""
-    write_bytes(path, (json.dumps(value, indent=2, ensure_ascii=True, default=str) + "\n").encode())

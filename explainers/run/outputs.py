@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from explainers.data.images import ImageFile, Photo, read_image, write_bytes, write_image
+from explainers.core.files import write_bytes
+from explainers.data.images import ImageFile, Photo, read_image, write_image
 from explainers.models import LoadedModel
 from explainers.render import Style, contact_sheet, gradient_picture, overlay
 from explainers.run.journal import Journal, Row, write_table

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from explainers.core.files import write_bytes, write_json
 from explainers.data.beside import methods_of
-from explainers.data.images import find_images, read_image, write_bytes, write_image
+from explainers.data.images import find_images, read_image, write_image
 from explainers.evaluation.controls import CONTROLS
 from explainers.evaluation.engine import Row, Stored
 from explainers.evaluation.metric import Explain
@@ -24,7 +25,7 @@ from explainers.evaluation.result import Result, table
 from explainers.evaluation.walks import Curve
 from explainers.render import contact_sheet, overlay
 from explainers.render.charts import save_figure
-from explainers.run.journal import Journal, write_json
+from explainers.run.journal import Journal
 from explainers.run.sources import Folder
 
 EXTREMES = 4  # images at either end
@@ -148,4 +149,4 @@ def write_tables(out: Path, result: Result) -> None:
     write_bytes(out / "summary.csv", table(summary.rows()).encode())
     write_bytes(out / "summary.md", (summary.to_markdown() + "\n").encode("utf-8", "backslashreplace"))
     tests = [vars(test) for test in summary.tests]
-    write_json(out / "manifest.json", {**result.facts, "tests": tests, "refused": result.refused})
+    write_json(out / "manifest.json", {**result.facts, "tests": tests, "refused": result.refused}, default=str)

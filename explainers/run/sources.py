@@ -14,9 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from explainers.core.files import shown
 from explainers.core.network import checked_images
 from explainers.data.beside import Beside, read_map, read_mask
-from explainers.data.images import ImageFile, read_image, shown
+from explainers.data.images import ImageFile, read_image
 from explainers.errors import ImageError, MapError, OptionError
 from explainers.evaluation.engine import Batch, checked_masks
 from explainers.models import Preprocessing

@@ -13,8 +13,8 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from explainers.baselines import SGD, AdamW
-from explainers.baselines.checkpoint import load_state, replaced, save_state, save_weights
-from explainers.errors import ModelFileError, TrainingError
+from explainers.baselines.checkpoint import load_state, save_state, save_weights
+from explainers.errors import ModelFileError, WriteError
 
 
 class Net(nn.Module):
@@ -196,58 +196,7 @@ def test_an_optimizer_of_other_groups_is_refused(tmp_path):
         load_state(path, network, AdamW(parts={"last": 0.1}).make(network))
 
 
-def test_replaced_takes_the_place_of_the_file(tmp_path):
-    path = tmp_path / "new" / "a.txt"
-    for text in ("first", "second"):
-        with replaced(path) as temporary:
-            assert temporary.parent == path.parent
-            temporary.write_text(text)
-            assert not path.exists() or path.read_text() == "first"
-        assert path.read_text() == text
-    assert list(path.parent.iterdir()) == [path]
-
-
-def half_written(path, error):
-    with replaced(path) as temporary:
-        temporary.write_text("half")
-        raise error
-
-
-@pytest.mark.parametrize("error", [ValueError("no"), KeyboardInterrupt()])
-def test_a_write_that_fails_half_way_leaves_the_file_as_it_was_and_nothing_beside_it(tmp_path, error):
-    path = tmp_path / "a.txt"
-    path.write_text("before")
-    with pytest.raises(type(error)):
-        half_written(path, error)
-    assert path.read_text() == "before"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_an_error_of_the_system_is_a_training_error_with_the_path(tmp_path):
-    path = tmp_path / "a.txt"
-    path.write_text("before")
-    with pytest.raises(TrainingError) as caught:
-        half_written(path, OSError(28, "No space left on device"))
-    assert str(caught.value) == (f"cannot write {path}: No space left on device; what was written before is whole")
-    assert path.read_text() == "before"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_a_folder_in_the_place_of_the_file_is_a_training_error(tmp_path):
-    (tmp_path / "a.txt").mkdir()
-    with pytest.raises(TrainingError, match="cannot write .*a.txt: Is a directory"):
-        with replaced(tmp_path / "a.txt") as temporary:
-            temporary.write_text("x")
-    assert list(tmp_path.iterdir()) == [tmp_path / "a.txt"]
-
-
-def test_a_file_in_the_place_of_the_folder_is_a_training_error(tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(TrainingError, match="cannot write .*a.txt"), replaced(tmp_path / "file" / "run" / "a.txt"):
-        pass
-
-
-def test_a_full_disk_leaves_the_weights_whole_and_is_a_training_error(tmp_path):
+def test_a_full_disk_leaves_the_weights_whole_and_is_an_error(tmp_path):
     path = tmp_path / "best.safetensors"
     save_weights(path, Net(), {})
     before = path.read_bytes()
@@ -262,5 +211,5 @@ def test_a_full_disk_leaves_the_weights_whole_and_is_a_training_error(tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert path.read_bytes() == before
     assert os.listdir(tmp_path) == ["best.safetensors"]
-    assert isinstance(caught, TrainingError), repr(caught)
+    assert isinstance(caught, WriteError), repr(caught)
     assert "what was written before is whole" in str(caught)

@@ -17,6 +17,7 @@ import torch
 from run_case import embedded, folder
 
 import explainers
+from explainers.core.files import locked
 from explainers.data.images import ImageFile, read_image
 from explainers.data.samples import sample_images
 from explainers.errors import ImageError, OptionError, TargetError, UnsupportedError
@@ -262,3 +263,12 @@ def test_memory_does_not_grow_with_the_number_of_images(tmp_path):
 
     peak(8)
     assert peak(160) < 1.5 * peak(40)
+
+
+def test_a_folder_that_another_run_writes_to_is_refused_and_left_as_it_is(tmp_path):
+    images = folder(tmp_path / "in")
+    run(images, embedded(), ["grad-cam"], tmp_path / "out")
+    before = {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    with locked(tmp_path / "out"), pytest.raises(OptionError, match="another process is writing to .*out"):
+        run(images, embedded(), ["grad-cam"], tmp_path / "out", overwrite=True)
+    assert {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()} == before

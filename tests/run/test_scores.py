@@ -18,6 +18,7 @@ from run_case import embedded, folder
 
 import explainers
 from explainers import create_metric
+from explainers.core.files import locked
 from explainers.data.images import read_image, write_image
 from explainers.data.samples import FOLDER, MASKS, sample_images
 from explainers.errors import ImageError, MapError, OptionError
@@ -363,3 +364,15 @@ def test_metrics_are_listed_with_their_options(capsys):
 def test_a_list_of_image_files_is_a_folder(tmp_path):
     result = explainers.evaluate(embedded(), sample_images()[:2], ["cam"], ["sparseness"])
     assert set(result.values("sparseness")["cam"]) == {image.name for image in sample_images()[:2]}
+
+
+def test_a_folder_that_another_evaluation_writes_to_is_refused_and_left_as_it_is(tmp_path, capsys):
+    call = ["evaluate", str(folder(tmp_path / "in")), "--model", "embedded", "-m", "saliency", "--metric", "sparseness"]
+    call += ["--out", str(tmp_path / "out"), "--quiet"]
+    assert main(call) == 0
+    before = {path: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    for more in ([], ["--overwrite"]):
+        with locked(tmp_path / "out"):
+            assert main([*call, *more]) == 2
+        assert "another process is writing to" in capsys.readouterr().err
+        assert {path: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
