@@ -2,7 +2,8 @@
 
     pip install ".[dev]" && python benchmarks/evaluation.py --out benchmarks/evaluation.md
 
-Five parts: overhead, peers, road, growth, adaptive; `--part` runs one of them. About ten minutes on two quiet cores.
+Six parts: overhead, peers, road, growth, adaptive, together; `--part` runs one of them. `--scenes` names the weights
+that `benchmarks/scenes.py` makes; without them the last part is left out. About 45 minutes on two quiet cores.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -27,16 +29,17 @@ import torch.nn.functional as F
 import torchvision
 from pytorch_grad_cam.metrics.road import ROADCombined
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputSoftmaxTarget
+from scenes import Scenes, as_input, untrained
 from torch import Tensor, nn
 from torchcam.methods import GradCAM as TheirGradCAM
 from torchcam.metrics import DeletionInsertionMetric
 
-from explainers import GradCAM, Predictor, create, create_metric, load_model
+from explainers import Predictor, create, create_metric, load_model
 from explainers.data.digits import digits
 from explainers.evaluation.engine import Batch, Engine
 
 warnings.filterwarnings("ignore")
-PARTS = ("overhead", "peers", "road", "growth", "adaptive")
+PARTS = ("overhead", "peers", "road", "growth", "adaptive", "together")
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 STEPS = 32  # divides 224 × 224, so that everybody looks at the same steps
 SIDE = 224
@@ -125,18 +128,20 @@ def overhead(rounds: int) -> list[str]:
     return lines
 
 
-def rise_procedure(model: nn.Module, image: Tensor, map_: Tensor, target: int) -> tuple[float, float]:
+def rise_procedure(
+    model: nn.Module, image: Tensor, map_: Tensor, target: int, steps: int = STEPS
+) -> tuple[float, float]:
     """Petsiuk's evaluation: a pass of one image per step, insertion and deletion on their own."""
     order = map_.flatten().argsort(descending=True, stable=True)
     areas = []
     for start, end in ((torch.zeros_like(image), image), (image, torch.zeros_like(image))):
         state, values = start.clone(), []
-        for step in range(STEPS + 1):
+        for step in range(steps + 1):
             with torch.no_grad():
                 values.append(float(model(state[None]).softmax(1)[0, target]))
-            part = order[step * len(order) // STEPS : (step + 1) * len(order) // STEPS]
+            part = order[step * len(order) // steps : (step + 1) * len(order) // steps]
             state.flatten(1)[:, part] = end.flatten(1)[:, part]
-        areas.append(float(np.trapezoid(values, dx=1 / STEPS)))
+        areas.append(float(np.trapezoid(values, dx=1 / steps)))
     return areas[0], areas[1]
 
 
@@ -153,7 +158,7 @@ def torchcam_procedure(model: nn.Module, given: Tensor, maps: Tensor) -> tuple[T
     return insertion, deletion
 
 
-def peers(rounds: int, count: int = 4) -> list[str]:
+def peers(rounds: int, count: int = 8) -> list[str]:
     """Insertion and deletion of the same maps at the same steps, taking turns."""
     model, given, maps = network(), images(count), blobs(count)
     metrics = [create_metric(name, baseline="zero", steps=STEPS) for name in ("insertion", "deletion")]
@@ -273,46 +278,131 @@ def growth() -> list[str]:
     return lines
 
 
-def adaptive(count: int) -> list[str]:
-    """Errors of areas against 512 steps, on the trained embedded classifier."""
+@dataclass(eq=False)
+class Trained:
+    """A trained network with images of its own."""
+
+    about: str
+    network: Any
+    images: Tensor
+    predictor: Predictor
+
+    def areas(self, explainers: Mapping[str, Any], **options: Any) -> tuple[np.ndarray, float]:
+        """Insertion and deletion of all maps, and the passes that a curve took."""
+        metrics = {name: create_metric(name, baseline="zero", **options) for name in ("insertion", "deletion")}
+        engine, found, before = Engine(self.network, explainers, metrics, self.predictor), [], self.predictor.passes
+        for first in range(0, len(self.images), 8):
+            part = self.images[first : first + 8]
+            for unit in engine.run([Batch(tuple(map(str, range(len(part)))), part)]):
+                found += [row["value"] for row in unit.rows or []]
+        return np.array(found), (self.predictor.passes - before) / len(found)
+
+    def explainers(self) -> dict[str, Any]:
+        return {name: create(name, self.network) for name in ("grad-cam", "guided-backprop")}
+
+
+def embedded(count: int) -> Trained:
     loaded = load_model("embedded", device=DEVICE)
     assert loaded.preprocessing is not None
     photos = digits(count, split="test", start=1000)[0].permute(0, 2, 3, 1).numpy()
     batch = torch.stack([loaded.preprocessing(photo) for photo in photos]).to(DEVICE)
-    names = ("insertion", "deletion")
-    explainers = {"grad-cam": GradCAM(loaded), "guided-backprop": create("guided-backprop", loaded)}
-    predictor = Predictor(loaded)
+    about = "The embedded classifier, digits on photographs of 96 × 96"
+    return Trained(about, loaded.network, batch, Predictor(loaded))
 
-    def areas(**options: Any) -> tuple[np.ndarray, float]:
-        """All areas, and the passes that a curve took."""
-        metrics = {name: create_metric(name, baseline="zero", **options) for name in names}
-        engine, found, before = Engine(loaded.network, explainers, metrics, predictor), [], predictor.passes
-        for first in range(0, count, 8):
-            part = batch[first : first + 8]
-            for unit in engine.run([Batch(tuple(map(str, range(len(part)))), part)]):
-                found += [row["value"] for row in unit.rows or []]
-        return np.array(found), (predictor.passes - before) / len(found)
 
-    truth, _ = areas(steps=512)
-    lines = ["| steps | passes per curve | mean error | 95 % of errors below |", "|---|---|---|---|"]
+def of_scenes(count: int, weights: Path, **passes: Any) -> Trained:
+    model = untrained()
+    model.load_state_dict(torch.load(weights, weights_only=True))
+    made = Scenes()
+    batch = as_input([made(20_000_000 + number)[0] for number in range(count)]).to(DEVICE)
+    about = "resnet18 trained on scenes of photographs of 224 × 224 ([scenes.py](scenes.py))"
+    return Trained(about, model.eval().to(DEVICE), batch, Predictor(model, **passes))
+
+
+def adaptive(count: int, weights: Path | None) -> list[str]:
+    """Errors of areas against 512 equal steps, on trained networks."""
+    lines: list[str] = []
+    for trained in (
+        embedded(count),
+        *([] if weights is None else [of_scenes(count, weights, **SETTINGS["auto, compiled"])]),
+    ):
+        lines += ["", *_adaptive(trained)] if lines else _adaptive(trained)
+    return lines
+
+
+def _adaptive(trained: Trained) -> list[str]:
+    explainers = trained.explainers()
+    truth, _ = trained.areas(explainers, steps=512)
+    lines = [
+        f"{trained.about}; {len(truth)} curves: {len(trained.images)} images, {', '.join(explainers)}, insertion and "
+        "deletion.",
+        "",
+        "| steps | passes per curve | mean error | 95 % of errors below | equal steps for that error |",
+        "|---|---|---|---|---|",
+    ]
     reached: list[tuple[float, float]] = []
-    for steps in (10, 20, 30, 40, 60, 80, 100):
-        found, passes = areas(steps=steps)
+    for steps in (10, 20, 40, 60, 80, 100):
+        found, passes = trained.areas(explainers, steps=steps)
         errors = np.abs(found - truth)
         reached.append((float(errors.mean()), passes))
-        lines.append(f"| {steps} | {passes:.1f} | {errors.mean():.4f} | {np.quantile(errors, 0.95):.4f} |")
+        lines.append(f"| {steps} | {passes:.1f} | {errors.mean():.4f} | {np.quantile(errors, 0.95):.4f} | |")
     for tolerance in (0.01, 0.005, 0.002, 0.001):
-        found, passes = areas(tolerance=tolerance)
+        found, passes = trained.areas(explainers, tolerance=tolerance)
         errors = np.abs(found - truth)
-        equal = np.exp(np.interp(-np.log(errors.mean()), *np.log([[1 / e, p] for e, p in reached]).T))
-        saved = f" (equal steps need {equal:.0f}: {equal / passes:.2f} times as many)"
-        line = f"| adaptive, tolerance {tolerance} | {passes:.1f}{saved} | {errors.mean():.4f} "
-        lines.append(f"{line}| {np.quantile(errors, 0.95):.4f} |")
-    lines += [
-        "",
-        f"{len(truth)} curves: {count} generated test images, {', '.join(explainers)}, {' and '.join(names)}.",
-    ]
+        equal = float(np.exp(np.interp(-np.log(errors.mean()), *np.log([[1 / e, p] for e, p in reached]).T)))
+        beyond = "more than " if errors.mean() < min(reached)[0] else ""
+        line = f"| adaptive, tolerance {tolerance} | {passes:.1f} | {errors.mean():.4f} "
+        line += f"| {np.quantile(errors, 0.95):.4f} | {beyond}{equal:.0f}, {equal / passes:.1f} times as many |"
+        lines.append(line)
     return lines
+
+
+def together(rounds: int, count: int, weights: Path) -> list[str]:
+    """RISE's procedure at equal steps and ours, adaptive and compiled, at about the same error."""
+    trained = of_scenes(count, weights)
+    maps = create("grad-cam", trained.network)(trained.images)
+    targets = trained.network(trained.images).argmax(1).tolist()
+    given = {"given": lambda batch, _: maps[_rows(batch, trained.images)]}
+    truth, _ = trained.areas(given, steps=512)
+    fast = of_scenes(count, weights, **SETTINGS["auto, compiled"])
+
+    def theirs(steps: int) -> np.ndarray:
+        images = zip(trained.images, maps, targets, strict=True)
+        return np.array([rise_procedure(trained.network, *each, steps) for each in images]).T.flatten()
+
+    def ours(**options: Any) -> np.ndarray:
+        return fast.areas(given, **options)[0]
+
+    procedures: dict[str, Callable[[], np.ndarray]] = {
+        f"RISE's procedure, {steps} equal steps": partial(theirs, steps) for steps in (64, 98)
+    }
+    procedures |= {f"ours, auto, compiled, tolerance {each}": partial(ours, tolerance=each) for each in (0.004, 0.002)}
+    times: dict[str, list[float]] = {name: [] for name in procedures}
+    errors: dict[str, float] = {}
+    in_order = _by_metric(truth, count)
+    for turn in range(rounds + 1):
+        for name, call in procedures.items():
+            kept: list[np.ndarray] = []
+            took = clock(lambda call=call, kept=kept: kept.append(call()))
+            found = kept[0] if name.startswith("RISE") else _by_metric(kept[0], count)
+            errors[name] = float(np.abs(found - in_order).mean())
+            if turn:
+                times[name].append(took / count)
+    middle = {name: statistics.median(each) for name, each in times.items()}
+    base = next(iter(middle.values()))
+    lines = ["| procedure | seconds per map | mean error of an area | times faster |", "|---|---|---|---|"]
+    return lines + [f"| {n} | {took:.3f} | {errors[n]:.4f} | {base / took:.1f} |" for n, took in middle.items()]
+
+
+def _rows(batch: Tensor, images: Tensor) -> list[int]:
+    """Which of the images a batch has."""
+    return [next(row for row, other in enumerate(images) if torch.equal(image, other)) for image in batch]
+
+
+def _by_metric(values: np.ndarray, count: int) -> np.ndarray:
+    """Insertion of all images, then deletion, of values that come in chunks of eight images."""
+    chunks = np.split(values, range(16, 2 * count, 16))
+    return np.concatenate([np.split(chunk, 2)[which] for which in (0, 1) for chunk in chunks])
 
 
 def machine() -> str:
@@ -326,6 +416,7 @@ def main() -> None:
     parser.add_argument("--part", action="append", choices=PARTS)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--images", type=int, default=56, help="of the adaptive part")
+    parser.add_argument("--scenes", type=Path, help="weights that benchmarks/scenes.py made")
     parser.add_argument("--scored", type=int, nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.scored:
@@ -343,10 +434,17 @@ def main() -> None:
         ),
         "road": ("resnet18 at 224 × 224, 10 to 90 percent, both orders.", lambda: road(max(2, options.rounds // 2))),
         "growth": ("A small network on images of 224 × 224, each in a process of its own.", growth),
-        "adaptive": ("Embedded classifier, 96 × 96, against 512 equal steps.", lambda: adaptive(options.images)),
+        "adaptive": ("Errors of areas against 512 equal steps.", lambda: adaptive(options.images, options.scenes)),
+        "together": (
+            "resnet18 trained on scenes of photographs of 224 × 224, insertion and deletion of Grad-CAM's maps into "
+            "zero; errors against 512 equal steps.",
+            lambda: together(max(2, options.rounds // 2), 16, options.scenes),
+        ),
     }
-    text = ["# Evaluation", "", f"{machine()}. resnet18 has random weights; the embedded classifier is trained.", ""]
+    text = ["# Evaluation", "", f"{machine()}. resnet18 has random weights where nothing else is said.", ""]
     for name in options.part or PARTS:
+        if name == "together" and options.scenes is None:
+            continue
         about, measure = parts[name]
         part = [f"## {name.capitalize()}", "", about, "", *measure(), ""]
         print("\n".join(part), flush=True)

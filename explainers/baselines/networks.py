@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from torch import nn
 from explainers.baselines.abn import ABN
 from explainers.baselines.labn import LABN
 from explainers.baselines.resnet import RESNETS, resnet
+from explainers.core.names import Names, refuse_unknown
 from explainers.errors import OptionError, UnsupportedError
 
 Builder = Callable[..., nn.Module]
@@ -28,7 +28,7 @@ class Entry:
     summary: str
 
 
-_networks: dict[str, Entry] = {}
+NETWORKS: Names[Entry] = Names("network")
 
 
 def register_network(name: str, *, attention: bool) -> Callable[[Builder], Builder]:
@@ -39,9 +39,7 @@ def register_network(name: str, *, attention: bool) -> Callable[[Builder], Build
     """
 
     def keep(builder: Builder) -> Builder:
-        if name in _networks:
-            raise ValueError(f"two networks are called {name!r}")
-        _networks[name] = Entry(builder, attention, (builder.__doc__ or "").partition("\n")[0])
+        NETWORKS.add(name, Entry(builder, attention, (builder.__doc__ or "").partition("\n")[0]))
         return builder
 
     return keep
@@ -49,7 +47,7 @@ def register_network(name: str, *, attention: bool) -> Callable[[Builder], Build
 
 def available_networks() -> tuple[str, ...]:
     """Their names, sorted."""
-    return tuple(sorted(_networks))
+    return tuple(NETWORKS)
 
 
 def network_entry(name: str) -> Entry:
@@ -58,11 +56,7 @@ def network_entry(name: str) -> Entry:
     Raises:
         OptionError: no such network.
     """
-    if name not in _networks:
-        close = difflib.get_close_matches(name, _networks, n=1)
-        hint = f"did you mean {close[0]}? " if close else ""
-        raise OptionError(f"no network {name!r}; {hint}there are {', '.join(available_networks())}")
-    return _networks[name]
+    return NETWORKS.find(name)
 
 
 def network_options(name: str) -> dict[str, Any]:
@@ -90,8 +84,7 @@ def create_network(
         backbone or its weights cannot be loaded.
     """
     builder, known = network_entry(name).builder, network_options(name)
-    if unknown := sorted(set(options) - set(known)):
-        raise OptionError(f"{name} has no option {', '.join(unknown)}; its options are {', '.join(known)}")
+    refuse_unknown(name, options, known)
     for key, value in options.items():
         if not _fits(value, known[key]):
             kind = "true or false" if isinstance(known[key], bool) else type(known[key]).__name__

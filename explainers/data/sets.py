@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from explainers.core.names import Names
 from explainers.core.preprocessing import Preprocessing
 from explainers.errors import DataError
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 MODULES = ("folders", "defn", "idrid", "cifar10", "magnetogram")  # of explainers.data; importing one registers its kind
 Reader = Callable[[str], "DataSet"]  # from what follows the colon to the data set
-_readers: dict[str, tuple[str, Reader]] = {}
+READERS: Names[tuple[str, Reader]] = Names("data set", DataError)
 
 
 class Split(ABC):
@@ -68,9 +68,7 @@ def register_data_set(kind: str, spelling: str) -> Callable[[Reader], Reader]:
     """Decorator: makes `kind:…` known. spelling: how a user writes it, for errors and help."""
 
     def keep(reader: Reader) -> Reader:
-        if kind in _readers:
-            raise ValueError(f"two data sets are called {kind!r}")
-        _readers[kind] = (spelling, reader)
+        READERS.add(kind, (spelling, reader))
         return reader
 
     return keep
@@ -78,7 +76,8 @@ def register_data_set(kind: str, spelling: str) -> Callable[[Reader], Reader]:
 
 def data_set_spellings() -> tuple[str, ...]:
     """How each known data set is named, sorted."""
-    return tuple(sorted(spelling for spelling, _ in _known().values()))
+    known = _known()
+    return tuple(known.find(kind)[0] for kind in known)
 
 
 def data_set(spec: str) -> DataSet:
@@ -91,19 +90,15 @@ def data_set(spec: str) -> DataSet:
         DataError: an unknown kind, or files that are not in the layout that it has.
     """
     kind, _, rest = str(spec).partition(":")
-    readers = _known()
-    if kind not in readers:
-        close = difflib.get_close_matches(kind, readers, n=1)
-        hint = f"did you mean {readers[close[0]][0]}? " if close else ""
-        raise DataError(f"no data set {spec!r}; {hint}known are {', '.join(data_set_spellings())}")
-    return readers[kind][1](rest)
+    known = _known()
+    return known.find(kind, lambda each: known.find(each)[0])[1](rest)
 
 
-def _known() -> dict[str, tuple[str, Reader]]:
+def _known() -> Names[tuple[str, Reader]]:
     """Kinds with their spelling and reader. The modules are imported here, not above: they import this one."""
     for module in MODULES:
         importlib.import_module(f"explainers.data.{module}")
-    return _readers
+    return READERS
 
 
 def settings_of(rest: str, defaults: dict[str, int | float], kind: str) -> dict[str, int | float]:

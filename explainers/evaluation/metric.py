@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from explainers.errors import OptionError
+from explainers.core.names import Names, keywords, refuse_unknown, takes_any
 from explainers.evaluation.chunk import Chunk
 from explainers.evaluation.passes import Job, Passes, Seen
 from explainers.evaluation.walks import Curve, Walks
@@ -125,29 +123,24 @@ class Metric(ABC):
         return f"{type(self).__name__}({', '.join(f'{key}={value!r}' for key, value in self.settings().items())})"
 
 
-_metrics: dict[str, type[Metric]] = {}
-_families: dict[str, Callable[[str], type[Metric]]] = {}
+METRICS: Names[type[Metric]] = Names("metric")
 Kind = TypeVar("Kind", bound=type[Metric])
 
 
 def register_metric(cls: Kind) -> Kind:
     """Class decorator: makes a metric known under its `name`. A name taken twice is an error."""
-    if cls.name in _metrics:
-        raise ValueError(f"two metrics are called {cls.name!r}: {_metrics[cls.name]} and {cls}")
-    _metrics[cls.name] = cls
+    METRICS.add(cls.name, cls)
     return cls
 
 
 def register_metric_family(prefix: str, resolve: Callable[[str], type[Metric]]) -> None:
     """Make `prefix:NAME` known: `resolve(NAME)` gives a Metric class."""
-    if prefix in _families:
-        raise ValueError(f"two families of metrics are called {prefix!r}")
-    _families[prefix] = resolve
+    METRICS.add_family(prefix, resolve)
 
 
 def available_metrics() -> tuple[str, ...]:
     """The names of all metrics, sorted; `quantus:NAME` comes on top for every metric of Quantus."""
-    return tuple(sorted(_metrics))
+    return tuple(METRICS)
 
 
 def metric_class(name: str) -> type[Metric]:
@@ -156,20 +149,12 @@ def metric_class(name: str) -> type[Metric]:
     Raises:
         OptionError: nobody is, with the names that come close.
     """
-    family, colon, member = name.partition(":")
-    if colon and family in _families:
-        return _families[family](member)
-    if name not in _metrics:
-        close = difflib.get_close_matches(name.lower().replace("_", "-"), _metrics, n=3, cutoff=0.5)
-        hint = f"did you mean {' or '.join(close)}? " if close else ""
-        raise OptionError(f"no metric {name!r}; {hint}available: {', '.join(available_metrics())}, quantus:NAME")
-    return _metrics[name]
+    return METRICS.find(name)
 
 
 def metric_options(cls: type[Metric]) -> dict[str, Any]:
     """The keyword options of a metric with their defaults."""
-    parameters = inspect.signature(cls).parameters.values()
-    return {each.name: each.default for each in parameters if each.kind is inspect.Parameter.KEYWORD_ONLY}
+    return keywords(cls)
 
 
 def create_metric(name: str, **options: Any) -> Metric:
@@ -179,12 +164,6 @@ def create_metric(name: str, **options: Any) -> Metric:
         OptionError: unknown name, or an option that this metric does not have, or a value outside its range.
     """
     cls = metric_class(name)
-    known = metric_options(cls)
-    free = any(each.kind is inspect.Parameter.VAR_KEYWORD for each in inspect.signature(cls).parameters.values())
-    unknown = sorted(set(options) - set(known))
-    if unknown and not free:
-        raise OptionError(
-            f"{name} has no option {', '.join(unknown)}; "
-            + (f"its options are {', '.join(known)}" if known else "it has none")
-        )
+    if not takes_any(cls):
+        refuse_unknown(name, options, metric_options(cls))
     return cls(**options)

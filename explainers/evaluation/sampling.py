@@ -9,9 +9,9 @@ import numpy as np
 from explainers.errors import OptionError
 
 TOLERANCE = 0.002
-INTERVALS, GRADING = 10, 1.3  # of the first round: denser where most curves fall or rise
-# From the model's standard error to the mean error that curves of a trained network have (benchmarks/evaluation.md).
-CALIBRATION = 0.6
+INTERVALS, GRADING = 12, 1.7  # of the first round: denser where most curves fall or rise
+# Of all intervals are halved in one round: few, since what they tell often makes the others needless.
+AT_ONCE = 1 / 3
 
 
 @dataclass(frozen=True)
@@ -42,10 +42,11 @@ class Grid:
 
 @dataclass(frozen=True)
 class Adaptive:
-    """Steps where the curve moves, until the mean error of such areas is about `tolerance`.
+    """Steps where the curve moves, until the standard error of its area is about `tolerance`.
 
     Between two steps a curve is taken to wander like Brownian motion, as fast as it does in the interval and its
-    neighbours: the trapezoid of width w then has a variance of v·w³/12, v = Σ Δf² / Σ w. An estimate, not a bound.
+    neighbours: the trapezoid of width w then has a variance of v·w³/12, v = Σ Δf² / Σ w. An estimate, not a bound, and
+    twice too large for smooth curves (benchmarks/evaluation.md).
     """
 
     tolerance: float = TOLERANCE
@@ -66,9 +67,9 @@ class Adaptive:
         """
         variances = interval_variances(positions, values)
         variances[np.diff(positions) < 2] = 0.0
-        total, goal, chosen = float(variances.sum()), (self.tolerance / CALIBRATION) ** 2, []
-        for interval in np.argsort(-variances, kind="stable"):
-            if total <= goal or variances[interval] == 0:
+        total, chosen = float(variances.sum()), []
+        for interval in np.argsort(-variances, kind="stable")[: max(1, round(AT_ONCE * len(variances)))]:
+            if total <= self.tolerance**2 or variances[interval] == 0:
                 break
             total -= 3 / 4 * variances[interval]  # what halving it takes away
             chosen.append(int(positions[interval] + positions[interval + 1]) // 2)

@@ -484,7 +484,7 @@ def test_what_is_typed_reaches_the_training(tmp_path):
         (
             "abm",
             [],
-            "no network 'abm'; did you mean abn? there are abn, labn, lambda-resnet, plain",
+            "no network 'abm'; did you mean abn? available: abn, labn, lambda-resnet, plain",
         ),
         ("abn", ["--option", "threshold=0.5"], "abn has no option threshold; its options are backbone, bypass"),
         ("abn", ["--option", "bypass"], "--option 'bypass'; expected KEY=VALUE, such as threshold=0.75"),
@@ -544,7 +544,7 @@ def test_mistakes_cost_one_line_and_code_two(tmp_path, capsys, network, typed, m
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("magnetgram", "no data set 'magnetgram'; did you mean magnetogram[:KEY=VALUE,…]? known are "),
+        ("magnetgram", "no data set 'magnetgram'; did you mean magnetogram[:KEY=VALUE,…]? available: "),
         ("magnetogram:sise=32", "magnetogram:sise=32: 'sise=32' is no setting; they are size, "),
         ("folder:/no/such/place", "folder:/no/such/place: no folder /no/such/place"),
     ],

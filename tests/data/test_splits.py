@@ -116,6 +116,6 @@ def test_data_sets_are_known_without_importing_their_modules():
     kinds = {spelling.partition(":")[0].partition("[")[0] for spelling in sets.data_set_spellings()}
     assert {"cifar10", "defn", "folder", "idrid", "magnetogram"} <= kinds
     with pytest.raises(
-        DataError, match=r"no data set 'folders:x'; did you mean folder:PATH .*\? known are cifar10:PATH"
+        DataError, match=r"no data set 'folders'; did you mean folder:PATH .*\? available: cifar10:PATH"
     ):
         sets.data_set("folders:x")

@@ -1,0 +1,81 @@
+"""Things known by name, and what to say of a name that is not."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any, Generic, TypeVar
+
+from explainers.errors import ExplainersError, OptionError
+
+Thing = TypeVar("Thing")
+
+
+class Names(Generic[Thing]):
+    """A table of things of one kind.
+
+    Args:
+        kind: what they are, as in "no method 'x'"; error: raised for a name that is not known.
+    """
+
+    def __init__(self, kind: str, error: type[ExplainersError] = OptionError) -> None:
+        self.kind, self.error = kind, error
+        self._things: dict[str, Thing] = {}
+        self._families: dict[str, Callable[[str], Thing]] = {}
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._things
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(self._things))
+
+    def add(self, name: str, thing: Thing) -> None:
+        """A name taken twice is a mistake in the program."""
+        if name in self._things:
+            raise ValueError(f"two {self.kind}s are called {name!r}: {self._things[name]} and {thing}")
+        self._things[name] = thing
+
+    def add_family(self, prefix: str, resolve: Callable[[str], Thing]) -> None:
+        """`prefix:NAME` is resolve(NAME) from then on."""
+        if prefix in self._families:
+            raise ValueError(f"two families of {self.kind}s are called {prefix!r}")
+        self._families[prefix] = resolve
+
+    def find(self, name: str, shown: Callable[[str], str] = str) -> Thing:
+        """What goes by a name; shown: how a name is written in the error.
+
+        Raises:
+            ExplainersError: nothing does (of the class given), with the names that come close and all others.
+        """
+        family, colon, member = name.partition(":")
+        if colon and family in self._families:
+            return self._families[family](member)
+        if name not in self._things:
+            close = difflib.get_close_matches(name.lower().replace("_", "-"), self._things, n=3, cutoff=0.5)
+            hint = f"did you mean {' or '.join(map(shown, close))}? " if close else ""
+            known = [*map(shown, self), *(f"{prefix}:NAME" for prefix in sorted(self._families))]
+            raise self.error(f"no {self.kind} {name!r}; {hint}available: {', '.join(known)}")
+        return self._things[name]
+
+
+def keywords(call: Callable[..., Any]) -> dict[str, Any]:
+    """The keyword-only parameters of a callable with their defaults."""
+    parameters = inspect.signature(call).parameters.values()
+    return {each.name: each.default for each in parameters if each.kind is inspect.Parameter.KEYWORD_ONLY}
+
+
+def takes_any(call: Callable[..., Any], but: str = "") -> bool:
+    """Whether it takes keywords of any name, by a parameter that is not called `but`."""
+    parameters = inspect.signature(call).parameters.values()
+    return any(each.kind is inspect.Parameter.VAR_KEYWORD and each.name != but for each in parameters)
+
+
+def refuse_unknown(name: str, given: dict[str, Any], known: dict[str, Any]) -> None:
+    """
+    Raises:
+        OptionError: options that are not among the known ones.
+    """
+    if unknown := sorted(set(given) - set(known)):
+        listed = f"its options are {', '.join(known)}" if known else "it has none"
+        raise OptionError(f"{name} has no option {', '.join(unknown)}; {listed}")
