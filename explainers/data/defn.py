@@ -16,13 +16,13 @@ here that is the training's affair.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from explainers.core.files import shown
 from explainers.core.preprocessing import Preprocessing
+from explainers.data.label_table import read_labels
 from explainers.data.sets import DataSet, Split, register_data_set
 from explainers.data.splits import folder_of
 from explainers.errors import DataError, ImageError
@@ -31,9 +31,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 YEARS = {"train": range(2010, 2016), "val": range(2016, 2017), "test": range(2017, 2018)}
-COLUMNS = ["image", "flag"]
-FLAGS = ("0", "1", "2", "3")  # O, C, M, X
-FIRST_FLARE = 2
+COLUMNS = ("image", "flag")
+CLASSES = {"0": 0, "1": 0, "2": 1, "3": 1}  # O, C, M, X
 PREPROCESSING = Preprocessing((512, 512), mean=(0.3625,), std=(0.2234,), channels=1, source="defn")
 
 
@@ -86,7 +85,7 @@ def _split(root: Path, years: range) -> YearSplit:
     rows: list[tuple[str, int, Path, int]] = []
     for year in years:
         array, table = root / f"{year}.npy", root / f"{year}.csv"
-        labels = _labels(table)
+        labels = read_labels(table, COLUMNS, CLASSES, "0, 1, 2 or 3 (O, C, M, X)")
         count = _count(array)
         if count != len(labels):
             raise DataError(
@@ -95,34 +94,6 @@ def _split(root: Path, years: range) -> YearSplit:
             )
         rows += [(name, label, array, row) for row, (name, label) in enumerate(labels.items())]
     return YearSplit(rows)
-
-
-def _labels(table: Path) -> dict[str, int]:
-    """The class of each image by its name, in the order of the file."""
-    found: dict[str, int] = {}
-    try:
-        with table.open(newline="", encoding="utf-8-sig") as lines:
-            reader = csv.reader(lines)
-            header = [cell.strip() for cell in next(reader, [])]
-            if header[:2] != COLUMNS:
-                raise DataError(
-                    f"{shown(table)}, line 1: expected the columns image,flag,year, found {','.join(header)}"
-                )
-            for cells in filter(None, reader):
-                where = f"{shown(table)}, line {reader.line_num}"
-                name, flag = [cell.strip() for cell in [*cells, ""][:2]]
-                if flag not in FLAGS:
-                    raise DataError(f"{where}, column flag: expected 0, 1, 2 or 3 (O, C, M, X), found {flag!r}")
-                if not name or name in found:
-                    raise DataError(f"{where}, column image: expected a name that no other line has, found {name!r}")
-                found[name] = int(int(flag) >= FIRST_FLARE)
-    except FileNotFoundError as error:
-        raise DataError(
-            f"no file {shown(table)}; expected the columns image,flag,year for each year 2010 … 2017"
-        ) from error
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{shown(table)} cannot be read as a table of text: {error}") from error
-    return found
 
 
 def _count(array: Path) -> int:

@@ -22,7 +22,6 @@ one row below the image; ours ends with it.
 
 from __future__ import annotations
 
-import csv
 import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
@@ -31,6 +30,7 @@ from pathlib import Path
 from explainers.core.files import shown
 from explainers.core.preprocessing import Preprocessing
 from explainers.data.images import ImageFile
+from explainers.data.label_table import read_labels
 from explainers.data.sets import DataSet, register_data_set
 from explainers.data.splits import FileSplit, folder_of, held_out
 from explainers.errors import DataError
@@ -42,7 +42,8 @@ TABLES = {
     TRAIN: "a. IDRiD_Disease Grading_Training Labels.csv",
     TEST: "b. IDRiD_Disease Grading_Testing Labels.csv",
 }
-NAME, GRADE = "Image name", "Retinopathy grade"
+COLUMNS = ("Image name", "Retinopathy grade")
+CLASSES = {"0": 0, "1": 1, "2": 1, "3": 1, "4": 1}
 ENDINGS = {"1. Microaneurysms": "MA", "2. Haemorrhages": "HE", "3. Hard Exudates": "EX", "4. Soft Exudates": "SE"}
 VAL_SHARE = 0.2
 PREPROCESSING = Preprocessing(
@@ -90,43 +91,13 @@ def _graded(grading: Path, part: str) -> tuple[list[ImageFile], list[int]]:
     """Images of a part and their classes."""
     table = grading / GRADES / TABLES[part]
     files, labels = [], []
-    for name, label in _labels(table).items():
+    for name, label in read_labels(table, COLUMNS, CLASSES, "a grade 0 … 4").items():
         path = grading / IMAGES / part / f"{name}.jpg"
         if not path.is_file():
             raise DataError(f"no file {shown(path)}, which {shown(table)} names")
         files.append(ImageFile(path, f"{part}/{path.name}"))
         labels.append(label)
     return files, labels
-
-
-def _labels(table: Path) -> dict[str, int]:
-    """The class of each image by its name, in the order of the file."""
-    found: dict[str, int] = {}
-    try:
-        with table.open(newline="", encoding="utf-8-sig") as lines:
-            reader = csv.reader(lines)
-            header = [cell.strip() for cell in next(reader, [])]
-            if header[:2] != [NAME, GRADE]:
-                raise DataError(
-                    f"{shown(table)}, line 1: expected the columns {NAME},{GRADE}, found {','.join(header[:2])}"
-                )
-            for cells in reader:
-                name, grade = [cell.strip() for cell in [*cells, "", ""][:2]]
-                if not name and not grade:
-                    continue
-                where = f"{shown(table)}, line {reader.line_num}"
-                if grade not in ("0", "1", "2", "3", "4"):
-                    raise DataError(f"{where}, column {GRADE}: expected a grade 0 … 4, found {grade!r}")
-                if not name or name in found:
-                    raise DataError(f"{where}, column {NAME}: expected a name that no other line has, found {name!r}")
-                found[name] = int(grade != "0")
-    except FileNotFoundError as error:
-        raise DataError(f"no file {shown(table)}; expected IDRiD's table of grades") from error
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{shown(table)} cannot be read as a table of text: {error}") from error
-    if not found:
-        raise DataError(f"{shown(table)} names no images")
-    return found
 
 
 def _masks(folder: Path, files: Sequence[ImageFile], tested: set[str]) -> tuple[dict[str, tuple[Path, ...]], str]:

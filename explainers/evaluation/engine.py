@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from explainers.core.output import Output
 from explainers.core.predictor import Predictor
 from explainers.errors import (
     DependencyError,
@@ -24,9 +23,11 @@ from explainers.errors import (
     TargetError,
     UnsupportedError,
 )
+from explainers.evaluation.checked import checked_maps
 from explainers.evaluation.chunk import Chunk, opened
-from explainers.evaluation.metric import Explain, Measured, Measuring, Metric, Subject
-from explainers.evaluation.passes import Job, Passes
+from explainers.evaluation.lock_step import lock_step
+from explainers.evaluation.metric import Explain, Measured, Metric, Subject
+from explainers.evaluation.passes import Passes
 
 Row = dict[str, Any]
 OF_THE_RUN = (OptionError, TargetError, DependencyError, MapError)  # errors that no other image would not have
@@ -299,111 +300,3 @@ class _Made:
         seconds = (self.seconds * count + other.seconds * len(other.maps)) / (count + len(other.maps))
         failed = {**self.failed, **{count + row: reason for row, reason in other.failed.items()}}
         return _Made(torch.cat([self.maps.to(other.maps.device), other.maps]), failed, seconds)
-
-
-def lock_step(subject: Subject, metrics: Sequence[Metric]) -> list[list[Measured]]:
-    """All metrics at once: in each round the passes that any of them needs go together through the network."""
-    running: dict[int, Measuring] = {number: metric.measure(subject) for number, metric in enumerate(metrics)}
-    replies: dict[int, Any] = dict.fromkeys(running)
-    results: dict[int, list[Measured]] = {}
-    chunk, idle = subject.chunk, 0
-    while running:
-        asked: list[tuple[int, list[Job]]] = []
-        for number, generator in list(running.items()):
-            try:
-                asked.append((number, list(generator.send(replies[number]))))
-            except StopIteration as stop:
-                results[number] = stop.value
-                del running[number]
-        walked = subject.walks.jobs()
-        own = [job for _, jobs in asked for job in jobs]
-        idle = 0 if own or walked else idle + 1
-        if idle > 2:
-            raise RuntimeError(f"{[metrics[number].name for number in running]} wait for passes that nobody makes")
-        seen = subject.passes.run([*own, *(job for job, _ in walked)], chunk.images, chunk.targets, chunk.expected)
-        for (job, place), answer in zip(walked, seen[len(own) :], strict=True):
-            subject.walks.tell(job, place, answer)
-        replies, at = {}, 0
-        for number, jobs in asked:
-            replies[number] = seen[at : at + len(jobs)]
-            at += len(jobs)
-    return [results[number] for number in range(len(metrics))]
-
-
-def measured(
-    metric: Metric,
-    model: Any,
-    images: Tensor,
-    maps: Tensor,
-    targets: Any = None,
-    *,
-    masks: Tensor | None = None,
-    activation: str | None = "softmax",
-    output: Output | None = None,
-    seed: int = 0,
-) -> list[list[Measured]]:
-    """What one metric says of given maps: for each image its values, one per setting of the metric."""
-    if "explainer" in metric.needs:
-        raise OptionError(f"{metric.name} calls the explainer again, so it needs explainers.evaluate instead of maps")
-    if "masks" in metric.needs and masks is None:
-        raise OptionError(f"{metric.name} needs masks (N, H, W) of what a map should show")
-    predictor = Predictor(model, output=output)
-    names = [str(number) for number in range(len(images))]
-    chunk = opened(predictor, activation, names, images, targets, masks=checked_masks(masks, images), seed=seed)
-    maps = checked_maps(maps, images, "maps")
-    if not torch.isfinite(maps).all():
-        raise MapError("the maps have NaN or infinite values")
-    subject = Subject(chunk, maps, None, model, Passes(predictor, activation), lambda name: _no_other(metric, name))
-    results = lock_step(subject, [metric])[0]
-    each = len(results) // len(images)
-    return [results[row * each : (row + 1) * each] for row in range(len(images))]
-
-
-def _no_other(metric: Metric, name: str) -> Tensor:
-    raise OptionError(f"{metric.name} compares with the explainer {name!r}: use explainers.evaluate instead of maps")
-
-
-def checked_maps(maps: Any, images: Tensor, name: str) -> Tensor:
-    """Maps as float32 on the images' device.
-
-    Raises:
-        MapError: not (N, H, W) of the images.
-    """
-    if not isinstance(maps, Tensor):
-        try:
-            maps = torch.as_tensor(np.asarray(maps))
-        except (TypeError, ValueError, RuntimeError) as error:
-            raise MapError(f"{name}: expected maps (N, H, W), got {type(maps).__name__}") from error
-    wanted = (len(images), *images.shape[-2:])
-    if tuple(maps.shape) != wanted:
-        hint = ""
-        if maps.ndim == 4 and tuple(maps.shape[-2:]) == wanted[1:]:
-            hint = "; reduce its channels or classes to one map per image"
-        elif maps.ndim == 3:
-            hint = "; enlarge maps to the size of the images, for example bilinearly"
-        raise MapError(f"{name}: maps of shape {tuple(maps.shape)} for images of {wanted}, expected {wanted}{hint}")
-    if maps.is_complex():
-        raise MapError(f"{name}: maps are {maps.dtype}, expected real numbers")
-    return maps.detach().to(device=images.device, dtype=torch.float32)
-
-
-def checked_masks(masks: Any, images: Tensor) -> Tensor | None:
-    """Masks as bool on the images' device.
-
-    Raises:
-        MapError: not (N, H, W) of the images, not 0 and 1, or one of them empty.
-    """
-    if masks is None:
-        return None
-    masks = torch.as_tensor(masks)
-    wanted = (len(images), *images.shape[-2:])
-    if tuple(masks.shape) != wanted:
-        raise MapError(f"masks of shape {tuple(masks.shape)} for images of {wanted}; expected {wanted}")
-    if masks.dtype != torch.bool:
-        if not bool(((masks == 0) | (masks == 1)).all()):
-            raise MapError("masks must be bool, or 0 outside and 1 inside")
-        masks = masks == 1
-    empty = (~masks.flatten(1).any(dim=1)).nonzero().flatten().tolist()
-    if empty:
-        raise MapError(f"the mask of image {', '.join(map(str, empty[:8]))} of the batch has nothing inside")
-    return masks.to(images.device)

@@ -53,45 +53,36 @@ class LikenessMetric(Metric):
             for value, there in zip(values.tolist(), known.tolist(), strict=True)
         ]
 
-    def likeness(self, maps: Tensor, other: Tensor) -> Tensor:
+    def likeness(self, maps: Tensor, other: Tensor, /) -> Tensor:
         """(N,) values."""
         raise NotImplementedError
 
 
 @register_metric
 class SSIM(LikenessMetric):
-    """Structural similarity of two scaled maps, Gaussian window of 11 pixels with σ = 1.5."""
+    """Structural similarity of two scaled maps, up to 1; Gaussian window of 11 pixels with σ = 1.5."""
 
     name = "ssim"
     reference = "Wang et al. 2004"
-
-    def likeness(self, maps: Tensor, other: Tensor) -> Tensor:
-        """Up to 1."""
-        return ssim(maps, other)
+    likeness = staticmethod(ssim)
 
 
 @register_metric
 class Spearman(LikenessMetric):
-    """Rank correlation of two maps, average ranks for ties; not defined for a constant map."""
+    """Rank correlation of two maps, -1 … 1, average ranks for ties; not defined for a constant map."""
 
     name = "spearman"
     reference = "Spearman 1904"
-
-    def likeness(self, maps: Tensor, other: Tensor) -> Tensor:
-        """-1 … 1."""
-        return spearman(maps, other)
+    likeness = staticmethod(spearman)
 
 
 @register_metric
 class Pearson(LikenessMetric):
-    """Correlation of two maps; not defined for a constant map."""
+    """Correlation of two maps, -1 … 1; not defined for a constant map."""
 
     name = "pearson"
     reference = "Pearson 1895"
-
-    def likeness(self, maps: Tensor, other: Tensor) -> Tensor:
-        """-1 … 1."""
-        return pearson(maps, other)
+    likeness = staticmethod(pearson)
 
 
 @register_metric
@@ -113,7 +104,7 @@ class TopK(LikenessMetric):
         """What is compared with, and k."""
         return {**super().settings(), "k": self.k}
 
-    def likeness(self, maps: Tensor, other: Tensor) -> Tensor:
+    def likeness(self, maps: Tensor, other: Tensor, /) -> Tensor:
         """0 … 1."""
         return top_k_intersection(maps, other, self.k)
 

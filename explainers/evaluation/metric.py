@@ -113,7 +113,7 @@ class Metric(ABC):
         Returns:
             (N,) float64; (N, S) for metrics with several settings, such as patch sizes.
         """
-        from explainers.evaluation.engine import measured
+        from explainers.evaluation.lock_step import measured
 
         rows = measured(self, model, images, maps, targets, masks=masks, activation=activation, seed=seed)
         values = torch.tensor([[each.value for each in row] for row in rows], dtype=torch.float64)

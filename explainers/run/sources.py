@@ -19,7 +19,8 @@ from explainers.core.network import checked_images
 from explainers.data.beside import Beside, read_map, read_mask
 from explainers.data.images import ImageFile, read_image
 from explainers.errors import ImageError, MapError, OptionError
-from explainers.evaluation.engine import Batch, checked_masks
+from explainers.evaluation.checked import checked_masks
+from explainers.evaluation.engine import Batch
 from explainers.models import Preprocessing
 
 READERS = 4

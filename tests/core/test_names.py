@@ -35,7 +35,7 @@ def test_a_name_taken_twice_is_a_mistake():
 @pytest.mark.parametrize(
     ("name", "text"),
     [
-        ("aple", "no fruit 'aple'; did you mean apple? available: apple, pear, red-currant"),
+        ("apples", "no fruit 'apples'; did you mean apple? available: apple, pear, red-currant"),
         ("Red_Currant", "no fruit 'Red_Currant'; did you mean red-currant? available: apple, pear, red-currant"),
         ("zzz", "no fruit 'zzz'; available: apple, pear, red-currant"),
         ("nut:pear", "no fruit 'nut:pear'; did you mean pear? available: apple, pear, red-currant"),
@@ -48,8 +48,8 @@ def test_a_name_that_is_not_known_brings_those_that_come_close(name, text):
 
 
 def test_errors_are_of_the_kind_asked_for_and_names_written_as_asked_for():
-    with pytest.raises(DataError, match=r"no fruit 'aple'; did you mean <apple>\? available: <apple>, <pear>, <red-"):
-        fruit(error=DataError).find("aple", shown=lambda name: f"<{name}>")
+    with pytest.raises(DataError, match=r"no fruit 'apples'; did you mean <apple>\? available: <apple>, <pear>, <red-"):
+        fruit(error=DataError).find("apples", shown=lambda name: f"<{name}>")
 
 
 def test_a_family_makes_its_members():

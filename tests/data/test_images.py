@@ -13,7 +13,7 @@ from PIL import Image
 
 from explainers.data import images
 from explainers.data.images import as_pixels, find_images, read_image, write_image
-from explainers.errors import DependencyError, ImageError
+from explainers.errors import DependencyError, ImageError, WriteError
 
 
 @pytest.fixture
@@ -185,7 +185,7 @@ def test_writing_is_all_or_nothing(tmp_path, picture, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "replace", full)
-    with pytest.raises(ImageError, match="No space left on device"):
+    with pytest.raises(WriteError, match="No space left on device"):
         write_image(tmp_path / "b.png", picture)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["deep", "mask.png"]
     with pytest.raises(ImageError, match="must end in"):

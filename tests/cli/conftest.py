@@ -1,0 +1,47 @@
+"""Trainings for the tests of the command, real and pretended."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from explainers.cli.main import main
+from training_case import command, outcome
+
+import explainers.baselines
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> Path:
+    """A training of two epochs; tests leave it as it is."""
+    out = tmp_path_factory.mktemp("trained") / "RUN"
+    assert main(command(out, "--epochs", "2", "-q")) == 0
+    return out
+
+
+@pytest.fixture
+def pretended(monkeypatch):
+    """Makes the trainer return a result without training."""
+
+    def pretend(result):
+        monkeypatch.setattr(
+            explainers.baselines,
+            "train",
+            lambda network, data, out, settings, **more: SimpleNamespace(folder=Path(out), result=result),
+        )
+
+    return pretend
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """What the command asks the trainer for, which does not train."""
+    found = SimpleNamespace()
+
+    def fake(network, data, out, settings, **more):
+        found.__dict__.update(network=network, data=data, out=out, settings=settings, **more)
+        return SimpleNamespace(folder=Path(out), result=outcome())
+
+    monkeypatch.setattr(explainers.baselines, "train", fake)
+    return found
