@@ -9,13 +9,14 @@ that `benchmarks/scenes.py` makes; without them the last part is left out. About
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import platform
 import statistics
 import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
@@ -34,13 +35,14 @@ from torch import Tensor, nn
 from torchcam.methods import GradCAM as TheirGradCAM
 from torchcam.metrics import DeletionInsertionMetric
 
-from explainers import Predictor, create, create_metric, load_model
+from explainers import Predictor, create, create_metric, keep_freed_memory, load_model
 from explainers.data.digits import digits
 from explainers.evaluation.engine import Batch, Engine
 
 warnings.filterwarnings("ignore")
 PARTS = ("overhead", "peers", "road", "growth", "adaptive", "together")
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+Procedures = dict[str, Callable[[], Any]]
 STEPS = 32  # divides 224 × 224, so that everybody looks at the same steps
 SIDE = 224
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -128,6 +130,56 @@ def overhead(rounds: int) -> list[str]:
     return lines
 
 
+class Turns:
+    """Procedures in a process of their own, so that each side has the allocator that its users have.
+
+    Args:
+        make: gives the procedures by their names; keep: whether the process keeps freed memory, as `explain` does.
+    """
+
+    def __init__(self, make: Callable[..., Procedures], *arguments: Any, keep: bool = False) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._pipe, other = context.Pipe()
+        self._process = context.Process(target=_serve, args=(other, make, arguments, keep), daemon=True)
+
+    def __enter__(self) -> Turns:
+        self._process.start()
+        self.names: list[str] = self._pipe.recv()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+
+    def ask(self, name: str) -> tuple[float, Any]:
+        """Seconds and the result."""
+        self._pipe.send(name)
+        took, found = self._pipe.recv()
+        return took, found
+
+
+def _serve(pipe: Any, make: Callable[..., Procedures], arguments: tuple[Any, ...], keep: bool) -> None:
+    warnings.filterwarnings("ignore")
+    if keep:
+        keep_freed_memory()
+    procedures = make(*arguments)
+    pipe.send(list(procedures))
+    while True:
+        call, kept = procedures[pipe.recv()], []
+        took = clock(lambda call=call, kept=kept: kept.append(call()))  # type: ignore[misc]
+        pipe.send((took, kept[0]))
+
+
+def take_turns(sides: Sequence[Turns], rounds: int) -> dict[str, tuple[float, Any]]:
+    """The median time and the last result of every procedure, after one round that does not count."""
+    seen: dict[str, list[tuple[float, Any]]] = {}
+    for turn in range(rounds + 1):
+        for side, name in [(side, name) for side in sides for name in side.names]:
+            found = side.ask(name)
+            if turn:
+                seen.setdefault(name, []).append(found)
+    return {name: (statistics.median(took for took, _ in each), each[-1][1]) for name, each in seen.items()}
+
+
 def rise_procedure(
     model: nn.Module, image: Tensor, map_: Tensor, target: int, steps: int = STEPS
 ) -> tuple[float, float]:
@@ -158,11 +210,8 @@ def torchcam_procedure(model: nn.Module, given: Tensor, maps: Tensor) -> tuple[T
     return insertion, deletion
 
 
-def peers(rounds: int, count: int = 8) -> list[str]:
-    """Insertion and deletion of the same maps at the same steps, taking turns."""
+def theirs_of_peers(count: int) -> Procedures:
     model, given, maps = network(), images(count), blobs(count)
-    metrics = [create_metric(name, baseline="zero", steps=STEPS) for name in ("insertion", "deletion")]
-    ours = {setting: Ours(model, given, maps, metrics, **options) for setting, options in SETTINGS.items()}
     flipping = quantus.PixelFlipping(features_in_step=SIDE * SIDE // STEPS, disable_warnings=True)
 
     def quantus_procedure() -> object:
@@ -171,74 +220,74 @@ def peers(rounds: int, count: int = 8) -> list[str]:
             model=model, x_batch=array, y_batch=np.zeros(count, int), a_batch=maps[:, None].cpu().numpy(), device=DEVICE
         )
 
-    procedures: dict[str, Callable[[], Any]] = {
-        "RISE's procedure, a pass of one image per step": lambda: [
-            rise_procedure(model, image, map_, 0) for image, map_ in zip(given, maps, strict=True)
-        ],
-        "torch-cam, batches of 32": lambda: torchcam_procedure(model, given, maps),
+    return {
+        "RISE's procedure, a pass of one image per step": lambda: (
+            torch.tensor([rise_procedure(model, image, map_, 0) for image, map_ in zip(given, maps, strict=True)]).T
+        ),
+        "torch-cam, batches of 32": lambda: torch.stack(torchcam_procedure(model, given, maps)).cpu(),
         "Quantus PixelFlipping, deletion alone": quantus_procedure,
-        **{f"ours, {setting}": each for setting, each in ours.items()},
     }
-    times: dict[str, list[float]] = {name: [] for name in procedures}
-    values: dict[str, Any] = {}
-    for turn in range(rounds + 1):
-        for name, call in procedures.items():
-            kept: list[Any] = []
-            took = clock(lambda call=call, kept=kept: kept.append(call()))
-            values[name] = kept[0]
-            if turn:
-                times[name].append(took / count * (2 if "deletion alone" in name else 1))
-    middle = {name: statistics.median(each) for name, each in times.items()}
-    base = min(middle[name] for name in list(procedures)[:2])
-    theirs = torch.stack(values["torch-cam, batches of 32"]).double().cpu()
+
+
+def ours_of_peers(count: int) -> Procedures:
+    metrics = [create_metric(name, baseline="zero", steps=STEPS) for name in ("insertion", "deletion")]
+    return {
+        f"ours, {setting}": Ours(network(), images(count), blobs(count), metrics, **options)
+        for setting, options in SETTINGS.items()
+    }
+
+
+def peers(rounds: int, count: int = 8) -> list[str]:
+    """Insertion and deletion of the same maps at the same steps, taking turns."""
+    with Turns(theirs_of_peers, count) as theirs, Turns(ours_of_peers, count, keep=True) as ours:
+        seen = take_turns([theirs, ours], rounds)
+    seconds = {name: each / count * (2 if "deletion alone" in name else 1) for name, (each, _) in seen.items()}
+    base = min(list(seconds.values())[:2])
+    wanted = seen["torch-cam, batches of 32"][1].double()
     lines = [
         "| procedure | seconds per map | times faster than the best of the first two | largest difference of an area |",
         "|---|---|---|---|",
     ]
-    for name in procedures:
-        found = values[name]
+    for name, (_, found) in seen.items():
         if name.startswith("ours"):
-            areas = torch.tensor([found["insertion"], found["deletion"]], dtype=torch.float64)
-            difference = f"{float((areas - theirs).abs().max()):.1e}"
-        elif name.startswith("RISE"):
-            difference = f"{float((torch.tensor(found, dtype=torch.float64).T - theirs).abs().max()):.1e}"
-        else:
-            difference = "–"
-        lines.append(f"| {name} | {middle[name]:.3f} | {base / middle[name]:.2f} | {difference} |")
+            found = torch.tensor([found["insertion"], found["deletion"]])
+        difference = "–" if "alone" in name or found is wanted else f"{float((found - wanted).abs().max()):.1e}"
+        lines.append(f"| {name} | {seconds[name]:.3f} | {base / seconds[name]:.2f} | {difference} |")
     return lines
+
+
+PERCENT = (10, 20, 30, 40, 50, 60, 70, 80, 90)
+ROAD = "pytorch-grad-cam ROADCombined"
+
+
+def theirs_of_road(count: int) -> Procedures:
+    model, given, maps, metric = network(), images(count), blobs(count), ROADCombined(percentiles=list(PERCENT))
+
+    def procedure() -> Any:
+        with torch.no_grad():
+            return 2 * metric(given, maps.cpu().numpy(), [ClassifierOutputSoftmaxTarget(0)] * count, model)
+
+    return {ROAD: procedure}
+
+
+def ours_of_road(count: int) -> Procedures:
+    metric = create_metric("road", percent=PERCENT)
+    return {
+        f"ours, {setting}": Ours(network(), images(count), blobs(count), [metric], **options)
+        for setting, options in SETTINGS.items()
+    }
 
 
 def road(rounds: int, count: int = 2) -> list[str]:
     """ROAD of the same maps at the same percentages."""
-    model, given, maps = network(), images(count), blobs(count)
-    percent = (10, 20, 30, 40, 50, 60, 70, 80, 90)
-    metric = create_metric("road", percent=percent)
-    ours = {setting: Ours(model, given, maps, [metric], **options) for setting, options in SETTINGS.items()}
-    theirs = ROADCombined(percentiles=list(percent))
-    targets = [ClassifierOutputSoftmaxTarget(0)] * count
-
-    def their_procedure() -> Any:
-        with torch.no_grad():
-            return 2 * theirs(given, maps.cpu().numpy(), targets, model)
-
-    procedures: dict[str, Callable[[], Any]] = {"pytorch-grad-cam ROADCombined": their_procedure}
-    procedures |= {f"ours, {setting}": each for setting, each in ours.items()}
-    times: dict[str, list[float]] = {name: [] for name in procedures}
-    values: dict[str, Any] = {}
-    for turn in range(rounds + 1):
-        for name, call in procedures.items():
-            kept: list[Any] = []
-            took = clock(lambda call=call, kept=kept: kept.append(call()))
-            values[name] = kept[0]
-            if turn:
-                times[name].append(took / count)
-    middle = {name: statistics.median(each) for name, each in times.items()}
-    base, wanted = middle["pytorch-grad-cam ROADCombined"], np.asarray(values["pytorch-grad-cam ROADCombined"])
+    with Turns(theirs_of_road, count) as theirs, Turns(ours_of_road, count, keep=True) as ours:
+        seen = take_turns([theirs, ours], rounds)
+    base, wanted = seen[ROAD][0], np.asarray(seen[ROAD][1])
     lines = ["| procedure | seconds per map | times faster | largest difference |", "|---|---|---|---|"]
-    for name, took in middle.items():
-        found = np.asarray(values[name]["road"]) if name.startswith("ours") else wanted
+    for name, (took, values) in seen.items():
+        found = np.asarray(values["road"]) if name.startswith("ours") else wanted
         difference = f"{float(np.abs(found - wanted).max()):.1e}" if name.startswith("ours") else "–"
-        lines.append(f"| {name} | {took:.3f} | {base / took:.2f} | {difference} |")
+        lines.append(f"| {name} | {took / count:.3f} | {base / took:.2f} | {difference} |")
     return lines
 
 
@@ -357,52 +406,63 @@ def _adaptive(trained: Trained) -> list[str]:
     return lines
 
 
-def together(rounds: int, count: int, weights: Path) -> list[str]:
-    """RISE's procedure at equal steps and ours, adaptive and compiled, at about the same error."""
+def maps_of(trained: Trained) -> Tensor:
+    """One map per image, of either explainer in turn."""
+    made = [create(name, trained.network)(trained.images) for name in ("grad-cam", "guided-backprop")]
+    return torch.stack([made[row % 2][row] for row in range(len(trained.images))])
+
+
+def theirs_of_together(count: int, weights: Path, steps: Sequence[int]) -> Procedures:
     trained = of_scenes(count, weights)
-    maps = create("grad-cam", trained.network)(trained.images)
     targets = trained.network(trained.images).argmax(1).tolist()
-    given = {"given": lambda batch, _: maps[_rows(batch, trained.images)]}
-    truth, _ = trained.areas(given, steps=512)
-    fast = of_scenes(count, weights, **SETTINGS["auto, compiled"])
+    rows = list(zip(trained.images, maps_of(trained), targets, strict=True))
 
-    def theirs(steps: int) -> np.ndarray:
-        images = zip(trained.images, maps, targets, strict=True)
-        return np.array([rise_procedure(trained.network, *each, steps) for each in images]).T.flatten()
+    def procedure(number: int) -> np.ndarray:
+        return np.array([rise_procedure(trained.network, *row, number) for row in rows]).T
 
-    def ours(**options: Any) -> np.ndarray:
-        return fast.areas(given, **options)[0]
+    return {f"RISE's procedure, {number} equal steps": partial(procedure, number) for number in steps}
 
-    procedures: dict[str, Callable[[], np.ndarray]] = {
-        f"RISE's procedure, {steps} equal steps": partial(theirs, steps) for steps in (64, 98)
+
+def ours_of_together(count: int, weights: Path, steps: Sequence[int], tolerances: Sequence[float]) -> Procedures:
+    trained = of_scenes(count, weights, **SETTINGS["auto, compiled"])
+    maps = maps_of(trained)
+
+    def given(batch: Tensor, _: Tensor) -> Tensor:
+        return torch.stack([maps[next(row for row, x in enumerate(trained.images) if x.equal(y))] for y in batch])
+
+    def procedure(**options: Any) -> np.ndarray:
+        chunks = np.split(trained.areas({"given": given}, **options)[0], range(16, 2 * count, 16))
+        return np.concatenate([chunk.reshape(2, -1) for chunk in chunks], axis=1)
+
+    exact = {f"steps {number}": partial(procedure, steps=number) for number in steps}
+    return exact | {
+        f"ours, auto, compiled, tolerance {each}": partial(procedure, tolerance=each) for each in tolerances
     }
-    procedures |= {f"ours, auto, compiled, tolerance {each}": partial(ours, tolerance=each) for each in (0.004, 0.002)}
-    times: dict[str, list[float]] = {name: [] for name in procedures}
-    errors: dict[str, float] = {}
-    in_order = _by_metric(truth, count)
-    for turn in range(rounds + 1):
-        for name, call in procedures.items():
-            kept: list[np.ndarray] = []
-            took = clock(lambda call=call, kept=kept: kept.append(call()))
-            found = kept[0] if name.startswith("RISE") else _by_metric(kept[0], count)
-            errors[name] = float(np.abs(found - in_order).mean())
-            if turn:
-                times[name].append(took / count)
-    middle = {name: statistics.median(each) for name, each in times.items()}
-    base = next(iter(middle.values()))
+
+
+def together(rounds: int, count: int, weights: Path) -> list[str]:
+    """RISE's procedure at equal steps, and ours, adaptive and compiled, at no larger an error."""
+    grids, tolerances = (16, 24, 32, 40, 48, 64, 80, 96, 128), (0.006, 0.002)
+    with Turns(ours_of_together, count, weights, (*grids, 512), tolerances, keep=True) as ours:
+        truth = ours.ask("steps 512")[1]
+
+        def error(areas: np.ndarray) -> float:
+            return float(np.abs(areas - truth).mean())
+
+        errors = {number: error(ours.ask(f"steps {number}")[1]) for number in grids}
+        ours.names = [name for name in ours.names if name.startswith("ours")]
+        wanted = [error(ours.ask(name)[1]) for name in ours.names]
+        steps = [min((n for n in grids if errors[n] <= each), default=grids[-1]) for each in wanted]
+        with Turns(theirs_of_together, count, weights, steps) as theirs:
+            seen = take_turns([theirs, ours], rounds)
     lines = ["| procedure | seconds per map | mean error of an area | times faster |", "|---|---|---|---|"]
-    return lines + [f"| {n} | {took:.3f} | {errors[n]:.4f} | {base / took:.1f} |" for n, took in middle.items()]
-
-
-def _rows(batch: Tensor, images: Tensor) -> list[int]:
-    """Which of the images a batch has."""
-    return [next(row for row, other in enumerate(images) if torch.equal(image, other)) for image in batch]
-
-
-def _by_metric(values: np.ndarray, count: int) -> np.ndarray:
-    """Insertion of all images, then deletion, of values that come in chunks of eight images."""
-    chunks = np.split(values, range(16, 2 * count, 16))
-    return np.concatenate([np.split(chunk, 2)[which] for which in (0, 1) for chunk in chunks])
+    for number, name in zip(steps, ours.names, strict=True):
+        their = f"RISE's procedure, {number} equal steps"
+        for each in (their, name):
+            took, areas = seen[each]
+            ratio = seen[their][0] / took
+            lines.append(f"| {each} | {took / count:.3f} | {error(areas):.4f} | {ratio:.1f} |")
+    return lines
 
 
 def machine() -> str:
@@ -422,6 +482,7 @@ def main() -> None:
     if options.scored:
         print(*scored(*options.scored))
         return
+    keep_freed_memory()
     parts: dict[str, tuple[str, Callable[[], list[str]]]] = {
         "overhead": (
             "resnet18 at 224 × 224: insertion, deletion and PID with patches of 1 to 128 pixels. A single map pays for "
@@ -436,8 +497,8 @@ def main() -> None:
         "growth": ("A small network on images of 224 × 224, each in a process of its own.", growth),
         "adaptive": ("Errors of areas against 512 equal steps.", lambda: adaptive(options.images, options.scenes)),
         "together": (
-            "resnet18 trained on scenes of photographs of 224 × 224, insertion and deletion of Grad-CAM's maps into "
-            "zero; errors against 512 equal steps.",
+            "resnet18 trained on scenes of photographs of 224 × 224, insertion and deletion into zero of maps of grad-cam "
+            "and guided-backprop; errors against 512 equal steps. Equal steps are as many as reach our error.",
             lambda: together(max(2, options.rounds // 2), 16, options.scenes),
         ),
     }

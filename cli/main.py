@@ -40,7 +40,10 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def script() -> None:
-    """The console script."""
+    """The console script, in a process of its own."""
+    from explainers.core.memory import keep_freed_memory
+
+    keep_freed_memory()
     sys.exit(main())
 
 

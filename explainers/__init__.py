@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from explainers.core.explainer import Explained, Explainer
+    from explainers.core.memory import keep_freed_memory
     from explainers.core.output import class_scores
     from explainers.core.predictor import Predictor
     from explainers.data.images import read_image
@@ -38,6 +39,7 @@ __version__ = "0.1.0"
 # nothing but the parts that read files and draw needs more than torch.
 _homes = {
     "explainers.core.explainer": ("Explained", "Explainer"),
+    "explainers.core.memory": ("keep_freed_memory",),
     "explainers.core.output": ("class_scores",),
     "explainers.core.predictor": ("Predictor",),
     "explainers.data.images": ("read_image",),
@@ -112,6 +114,7 @@ __all__ = [
     "diagnose",
     "evaluate",
     "explain",
+    "keep_freed_memory",
     "load_model",
     "method",
     "quantus_explain_func",
