@@ -99,6 +99,12 @@ def _evaluate(command: argparse.ArgumentParser) -> None:
         "--masks", metavar="FOLDER", help="what maps should show: files named like the images, white inside"
     )
     scoring.add_argument(
+        "--ground-truth",
+        metavar="TABLE.csv|folders",
+        help="true classes: a CSV file with the columns file,class, or folders that are called like the classes; "
+        "metrics of accuracy go by them, and --target label watches them",
+    )
+    scoring.add_argument(
         "--maps",
         action="append",
         metavar="[TITLE=]FOLDER",

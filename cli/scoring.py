@@ -24,6 +24,8 @@ TEST_IMAGES = 200  # of a training, unless --images says otherwise
 
 def evaluate(arguments: argparse.Namespace) -> int:
     """`explain evaluate FOLDER`."""
+    from explainers.core.files import locked
+
     if arguments.model is None and _is_training(arguments.images):
         arguments.model = arguments.images
     loaded = loaded_model(arguments)
@@ -32,12 +34,15 @@ def evaluate(arguments: argparse.Namespace) -> int:
     for text in loaded.notes:
         note(arguments, text)
     out = Path(arguments.out or "evaluated")
-    if arguments.overwrite:
-        from explainers.core.files import locked
-        from explainers.run.scores import clear
+    with locked(out):
+        return _evaluate(arguments, loaded, out)
 
-        with locked(out):
-            clear(out)
+
+def _evaluate(arguments: argparse.Namespace, loaded: Any, out: Path) -> int:
+    from explainers.run.scores import clear
+
+    if arguments.overwrite:
+        clear(out)
     images, labels = _images(arguments, loaded, out)
     chosen = _scored(arguments, images)
     with Progress(quiet=arguments.quiet or arguments.json, unit="batch", units="batches of maps") as progress:
@@ -76,13 +81,18 @@ def _images(arguments: argparse.Namespace, loaded: Any, out: Path) -> tuple[str 
     """The folder to evaluate on; `digits:N` and the folder of a training make one, whose masks are the default."""
     if arguments.count is not None and arguments.count < 1:
         raise OptionError(f"--images {arguments.count}; expected at least 1")
+    known = _is_training(arguments.images) or arguments.images.startswith("digits:")
+    if known and arguments.ground_truth is not None:
+        raise OptionError(
+            f"--ground-truth {arguments.ground_truth}: the classes of {arguments.images} are known; leave it out"
+        )
     if _is_training(arguments.images):
         return _test_images(arguments, out)
     if arguments.count is not None or arguments.only is not None:
         raise OptionError("--images and --only choose among the test images of a training; give its folder")
     kind, colon, count = arguments.images.partition(":")
     if kind != "digits" or not colon:
-        return arguments.images, None
+        return arguments.images, _labels(arguments, loaded)
     if not count.isdigit() or not int(count):
         raise OptionError(f"{arguments.images!r}; expected digits:N with N images of at least 1")
     from explainers.data.digits import CLASSES, write_digits
@@ -90,6 +100,15 @@ def _images(arguments: argparse.Namespace, loaded: Any, out: Path) -> tuple[str 
     labels = write_digits(out / "digits", int(count))
     arguments.masks = arguments.masks or str(out / "digits" / "masks")
     return out / "digits" / "images", labels if loaded.class_names == CLASSES else None
+
+
+def _labels(arguments: argparse.Namespace, loaded: Any) -> dict[str, int] | None:
+    from explainers.data.images import find_images
+    from explainers.run.labels import labels_of
+
+    if arguments.ground_truth is None:
+        return None
+    return labels_of(arguments.ground_truth, find_images(arguments.images), loaded.class_names)
 
 
 def _is_training(images: str) -> bool:

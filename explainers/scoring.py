@@ -303,7 +303,8 @@ def _targeted(batches: Iterable[Batch], classes: Any) -> Iterable[Batch]:
     for batch in batches:
         if classes == "label" and batch.labels is None:
             raise TargetError(
-                "targets='label', but the images have no labels: pass labels=, or batches (images, labels)"
+                "targets='label', but the images have no labels: pass labels= (--ground-truth), or batches "
+                "(images, labels)"
             )
         chosen = batch.labels if isinstance(classes, str) else batch.targets if batch.targets is not None else classes
         yield Batch(batch.names, batch.images, chosen, batch.labels, batch.masks, batch.keys)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 
+from explainers.core.files import locked
 from explainers.data.images import write_image
 from explainers.models import LoadedModel, load_model
 
@@ -20,3 +25,23 @@ def folder(root: Path, names: tuple[str, ...] = ("a.png", "sub/b.jpg", "sub/c.pn
         pixels = np.random.default_rng(number).integers(0, 255, (40 + 10 * number, 64, 3), np.uint8)
         write_image(root / name, pixels)
     return root
+
+
+@contextmanager
+def held_elsewhere(folder: Path) -> Iterator[None]:
+    """Another thread holds a folder, as another process would."""
+    held, leave = Event(), Event()
+
+    def hold() -> None:
+        with locked(folder):
+            held.set()
+            leave.wait()
+
+    with ThreadPoolExecutor(1) as pool:
+        done = pool.submit(hold)
+        held.wait()
+        try:
+            yield
+        finally:
+            leave.set()
+            done.result()

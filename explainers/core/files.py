@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from os import PathLike
@@ -56,13 +57,23 @@ def write_json(path: Path, value: Any, *, default: Callable[[Any], Any] | None =
     write_bytes(path, (json.dumps(value, indent=2, default=default) + "\n").encode())
 
 
+_held: dict[Path, int] = {}  # folders, and the thread that holds each
+
+
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Keeps other processes from writing to a folder until this one is done or dead; the folder is made if need be.
+    """Keeps others from writing to a folder until this thread is done or dead.
+
+    The folder is made if need be, and removed again where nothing was written. A thread may hold what it holds already.
 
     Raises:
         OptionError: another process is writing there. WriteError: it cannot be made.
     """
+    place, thread = folder.resolve(), threading.get_ident()
+    if _held.get(place) == thread:
+        yield
+        return
+    created = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / LOCK)
@@ -73,12 +84,17 @@ def locked(folder: Path) -> Iterator[None]:
         ) from error
     except OSError as error:
         raise _unwritten(folder, error) from error
+    _held[place] = thread
     try:
         yield
     finally:
+        del _held[place]
         with suppress(OSError):  # while it is held: nobody waits for it, whoever comes is refused
             (folder / LOCK).unlink()
         lock.release()
+        if created:
+            with suppress(OSError):  # there is something in it
+                folder.rmdir()
 
 
 def _unwritten(path: Path, error: OSError) -> WriteError:

@@ -85,7 +85,7 @@ def _split(root: Path, years: range) -> YearSplit:
     rows: list[tuple[str, int, Path, int]] = []
     for year in years:
         array, table = root / f"{year}.npy", root / f"{year}.csv"
-        labels = read_labels(table, COLUMNS, CLASSES, "0, 1, 2 or 3 (O, C, M, X)")
+        labels = read_labels(table, COLUMNS, CLASSES.get, "0, 1, 2 or 3 (O, C, M, X)")
         count = _count(array)
         if count != len(labels):
             raise DataError(

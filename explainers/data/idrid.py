@@ -91,7 +91,7 @@ def _graded(grading: Path, part: str) -> tuple[list[ImageFile], list[int]]:
     """Images of a part and their classes."""
     table = grading / GRADES / TABLES[part]
     files, labels = [], []
-    for name, label in read_labels(table, COLUMNS, CLASSES, "a grade 0 … 4").items():
+    for name, label in read_labels(table, COLUMNS, CLASSES.get, "a grade 0 … 4").items():
         path = grading / IMAGES / part / f"{name}.jpg"
         if not path.is_file():
             raise DataError(f"no file {shown(path)}, which {shown(table)} names")

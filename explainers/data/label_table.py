@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from explainers.core.files import shown
 from explainers.errors import DataError
 
+Class = TypeVar("Class")
 
-def read_labels(table: Path, columns: tuple[str, str], classes: Mapping[str, int], labels: str) -> dict[str, int]:
+
+def read_labels(
+    table: Path, columns: tuple[str, str], class_of: Callable[[str], Class | None], labels: str
+) -> dict[str, Class]:
     """The class of each image by its name, in the order of the file; empty lines and more columns do not count.
 
     Args:
-        columns: what the first two are called, as the first line has it; classes: from a label to its class; labels:
-            what a label may be, for the error.
+        columns: what the first two are called, as the first line has it; class_of: from a label to its class, None
+            where it is no label; labels: what a label may be, for the error.
 
     Raises:
         DataError: no such file, other columns, a label that is none of these, a name twice, or no image at all.
     """
-    found: dict[str, int] = {}
+    found: dict[str, Class] = {}
     try:
         with table.open(newline="", encoding="utf-8-sig") as lines:
             reader = csv.reader(lines)
@@ -34,11 +39,11 @@ def read_labels(table: Path, columns: tuple[str, str], classes: Mapping[str, int
                 if not name and not label:
                     continue
                 where = f"{shown(table)}, line {reader.line_num}, column"
-                if label not in classes:
+                if (own := class_of(label)) is None:
                     raise DataError(f"{where} {columns[1]}: expected {labels}, found {label!r}")
                 if not name or name in found:
                     raise DataError(f"{where} {columns[0]}: expected a name that no other line has, found {name!r}")
-                found[name] = classes[label]
+                found[name] = own
     except FileNotFoundError as error:
         raise DataError(f"no file {shown(table)}; expected a table with the columns {','.join(columns)}") from error
     except (OSError, UnicodeDecodeError, csv.Error) as error:

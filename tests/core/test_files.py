@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -106,7 +107,17 @@ def test_a_folder_that_another_process_writes_to_is_refused(tmp_path, holder):
     holder.communicate()
     with locked(tmp_path / "out"):
         assert [path.name for path in (tmp_path / "out").iterdir()] == [LOCK]
-    assert list((tmp_path / "out").iterdir()) == []
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_stays_with_what_was_written_to_it_and_where_it_was_before(tmp_path):
+    with locked(tmp_path / "new"):
+        write_bytes(tmp_path / "new" / "a.txt", b"x")
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["a.txt"]
+    (tmp_path / "old").mkdir()
+    with locked(tmp_path / "old"):
+        pass
+    assert list((tmp_path / "old").iterdir()) == []
 
 
 def test_a_process_that_was_killed_holds_nothing(tmp_path, holder):
@@ -124,9 +135,17 @@ def test_a_folder_is_free_after_an_error_inside(tmp_path):
         pass
 
 
-def test_a_second_hold_in_the_same_process_is_refused(tmp_path):
-    with locked(tmp_path), pytest.raises(OptionError, match="another process is writing"), locked(tmp_path):
-        pass
+def test_another_thread_of_the_same_process_is_refused_and_the_same_thread_is_not(tmp_path):
+    def hold():
+        with locked(tmp_path):
+            pass
+
+    with locked(tmp_path), ThreadPoolExecutor(1) as pool:
+        hold()
+        assert [path.name for path in tmp_path.iterdir()] == [LOCK]
+        with pytest.raises(OptionError, match="another process is writing"):
+            pool.submit(hold).result()
+    hold()
 
 
 def test_a_file_in_the_place_of_the_folder_is_named(tmp_path):

@@ -14,10 +14,9 @@ import tracemalloc
 import numpy as np
 import pytest
 import torch
-from run_case import embedded, folder
+from run_case import embedded, folder, held_elsewhere
 
 import explainers
-from explainers.core.files import locked
 from explainers.data.images import ImageFile, read_image
 from explainers.data.samples import sample_images
 from explainers.errors import ImageError, OptionError, TargetError, UnsupportedError
@@ -269,6 +268,6 @@ def test_a_folder_that_another_run_writes_to_is_refused_and_left_as_it_is(tmp_pa
     images = folder(tmp_path / "in")
     run(images, embedded(), ["grad-cam"], tmp_path / "out")
     before = {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()}
-    with locked(tmp_path / "out"), pytest.raises(OptionError, match="another process is writing to .*out"):
+    with held_elsewhere(tmp_path / "out"), pytest.raises(OptionError, match="another process is writing to .*out"):
         run(images, embedded(), ["grad-cam"], tmp_path / "out", overwrite=True)
     assert {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()} == before

@@ -14,11 +14,10 @@ import numpy as np
 import pytest
 import torch
 from explainers.cli.main import main
-from run_case import embedded, folder
+from run_case import embedded, folder, held_elsewhere
 
 import explainers
 from explainers import create_metric
-from explainers.core.files import locked
 from explainers.data.images import read_image, write_image
 from explainers.data.samples import FOLDER, MASKS, sample_images
 from explainers.errors import ImageError, MapError, OptionError
@@ -372,7 +371,7 @@ def test_a_folder_that_another_evaluation_writes_to_is_refused_and_left_as_it_is
     assert main(call) == 0
     before = {path: path.read_bytes() for path in (tmp_path / "out").iterdir()}
     for more in ([], ["--overwrite"]):
-        with locked(tmp_path / "out"):
+        with held_elsewhere(tmp_path / "out"):
             assert main([*call, *more]) == 2
         assert "another process is writing to" in capsys.readouterr().err
         assert {path: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
