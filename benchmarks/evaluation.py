@@ -2,8 +2,8 @@
 
     pip install ".[dev]" && python benchmarks/evaluation.py --out benchmarks/evaluation.md
 
-Six parts: overhead, peers, road, growth, adaptive, together; `--part` runs one of them. `--scenes` names the weights
-that `benchmarks/scenes.py` makes; without them the last part is left out. About 45 minutes on two quiet cores.
+Seven parts: overhead, ceiling, peers, road, growth, adaptive, together; `--part` runs one of them. `--scenes` names the
+weights that `benchmarks/scenes.py` makes; without them the last part is left out. About 45 minutes on two quiet cores.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from pytorch_grad_cam.metrics.road import ROADCombined
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputSoftmaxTarget
 from scenes import Scenes, as_input, untrained
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 from torchcam.methods import GradCAM as TheirGradCAM
 from torchcam.metrics import DeletionInsertionMetric
 
@@ -40,7 +41,7 @@ from explainers.data.digits import digits
 from explainers.evaluation.engine import Batch, Engine
 
 warnings.filterwarnings("ignore")
-PARTS = ("overhead", "peers", "road", "growth", "adaptive", "together")
+PARTS = ("overhead", "ceiling", "peers", "road", "growth", "adaptive", "together")
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 Procedures = dict[str, Callable[[], Any]]
 STEPS = 32  # divides 224 × 224, so that everybody looks at the same steps
@@ -127,6 +128,28 @@ def overhead(rounds: int) -> list[str]:
         lines.append(
             f"| {maps} | {setting} | {size} | {count} | {1000 * alone:.2f} | {1000 * whole:.2f} | {ratio:.3f} |"
         )
+    return lines
+
+
+def ceiling(rounds: int) -> list[str]:
+    """How near the bare passes come to what the machine computes at best, a product of large matrices."""
+    lines = ["| | float32 | auto, compiled |", "|---|---|---|"]
+    batch = torch.randn(16, 3, SIDE, SIDE, device=DEVICE).contiguous(memory_format=torch.channels_last)
+    with FlopCounterMode(display=False) as counter:
+        network()(batch)
+    products, passes = [], []
+    for options in (SETTINGS["float32"], SETTINGS["auto, compiled"]):
+        replica = Predictor(network(), **options).replica
+        fast = replica.ready(batch, lambda run, images: run(images))
+        factors = torch.randn(2, 4096, 4096, device=DEVICE).to(replica.precision or torch.float32)
+        with torch.inference_mode():
+            fast(batch), fast(batch)
+            alone = [clock(partial(fast, batch)) for _ in range(8 * rounds)]
+            best = [clock(partial(torch.matmul, *factors)) for _ in range(4 * rounds)]
+        passes.append(counter.get_total_flops() / statistics.median(alone) / 1e9)
+        products.append(2 * 4096**3 / min(best) / 1e9)
+    lines.append(f"| product of matrices of 4096 × 4096, GFLOP/s | {products[0]:.0f} | {products[1]:.0f} |")
+    lines.append(f"| bare passes of resnet18, GFLOP/s | {passes[0]:.0f} | {passes[1]:.0f} |")
     return lines
 
 
@@ -493,6 +516,7 @@ def main() -> None:
             "the rest of the batch that its unperturbed pass goes through in.",
             lambda: overhead(options.rounds),
         ),
+        "ceiling": ("What this machine can do.", lambda: ceiling(options.rounds)),
         "peers": (
             f"resnet18 at 224 × 224: insertion and deletion at {STEPS} steps into zero, the same maps for everybody.",
             lambda: peers(options.rounds),
