@@ -30,7 +30,7 @@ class CurveMetric(Metric):
     Class attributes:
         inserts: whether pixels come in on the baseline, or go to it; backwards: whether the curve is read from its end.
 
-    Cost: 20 (smooth curves) to 45 passes per curve at the default tolerance, otherwise `steps`; ends are shared.
+    Cost: 20 (smooth curves) to 50 passes per curve at the default tolerance, otherwise `steps`; ends are shared.
     """
 
     inserts: ClassVar[bool] = False
