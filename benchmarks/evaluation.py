@@ -9,15 +9,12 @@ weights that `benchmarks/scenes.py` makes; without them the last part is left ou
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import platform
 import statistics
 import subprocess
 import sys
-import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -30,35 +27,25 @@ import torch.nn.functional as F
 import torchvision
 from pytorch_grad_cam.metrics.road import ROADCombined
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputSoftmaxTarget
-from scenes import Scenes, as_input, untrained
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 from torchcam.methods import GradCAM as TheirGradCAM
 from torchcam.metrics import DeletionInsertionMetric
+from trained import FASTEST, GRIDS, adaptive, rise_procedure, together
+from turns import DEVICE, Procedures, Turns, clock, take_turns
 
-from explainers import Predictor, create, create_metric, keep_freed_memory, load_model
-from explainers.data.digits import digits
+from explainers import Predictor, create_metric, keep_freed_memory
 from explainers.evaluation.engine import Batch, Engine
 
 warnings.filterwarnings("ignore")
 PARTS = ("overhead", "ceiling", "peers", "road", "growth", "adaptive", "together")
-DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
-Procedures = dict[str, Callable[[], Any]]
 STEPS = 32  # divides 224 × 224, so that everybody looks at the same steps
 SIDE = 224
 SETTINGS: dict[str, dict[str, Any]] = {
     "float32": {},
     "auto": {"precision": "auto"},
-    "auto, compiled": {"precision": "auto", "compile": True},
+    "auto, compiled": FASTEST,
 }
-
-
-def clock(call: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    call()
-    if DEVICE == "cuda":
-        torch.cuda.synchronize()
-    return time.perf_counter() - start
 
 
 def network() -> nn.Module:
@@ -153,73 +140,6 @@ def ceiling(rounds: int) -> list[str]:
     return lines
 
 
-class Turns:
-    """Procedures in a process of their own, so that each side has the allocator that its users have.
-
-    Args:
-        make: gives the procedures by their names; keep: whether the process keeps freed memory, as `explain` does.
-    """
-
-    def __init__(self, make: Callable[..., Procedures], *arguments: Any, keep: bool = False) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._pipe, other = context.Pipe()
-        self._process = context.Process(target=_serve, args=(other, make, arguments, keep), daemon=True)
-
-    def __enter__(self) -> Turns:
-        self._process.start()
-        self.names: list[str] = self._pipe.recv()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.kill()
-
-    def ask(self, name: str) -> tuple[float, Any]:
-        """Seconds and the result."""
-        self._pipe.send(name)
-        took, found = self._pipe.recv()
-        return took, found
-
-
-def _serve(pipe: Any, make: Callable[..., Procedures], arguments: tuple[Any, ...], keep: bool) -> None:
-    warnings.filterwarnings("ignore")
-    if keep:
-        keep_freed_memory()
-    procedures = make(*arguments)
-    pipe.send(list(procedures))
-    while True:
-        call, kept = procedures[pipe.recv()], []
-        took = clock(lambda call=call, kept=kept: kept.append(call()))  # type: ignore[misc]
-        pipe.send((took, kept[0]))
-
-
-def take_turns(sides: Sequence[Turns], rounds: int) -> dict[str, tuple[float, Any]]:
-    """The median time and the last result of every procedure, after one round that does not count."""
-    seen: dict[str, list[tuple[float, Any]]] = {}
-    for turn in range(rounds + 1):
-        for ask, name in [(side.ask, name) for side in sides for name in side.names]:
-            found = ask(name)
-            if turn:
-                seen.setdefault(name, []).append(found)
-    return {name: (statistics.median(took for took, _ in each), each[-1][1]) for name, each in seen.items()}
-
-
-def rise_procedure(
-    model: nn.Module, image: Tensor, map_: Tensor, target: int, steps: int = STEPS
-) -> tuple[float, float]:
-    """Petsiuk's evaluation: a pass of one image per step, insertion and deletion on their own."""
-    order = map_.flatten().argsort(descending=True, stable=True)
-    areas = []
-    for start, end in ((torch.zeros_like(image), image), (image, torch.zeros_like(image))):
-        state, values = start.clone(), []
-        for step in range(steps + 1):
-            with torch.no_grad():
-                values.append(float(model(state[None]).softmax(1)[0, target]))
-            part = order[step * len(order) // steps : (step + 1) * len(order) // steps]
-            state.flatten(1)[:, part] = end.flatten(1)[:, part]
-        areas.append(float(np.trapezoid(values, dx=1 / steps)))
-    return areas[0], areas[1]
-
-
 def torchcam_procedure(model: nn.Module, given: Tensor, maps: Tensor) -> tuple[Tensor, Tensor]:
     """torch-cam's curves of given maps; without the pass and the gradient of its own CAM."""
     with TheirGradCAM(model, "layer4") as extractor, torch.inference_mode(), extractor._hooks_off():
@@ -244,7 +164,7 @@ def theirs_of_peers(count: int) -> Procedures:
         )
 
     def rise() -> Tensor:
-        areas = [rise_procedure(model, image, map_, 0) for image, map_ in zip(given, maps, strict=True)]
+        areas = [rise_procedure(model, image, map_, 0, STEPS) for image, map_ in zip(given, maps, strict=True)]
         return torch.tensor(areas, dtype=torch.float64).T
 
     return {
@@ -349,146 +269,6 @@ def growth() -> list[str]:
         )
         took, peak = told.stdout.split()
         lines.append(f"| {case[0]} | {case[1] + 3} | {case[2]} | {float(took):.1f} | {float(peak):.0f} |")
-    return lines
-
-
-@dataclass(eq=False)
-class Trained:
-    """A trained network with images of its own."""
-
-    about: str
-    network: Any
-    images: Tensor
-    predictor: Predictor
-
-    def areas(self, explainers: Mapping[str, Any], **options: Any) -> tuple[np.ndarray, float]:
-        """Insertion and deletion of all maps, and the passes that a curve took."""
-        metrics = {name: create_metric(name, baseline="zero", **options) for name in ("insertion", "deletion")}
-        engine, found, before = Engine(self.network, explainers, metrics, self.predictor), [], self.predictor.passes
-        for first in range(0, len(self.images), 8):
-            part = self.images[first : first + 8]
-            for unit in engine.run([Batch(tuple(map(str, range(len(part)))), part)]):
-                found += [row["value"] for row in unit.rows or []]
-        return np.array(found), (self.predictor.passes - before) / len(found)
-
-    def explainers(self) -> dict[str, Any]:
-        return {name: create(name, self.network) for name in ("grad-cam", "guided-backprop")}
-
-
-def embedded(count: int) -> Trained:
-    loaded = load_model("embedded", device=DEVICE)
-    assert loaded.preprocessing is not None
-    photos = digits(count, split="test", start=1000)[0].permute(0, 2, 3, 1).numpy()
-    batch = torch.stack([loaded.preprocessing(photo) for photo in photos]).to(DEVICE)
-    about = "The embedded classifier, digits on photographs of 96 × 96"
-    return Trained(about, loaded.network, batch, Predictor(loaded))
-
-
-def of_scenes(count: int, weights: Path, **passes: Any) -> Trained:
-    model = untrained()
-    model.load_state_dict(torch.load(weights, weights_only=True))
-    made = Scenes()
-    batch = as_input([made(20_000_000 + number)[0] for number in range(count)]).to(DEVICE)
-    about = "resnet18 trained on scenes of photographs of 224 × 224 ([scenes.py](scenes.py))"
-    return Trained(about, model.eval().to(DEVICE), batch, Predictor(model, **passes))
-
-
-def adaptive(count: int, weights: Path | None) -> list[str]:
-    """Errors of areas against 512 equal steps, on trained networks."""
-    lines: list[str] = []
-    for trained in (
-        embedded(count),
-        *([] if weights is None else [of_scenes(count, weights, **SETTINGS["auto, compiled"])]),
-    ):
-        lines += ["", *_adaptive(trained)] if lines else _adaptive(trained)
-    return lines
-
-
-def _adaptive(trained: Trained) -> list[str]:
-    explainers = trained.explainers()
-    truth, _ = trained.areas(explainers, steps=512)
-    lines = [
-        f"{trained.about}; {len(truth)} curves: {len(trained.images)} images, {', '.join(explainers)}, insertion and "
-        "deletion.",
-        "",
-        "| steps | passes per curve | mean error | 95 % of errors below | equal steps for that error |",
-        "|---|---|---|---|---|",
-    ]
-    reached: list[tuple[float, float]] = []
-    for steps in (10, 20, 40, 60, 80, 100):
-        found, passes = trained.areas(explainers, steps=steps)
-        errors = np.abs(found - truth)
-        reached.append((float(errors.mean()), passes))
-        lines.append(f"| {steps} | {passes:.1f} | {errors.mean():.4f} | {np.quantile(errors, 0.95):.4f} | |")
-    for tolerance in (0.01, 0.005, 0.002, 0.001):
-        found, passes = trained.areas(explainers, tolerance=tolerance)
-        errors = np.abs(found - truth)
-        equal = float(np.exp(np.interp(-np.log(errors.mean()), *np.log([[1 / e, p] for e, p in reached]).T)))
-        beyond = "more than " if errors.mean() < min(reached)[0] else ""
-        line = f"| adaptive, tolerance {tolerance} | {passes:.1f} | {errors.mean():.4f} "
-        line += f"| {np.quantile(errors, 0.95):.4f} | {beyond}{equal:.0f}, {equal / passes:.1f} times as many |"
-        lines.append(line)
-    return lines
-
-
-def maps_of(trained: Trained) -> Tensor:
-    """One map per image, of either explainer in turn."""
-    made = [create(name, trained.network)(trained.images) for name in ("grad-cam", "guided-backprop")]
-    return torch.stack([made[row % 2][row] for row in range(len(trained.images))])
-
-
-def theirs_of_together(count: int, weights: Path, steps: Sequence[int]) -> Procedures:
-    trained = of_scenes(count, weights)
-    targets = trained.network(trained.images).argmax(1).tolist()
-    rows = list(zip(trained.images, maps_of(trained), targets, strict=True))
-
-    def procedure(number: int) -> np.ndarray:
-        return np.array([rise_procedure(trained.network, *row, number) for row in rows]).T
-
-    return {f"RISE's procedure, {number} equal steps": partial(procedure, number) for number in steps}
-
-
-def ours_of_together(count: int, weights: Path, steps: Sequence[int], tolerances: Sequence[float]) -> Procedures:
-    trained = of_scenes(count, weights, **SETTINGS["auto, compiled"])
-    maps = maps_of(trained)
-
-    def given(batch: Tensor, _: Tensor) -> Tensor:
-        return torch.stack([maps[next(row for row, x in enumerate(trained.images) if x.equal(y))] for y in batch])
-
-    def procedure(**options: Any) -> np.ndarray:
-        chunks = np.split(trained.areas({"given": given}, **options)[0], range(16, 2 * count, 16))
-        return np.concatenate([chunk.reshape(2, -1) for chunk in chunks], axis=1)
-
-    exact = {f"steps {number}": partial(procedure, steps=number) for number in steps}
-    return exact | {
-        f"ours, auto, compiled, tolerance {each}": partial(procedure, tolerance=each) for each in tolerances
-    }
-
-
-GRIDS, TOLERANCES = (16, 24, 32, 40, 48, 52, 56, 60, 64, 80, 96, 112, 128), (0.006, 0.002)
-
-
-def together(rounds: int, count: int, weights: Path) -> list[str]:
-    """RISE's procedure at equal steps, and ours, adaptive and compiled, at no larger an error."""
-    with Turns(ours_of_together, count, weights, (*GRIDS, 512), TOLERANCES, keep=True) as ours:
-        truth = ours.ask("steps 512")[1]
-
-        def error(areas: np.ndarray) -> float:
-            return float(np.abs(areas - truth).mean())
-
-        errors = {number: error(ours.ask(f"steps {number}")[1]) for number in GRIDS}
-        ours.names = [name for name in ours.names if name.startswith("ours")]
-        wanted = [error(ours.ask(name)[1]) for name in ours.names]
-        steps = [min((n for n in GRIDS if errors[n] <= each), default=GRIDS[-1]) for each in wanted]
-        with Turns(theirs_of_together, count, weights, steps) as theirs:
-            seen = take_turns([theirs, ours], rounds)
-    lines = ["| procedure | seconds per map | mean error of an area | times faster |", "|---|---|---|---|"]
-    for number, name in zip(steps, ours.names, strict=True):
-        their = f"RISE's procedure, {number} equal steps"
-        for each in (their, name):
-            took, areas = seen[each]
-            ratio = seen[their][0] / took
-            lines.append(f"| {each} | {took / count:.3f} | {error(areas):.4f} | {ratio:.1f} |")
     return lines
 
 

@@ -16,9 +16,7 @@ import platform
 import statistics
 import subprocess
 import sys
-import time
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +24,7 @@ import torch
 import torch.nn.functional as F
 import torchvision
 from torch import Tensor, nn
+from turns import DEVICE, clock
 
 from explainers import RISE, RiseEstimate, load_model
 from explainers.data.digits import digits
@@ -38,7 +37,6 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "auto, compiled": {"precision": "auto", "compile": True},
 }
 GOAL = 0.95
-DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def networks() -> dict[str, tuple[nn.Module, int]]:
@@ -51,14 +49,6 @@ def networks() -> dict[str, tuple[nn.Module, int]]:
         "resnet50": (torchvision.models.resnet50(weights=None).eval().to(DEVICE), 224),
         "embedded": (own, 96),
     }
-
-
-def clock(call: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    call()
-    if DEVICE == "cuda":
-        torch.cuda.synchronize()
-    return time.perf_counter() - start
 
 
 def overhead(masks: int, rounds: int) -> list[str]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from os import PathLike
@@ -16,6 +18,7 @@ from filelock import FileLock, Timeout
 from explainers.errors import OptionError, WriteError
 
 LOCK = ".explainers.lock"
+LOCKLESS = (errno.ENOLCK, errno.EOPNOTSUPP)  # what some network file systems answer
 
 
 def shown(path: str | PathLike[str]) -> str:
@@ -83,7 +86,14 @@ def locked(folder: Path) -> Iterator[None]:
             f"another process is writing to {shown(folder)}; wait until it is done, or choose another folder"
         ) from error
     except OSError as error:
-        raise _unwritten(folder, error) from error
+        if error.errno not in LOCKLESS:
+            raise _unwritten(folder, error) from error
+        warnings.warn(
+            f"the file system of {shown(folder)} has no locks: see to it that no other process writes there",
+            stacklevel=3,
+        )
+        yield
+        return
     _held[place] = thread
     try:
         yield

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from filelock import FileLock
 
 from explainers.core.files import LOCK, locked, replaced, write_bytes, write_json
 from explainers.errors import OptionError, WriteError
@@ -152,3 +154,14 @@ def test_a_file_in_the_place_of_the_folder_is_named(tmp_path):
     (tmp_path / "out").write_text("")
     with pytest.raises(WriteError, match="cannot write .*out: File exists"), locked(tmp_path / "out"):
         pass
+
+
+def test_a_file_system_without_locks_is_told_and_used(tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(FileLock, "acquire", refuse)
+    with pytest.warns(UserWarning, match="has no locks: see to it that no other process writes there"):
+        with locked(tmp_path / "out"):
+            write_bytes(tmp_path / "out" / "a.txt", b"x")
+    assert (tmp_path / "out" / "a.txt").read_bytes() == b"x"
