@@ -2,8 +2,9 @@
 
     pip install ".[dev]" && python benchmarks/evaluation.py --out benchmarks/evaluation.md
 
-Seven parts: overhead, ceiling, peers, road, growth, adaptive, together; `--part` runs one of them. `--scenes` names the
-weights that `benchmarks/scenes.py` makes; without them the last part is left out. About 45 minutes on two quiet cores.
+Eight parts: overhead, memory, ceiling, peers, road, growth, adaptive, together; `--part` runs one of them. `--scenes`
+names the weights that `benchmarks/scenes.py` makes; without them the last part is left out. About 45 minutes on two
+quiet cores.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ from explainers import Predictor, create_metric, keep_freed_memory
 from explainers.evaluation.engine import Batch, Engine
 
 warnings.filterwarnings("ignore")
-PARTS = ("overhead", "ceiling", "peers", "road", "growth", "adaptive", "together")
+PARTS = ("overhead", "memory", "ceiling", "peers", "road", "growth", "adaptive", "together")
 STEPS = 32  # divides 224 × 224, so that everybody looks at the same steps
 SIDE = 224
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -137,6 +138,40 @@ def ceiling(rounds: int) -> list[str]:
         products.append(2 * 4096**3 / min(best) / 1e9)
     lines.append(f"| product of matrices of 4096 × 4096, GFLOP/s | {products[0]:.0f} | {products[1]:.0f} |")
     lines.append(f"| bare passes of resnet18, GFLOP/s | {passes[0]:.0f} | {passes[1]:.0f} |")
+    return lines
+
+
+def bare_passes(side: str) -> Procedures:
+    """64 images through ResNets, in batches of several sizes."""
+    made: Procedures = {}
+    for name, setting, size in product(("resnet18", "resnet50"), ("float32", "auto"), (8, 16, 32)):
+        torch.manual_seed(0)
+        model = torchvision.models.get_model(name, weights=None).eval().to(DEVICE)
+        batch = torch.randn(size, 3, SIDE, SIDE, device=DEVICE).contiguous(memory_format=torch.channels_last)
+        fast = Predictor(model, **SETTINGS[setting]).replica.ready(batch, lambda run, images: run(images))
+
+        def procedure(fast: Any = fast, batch: Tensor = batch) -> None:
+            with torch.inference_mode():
+                for _ in range(64 // len(batch)):
+                    fast(batch)
+
+        made[f"{side} | {name} | {setting} | {size}"] = procedure
+    return made
+
+
+def memory(rounds: int) -> list[str]:
+    """The same passes in a process that gives freed memory back, and in one that keeps it."""
+    with Turns(bare_passes, "glibc") as glibc, Turns(bare_passes, "kept", keep=True) as kept:
+        seen = {name: 1000 * took / 64 for name, (took, _) in take_turns([glibc, kept], rounds).items()}
+    lines = [
+        "| network | precision | batch | ms per pass | with freed memory kept | less |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, before in seen.items():
+        side, _, case = name.partition(" | ")
+        if side == "glibc":
+            now = seen[f"kept | {case}"]
+            lines.append(f"| {case} | {before:.2f} | {now:.2f} | {100 * (1 - now / before):.0f} % |")
     return lines
 
 
@@ -295,6 +330,10 @@ def main() -> None:
             "resnet18 at 224 × 224: insertion, deletion and PID with patches of 1 to 128 pixels. A single map pays for "
             "the rest of the batch that its unperturbed pass goes through in.",
             lambda: overhead(options.rounds),
+        ),
+        "memory": (
+            "Bare passes at 224 × 224 in two processes: glibc as it is, and after `keep_freed_memory()`.",
+            lambda: memory(options.rounds),
         ),
         "ceiling": ("What this machine can do.", lambda: ceiling(options.rounds)),
         "peers": (

@@ -14,8 +14,8 @@ def keep_freed_memory() -> bool:
     """Let this process keep the memory that it frees, for what it allocates next; whether that could be set.
 
     glibc gives large blocks back to the system as soon as they are free. A network's activations are such blocks, so
-    every pass gets all its memory anew, page by page, which takes a tenth of the time of a ResNet and more of larger
-    batches (benchmarks/evaluation.md). Afterwards the process keeps up to 2 GiB of free memory until it ends. The
+    every pass gets all its memory anew, page by page; how much time of a ResNet that is stands in
+    benchmarks/evaluation.md. Afterwards the process keeps up to 2 GiB of free memory until it ends. The
     `explain` command does this; a program that calls the package decides for itself. Nothing is done where malloc was
     set up by the environment, or is another than glibc's.
     """

@@ -72,9 +72,10 @@ def takes_any(call: Callable[..., Any], but: str = "") -> bool:
 
 
 def refuse_unknown(name: str, given: dict[str, Any], known: dict[str, Any]) -> None:
-    """
+    """Nothing, where all options are known ones.
+
     Raises:
-        OptionError: options that are not among the known ones.
+        OptionError: some are not.
     """
     if unknown := sorted(set(given) - set(known)):
         listed = f"its options are {', '.join(known)}" if known else "it has none"
