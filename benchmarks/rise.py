@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from turns import DEVICE, clock
 
 from explainers import RISE, RiseEstimate, load_model
-from explainers.data.digits import digits
+from explainers.data.generated.digits import digits
 
 warnings.filterwarnings("ignore")
 PARTS = ("overhead", "memory", "fidelity", "time")

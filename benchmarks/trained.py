@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from turns import DEVICE, Procedures, Turns, take_turns
 
 from explainers import Predictor, create, create_metric, load_model
-from explainers.data.digits import digits
+from explainers.data.generated.digits import digits
 from explainers.evaluation.engine import Batch, Engine
 
 FASTEST = {"precision": "auto", "compile": True}

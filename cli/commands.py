@@ -104,8 +104,7 @@ def versions() -> int:
 
 
 def _run(arguments: argparse.Namespace, images: Any, loaded: Any, calls: list[Any], out: Path) -> int:
-    from explainers.run import RunOptions
-    from explainers.run import run as explain_folder
+    from explainers.run import RunOptions, run as explain_folder
 
     given = {key: getattr(arguments, key, None) for key in ("top_k", "cmap", "opacity", "scale", "max_pixels")}
     options = RunOptions(
@@ -161,7 +160,7 @@ def _diagnosis(arguments: argparse.Namespace) -> Any:
         height, width = loaded.preprocessing.resized_size(256, 256)
         size, channels = loaded.preprocessing.crop or (height, width), loaded.preprocessing.channels
     if arguments.image:
-        from explainers.data.images import read_image
+        from explainers.data.images.files import read_image
 
         if loaded.preprocessing is None:
             raise ImageError(f"how {loaded.spec} takes a photo is not known; give --size, --crop, --mean, --std")
@@ -174,7 +173,7 @@ def _diagnosis(arguments: argparse.Namespace) -> Any:
 def _installation() -> tuple[dict[str, str], list[str]]:
     import torch
 
-    from explainers.data.images import opencv
+    from explainers.data.images.files import opencv
     from explainers.models import torchvision_or_explain
 
     facts = {"explainers": explainers.__version__, "Python": platform.python_version()}

@@ -24,7 +24,7 @@ TEST_IMAGES = 200  # of a training, unless --images says otherwise
 
 def evaluate(arguments: argparse.Namespace) -> int:
     """`explain evaluate FOLDER`."""
-    from explainers.core.files import locked
+    from explainers.storage.atomic import locked
 
     if arguments.model is None and _is_training(arguments.images):
         arguments.model = arguments.images
@@ -39,7 +39,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
 
 
 def _evaluate(arguments: argparse.Namespace, loaded: Any, out: Path) -> int:
-    from explainers.run.scores import clear
+    from explainers.run.evaluate.outputs import clear
 
     if arguments.overwrite:
         clear(out)
@@ -95,7 +95,7 @@ def _images(arguments: argparse.Namespace, loaded: Any, out: Path) -> tuple[str 
         return arguments.images, _labels(arguments, loaded)
     if not count.isdigit() or not int(count):
         raise OptionError(f"{arguments.images!r}; expected digits:N with N images of at least 1")
-    from explainers.data.digits import CLASSES, write_digits
+    from explainers.data.generated.digits import CLASSES, write_digits
 
     labels = write_digits(out / "digits", int(count))
     arguments.masks = arguments.masks or str(out / "digits" / "masks")
@@ -103,8 +103,8 @@ def _images(arguments: argparse.Namespace, loaded: Any, out: Path) -> tuple[str 
 
 
 def _labels(arguments: argparse.Namespace, loaded: Any) -> dict[str, int] | None:
-    from explainers.data.images import find_images
-    from explainers.run.labels import labels_of
+    from explainers.data.images.files import find_images
+    from explainers.run.evaluate.true_classes import labels_of
 
     if arguments.ground_truth is None:
         return None
@@ -112,16 +112,16 @@ def _labels(arguments: argparse.Namespace, loaded: Any) -> dict[str, int] | None
 
 
 def _is_training(images: str) -> bool:
-    from explainers.baselines.runs import is_run
+    from explainers.baselines.training.run_folder import is_run
 
     return is_run(Path(images))
 
 
 def _test_images(arguments: argparse.Namespace, out: Path) -> tuple[Path, dict[str, int]]:
     """Test images of a training as files, with their true classes; masks where every image has one."""
-    from explainers.baselines.runs import read_config
+    from explainers.baselines.training.run_folder import read_config
     from explainers.data.sets import data_set
-    from explainers.data.written import write_split
+    from explainers.data.sets.export import write_split
     from explainers.models import class_index
 
     spec = read_config(Path(arguments.images))["data"]["spec"]
@@ -146,7 +146,7 @@ def _test_images(arguments: argparse.Namespace, out: Path) -> tuple[Path, dict[s
 
 def _scored(arguments: argparse.Namespace, images: Any) -> dict[str, Any]:
     """Methods and folders of maps by their titles."""
-    from explainers.run.scores import found_maps
+    from explainers.run.evaluate.outputs import found_maps
 
     specs = arguments.method or ([] if arguments.maps else ["grad-cam"])
     arguments.skip_unsupported = arguments.skip_unsupported or "all" in specs

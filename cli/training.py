@@ -66,7 +66,7 @@ def train(arguments: argparse.Namespace) -> int:
 
 def networks(arguments: argparse.Namespace) -> int:
     """`explain networks`."""
-    from explainers.baselines.networks import available_networks, network_entry, network_options
+    from explainers.baselines.networks.registry import available_networks, network_entry, network_options
 
     rows: list[dict[str, Any]] = [
         {"name": name, "summary": network_entry(name).summary, "options": network_options(name)}
@@ -84,7 +84,7 @@ def networks(arguments: argparse.Namespace) -> int:
 
 def _before(arguments: argparse.Namespace) -> None:
     """What an earlier start has left."""
-    from explainers.baselines.runs import is_run, read_run
+    from explainers.baselines.training.run_folder import is_run, read_run
 
     folder = Path(arguments.out)
     if arguments.overwrite or not is_run(folder):
@@ -126,7 +126,7 @@ def _check_size(preprocessing: Any) -> None:
 def _settings(arguments: argparse.Namespace) -> Any:
     """Settings out of flags; what was not typed keeps its default."""
     from explainers.baselines import SGD, AdamW, Settings, Throughout
-    from explainers.baselines.schedules import SCHEDULES
+    from explainers.baselines.training.schedules import SCHEDULES
 
     chosen: dict[str, Any] = {
         name: getattr(arguments, name)
@@ -159,7 +159,7 @@ def _settings(arguments: argparse.Namespace) -> Any:
 def _losses(arguments: argparse.Namespace) -> tuple[Any, ...] | None:
     """The terms that the flags ask for, or None where they ask for nothing special."""
     from explainers.baselines import CrossEntropy, SaliencyGuided
-    from explainers.baselines.networks import network_entry
+    from explainers.baselines.networks.registry import network_entry
     from explainers.errors import OptionError
 
     branches = network_entry(arguments.network).attention

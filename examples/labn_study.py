@@ -22,8 +22,9 @@ import torch
 
 import explainers
 from explainers.baselines import AdamW, Cosine, CrossEntropy, Flip, SaliencyGuided, Settings, train
-from explainers.data.images import write_bytes, write_image
-from explainers.data.sets import DataSet, data_set
+from explainers.data.data_set import DataSet
+from explainers.data.images.files import write_bytes, write_image
+from explainers.data.sets import data_set
 from explainers.evaluation.statistics import bootstrap_interval, sign_flip_test
 from explainers.render.charts import curve_chart, save_figure
 from explainers.render.overlay import overlay

@@ -8,12 +8,12 @@ from typing import Any
 from torch import Tensor, nn
 
 from explainers import methods as registry
-from explainers.core.guard import exact, preserved
-from explainers.core.layers import Layer, survey
-from explainers.core.network import as_network, checked_images, class_name, first_parameter, run
-from explainers.core.output import NORMALISED, Output, describe, scores_of
-from explainers.core.rectify import Rectifiers, find_rectifiers
 from explainers.errors import ExplainersError
+from explainers.network.guard import exact, preserved
+from explainers.network.layers import Layer, survey
+from explainers.network.output import NORMALISED, Output, describe, scores_of
+from explainers.network.rectifiers import Rectifiers, find_rectifiers
+from explainers.network.unwrapped import as_network, checked_images, class_name, first_parameter, run
 
 
 @dataclass(frozen=True)

@@ -16,37 +16,168 @@ from explainers.baselines import available_networks
 from explainers.data.sets import data_set_spellings
 
 ROOT = Path(__file__).resolve().parent.parent
-PARTS = ("methods", "models", "data", "render", "evaluation", "baselines")
-LEVELS = {"errors": 0, "core": 1, **dict.fromkeys(PARTS, 2)}
-ALSO = {
-    ("evaluation", "data"),  # boxes of regions need OpenCV
-    ("evaluation", "render"),  # results draw themselves
-    ("baselines", "data"),  # training reads data
-    ("baselines", "models"),  # a library's network is a backbone
-    ("models", "baselines"),  # the folder of a training is a model; both import the other only when called
+# The floors of the house, from the ground up. A room may import rooms of lower floors, and those named in ALSO.
+FLOORS = (
+    ("errors",),
+    ("network", "storage"),
+    ("passes",),
+    ("core",),
+    ("methods", "models", "data", "render"),
+    ("evaluation",),
+    ("baselines",),
+    ("run", "explanation", "diagnosis"),
+    ("cli",),
+)
+FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
+NOT = {  # lower, and still none of its business
+    "evaluation": {"methods", "models"},  # explainers are any callables
+    "baselines": {"methods", "evaluation", "render"},
+    "network": {"storage"},
+    "passes": {"storage"},
+    "core": {"storage"},
 }
-ABOVE = 3  # run, explanation, diagnosis, cli
+MOST_FILES, MOST_LINES, MOST_PARAMETERS = 13, 300, 7
+# Doors whose parameters are documented one by one: a call of a user's, or the options of a method or network.
+DOORS = {"evaluate", "train", "run", "RISE.__init__", "GroupCAM.__init__", "_labn"}
 
 
 def sources() -> list[Path]:
     return [*(ROOT / "explainers").rglob("*.py"), *(ROOT / "cli").rglob("*.py")]
 
 
+def module_of(path: Path) -> str:
+    """The name that a file is imported by; cli/ is installed as explainers.cli."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    parts = ("explainers", *parts) if parts[0] == "cli" else parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_of(path): path for path in sources()}
+
+
+def imports_of(path: Path) -> set[str]:
+    """The modules of the package that a file imports, wherever in it; imports for types alone do not count."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    typing_only = {
+        node
+        for test in ast.walk(tree)
+        if isinstance(test, ast.If) and ast.unparse(test.test) == "TYPE_CHECKING"
+        for node in ast.walk(test)
+    }
+    found = set()
+    package = module_of(path) if path.name == "__init__.py" else module_of(path).rpartition(".")[0]
+    for node in ast.walk(tree):
+        if node in typing_only:
+            continue
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        if isinstance(node, ast.ImportFrom):
+            base = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            module = ".".join([*base, *filter(None, [node.module])])
+            found |= {
+                f"{module}.{alias.name}" if f"{module}.{alias.name}" in MODULES else module for alias in node.names
+            }
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value in MODULES:
+            found.add(node.value)  # imported by name
+    return {name for name in found if name in MODULES} - {module_of(path)}
+
+
+def room_of(module: str) -> str:
+    return module.split(".")[1] if "." in module else ""
+
+
 @pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(ROOT)))
 def test_imports_point_down(path):
-    place = path.relative_to(ROOT).parts
-    part = place[1].removesuffix(".py") if place[0] == "explainers" else "cli"
-    level = LEVELS.get(part, ABOVE)
-    if part == "__init__":
-        return
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        names = [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
-        names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-        for name in names:
-            if name.startswith("explainers."):
-                other = name.split(".")[1]
-                allowed = other == part or LEVELS.get(other, ABOVE) < level or level == ABOVE or (part, other) in ALSO
-                assert allowed, f"{path} imports {name}"
+    room = room_of(module_of(path))
+    for other in map(room_of, imports_of(path)):
+        if room and other not in ("", room):
+            assert FLOOR[other] < FLOOR[room], f"{path} imports {other}"
+            assert other not in NOT.get(room, ()), f"{path} imports {other}"
+
+
+def test_every_room_has_a_floor():
+    assert {room_of(name) for name in MODULES} == {"", *FLOOR}
+
+
+def circles(graph: dict[str, set[str]]) -> list[list[str]]:
+    """The strongly connected parts of more than one member (Tarjan 1972)."""
+    index: dict[str, int] = {}
+    low: dict[str, int] = {}
+    stack: list[str] = []
+    found = []
+
+    def visit(name: str) -> None:
+        index[name] = low[name] = len(index)
+        stack.append(name)
+        for other in sorted(graph[name]):
+            if other not in index:
+                visit(other)
+            if other in stack:
+                low[name] = min(low[name], low[other])
+        if low[name] == index[name]:
+            part = stack[stack.index(name) :]
+            del stack[stack.index(name) :]
+            if len(part) > 1:
+                found.append(sorted(part))
+
+    for name in sorted(graph):
+        if name not in index:
+            visit(name)
+    return found
+
+
+def test_no_circle_of_modules():
+    graph = {name: imports_of(path) for name, path in MODULES.items()}
+    assert circles(graph) == []
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) == [["a", "b", "c"]]
+
+
+def test_no_circle_of_rooms_inside_a_room():
+    """Between the folders of one room too arrows point one way: evaluation/metrics stands on evaluation/measuring."""
+    for room in sorted(FLOOR):
+        graph: dict[str, set[str]] = {}
+        for name, path in MODULES.items():
+            if room_of(name) == room and path.name != "__init__.py":
+                inner = path.parent.name
+                graph.setdefault(inner, set())
+                for other in imports_of(path):
+                    if room_of(other) == room and MODULES[other].name != "__init__.py":
+                        graph[inner] |= {MODULES[other].parent.name} - {inner}
+        graph = {name: others & set(graph) for name, others in graph.items()}
+        inner_only = {name: others - {room} for name, others in graph.items() if name != room}
+        assert circles(inner_only) == [], room
+
+
+def test_rooms_are_small():
+    for folder in {path.parent for path in sources()}:
+        files = [path for path in folder.glob("*.py") if path.name != "__init__.py"]
+        assert len(files) <= MOST_FILES, f"{folder} has {len(files)} files"
+
+
+def test_every_room_says_what_it_is():
+    for path in sources():
+        if path.name == "__init__.py" and path.parent.name not in ("explainers", "cli"):
+            doc = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+            assert "Begin with" in doc, f"{path} does not say where to begin reading"
+
+
+def test_files_are_short():
+    for path in sources():
+        text = path.read_text(encoding="utf-8")
+        reason = "Longer than" in (ast.get_docstring(ast.parse(text)) or "")
+        assert text.count("\n") <= MOST_LINES or reason, f"{path} has {text.count(chr(10))} lines and gives no reason"
+
+
+def test_functions_take_few_parameters():
+    for path in sources():
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        owner = {child: node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef) for child in node.body}
+        for node in ast.walk(tree):
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                given = node.args.posonlyargs + node.args.args + node.args.kwonlyargs
+                count = len([each for each in given if each.arg not in ("self", "cls")])
+                name = f"{owner[node]}.{node.name}" if node in owner else node.name
+                assert count <= MOST_PARAMETERS or name in DOORS, f"{path}: {name} takes {count} parameters"
 
 
 def test_each_outside_library_is_imported_in_one_place():
@@ -91,10 +222,7 @@ def test_every_package_of_the_tree_is_installed():
     config = configparser.ConfigParser()
     config.read(ROOT / "setup.cfg")
     listed = set(config["options"]["packages"].split())
-    found = {
-        str(path.parent.relative_to(ROOT)).replace("/", ".") for path in (ROOT / "explainers").rglob("__init__.py")
-    }
-    assert listed == found | {"explainers.cli"}
+    assert listed == {name for name, path in MODULES.items() if path.name == "__init__.py"}
 
 
 def test_ci_and_readme_run_the_same_test_command():

@@ -1,20 +1,25 @@
-"""Networks that explain themselves (the ABN family), their losses, and one trainer for all."""
+"""Networks that explain themselves (the ABN family), their losses, and one trainer for all.
 
-from explainers.baselines.abn import ABN
-from explainers.baselines.augment import Flip, Shift
-from explainers.baselines.labn import LABN
-from explainers.baselines.lambda_layer import LambdaLayer
-from explainers.baselines.losses import CrossEntropy, Loss, Pass, Step
-from explainers.baselines.network import AttentionBranch, AttentionNetwork, Branches, Gate
-from explainers.baselines.networks import available_networks, create_network
-from explainers.baselines.optimizers import SGD, AdamW
-from explainers.baselines.plans import Alternating, Phases, Stage, Throughout
-from explainers.baselines.resnet import ResNet, resnet
-from explainers.baselines.runs import Run, read_run
-from explainers.baselines.saliency_guided import SaliencyGuided
-from explainers.baselines.schedules import Constant, Cosine, Milestones, Plateau
-from explainers.baselines.settings import Settings
-from explainers.baselines.train import train
+`networks/` says what a network is, `losses/` what is minimised, `training/` how: plans, schedules, one loop that can be
+killed. Stands on `core`, `network`, `passes`, `data` (training reads data) and `models` (a library's network is a
+backbone). Begin with `networks/attention_network.py`, then `training/train.py`.
+"""
+
+from explainers.baselines.losses.loss import CrossEntropy, Loss, Pass, Step
+from explainers.baselines.losses.saliency_guided import SaliencyGuided
+from explainers.baselines.networks.abn import ABN
+from explainers.baselines.networks.attention_network import AttentionBranch, AttentionNetwork, Branches, Gate
+from explainers.baselines.networks.labn import LABN
+from explainers.baselines.networks.lambda_layer import LambdaLayer
+from explainers.baselines.networks.registry import available_networks, create_network
+from explainers.baselines.networks.resnet import ResNet, resnet
+from explainers.baselines.training.augment import Flip, Shift
+from explainers.baselines.training.optimizers import SGD, AdamW
+from explainers.baselines.training.plans import Alternating, Phases, Stage, Throughout
+from explainers.baselines.training.run_folder import Run, read_run
+from explainers.baselines.training.schedules import Constant, Cosine, Milestones, Plateau
+from explainers.baselines.training.settings import Settings
+from explainers.baselines.training.train import train
 
 __all__ = [
     "ABN",

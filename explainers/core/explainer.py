@@ -11,14 +11,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from explainers.core.capture import Capture
-from explainers.core.gradients import reduce_channels, target_gradients
-from explainers.core.guard import exact, preserved
-from explainers.core.layers import Layer, LayerChoice, Survey, survey
-from explainers.core.layout import Layout
-from explainers.core.network import as_network, checked_images, fixed_batch, run
-from explainers.core.output import Output, is_per_image, resolve_targets, scores_of, warn_if_normalised
 from explainers.errors import LayerError, OptionError, TargetError, UnsupportedError
+from explainers.network.capture import Capture
+from explainers.network.gradients import reduce_channels, target_gradients
+from explainers.network.guard import exact, preserved
+from explainers.network.layers import Layer, LayerChoice, Survey, survey
+from explainers.network.layout import Layout
+from explainers.network.output import Output, is_per_image, resolve_targets, scores_of, warn_if_normalised
+from explainers.network.unwrapped import as_network, checked_images, fixed_batch, run
 
 LayerOption = LayerChoice | Sequence[LayerChoice] | None
 Spatial = Callable[[Tensor], Tensor]
@@ -42,7 +42,7 @@ class Explainer(ABC):
 
     Args:
         model: a torch.nn.Module, a LoadedModel, or (black-box methods) any callable from images to scores.
-        output: from what the model returns to scores (N, classes); see `explainers.core.output.scores_of`.
+        output: from what the model returns to scores (N, classes); see `explainers.network.output.scores_of`.
 
     Class attributes:
         name: registry key and command-line name; reference: the paper; needs: subset of {"gradients", "layer"}, empty

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from explainers.core.explainer import Explainer
 from explainers.core.names import Names, keywords, refuse_unknown, takes_any
-from explainers.core.predictor import Predictor
+from explainers.passes.predictor import Predictor
 
 PASSES = "passes"  # the name under which methods hand on the options of their Predictor
 METHODS: Names[type[Explainer]] = Names("method")

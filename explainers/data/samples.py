@@ -1,10 +1,10 @@
-"""The sample images that ship with the package: generated test images of `explainers.data.digits`, and their masks."""
+"""The sample images that ship with the package: generated test images of `data.generated.digits`, and their masks."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from explainers.data.images import ImageFile
+from explainers.data.images.files import ImageFile
 
 FOLDER = Path(__file__).parent / "samples"
 MASKS = Path(__file__).parent / "masks"

@@ -1,32 +1,13 @@
-"""What a heat map is worth: metrics on maps, masks and networks, and one engine that makes all their passes."""
+"""What a heat map is worth: metrics on maps, masks and networks, and one engine that makes all their passes.
 
-from explainers.evaluation import (
-    drop,
-    likeness,
-    overlap,
-    perturbation,
-    quantus_adapter,
-    randomisation,
-    road,
-    robustness,
-)
+`metric.py` is the contract, `metrics/` has one family a file, `measuring/` what they are measured with (curves,
+rankings, shared passes), `engine.py` takes images through explainers through metrics, `result.py`, `summary.py` and
+`statistics.py` say what came out. Explainers are any callables, so no method is known here. Begin with `metric.py`.
+"""
+
+from explainers.evaluation import metrics
 from explainers.evaluation.metric import Metric, available_metrics, create_metric, metric_class
 from explainers.evaluation.result import Result
 from explainers.evaluation.summary import Summary
 
-__all__ = [
-    "Metric",
-    "Result",
-    "Summary",
-    "available_metrics",
-    "create_metric",
-    "drop",
-    "likeness",
-    "metric_class",
-    "overlap",
-    "perturbation",
-    "quantus_adapter",
-    "randomisation",
-    "road",
-    "robustness",
-]
+__all__ = ["Metric", "Result", "Summary", "available_metrics", "create_metric", "metric_class", "metrics"]

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from explainers.evaluation.baselines import image_seed
+from explainers.evaluation.measuring.fillings import image_seed
 
 Control = Callable[[Tensor, Tensor], Tensor]
 

@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from explainers.core.predictor import Predictor
 from explainers.errors import (
     DependencyError,
     ExplainersError,
@@ -23,11 +22,12 @@ from explainers.errors import (
     TargetError,
     UnsupportedError,
 )
-from explainers.evaluation.checked import checked_maps
-from explainers.evaluation.chunk import Chunk, opened
-from explainers.evaluation.lock_step import lock_step
+from explainers.evaluation.measuring.chunk import Chunk, opened
+from explainers.evaluation.measuring.lock_step import lock_step
+from explainers.evaluation.measuring.passes import Passes
+from explainers.evaluation.measuring.validation import checked_maps
 from explainers.evaluation.metric import Explain, Measured, Metric, Subject
-from explainers.evaluation.passes import Passes
+from explainers.passes.predictor import Predictor
 
 Row = dict[str, Any]
 OF_THE_RUN = (OptionError, TargetError, DependencyError, MapError)  # errors that no other image would not have

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from explainers.core.names import Names, keywords, refuse_unknown, takes_any
-from explainers.evaluation.chunk import Chunk
-from explainers.evaluation.passes import Job, Passes, Seen
-from explainers.evaluation.walks import Curve, Walks
+from explainers.evaluation.measuring.chunk import Chunk
+from explainers.evaluation.measuring.curves import Curve, Walks
+from explainers.evaluation.measuring.passes import Job, Passes, Seen
 
 Explain = Callable[[Tensor, Tensor], Tensor]  # (images, targets (N,)) → maps (N, H, W)
 Measuring = Generator[Sequence[Job], Sequence[Seen], "list[Measured]"]
@@ -113,7 +113,7 @@ class Metric(ABC):
         Returns:
             (N,) float64; (N, S) for metrics with several settings, such as patch sizes.
         """
-        from explainers.evaluation.lock_step import measured
+        from explainers.evaluation.measuring.lock_step import measured
 
         rows = measured(self, model, images, maps, targets, masks=masks, activation=activation, seed=seed)
         values = torch.tensor([[each.value for each in row] for row in rows], dtype=torch.float64)

@@ -15,11 +15,11 @@ import torch
 from explainers.errors import DependencyError, OptionError
 from explainers.evaluation.controls import CONTROLS
 from explainers.evaluation.engine import Row
+from explainers.evaluation.measuring.curves import Curve
 from explainers.evaluation.metric import Metric
-from explainers.evaluation.similarity import average_ranks
+from explainers.evaluation.metrics.similarity import average_ranks
 from explainers.evaluation.statistics import bootstrap_interval
 from explainers.evaluation.summary import Summary, summarise
-from explainers.evaluation.walks import Curve
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

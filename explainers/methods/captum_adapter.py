@@ -13,14 +13,14 @@ import torch
 from torch import Tensor, nn
 
 from explainers.core.explainer import LayerExplainer, LayerOption, refuse, upsample
-from explainers.core.gradients import reduce_channels, sound_batch_norm
-from explainers.core.layers import Layer
-from explainers.core.network import run
-from explainers.core.output import Output, resolve_targets, scores_of
-from explainers.core.rectify import find_rectifiers
 from explainers.core.registry import register_family
 from explainers.errors import DependencyError, ExplainersError, OptionError, UnsupportedError
-from explainers.methods.rectified import Deconvolution, GuidedBackprop
+from explainers.methods.gradient.rectified import Deconvolution, GuidedBackprop
+from explainers.network.gradients import reduce_channels, sound_batch_norm
+from explainers.network.layers import Layer
+from explainers.network.output import Output, resolve_targets, scores_of
+from explainers.network.rectifiers import find_rectifiers
+from explainers.network.unwrapped import run
 
 OURS = {"GuidedBackprop": GuidedBackprop, "Deconvolution": Deconvolution}
 COMPLETE = (

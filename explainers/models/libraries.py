@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from explainers.core.preprocessing import Preprocessing
 from explainers.errors import DependencyError, ModelFileError
-from explainers.models.files import fit_state, read_state
-from explainers.models.parts import Parts, Request
+from explainers.models.source import Parts, Request
+from explainers.models.weight_files import fit_state, read_state
 
 RANDOM = "random weights: the maps are those of an untrained network (pass weights DEFAULT or a file)"
 

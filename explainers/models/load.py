@@ -11,11 +11,11 @@ from torch import nn
 
 from explainers.core.preprocessing import Preprocessing
 from explainers.errors import ModelFileError, OptionError
-from explainers.models.files import fit_state, read_state
 from explainers.models.libraries import from_hf, from_open_clip, from_timm, from_torchvision
 from explainers.models.loaded import LoadedModel, choose_device, state_hash
-from explainers.models.own import from_factory, from_file
-from explainers.models.parts import Parts, Request
+from explainers.models.own_code import from_factory, from_file
+from explainers.models.source import Parts, Request
+from explainers.models.weight_files import fit_state, read_state
 
 SPELLINGS = (
     "embedded, torchvision:NAME, timm:NAME, hf:NAME, open_clip:NAME, FILE.py:factory, pkg.mod:factory, FILE.onnx, "
@@ -113,7 +113,7 @@ def _embedded(request: Request) -> Parts:
 
 def _trained(request: Request) -> Parts:
     """The best weights of a training, with the preprocessing and the classes that it had."""
-    from explainers.baselines.runs import is_run, read_config, rebuilt
+    from explainers.baselines.training.run_folder import is_run, read_config, rebuilt
 
     folder = Path(request.name)
     if not is_run(folder):

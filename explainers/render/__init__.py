@@ -1,4 +1,7 @@
-"""Colour maps, overlays, contact sheets and figures: arrays in, pictures out, no files."""
+"""Colour maps, overlays, contact sheets and figures: arrays in, pictures out, no files.
+
+Knows neither networks nor methods; only `charts.py` needs matplotlib. Begin with `overlay.py`.
+"""
 
 from explainers.render.overlay import gradient_picture, heat_map, overlay
 from explainers.render.sheet import contact_sheet, figure

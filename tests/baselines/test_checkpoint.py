@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from explainers.baselines import SGD, AdamW
-from explainers.baselines.checkpoint import load_state, save_state, save_weights
+from explainers.baselines.training.checkpoint import load_state, save_state, save_weights
 from explainers.errors import ModelFileError, WriteError
 
 

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 import explainers
 from explainers.baselines import ABN, LABN, AttentionNetwork, Gate, available_networks, create_network, resnet
-from explainers.baselines.abn import without_stride
-from explainers.baselines.cut import cut
-from explainers.baselines.networks import fitted, network_entry, network_options
+from explainers.baselines.networks.abn import without_stride
+from explainers.baselines.networks.backbone import cut
+from explainers.baselines.networks.registry import fitted, network_entry, network_options
 from explainers.errors import OptionError, UnsupportedError
 
 

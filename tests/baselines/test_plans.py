@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from explainers.baselines import SGD, AdamW, Alternating, Phases, Settings, Stage, Throughout, train
-from explainers.baselines.plans import frozen
+from explainers.baselines.training.plans import frozen
 from explainers.errors import ExplainersError, OptionError
 
 A, B, C = Stage(("perception",)), Stage(("attention",), ("features",)), Stage(None, ("head",))

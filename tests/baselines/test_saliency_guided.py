@@ -11,8 +11,8 @@ from small import Chain, lively
 from snapshot import same, snapshot
 
 from explainers.baselines import LABN, CrossEntropy, SaliencyGuided
-from explainers.baselines.losses import Pass, Step, divergence, forward
-from explainers.baselines.saliency_guided import input_gradient, kept, still
+from explainers.baselines.losses.loss import Pass, Step, divergence, forward
+from explainers.baselines.losses.saliency_guided import input_gradient, kept, still
 from explainers.errors import OptionError, TrainingError
 
 

@@ -38,9 +38,9 @@ from explainers.baselines import (
     read_run,
     train,
 )
-from explainers.baselines.runs import BEST, LAST, RESULT
+from explainers.baselines.training.run_folder import BEST, LAST, RESULT
 from explainers.core.preprocessing import Preprocessing
-from explainers.data.sets import DataSet, Split
+from explainers.data.data_set import DataSet, Split
 from explainers.errors import DataError, ImageError, ModelFileError, OptionError, TrainingError
 
 SIZE = 16
@@ -127,9 +127,9 @@ def test_networks_learn(network, tmp_path):
 
 def test_training_by_hand_gives_the_trainers_weights(tmp_path):
     """Plain SGD on the batches in their order, written out; the trainer must end with the same weights."""
-    from explainers.baselines.feed import batches
-    from explainers.baselines.loop import seeded
-    from explainers.baselines.networks import create_network
+    from explainers.baselines.networks.registry import create_network
+    from explainers.baselines.training.batches import batches
+    from explainers.baselines.training.loop import seeded
 
     data = bars(20)
     settings = Settings(epochs=2, batch_size=8, optimizer=SGD(lr=0.05), schedule=Constant(), seed=3)
@@ -374,8 +374,8 @@ def test_balanced_sampling_shows_a_rare_class_as_often(tmp_path):
 def test_a_plan_freezes_what_it_says_in_each_epoch(plan, still, tmp_path):
     settings = Settings(epochs=2, keep_every=1, plan=plan, optimizer=AdamW(lr=1e-2, weight_decay=0.1))
     train("abn", bars(), tmp_path / "run", settings, options=SMALL)
-    from explainers.baselines.loop import seeded
-    from explainers.baselines.networks import create_network
+    from explainers.baselines.networks.registry import create_network
+    from explainers.baselines.training.loop import seeded
 
     with seeded(0, -1):
         before = create_network("abn", channels=1, classes=2, **SMALL).state_dict()

@@ -10,10 +10,10 @@ from explainers.cli.main import main
 from training_case import DATA, class_folders, command, images_of, table, taken
 
 from explainers.baselines import available_networks
-from explainers.baselines.networks import network_entry, network_options
-from explainers.data.images import read_image
+from explainers.baselines.networks.registry import network_entry, network_options
+from explainers.data.images.files import read_image
 from explainers.data.sets import data_set
-from explainers.data.written import write_split
+from explainers.data.sets.export import write_split
 
 
 def test_networks_lists_all(capsys):

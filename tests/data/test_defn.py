@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from explainers.data import defn
-from explainers.data.sets import data_set
+from explainers.data.sets import data_set, defn
 from explainers.errors import DataError, ImageError
 
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from explainers.data import images
-from explainers.data.images import as_pixels, find_images, read_image, write_image
+from explainers.data.images import files as images
+from explainers.data.images.files import as_pixels, find_images, read_image, write_image
 from explainers.errors import DependencyError, ImageError, WriteError
 
 

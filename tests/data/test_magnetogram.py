@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-import explainers.data.magnetogram as generator
-from explainers.data.magnetogram import (
+import explainers.data.generated.magnetogram as generator
+from explainers.data.generated.magnetogram import (
     CLASSES,
     MARGIN,
     MEAN,

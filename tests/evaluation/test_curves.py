@@ -11,8 +11,8 @@ from torch import nn
 
 import explainers
 from explainers import create_metric
-from explainers.core.substrate import blurred
 from explainers.errors import OptionError
+from explainers.passes.substrate import blurred
 
 SIZES = {"chain": (7, 9), "residual": (10, 6), "tokens": (8, 8)}
 ALL = 10_000  # more steps than any of these images has pixels

@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from scipy.sparse import coo_matrix
 from scipy.sparse.linalg import spsolve
 
-from explainers.evaluation import imputation
-from explainers.evaluation.imputation import imputed
+from explainers.evaluation.metrics import imputation
+from explainers.evaluation.metrics.imputation import imputed
 
 NONE = torch.zeros(1)
 

@@ -12,7 +12,7 @@ from skimage.filters import threshold_otsu
 from sklearn.metrics import average_precision_score
 
 from explainers.errors import OptionError
-from explainers.evaluation import localisation as on
+from explainers.evaluation.metrics import localisation as on
 
 SIZES = [(1, 7), (5, 1), (9, 6), (17, 24)]
 

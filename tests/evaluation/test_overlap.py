@@ -9,8 +9,8 @@ from sklearn.metrics import average_precision_score
 
 import explainers
 from explainers import create_metric
-from explainers.evaluation.baselines import image_seed
-from explainers.evaluation.localisation import best_box_iou, iou_curve, precision_recall_counts
+from explainers.evaluation.measuring.fillings import image_seed
+from explainers.evaluation.metrics.localisation import best_box_iou, iou_curve, precision_recall_counts
 
 
 def network(x):

@@ -11,8 +11,8 @@ from torch import nn
 import explainers
 from explainers import create_metric
 from explainers.errors import OptionError, UnsupportedError
-from explainers.evaluation.randomisation import redrawn, weighted_layers
-from explainers.evaluation.similarity import spearman
+from explainers.evaluation.metrics.randomisation import redrawn, weighted_layers
+from explainers.evaluation.metrics.similarity import spearman
 
 
 def brightness(images, targets):
@@ -95,7 +95,7 @@ def test_independent_redraws_one_layer_at_a_time():
     layers = weighted_layers(model)[::-1]
     with redrawn(model, layers[1:2], 0):
         second = saliency(images, 1)
-    from explainers.evaluation.similarity import pearson
+    from explainers.evaluation.metrics.similarity import pearson
 
     wanted = pearson(saliency(images, 1), second).tolist()
     assert [row["curve"].values[2] for row in rows] == pytest.approx(wanted, abs=1e-6)

@@ -6,7 +6,7 @@ import pytest
 import slow
 import torch
 
-from explainers.evaluation.ranking import patch_orders, pixel_orders, ranked
+from explainers.evaluation.measuring.ranking import patch_orders, pixel_orders, ranked
 
 
 def test_equal_values_keep_the_order_of_their_position():

@@ -8,7 +8,7 @@ from small import Residual, lively
 
 import explainers
 from explainers import create_metric
-from explainers.evaluation.baselines import image_seed
+from explainers.evaluation.measuring.fillings import image_seed
 
 
 def drawn(image, samples, draw):

@@ -8,9 +8,9 @@ import torch
 
 import explainers
 from explainers import create_metric
-from explainers.data.digits import digits
+from explainers.data.generated.digits import digits
 from explainers.errors import OptionError
-from explainers.evaluation.sampling import Adaptive, Fixed, Grid, area, interval_variances
+from explainers.evaluation.measuring.curve_sampling import Adaptive, Fixed, Grid, area, interval_variances
 
 
 def followed(sampling, curve: np.ndarray) -> list[int]:

@@ -11,7 +11,7 @@ from scipy import stats
 from skimage.metrics import structural_similarity
 
 from explainers.errors import OptionError
-from explainers.evaluation.similarity import average_ranks, pearson, spearman, ssim, top_k_intersection
+from explainers.evaluation.metrics.similarity import average_ranks, pearson, spearman, ssim, top_k_intersection
 
 SIZES = [(11, 11), (12, 31), (40, 17), (64, 64)]
 SMALL = [(1, 7), (5, 1), (6, 9), (13, 8)]

@@ -9,7 +9,7 @@ import pytest
 import torch
 from scipy import stats
 
-from explainers.evaluation.sparseness import entropy, gini
+from explainers.evaluation.metrics.sparseness import entropy, gini
 
 SIZES = [(1, 7), (5, 1), (6, 9), (13, 8), (1, 1)]
 

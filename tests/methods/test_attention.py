@@ -12,7 +12,7 @@ from torch import Tensor, nn
 import explainers
 from explainers.baselines import ABN, LABN, Branches, resnet
 from explainers.errors import LayerError, OutputError, UnsupportedError
-from explainers.methods.attention import content_of
+from explainers.methods.attention.attention import content_of
 
 
 class Halved(nn.Module):

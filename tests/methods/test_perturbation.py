@@ -12,9 +12,9 @@ from torch import nn
 import explainers
 from explainers import LIME, AblationCAM, GroupCAM, KernelSHAP, Occlusion, ScoreCAM
 from explainers.core.explainer import upsample
-from explainers.core.output import scores_of
-from explainers.core.tail import Tail
 from explainers.errors import OptionError, UnsupportedError
+from explainers.network.output import scores_of
+from explainers.network.tail import Tail
 
 
 class Dead(Chain):

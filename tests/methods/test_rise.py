@@ -14,7 +14,7 @@ from torch import nn
 
 from explainers import RISE
 from explainers.errors import OptionError
-from explainers.methods.masks import Block, MaskShape, block_length, draw_block
+from explainers.passes.masks import Block, MaskShape, block_length, draw_block
 
 
 def every_mask(shape: MaskShape) -> torch.Tensor:
@@ -209,7 +209,7 @@ def test_black_boxes_and_dicts(network):
 
 @pytest.mark.parametrize("kind", ["zero", "mean", "blur", "image"])
 def test_masked_pixels_become_the_substrate(kind):
-    from explainers.core.substrate import blurred
+    from explainers.passes.substrate import blurred
 
     seen = []
     image = torch.rand(2, 20, 20, dtype=torch.float64)

@@ -12,7 +12,7 @@ from small import Chain, lively
 from torch import nn
 
 import explainers
-from explainers.data.images import read_image
+from explainers.data.images.files import read_image
 from explainers.data.samples import sample_images
 from explainers.errors import DependencyError, ModelFileError, OptionError, TargetError, UnsupportedError
 from explainers.models import LoadedModel, class_index, load_model, torchvision_or_explain
@@ -57,7 +57,7 @@ def test_the_embedded_network_knows_its_samples():
 
 def test_the_embedded_network_is_right_on_generated_test_images():
     pytest.importorskip("sklearn")
-    from explainers.data.digits import digits
+    from explainers.data.generated.digits import digits
 
     loaded = load_model("embedded", device="cpu")
     pixels, _, labels = digits(400, start=50_000)

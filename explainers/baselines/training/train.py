@@ -1,0 +1,158 @@
+"""The trainer: one loop for every network, that can be killed at any moment and goes on to the same weights."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from explainers.baselines.losses.loss import CrossEntropy, Loss
+from explainers.baselines.networks.registry import create_network
+from explainers.baselines.training import run_folder as runs
+from explainers.baselines.training.loop import Progress, Training, Watch, seeded
+from explainers.baselines.training.plans import frozen
+from explainers.baselines.training.run_folder import Run
+from explainers.baselines.training.settings import Settings
+from explainers.data.data_set import DataSet
+from explainers.data.sets import data_set
+from explainers.errors import OptionError
+from explainers.storage.atomic import locked
+
+
+def train(
+    network: str,
+    data: str | DataSet,
+    out: str | PathLike[str],
+    settings: Settings | None = None,
+    *,
+    options: Mapping[str, Any] | None = None,
+    weights: str | None = None,
+    device: str = "auto",
+    overwrite: bool = False,
+    tensorboard: bool = False,
+    progress: Progress | None = None,
+    watch: Watch | None = None,
+) -> Run:
+    """Train a network; called again after an interruption, it goes on from the last whole epoch.
+
+    On a CPU with the same number of threads, an interrupted and resumed training ends with the very weights of an
+    undisturbed one: everything random in an epoch comes from the seed and the epoch's number.
+
+    Args:
+        network: one of `available_networks()`, such as "abn".
+        data: a specification such as "folder:photos", or a DataSet.
+        out: folder of the run: `run.json` (what was asked for), `last.safetensors` (to go on), `best.safetensors` (the
+            weights with the lowest validation loss), `log.csv`, `result.json` (scores on the test images).
+        settings: how; by default AdamW with cross entropy on each branch.
+        options: of the network, such as {"backbone": "torchvision:resnet18"}.
+        weights: of a library's backbone to start from: "DEFAULT", a name that the library knows, or a file.
+        device: "auto", "cpu", "cuda", "cuda:N" or "mps".
+        overwrite: remove an earlier training in `out`.
+        tensorboard: write its files into `out`/tensorboard too.
+        progress: called after each step with (epoch, step, steps, losses by name), counted from 1.
+        watch: called after each epoch with its row of the log.
+
+    Raises:
+        OptionError: an unknown name or setting, or another training in `out`. DataError, ImageError: data that cannot
+        be read. TrainingError: the loss is no number any more. UnsupportedError: the backbone cannot be cut.
+
+    >>> run = train("abn", "folder:photos", "RUN", options={"backbone": "torchvision:resnet18"})  # doctest: +SKIP
+    """
+    from explainers.models.loaded import choose_device
+
+    settings = settings or Settings()
+    options = {key: _absolute_code(value) if key == "backbone" else value for key, value in (options or {}).items()}
+    source = data_set(data) if isinstance(data, str) else data
+    folder, chosen = Path(out), choose_device(device)
+    names = {"channels": source.preprocessing.channels, "classes": len(source.class_names)}
+    with seeded(settings.seed, -1):
+        made = create_network(network, weights=weights, **names, **options)
+    made = made.to(chosen)
+    losses = settings.losses or _default_losses(made)
+    _check_plan(settings, losses, made)
+    config = {
+        "format": runs.FORMAT,
+        "network": {"name": network, **names, "options": options, "weights": weights},
+        "data": _identity(source),
+        "class_names": list(source.class_names),
+        "preprocessing": source.preprocessing.describe(),
+        "settings": {**settings.describe(), "losses": [loss.settings() for loss in losses]},
+        "versions": {"torch": torch.__version__, "python": platform.python_version()},
+    }
+    with locked(folder):
+        runs.open_run(folder, config, overwrite=overwrite, extend=settings.schedule.endless)
+        if not (folder / runs.RESULT).is_file():
+            training = Training(made, source, losses, settings, folder, chosen)
+            with _writers(folder, tensorboard) as writers:
+                training.go(progress, [*writers, *([] if watch is None else [watch])])
+        return runs.read_run(folder)
+
+
+def _default_losses(network: nn.Module) -> tuple[Loss, ...]:
+    branches = ("logits", "attention_logits") if hasattr(network, "forward_branches") else ("logits",)
+    return tuple(CrossEntropy(of) for of in branches)
+
+
+def _check_plan(settings: Settings, losses: Sequence[Loss], network: nn.Module) -> None:
+    """Mistakes that would show up in some later step.
+
+    Raises:
+        OptionError: a stage names a loss or a part that there is not, or leaves nothing to learn; no loss can be
+        validated.
+    """
+    known = {loss.name for loss in losses}
+    for stage in settings.plan.stages():
+        strange = sorted(set(stage.losses or ()) - known)
+        if strange or stage.losses == ():
+            raise OptionError(f"the plan asks for losses {stage.losses}; there are {', '.join(sorted(known))}")
+        with frozen(network, stage.frozen):
+            if not any(parameter.requires_grad for parameter in network.parameters()):
+                raise OptionError(f"frozen={stage.frozen} leaves nothing to learn")
+    if not any(loss.validated for loss in losses):
+        raise OptionError("none of the losses can be validated; add a CrossEntropy")
+    for loss in losses:
+        if getattr(loss, "of", "") == "attention_logits" and not hasattr(network, "forward_branches"):
+            raise OptionError(f"the loss {loss.name!r} is on an attention branch, which this network does not have")
+
+
+def _identity(data: DataSet) -> dict[str, Any]:
+    """What tells a data set from others: how many images of which names and classes each split has."""
+    digest = hashlib.sha256()
+    counts = {}
+    for name in ("train", "val", "test"):
+        split = getattr(data, name)
+        counts[name] = 0 if split is None else len(split)
+        for image, label in zip(split.names, split.labels, strict=True) if split is not None else ():
+            digest.update(f"{name} {image} {label}\n".encode("utf-8", "backslashreplace"))
+    return {"spec": _absolute(data.spec), **counts, "sha256": digest.hexdigest()}
+
+
+def _absolute_code(spec: str) -> str:
+    """A factory in a file of the user's, from wherever the run is loaded."""
+    path, colon, factory = str(spec).rpartition(":")
+    return f"{Path(path).resolve()}:{factory}" if colon and path.endswith(".py") and Path(path).is_file() else spec
+
+
+def _absolute(spec: str) -> str:
+    """The same files from wherever it is read again."""
+    kind, colon, rest = spec.partition(":")
+    return f"{kind}:{Path(rest).resolve()}" if colon and Path(rest).exists() else spec
+
+
+@contextmanager
+def _writers(folder: Path, wanted: bool) -> Iterator[list[Watch]]:
+    """What takes each epoch's row to TensorBoard, where that is wanted."""
+    if not wanted:
+        yield []
+        return
+    from explainers.baselines.training.tensorboard import Board
+
+    with Board(folder / "tensorboard") as board:
+        yield [board.write]

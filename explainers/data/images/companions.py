@@ -1,0 +1,136 @@
+"""Files that belong to images by their names: ground-truth masks, and heat maps made elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from os import PathLike
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from explainers.data.images.files import SUFFIXES, read_image
+from explainers.errors import MapError
+from explainers.storage.atomic import shown
+
+ARRAYS = (".npy", ".npz")
+INSIDE = 128  # gray value from which a mask's pixel is inside
+
+
+class Beside:
+    """A folder with a file for each image, found by the image's name with or without its suffix.
+
+    Args:
+        folder: of files such as `a.png` or `a.npy` for the image `a.jpg`, in the same subfolders; kind: how errors call
+            such a file.
+
+    Raises:
+        MapError: there is no such folder.
+    """
+
+    def __init__(self, folder: str | PathLike[str], kind: str) -> None:
+        self.folder, self.kind = Path(folder), kind
+        if not self.folder.is_dir():
+            raise MapError(f"no folder {shown(self.folder)} of {kind}s")
+
+    def find(self, name: str, ending: str = "") -> Path | None:
+        """The file of an image: its name, then `ending`, then a suffix; None where there is none.
+
+        Raises:
+            MapError: there are several, and none has the image's very name.
+        """
+        base = PurePosixPath(name)
+        same = self.folder / f"{name}{ending}"
+        if not ending and same.is_file():
+            return same
+        stems = dict.fromkeys((str(base), str(base.with_suffix(""))))
+        paths = [self.folder / f"{stem}{ending}{suffix}" for stem in stems for suffix in (*ARRAYS, *sorted(SUFFIXES))]
+        found = [path for path in paths if path.is_file()]
+        if len(found) > 1:
+            raise MapError(
+                f"several {self.kind}s of {shown(name)}: {', '.join(map(shown, found))}; leave the one that is meant"
+            )
+        return found[0] if found else None
+
+    def path(self, name: str, ending: str = "") -> Path:
+        """The same, where there has to be one.
+
+        Raises:
+            MapError: there is none.
+        """
+        found = self.find(name, ending)
+        if found is None:
+            stem = PurePosixPath(name).with_suffix("")
+            raise MapError(
+                f"{shown(self.folder)} has no {self.kind} of {shown(name)}: looked for {shown(str(stem))}{ending} with "
+                f"{', '.join(ARRAYS)} or an image's suffix"
+            )
+        return found
+
+    def missing(self, names: list[str], ending: str = "") -> list[str]:
+        """Images without a file."""
+        return [name for name in names if self.find(name, ending) is None]
+
+
+def read_mask(path: Path, *, max_pixels: int) -> np.ndarray:
+    """(H, W) bool of a mask file: gray values from 128 on, or non-zero values of an array, are inside.
+
+    Raises:
+        MapError: not two-dimensional, or nothing inside. ImageError: a picture that cannot be read.
+    """
+    if path.suffix.lower() in ARRAYS:
+        values = read_array(path, "mask")
+        mask = values != 0
+    else:
+        mask = read_image(path, max_pixels=max_pixels).pixels.max(axis=2) >= INSIDE
+    if not mask.any():
+        raise MapError(f"the mask {shown(path)} has nothing inside (no value of {INSIDE} or more)")
+    return mask
+
+
+def read_map(path: Path, *, max_pixels: int) -> np.ndarray:
+    """(H, W) float32 of a heat map: an array, or the gray values of a picture.
+
+    Raises:
+        MapError: not two-dimensional, not numbers, or a coloured picture, whose values no longer tell an order.
+    """
+    if path.suffix.lower() in ARRAYS:
+        return read_array(path, "map").astype(np.float32)
+    pixels = read_image(path, max_pixels=max_pixels).pixels
+    if (pixels != pixels[..., :1]).any():
+        raise MapError(f"the map {shown(path)} is a coloured picture; give raw values (.npy, .npz) or a gray picture")
+    return pixels[..., 0].astype(np.float32)
+
+
+def read_array(path: Path, key: str) -> np.ndarray:
+    """(H, W) numbers of a .npy file, or of the array `key` (or the only one) of a .npz file."""
+    try:
+        loaded: Any = np.load(path, allow_pickle=False)
+        if isinstance(loaded, np.lib.npyio.NpzFile):
+            with loaded:
+                names = loaded.files
+                if key not in names and len(names) != 1:
+                    raise MapError(f"{shown(path)} holds {', '.join(names) or 'nothing'}; expected an array {key!r}")
+                loaded = loaded[key if key in names else names[0]]
+    except (OSError, ValueError, EOFError) as error:
+        raise MapError(f"cannot read {shown(path)}: {error}") from error
+    if loaded.dtype.kind not in "bfiu":
+        raise MapError(f"{shown(path)} holds {loaded.dtype}, expected numbers")
+    values = loaded[0] if loaded.ndim == 3 and len(loaded) == 1 else loaded
+    if values.ndim != 2 or 0 in values.shape:
+        raise MapError(f"{shown(path)} has shape {loaded.shape}; expected (H, W)")
+    return values
+
+
+def methods_of(folder: str | PathLike[str], names: list[str]) -> Iterator[str]:
+    """Endings such as `.grad-cam` under which a run of `explain` has left maps of these images, sorted."""
+    root = Path(folder)
+    found = set()
+    for name in names[:8]:
+        for stem in {name, str(PurePosixPath(name).with_suffix(""))}:
+            parent = (root / stem).parent
+            prefix = PurePosixPath(stem).name + "."
+            for path in parent.glob("*.npz") if parent.is_dir() else ():
+                if path.name.startswith(prefix) and "." not in (rest := path.name[len(prefix) : -len(".npz")]):
+                    found.add("." + rest)
+    yield from sorted(found)

@@ -1,0 +1,53 @@
+"""Tables of text that name an image and its label in their first two columns."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from explainers.errors import DataError
+from explainers.storage.atomic import shown
+
+Class = TypeVar("Class")
+
+
+def read_labels(
+    table: Path, columns: tuple[str, str], class_of: Callable[[str], Class | None], labels: str
+) -> dict[str, Class]:
+    """The class of each image by its name, in the order of the file; empty lines and more columns do not count.
+
+    Args:
+        columns: what the first two are called, as the first line has it; class_of: from a label to its class, None
+            where it is no label; labels: what a label may be, for the error.
+
+    Raises:
+        DataError: no such file, other columns, a label that is none of these, a name twice, or no image at all.
+    """
+    found: dict[str, Class] = {}
+    try:
+        with table.open(newline="", encoding="utf-8-sig") as lines:
+            reader = csv.reader(lines)
+            header = [cell.strip() for cell in next(reader, [])]
+            if tuple(header[:2]) != columns:
+                raise DataError(
+                    f"{shown(table)}, line 1: expected the columns {','.join(columns)}, found {','.join(header[:2])}"
+                )
+            for cells in reader:
+                name, label = [cell.strip() for cell in [*cells, "", ""][:2]]
+                if not name and not label:
+                    continue
+                where = f"{shown(table)}, line {reader.line_num}, column"
+                if (own := class_of(label)) is None:
+                    raise DataError(f"{where} {columns[1]}: expected {labels}, found {label!r}")
+                if not name or name in found:
+                    raise DataError(f"{where} {columns[0]}: expected a name that no other line has, found {name!r}")
+                found[name] = own
+    except FileNotFoundError as error:
+        raise DataError(f"no file {shown(table)}; expected a table with the columns {','.join(columns)}") from error
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{shown(table)} cannot be read as a table of text: {error}") from error
+    if not found:
+        raise DataError(f"{shown(table)} names no images")
+    return found

@@ -1,0 +1,10 @@
+"""Labelled images for training, in the layouts that people and publications have; importing this registers them.
+
+One file a layout, each with a reader that `register_data_set` makes known; what a data set is stands in
+`data/data_set.py`. Begin with `class_folders.py`, which is what most people have.
+"""
+
+from explainers.data.data_set import DataSet, Split, register_data_set, settings_of
+from explainers.data.sets.by_name import data_set, data_set_spellings
+
+__all__ = ["DataSet", "Split", "data_set", "data_set_spellings", "register_data_set", "settings_of"]

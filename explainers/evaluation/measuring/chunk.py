@@ -1,0 +1,135 @@
+"""Some images on their way through an evaluation, with what is known of each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from explainers.errors import OptionError, TargetError
+from explainers.evaluation.measuring.fillings import IMAGE, Baseline, baseline_name, baseline_of, image_seed
+from explainers.network.output import checked_activation, resolve_targets
+from explainers.passes.predictor import Predictor
+
+
+@dataclass(eq=False)
+class Chunk:
+    """Images of one size that are evaluated together.
+
+    names: how rows call them; images: (N, C, H, W); targets: (N,) the classes whose probability is watched; expected:
+    (N,) classes that accuracy is measured by (labels, where there are any, else the targets); probability: (N,) of the
+    targets on the images as they are; masks: (N, H, W) bool, or None; black: (C,) a black pixel, or None.
+    """
+
+    names: tuple[str, ...]
+    images: Tensor
+    targets: Tensor
+    expected: Tensor
+    probability: Tensor
+    hit: Tensor
+    masks: Tensor | None = None
+    labelled: bool = False
+    black: Tensor | None = None
+    seed: int = 0
+    substrates: dict[str, Tensor] = field(default_factory=dict)
+    """Pixels (N, H·W, C) of each baseline used so far, and of the images."""
+    ends: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
+    """Probability and hit (N,) of each whole baseline, and of the images."""
+
+    def __post_init__(self) -> None:
+        self.ends.setdefault(IMAGE, (self.probability, self.hit))
+        self.substrates.setdefault(IMAGE, _by_pixel(self.images))
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def substrate(self, baseline: Baseline) -> str:
+        """The key of a baseline among `substrates`."""
+        key = baseline_name(baseline)
+        if key not in self.substrates:
+            made = baseline_of(self.images, baseline, black=self.black, seed=self.seed)
+            self.substrates[key] = _by_pixel(made)
+        return key
+
+    def whole(self, key: str) -> Tensor:
+        """The images (N, C, H, W) of a key."""
+        return self.substrates[key].permute(0, 2, 1).unflatten(2, tuple(self.images.shape[-2:]))
+
+    def seeds(self) -> list[int]:
+        """A seed of each image's own."""
+        return [image_seed(image, self.seed) for image in self.images]
+
+    def select(self, rows: Sequence[int]) -> Chunk:
+        """Some of the images, with what is known of them."""
+        if list(rows) == list(range(len(self))):
+            return self
+        picked = torch.tensor(list(rows), dtype=torch.int64)
+
+        def of(value: Tensor) -> Tensor:
+            return value[picked.to(value.device)]
+
+        return Chunk(
+            tuple(self.names[row] for row in rows),
+            of(self.images),
+            of(self.targets),
+            of(self.expected),
+            of(self.probability),
+            of(self.hit),
+            None if self.masks is None else of(self.masks),
+            self.labelled,
+            self.black,
+            self.seed,
+            {key: of(value) for key, value in self.substrates.items()},
+            {key: (of(first), of(second)) for key, (first, second) in self.ends.items()},
+        )
+
+
+def opened(
+    predictor: Predictor,
+    activation: str | None,
+    names: Sequence[str],
+    images: Tensor,
+    targets: Any,
+    *,
+    labels: Tensor | None = None,
+    masks: Tensor | None = None,
+    black: Tensor | None = None,
+    seed: int = 0,
+) -> Chunk:
+    """A chunk after the one unperturbed pass of its images.
+
+    Raises:
+        TargetError: a class that the network does not have. OptionError: a label that it does not have.
+    """
+    scores = predictor(images)
+    classes = resolve_targets(targets, scores)
+    if classes.shape[1] != 1:
+        raise TargetError(f"targets name {classes.shape[1]} classes per image; an evaluation watches one: pass (N,)")
+    classes = classes[:, 0]
+    if labels is not None and bool(((labels < 0) | (labels >= scores.shape[1])).any()):
+        raise OptionError(
+            f"label {int(labels.max() if int(labels.min()) >= 0 else labels.min())} is out of range: the network has "
+            f"classes 0 … {scores.shape[1] - 1}"
+        )
+    expected = classes if labels is None else labels.to(classes)
+    probability = checked_activation(activation)(scores).gather(1, classes[:, None])[:, 0]
+    hit = scores.argmax(dim=1) == expected
+    return Chunk(
+        tuple(names),
+        images.detach(),
+        classes,
+        expected,
+        probability.double().cpu(),
+        hit.cpu(),
+        masks,
+        labels is not None,
+        black,
+        seed,
+    )
+
+
+def _by_pixel(images: Tensor) -> Tensor:
+    return images.flatten(2).transpose(1, 2).contiguous()

@@ -1,0 +1,113 @@
+"""How alike two heat maps are. All functions take finite maps (N, H, W) in pairs and return (N,) float64."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from explainers.core.explainer import scaled
+from explainers.errors import OptionError
+from explainers.evaluation.measuring.ranking import ranked
+
+WINDOW, SIGMA, K1, K2 = 11, 1.5, 0.01, 0.03  # Wang et al. 2004
+
+
+def ssim(first: Tensor, second: Tensor, *, data_range: float | None = None) -> Tensor:
+    """Structural similarity: the mean of (2 μ μ' + C1)(2 σ_{12} + C2) / ((μ² + μ'² + C1)(σ² + σ'² + C2)) over windows.
+
+    Only windows that lie inside the map count, which is what scikit-image's margin comes to: no border is invented.
+
+    Args:
+        data_range: L in C1 = (K1 L)², C2 = (K2 L)², with the maps taken as they are; None scales each map to 0 … 1
+            first (a constant map to 0), and L is 1.
+
+    Returns:
+        -1 … 1; 1 for equal maps.
+
+    Raises:
+        OptionError: a side of less than 11 pixels, or a data range that is not above 0.
+
+    Source: Wang et al. 2004, eq. 13, with its Gaussian window and population covariance.
+    """
+    height, width = first.shape[-2:]
+    if min(height, width) < WINDOW:
+        raise OptionError(f"maps of {height} x {width} pixels; SSIM needs at least {WINDOW} x {WINDOW}, its window")
+    if data_range is not None and not data_range > 0:
+        raise OptionError(f"data_range={data_range!r}; expected a number above 0, or None to scale the maps to 0 … 1")
+    first, second = first.double(), second.double()
+    if data_range is None:
+        first, second, data_range = scaled(first), scaled(second), 1.0
+    down, across = _windows(height).to(first), _windows(width).to(first)
+    means = down @ torch.stack([first, second, first**2, second**2, first * second]) @ across.T
+    mean, other, square, other_square, product = means.unbind()
+    c1, c2 = (K1 * data_range) ** 2, (K2 * data_range) ** 2
+    luminance = (2 * mean * other + c1) / (mean**2 + other**2 + c1)
+    variances = square - mean**2 + other_square - other**2
+    structure = (2 * (product - mean * other) + c2) / (variances + c2)
+    return (luminance * structure).mean(dim=(-2, -1))
+
+
+def _windows(length: int) -> Tensor:
+    """(length - 10, length): a Gaussian window in each row; two products with it cost less than a convolution."""
+    offsets = torch.arange(length) - torch.arange(length - WINDOW + 1)[:, None]
+    weights = torch.exp(-0.5 * ((offsets - WINDOW // 2).double() / SIGMA) ** 2)
+    weights = torch.where((offsets >= 0) & (offsets < WINDOW), weights, 0)
+    return weights / weights.sum(dim=1, keepdim=True)
+
+
+def pearson(first: Tensor, second: Tensor) -> Tensor:
+    """Correlation of the pixels' values, -1 … 1; NaN where either map is constant: nothing varies together."""
+    # scaling leaves the correlation as it is and makes a constant map exactly 0, whatever its mean is rounded to
+    return _correlation(scaled(first.double()).flatten(1), scaled(second.double()).flatten(1))
+
+
+def spearman(first: Tensor, second: Tensor) -> Tensor:
+    """Correlation of the pixels' ranks, -1 … 1, ties at their average rank; NaN where either map is constant.
+
+    The short form 1 - 6 Σ d² / (n³ - n) is wrong with ties, and rectified maps are mostly ties at zero.
+    """
+    return _correlation(average_ranks(first.flatten(1)), average_ranks(second.flatten(1)))
+
+
+def average_ranks(values: Tensor) -> Tensor:
+    """(N, n) ranks from 1 in ascending order, float64; equal values share the mean of the ranks that they take up."""
+    ordered, order = values.sort(dim=1)
+    group = F.pad((ordered[:, 1:] != ordered[:, :-1]).cumsum(dim=1), (1, 0))  # of equal values
+    size = torch.zeros_like(group).scatter_add(1, group, torch.ones_like(group))
+    ranks = (size.cumsum(dim=1) - (size - 1).double() / 2).gather(1, group)
+    return torch.empty_like(ranks).scatter(1, order, ranks)
+
+
+def top_k_intersection(first: Tensor, second: Tensor, k: int | float = 0.1) -> Tensor:
+    """Share of the k most important pixels, 0 … 1, that both maps have in common; of equals the earlier pixel counts.
+
+    Args:
+        k: an int is a number of pixels, a float in (0, 1] a share of them, rounded, at least one.
+
+    Raises:
+        OptionError: k outside these ranges, or more pixels than a map has.
+
+    Source: Ghorbani et al. 2019.
+    """
+    count = _count(k, first[0].numel())
+    chosen = []
+    for maps in (first, second):
+        values = maps.flatten(1)
+        chosen.append(torch.zeros_like(values, dtype=torch.bool).scatter(1, ranked(values)[:, :count], True))
+    return (chosen[0] & chosen[1]).sum(dim=1).double() / count
+
+
+def _count(k: int | float, pixels: int) -> int:
+    if isinstance(k, int) and not isinstance(k, bool) and 1 <= k <= pixels:
+        return k
+    if isinstance(k, float) and 0 < k <= 1:
+        return max(1, round(k * pixels))
+    raise OptionError(f"k={k!r}; expected a number of pixels from 1 to {pixels}, or a share above 0.0 and up to 1.0")
+
+
+def _correlation(first: Tensor, second: Tensor) -> Tensor:
+    """(N,) Pearson correlation of (N, n) values; NaN where one does not vary."""
+    first, second = first - first.mean(dim=1, keepdim=True), second - second.mean(dim=1, keepdim=True)
+    length = first.square().sum(dim=1).sqrt() * second.square().sum(dim=1).sqrt()
+    return ((first * second).sum(dim=1) / length).clamp(-1, 1)

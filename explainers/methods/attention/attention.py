@@ -1,0 +1,151 @@
+"""Maps that a network makes by itself on its way to the scores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from explainers.core.explainer import Explainer, refuse, upsample
+from explainers.core.registry import register
+from explainers.errors import LayerError, OutputError
+from explainers.network.output import Output, resolve_targets, scores_of
+
+INSTEAD = "grad-cam, or train a network that explains itself (explain train)"
+
+
+@register
+class Attention(Explainer):
+    """The attention map by which a network of the ABN family weighs its features, upsampled; class-blind.
+
+    Works on every network that has, or has inside, a module with `forward_branches(images)`, whose result has `logits`
+    and an `attention_map` (N, 1, h, w) in 0 … 1. Raises UnsupportedError for others.
+    """
+
+    name = "attention"
+    reference = "Fukui et al. 2019"
+    needs = frozenset({"layer"})
+    class_blind = True
+
+    def compute(self, images: Tensor, targets: Any) -> Tensor:
+        """One forward pass, and one more of a network that is wrapped into another."""
+        name, module = self._branching()
+        self.layers = (name,) if name else ()
+        with torch.no_grad():
+            if not name:
+                made: Any = module.forward_branches(images.clone())
+                scores = scores_of(made.logits, len(images), self.output)
+            else:
+                scores, seen = _scores_and_input(self, images, name, module)
+                made = module.forward_branches(seen)
+        maps = made.attention_map
+        if not isinstance(maps, Tensor) or maps.ndim != 4 or maps.shape[:2] != (len(images), 1):
+            shape = tuple(maps.shape) if isinstance(maps, Tensor) else type(maps).__name__
+            raise OutputError(f"forward_branches gave an attention_map of {shape}; expected ({len(images)}, 1, h, w)")
+        classes = resolve_targets(targets, scores)
+        return upsample(maps, images.shape[-2:]).expand(-1, classes.shape[1], -1, -1)
+
+    def _branching(self) -> tuple[str, Any]:
+        modules = self.network.named_modules() if isinstance(self.network, nn.Module) else ()
+        found = [(name, module) for name, module in modules if hasattr(module, "forward_branches")]
+        if len(found) != 1:
+            several = f"{len(found)} attention branches, and it is not clear whose map is meant"
+            raise refuse(self.name, f"it has {several if found else 'no attention branch'}", INSTEAD)
+        return found[0]
+
+
+@register
+class LambdaAttention(Explainer):
+    """What the content lambda adds at each position: λ_contentᵀ q of one lambda layer, mean over heads and channels.
+
+    A lambda layer is a module with `lambda_content(x)`, as `explainers.baselines.LambdaLayer`, or timm's. Does not see
+    the class. Raises UnsupportedError for networks without such layers.
+
+    Args:
+        layer: None (the second lambda layer, or the only one), a dotted name, a module, or a negative int (counted from
+            the last lambda layer).
+
+    Source: Bello 2021, equation 3; as an explanation Iida et al. 2022, section 5.
+    """
+
+    name = "lambda-attention"
+    reference = "Bello 2021"
+    needs = frozenset({"layer"})
+    signed = True
+    class_blind = True
+
+    def __init__(self, model: Any, *, output: Output | None = None, layer: str | int | nn.Module | None = None) -> None:
+        super().__init__(model, output=output)
+        self.layer = layer
+
+    def compute(self, images: Tensor, targets: Any) -> Tensor:
+        """One forward pass."""
+        name, module = self._chosen()
+        self.layers = (name,)
+        with torch.no_grad():
+            scores, seen = _scores_and_input(self, images, name, module)
+            maps = content_of(module)(seen).mean(dim=1, keepdim=True)
+        classes = resolve_targets(targets, scores)
+        return upsample(maps, images.shape[-2:]).expand(-1, classes.shape[1], -1, -1)
+
+    def _chosen(self) -> tuple[str, nn.Module]:
+        found = _lambda_layers(self.network)
+        if not found:
+            raise refuse(self.name, "it has no lambda layers", "grad-cam or rise")
+        if self.layer is None:
+            return found[min(1, len(found) - 1)]
+        if isinstance(self.layer, int) and -len(found) <= self.layer < 0:
+            return found[self.layer]
+        for name, module in found:
+            if module is self.layer or name == self.layer:
+                return name, module
+        names = ", ".join(name for name, _ in found)
+        raise LayerError(
+            f"layer={self.layer!r} is no lambda layer; there are {names}, or a number from -{len(found)} to -1"
+        )
+
+
+def _scores_and_input(explainer: Explainer, images: Tensor, name: str, module: nn.Module) -> tuple[Tensor, Tensor]:
+    """The scores of a forward pass, and what a module inside the network was given in it.
+
+    Raises:
+        LayerError: the module ran more or less than once, or not on all images together.
+    """
+    seen: list[Tensor] = []
+    handle = module.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach().clone()))
+    try:
+        scores = explainer.scores(images)
+    finally:
+        handle.remove()
+    if len(seen) != 1 or len(seen[0]) != len(images):
+        raise LayerError(f'"{name}" ran {len(seen)} times for {len(images)} images; expected once for all of them')
+    return scores, seen[0]
+
+
+def _lambda_layers(network: Any) -> list[tuple[str, nn.Module]]:
+    modules = network.named_modules() if isinstance(network, nn.Module) else ()
+    return [(name, module) for name, module in modules if hasattr(module, "lambda_content") or _is_timms(module)]
+
+
+def content_of(module: Any) -> Callable[[Tensor], Tensor]:
+    """From a lambda layer's input to the content part of its output, (N, C, h, w)."""
+    return _timms_content(module) if _is_timms(module) else module.lambda_content
+
+
+def _is_timms(module: nn.Module) -> bool:
+    return type(module).__name__ == "LambdaLayer" and type(module).__module__.startswith("timm.")
+
+
+def _timms_content(module: Any) -> Callable[[Tensor], Tensor]:
+    """The same of timm's layer, which keeps queries, keys and values in one convolution and has no intra-depth."""
+
+    def content(x: Tensor) -> Tensor:
+        heads, key, value = module.num_heads, module.dim_qk, module.dim_v
+        queries, keys, values = module.qkv(x).split([heads * key, key, value], dim=1)
+        queries = module.norm_q(queries).unflatten(1, (heads, key)).flatten(3)
+        lambdas = torch.einsum("nkm,nvm->nkv", keys.flatten(2).softmax(dim=-1), module.norm_v(values).flatten(2))
+        return torch.einsum("nhkp,nkv->nhvp", queries, lambdas).flatten(1, 2).unflatten(2, x.shape[2:])
+
+    return content

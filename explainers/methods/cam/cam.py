@@ -1,0 +1,122 @@
+"""CAM: the class's own weights on the layer that global average pooling reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from explainers.core.explainer import LayerExplainer, LayerOption, Spatial, refuse, upsample
+from explainers.core.registry import register
+from explainers.errors import UnsupportedError
+from explainers.network.capture import Capture
+from explainers.network.layers import Layer
+from explainers.network.output import Output, resolve_targets
+
+
+@dataclass(frozen=True)
+class Head:
+    """How scores come out of a layer: ReLU or not, mean over positions, then a linear layer (or nothing)."""
+
+    layer: Layer
+    rectify: bool
+    linear: nn.Linear | nn.Conv2d | None
+
+    def channels(self, activation: Tensor) -> Tensor:
+        """The activation that is pooled: a ReLU between the layer and the pooling may be a bare function."""
+        return activation.relu() if self.rectify else activation
+
+    def explains(self, activation: Tensor, scores: Tensor) -> bool:
+        """Whether pooling `activation` (N, C, u, v) and applying the linear layer gives exactly these scores."""
+        pooled = self.channels(activation).mean(dim=(2, 3))
+        weight, bias = self.weight(), getattr(self.linear, "bias", None)
+        made = pooled if weight is None else F.linear(pooled, weight, bias)
+        size = pooled.abs() if weight is None else pooled.abs() @ weight.abs().T
+        slack = min(100 * torch.finfo(scores.dtype).eps, 0.02) * float(size.max())
+        return made.shape == scores.shape and bool((made - scores).abs().max() <= slack)
+
+    def weight(self) -> Tensor | None:
+        """(classes, C), or None where the pooled channels are the scores."""
+        return None if self.linear is None else self.linear.weight.detach().flatten(1)
+
+
+@register
+class CAM(LayerExplainer):
+    """The layer in front of global average pooling, weighted by the class's weights in the one linear layer behind it.
+
+    Refuses every other head: the weights of a deeper head belong to no position. The claim is checked on each batch:
+    pooling the captured layer and applying the linear layer must give the network's scores.
+
+    >>> maps = CAM(model)(images, targets=[[0, 1, 2]] * len(images))  # doctest: +SKIP
+    """
+
+    name = "cam"
+    reference = "Zhou et al. 2016"
+    needs = frozenset({"layer"})
+    signed = True
+
+    def __init__(
+        self, model: Any, *, output: Output | None = None, layer: LayerOption = None, spatial: Spatial | None = None
+    ) -> None:
+        super().__init__(model, output=output, layer=layer, spatial=spatial)
+        self._heads: dict[tuple[int, ...], Head] = {}
+
+    def compute(self, images: Tensor, targets: Any) -> Tensor:
+        """All targets from one forward pass."""
+        key = tuple(images.shape[1:])
+        if key not in self._heads:
+            self._heads[key] = self._head(images)
+        head = self._heads[key]
+        self.layers = (head.layer.label,)
+        with torch.no_grad(), Capture([head.layer], gradients=False, count=len(images)) as capture:
+            scores = self.scores(images)
+        activation = self.view(head.layer, capture.tensors[0])
+        if not head.explains(activation, scores):
+            raise self._refusal()
+        classes, weight = resolve_targets(targets, scores), head.weight()
+        channels = head.channels(activation)
+        if weight is None:
+            maps = torch.stack([channels[row, index] for row, index in enumerate(classes)])
+        else:
+            maps = torch.einsum("nkc,nchw->nkhw", weight[classes], channels)
+        maps = upsample(maps, images.shape[-2:])
+        return maps[:, :, None] if isinstance(self.layer, (list, tuple)) else maps
+
+    def _head(self, images: Tensor) -> Head:
+        """The layer and linear layer that reproduce the scores."""
+        seen = self.survey(images)
+        choices: list[Any] = list(self.layer) if isinstance(self.layer, (list, tuple)) else [self.layer]
+        if len(choices) > 1:
+            raise refuse(self.name, "one layer at most stands in front of the pooling", "grad-cam with layer=[…]")
+        layers = list(seen.layers) if choices[0] is None else [seen.find(choices[0])]
+        with torch.no_grad(), Capture(layers, gradients=False) as capture:
+            scores = self.scores(images)
+        for layer, value in zip(reversed(layers), reversed(capture.tensors), strict=True):
+            if len(value) != len(images):
+                continue  # a table of positions, the same for all images
+            activation = self.view(layer, value)
+            for head in self._candidates(layer, activation.shape[1], scores.shape[1]):
+                if head.explains(activation, scores):
+                    return head
+        raise self._refusal()
+
+    def _candidates(self, layer: Layer, channels: int, classes: int) -> Iterator[Head]:
+        for rectify in (False, True):
+            if channels == classes:
+                yield Head(layer, rectify, None)
+            for module in self.network.modules():  # type: ignore[attr-defined]
+                pointwise = isinstance(module, nn.Linear) or (
+                    isinstance(module, nn.Conv2d) and module.kernel_size == (1, 1) and module.groups == 1
+                )
+                if pointwise and module.weight.shape[:2] == (classes, channels):
+                    yield Head(layer, rectify, module)
+
+    def _refusal(self) -> UnsupportedError:
+        where = "" if self.layer is None else f" behind layer={self.layer!r}"
+        return refuse(
+            self.name, f"its scores are not global average pooling and one linear layer{where}", "grad-cam or hires-cam"
+        )

@@ -1,0 +1,111 @@
+"""Group-CAM: groups of Grad-CAM's channels, weighed by how much of a blurred image's score each brings back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from explainers.core.explainer import LayerExplainer, LayerOption, Spatial, scaled, upsample
+from explainers.core.registry import register
+from explainers.errors import OptionError
+from explainers.network.gradients import target_gradients
+from explainers.network.output import Output, checked_activation, resolve_targets, warn_if_normalised
+from explainers.passes.predictor import Predictor
+from explainers.passes.substrate import substrate_of
+
+
+@register
+class GroupCAM(LayerExplainer):
+    """Σ_g w_g M_g, w_g = ReLU(S_c(x ⊙ M_g + b ⊙ (1 − M_g)) − S_c(b)), b the blurred image.
+
+    M_g is the ReLU of a sum of neighbouring channels weighed as by Grad-CAM, enlarged and scaled to 0 … 1; a group
+    that is the same everywhere has weight 0.
+
+    Args:
+        groups: how many; percentile: what lies below it in a group's map becomes 0 (70 in the paper, 0 for nothing).
+        substrate: b: "blur" (as in the paper, in proportion to the image), "zero", "mean" or an image.
+        activation: what turns scores into the S_c that are watched; passes: options of the Predictor.
+
+    Cost: one forward and one backward pass, and `groups` forward passes per target class, and one.
+
+    Source: Zhang et al. 2021, equations 3 to 7.
+    """
+
+    name = "group-cam"
+    reference = "Zhang et al. 2021"
+
+    def __init__(
+        self,
+        model: Any,
+        *,
+        output: Output | None = None,
+        layer: LayerOption = None,
+        spatial: Spatial | None = None,
+        groups: int = 32,
+        percentile: float = 0,
+        substrate: str | Tensor = "blur",
+        activation: str | None = "softmax",
+        **passes: Any,
+    ) -> None:
+        super().__init__(model, output=output, layer=layer, spatial=spatial)
+        if groups < 1 or not 0 <= percentile < 100:
+            raise OptionError(f"groups={groups}, percentile={percentile}; expected groups ≥ 1, 0 ≤ percentile < 100")
+        self.groups, self.percentile, self.substrate = groups, percentile, substrate
+        self.activation = checked_activation(activation)
+        self.predictor = Predictor(model, output=output, **passes)
+
+    @classmethod
+    def trial(cls, model: Any, images: Tensor, *, output: Output | None = None) -> None:
+        """Two groups."""
+        cls(model, output=output, groups=2)(images[:1])
+
+    def compute(self, images: Tensor, targets: Any) -> Tensor:
+        """Groups from one backward pass, weights from forward passes, image by image."""
+        layers = self.resolve(images)
+        captured, scores = self.run(images, layers)
+        warn_if_normalised(scores)
+        classes = resolve_targets(targets, scores)
+        gradients = target_gradients(scores, classes, captured)
+        substrates = substrate_of(images, self.substrate)
+        maps = []
+        for layer, value, gradient in zip(layers, captured, gradients, strict=True):
+            activation = self.view(layer, value.detach())
+            weights = torch.stack([self.view(layer, each).mean(dim=(2, 3)) for each in gradient.unbind(1)], dim=1)
+            rows = zip(images, substrates, activation, weights, classes, strict=True)
+            maps.append(torch.stack([self._map(*row) for row in rows]))
+        return self.joined(maps, images)
+
+    def _map(self, image: Tensor, substrate: Tensor, activation: Tensor, weights: Tensor, classes: Tensor) -> Tensor:
+        """(K, H, W) for one image (C, H, W), its activation (channels, u, v) and weights (K, channels)."""
+        weighed = weights[:, :, None, None] * activation  # (K, channels, u, v)
+        groups = min(self.groups, len(activation))
+        summed = torch.stack([part.sum(dim=1) for part in weighed.tensor_split(groups, dim=1)], dim=1).relu()
+        masks = scaled(self._thresholded(upsample(summed, image.shape[-2:])))  # (K, groups, H, W)
+        live = masks.flatten(2).amax(dim=2) > 0
+        found: list[Tensor] = []
+        flat, wanted = masks[live], classes[:, None].expand(-1, groups)[live]
+
+        def make(start: int, stop: int, buffer: Tensor) -> Tensor:
+            if start == 0:  # the first row is the substrate alone
+                buffer[0] = substrate
+            first = max(start, 1)
+            if first == stop:
+                return buffer
+            part = flat[first - 1 : stop - 1, None]
+            torch.addcmul(substrate, part, image - substrate, out=buffer[first - start :])
+            return buffer
+
+        self.predictor.run(len(flat) + 1, image, make, lambda _, scores: found.append(self.activation(scores)))
+        watched = torch.cat(found)
+        gain = (watched[1:].gather(1, wanted[:, None])[:, 0] - watched[0, wanted]).relu()
+        weight = masks.new_zeros(live.shape)
+        weight[live] = gain.to(weight)
+        return torch.einsum("kg,kghw->khw", weight, masks)
+
+    def _thresholded(self, masks: Tensor) -> Tensor:
+        if self.percentile == 0:
+            return masks
+        level = masks.flatten(2).quantile(self.percentile / 100, dim=2)[..., None, None]
+        return torch.where(masks >= level, masks, 0)

@@ -1,0 +1,92 @@
+"""Score-CAM: channels weighed by what the network says of the image seen through them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from explainers.core.explainer import LayerExplainer, LayerOption, Spatial, scaled, try_layer, upsample
+from explainers.core.registry import register
+from explainers.network.output import Output, checked_activation, resolve_targets
+from explainers.passes.predictor import Predictor
+
+
+@register
+class ScoreCAM(LayerExplainer):
+    """ReLU(Σ_k α_k A^k), α = softmax over k of S_c(x ⊙ H^k) − S_c(0), H^k the channel enlarged and scaled to 0 … 1.
+
+    A channel that is the same everywhere has no H^k: its weight is 0. All target classes share one set of passes.
+
+    Args:
+        activation: what turns scores into the S_c that are watched; passes: options of the Predictor.
+
+    Cost: a forward pass per channel that varies, and one.
+
+    Source: Wang et al. 2020, algorithm 1.
+    """
+
+    name = "score-cam"
+    reference = "Wang et al. 2020"
+    needs = frozenset({"layer"})
+
+    def __init__(
+        self,
+        model: Any,
+        *,
+        output: Output | None = None,
+        layer: LayerOption = None,
+        spatial: Spatial | None = None,
+        activation: str | None = "softmax",
+        **passes: Any,
+    ) -> None:
+        super().__init__(model, output=output, layer=layer, spatial=spatial)
+        self.activation = checked_activation(activation)
+        self.predictor = Predictor(model, output=output, **passes)
+
+    @classmethod
+    def trial(cls, model: Any, images: Tensor, *, output: Output | None = None) -> None:
+        """The layer alone."""
+        try_layer(cls(model, output=output), images[:1])
+
+    def compute(self, images: Tensor, targets: Any) -> Tensor:
+        """Image by image, since every channel of every image is a pass of its own."""
+        layers = self.resolve(images)
+        captured, scores = self.run(images, layers)
+        classes = resolve_targets(targets, scores)
+        maps = []
+        for layer, value in zip(layers, captured, strict=True):
+            activation = self.view(layer, value.detach())
+            maps.append(torch.stack([self._map(*each) for each in zip(images, activation, classes, strict=True)]))
+        return self.joined(maps, images)
+
+    def _map(self, image: Tensor, activation: Tensor, classes: Tensor) -> Tensor:
+        """(K, u, v) for one image (C, H, W) and its activation (channels, u, v)."""
+        flat = activation.flatten(1)
+        live = (flat.amax(dim=1) > flat.amin(dim=1)).nonzero().flatten()
+        weights = activation.new_zeros(len(activation), len(classes))
+        if len(live):
+            weights[live] = self._rise(image, activation[live], classes).softmax(dim=0).to(weights)
+        return torch.einsum("ck,cuv->kuv", weights, activation).relu()
+
+    def _rise(self, image: Tensor, channels: Tensor, classes: Tensor) -> Tensor:
+        """(n, K): S_c through each channel less S_c of nothing at all."""
+        found: list[Tensor] = []
+
+        def make(start: int, stop: int, buffer: Tensor) -> Tensor:
+            if start == 0:  # the first row is nothing at all
+                buffer[0] = 0
+            first = max(start, 1)
+            if first == stop:
+                return buffer
+            masks = scaled(upsample(channels[None, first - 1 : stop - 1], image.shape[-2:])[0])
+            torch.mul(image, masks[:, None], out=buffer[first - start :])
+            return buffer
+
+        def take(_: int, scores: Tensor) -> None:
+            found.append(self.activation(scores)[:, classes])
+
+        self.predictor.run(len(channels) + 1, image, make, take)
+        watched = torch.cat(found)
+        return watched[1:] - watched[:1]

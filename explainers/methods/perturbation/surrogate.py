@@ -1,0 +1,138 @@
+"""LIME and KernelSHAP: a linear model of the score over segments of the image, by captum, fed in full batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from explainers.core.perturbation_explainer import PerturbationExplainer
+from explainers.core.registry import register
+from explainers.errors import DependencyError, OptionError
+from explainers.methods.captum_adapter import seeded
+from explainers.network.output import Output
+from explainers.passes.substrate import substrate_of
+
+Segments = int | Tensor | Callable[[Tensor], Tensor]
+BATCH = 256  # perturbed images that captum hands over at a time; the Predictor divides them
+
+
+class SegmentExplainer(PerturbationExplainer):
+    """One value per segment: the coefficient of "this segment is there" in a model of the score.
+
+    Args:
+        segments: cells a side of a grid; or labels (H, W) or (N, H, W) of any segmentation; or a function from an image
+            (C, H, W) to labels (H, W), such as a superpixel algorithm.
+        samples: how many perturbed images, per image and target class.
+        substrate: what takes the place of a segment: "zero" (after normalisation), "mean", "blur" or an image.
+        seed: of the samples, the same for every image.
+    """
+
+    captum_class: ClassVar[str]
+    signed = True
+
+    def __init__(
+        self,
+        model: Any,
+        *,
+        output: Output | None = None,
+        activation: str | None = "softmax",
+        segments: Segments = 7,
+        samples: int = 1000,
+        substrate: str | Tensor = "zero",
+        seed: int = 0,
+        **passes: Any,
+    ) -> None:
+        super().__init__(model, output=output, activation=activation, **passes)
+        if samples < 2 or (isinstance(segments, int) and segments < 1):
+            raise OptionError(f"samples={samples}, segments={segments}; expected samples ≥ 2 and segments ≥ 1")
+        self.segments, self.samples, self.substrate, self.seed = segments, samples, substrate, seed
+
+    @classmethod
+    def trial(cls, model: Any, images: Tensor, *, output: Output | None = None) -> None:
+        """A handful of samples."""
+        cls(model, output=output, samples=8, segments=2)(images[:1])
+
+    def compute(self, images: Tensor, targets: Any) -> Tensor:
+        """Image by image and class by class, each with the same samples."""
+        _, classes = self.clean(images, targets)
+        substrates = substrate_of(images, self.substrate)
+        maps = []
+        for row, (image, substrate, wanted) in enumerate(zip(images, substrates, classes, strict=True)):
+            labels = self._labels(images, row)
+            maps.append(torch.stack([self._values(image, substrate, int(target), labels) for target in wanted]))
+        return torch.stack(maps)
+
+    def _values(self, image: Tensor, substrate: Tensor, target: int, labels: Tensor) -> Tensor:
+        """(H, W) for one class."""
+
+        def watched(images: Tensor) -> Tensor:
+            return self.activation(self.predictor(images))
+
+        with seeded(self.seed):
+            values = self._captum()(watched).attribute(
+                image[None],
+                baselines=substrate[None],
+                target=target,
+                feature_mask=labels[None, None],
+                n_samples=self.samples,
+                perturbations_per_eval=min(BATCH, self.samples),
+            )
+        return values[0, 0].detach()
+
+    def _labels(self, images: Tensor, row: int) -> Tensor:
+        image = images[row]
+        height, width = image.shape[-2:]
+        if isinstance(self.segments, int):
+            down = torch.arange(height) * min(self.segments, height) // height
+            right = torch.arange(width) * min(self.segments, width) // width
+            labels = down[:, None] * self.segments + right
+        elif isinstance(self.segments, Tensor):
+            labels = self.segments if self.segments.ndim == 2 else self.segments[row]
+        else:
+            labels = torch.as_tensor(self.segments(image))
+        if labels.shape != (height, width) or labels.is_floating_point():
+            raise OptionError(
+                f"segments of shape {tuple(labels.shape)} and {labels.dtype}; "
+                f"expected integer labels ({height}, {width})"
+            )
+        return labels.unique(return_inverse=True)[1].to(image.device)
+
+    def _captum(self) -> Any:
+        try:
+            import captum.attr
+        except ImportError as error:
+            raise DependencyError(f"{self.name} needs captum: pip install 'explainers[captum]'") from error
+        try:
+            import sklearn  # noqa: F401
+        except ImportError as error:
+            raise DependencyError(f"{self.name} needs scikit-learn: pip install 'explainers[captum]'") from error
+        return getattr(captum.attr, self.captum_class)
+
+
+@register
+class LIME(SegmentExplainer):
+    """A sparse linear model of the score around the image, samples nearer to the image counting more.
+
+    captum's defaults: Lasso with α = 0.01, exponential kernel of the cosine distance with width 1.
+
+    Source: Ribeiro et al. 2016, on a grid of 7 × 7 segments unless told otherwise.
+    """
+
+    name = "lime"
+    reference = "Ribeiro et al. 2016"
+    captum_class = "Lime"
+
+
+@register
+class KernelSHAP(SegmentExplainer):
+    """Shapley values of the segments, as the weighted linear regression that estimates them.
+
+    Source: Lundberg and Lee 2017, theorem 2, on a grid of 7 × 7 segments unless told otherwise.
+    """
+
+    name = "kernel-shap"
+    reference = "Lundberg and Lee 2017"
+    captum_class = "KernelShap"

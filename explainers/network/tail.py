@@ -1,0 +1,190 @@
+"""The part of a network behind a layer, run alone on changed outputs of that layer."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from explainers.errors import LayerError
+from explainers.network.layers import Layer, layer_tensor, with_tensor
+
+Scored = Callable[[Any, int], Tensor]  # (what the network returned, how many images) → scores (N, classes)
+EQUAL = 1e-4  # what the short way may differ from the long one, relative to the largest score
+
+
+class Tail:
+    """Scores of one image for changed outputs of a layer.
+
+    What the network has finished computing when the layer begins is kept from one pass and played back, so that only
+    what lies behind the layer is computed again. That is compared with whole passes through the network, on two
+    changed outputs; where it differs (a network that does not come by the same way twice, or changes what was kept),
+    or cannot run, every pass goes through the whole network. Works on a copy of it that shares its weights, or under a
+    hook where it cannot be copied; `close` removes that.
+
+    Args:
+        network: in evaluation mode.
+        layer: whose output is replaced.
+        image: (1, C, H, W).
+        scored: picks the scores.
+
+    Attributes:
+        output: (1, …) the layer's own output; short: whether the front is skipped.
+    """
+
+    def __init__(self, network: nn.Module, layer: Layer, image: Tensor, scored: Scored) -> None:
+        self.network, self.copied = _copied(network)
+        self.layer, self.image, self.scored = layer, image, scored
+        self.module = self.network.get_submodule(layer.name)
+        self.values: Tensor | None = None
+        self.runs = itertools.count()
+        self.output = self._record()
+        self.handle = self.module.register_forward_hook(self._replace)
+        self.short = self.copied and self._shorten()
+
+    def close(self) -> None:
+        """Leave the network alone again, where there was no copy of it to work on."""
+        self.handle.remove()
+
+    def __call__(self, values: Tensor) -> Tensor:
+        """Scores (n, classes) for the layer's outputs (n, …)."""
+        self.values, self.runs = values, itertools.count()
+        image = self.image.expand(len(values), *self.image.shape[1:])
+        with _without_fused_layers():
+            returned = self.network(image if self.short else image.clone())
+        if next(self.runs) <= self.layer.call:
+            raise self._unseen()
+        return self.scored(returned, len(values))
+
+    def _replace(self, _: nn.Module, __: Any, returned: Any) -> Any:
+        if next(self.runs) != self.layer.call or self.values is None:
+            return returned
+        tensor = layer_tensor(returned)
+        if tensor is None or len(tensor) != len(self.values):
+            raise LayerError(
+                f'layer "{self.layer.label}" does not give one row per image: the network takes its batch apart; '
+                "use another layer, or score-cam"
+            )
+        return with_tensor(returned, self.values.clone())
+
+    def _record(self) -> Tensor:
+        """The layer's output; and in `done`, what each module that had finished before the layer began returned."""
+        path = self.layer.name.split(".")
+        around = {"", *(".".join(path[:end]) for end in range(1, len(path)))}
+        self.done: dict[str, Any] = {}
+        calls: dict[str, int] = {}
+        seen: list[Tensor] = []
+        handles = []
+        begun = itertools.count()
+
+        def begins(*_: Any) -> None:
+            if next(begun) == self.layer.call:
+                self.begun = True
+
+        def ends(name: str) -> Callable[[nn.Module, Any, Any], None]:
+            def note(_: nn.Module, __: Any, returned: Any) -> None:
+                calls[name] = calls.get(name, 0) + 1
+                if name == self.layer.name:
+                    tensor = layer_tensor(returned)
+                    if calls[name] - 1 == self.layer.call and tensor is not None:
+                        seen.append(tensor.clone())
+                        self.returned = returned
+                elif not self.begun and name.rpartition(".")[0] in around and name not in around:
+                    self.done[name] = returned
+
+            return note
+
+        self.begun, self.returned = False, None
+        handles.append(self.module.register_forward_pre_hook(begins))
+        for name, module in self.network.named_modules():
+            if name and not isinstance(module, torch.jit.ScriptModule):
+                handles.append(module.register_forward_hook(ends(name)))
+        with _without_fused_layers():
+            self.network(self.image.clone())
+        for handle in handles:
+            handle.remove()
+        if not seen:
+            raise self._unseen()
+        self.done = {name: value for name, value in self.done.items() if calls[name] == 1 and _playable(value)}
+        self.once = calls[self.layer.name] == 1 and _playable(self.returned)
+        return seen[0]
+
+    def _unseen(self) -> LayerError:
+        return LayerError(
+            f'layer "{self.layer.label}" was not seen in this forward pass, though it was in the first; '
+            "use a layer that always runs"
+        )
+
+    def _shorten(self) -> bool:
+        """Play back what was recorded, if that gives the scores of the whole network."""
+        noise = torch.rand(2, *self.output.shape[1:], generator=torch.Generator().manual_seed(0)).to(self.output)
+        trial = self.output * noise.round()
+        self.short = False
+        wanted = self(trial)
+        modules = {name: self.network.get_submodule(name) for name in self.done}
+        for name, module in modules.items():
+            module.forward = self._playback(self.done[name])  # type: ignore[method-assign]
+        if self.once:  # nor need the layer itself be computed, to be replaced
+            modules[self.layer.name] = self.module
+            self.module.forward = self._playback(self.returned)  # type: ignore[method-assign]
+        self.short = True
+        try:
+            found = self(trial)
+            if float((found - wanted).abs().max()) <= EQUAL * float(wanted.abs().max()):
+                return True
+        except RuntimeError:  # such as an operation in place on what is played back
+            pass
+        for module in modules.values():
+            del module.forward  # the class's own is underneath
+        self.done = {}
+        return False
+
+    def _playback(self, returned: Any) -> Callable[..., Any]:
+        def forward(*_: Any, **__: Any) -> Any:
+            assert self.values is not None
+            return _expanded(returned, len(self.values))
+
+        return forward
+
+
+def _copied(network: nn.Module) -> tuple[nn.Module, bool]:
+    """A copy in evaluation mode, or the network itself where its parts (scripted, exported) cannot be copied."""
+    shared: dict[int, Any] = {id(value): value for value in network.parameters()}
+    try:
+        twin = copy.deepcopy(network, shared)
+    except (RuntimeError, TypeError, AttributeError):
+        return network, False
+    for module in twin.modules():
+        module.training = False
+    return twin, True
+
+
+@contextmanager
+def _without_fused_layers() -> Iterator[None]:
+    """torch's own transformer layers run without their hooks where no gradient is recorded, unless told not to."""
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)
+
+
+def _playable(value: Any) -> bool:
+    if isinstance(value, (tuple, list)):
+        return type(value) in (tuple, list) and all(_playable(item) for item in value)
+    return isinstance(value, Tensor) and value.ndim > 0
+
+
+def _expanded(value: Any, count: int) -> Any:
+    """The outputs of one image as those of `count` equal ones, without copying them."""
+    if isinstance(value, (tuple, list)):
+        return type(value)(_expanded(item, count) for item in value)
+    if len(value) == 1:
+        return value.expand(count, *value.shape[1:]) if count > 1 else value.clone()
+    return value.repeat(count, *[1] * (value.ndim - 1))

@@ -1,0 +1,51 @@
+"""The true classes of image files, from a table or from the folders that they lie in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+from explainers.data.images.files import ImageFile
+from explainers.data.images.label_table import read_labels
+from explainers.errors import DataError
+from explainers.models import class_index
+from explainers.storage.atomic import shown
+
+FOLDERS = "folders"
+COLUMNS = ("file", "class")
+NAMED = 3  # images without a class that an error names
+
+
+def labels_of(source: str, files: Sequence[ImageFile], class_names: Sequence[str] | None) -> dict[str, int]:
+    """The class index of each image.
+
+    Args:
+        source: "folders" (each image lies in a folder that is called like its class), or a CSV file with the columns
+            `file` (as results.csv has it: the path from the folder of images) and `class`.
+        class_names: of the network; None: classes are indices.
+
+    Raises:
+        DataError: an image without a class, or a table that is none. TargetError: a class that the network does not
+        have.
+    """
+    if source == FOLDERS:
+        named = {file.name: PurePosixPath(file.name).parent.name for file in files}
+        what = "lies in no folder of a class"
+    else:
+        table = read_labels(Path(source), COLUMNS, lambda label: label or None, "a class")
+        named = {file.name: table.get(file.name, "") for file in files}
+        what = f"has no line in {shown(source)}"
+    if missing := [name for name, label in named.items() if not label]:
+        others = f" (and {len(missing) - NAMED} more)" if len(missing) > NAMED else ""
+        raise DataError(f"{', '.join(missing[:NAMED])}{others} {what}; every image needs a class")
+    index = {label: _index(label, class_names) for label in dict.fromkeys(named.values())}
+    return {name: index[label] for name, label in named.items()}
+
+
+def _index(label: str, class_names: Sequence[str] | None) -> int:
+    """By name where there is one that fits, else by number."""
+    if class_names and not (label.isdigit() and label not in class_names):
+        return class_index(label, class_names)
+    if not label.isdigit():
+        raise DataError(f"class {label!r}: the class names of this network are not known; give indices")
+    return int(label)

@@ -1,0 +1,206 @@
+"""The files of a run: overlays, maps, the table, contact sheets."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from explainers.data.images.files import ImageFile, Photo, read_image, write_image
+from explainers.models import LoadedModel
+from explainers.render import Style, contact_sheet, gradient_picture, overlay
+from explainers.run.explain.options import MethodCall, RunOptions
+from explainers.storage.atomic import write_bytes
+from explainers.storage.journal import Journal, Row, write_table
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One method's maps of one image: values (K, H, W) or (K, C, H, W) for its K target classes.
+
+    standard_error: of the values, in their shape, or None; details: what the method tells of this image.
+    """
+
+    title: str
+    layers: tuple[str, ...]
+    scores: Tensor
+    classes: list[int]
+    values: np.ndarray
+    seconds: float
+    standard_error: np.ndarray | None = None
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+class Outputs:
+    """Writes what was found on an image, and says so in rows."""
+
+    def __init__(
+        self,
+        out: Path,
+        files: Sequence[ImageFile],
+        calls: Sequence[MethodCall],
+        loaded: LoadedModel,
+        options: RunOptions,
+    ) -> None:
+        self.out, self.loaded, self.options = out, loaded, options
+        self.file_names = {call.title: call.file_name for call in calls}
+        # Two images of one stem in one folder (a.jpg, a.png) keep their suffixes.
+        self.stems = Counter(_stem(file.name).lower() for file in files)
+
+    def write(self, file: ImageFile, photo: Photo, findings: Sequence[Finding]) -> list[Row]:
+        """All files of an image; returns its rows, one per method and target."""
+        rows = []
+        for finding in findings:
+            probabilities = _probabilities(finding.scores)
+            for rank, (target, values) in enumerate(zip(finding.classes, finding.values, strict=True)):
+                base = self._base(file, finding, rank, target)
+                row = self._row(file, photo, finding, target, probabilities)
+                error = None if finding.standard_error is None else finding.standard_error[rank]
+                if error is not None:
+                    row["standard_error"] = float(f"{error.mean():.4g}")
+                if self.options.maps:
+                    row["map"] = f"maps/{base}.npz"
+                    self._write_map(self.out / row["map"], values, error, photo, finding, target)
+                if self.options.overlays:
+                    row["overlay"] = f"overlays/{base}.png"
+                    if self.options.scale == "image":
+                        write_image(self.out / row["overlay"], picture(photo, values, self._box(photo), self._style()))
+                row["source"] = str(file.path.resolve())
+                rows.append(row)
+        return rows
+
+    def _base(self, file: ImageFile, finding: Finding, rank: int, target: int) -> str:
+        stem = _stem(file.name)
+        name = stem if self.stems[stem.lower()] == 1 else file.name
+        suffix = f".{rank + 1}-{target}" if len(finding.classes) > 1 else ""
+        return f"{name}.{self.file_names[finding.title]}{suffix}"
+
+    def _row(self, file: ImageFile, photo: Photo, finding: Finding, target: int, probabilities: list[float]) -> Row:
+        predicted = int(finding.scores.argmax())
+        return {
+            "file": file.name,
+            "predicted": predicted,
+            "predicted_name": self._name(predicted),
+            "probability": round(probabilities[predicted], 6),
+            "target": target,
+            "target_name": self._name(target),
+            "target_probability": round(probabilities[target], 6),
+            "method": finding.title,
+            "layer": " ".join(finding.layers),
+            "seconds": round(finding.seconds, 5),
+            **{key: round(value, 1) for key, value in finding.details.items()},
+            "status": "ok",
+            "reason": "; ".join(photo.notes),
+            "overlay": "",
+            "map": "",
+        }
+
+    def _name(self, index: int) -> str:
+        names = self.loaded.class_names
+        return names[index] if names and index < len(names) else str(index)
+
+    def _box(self, photo: Photo) -> tuple[float, float, float, float]:
+        assert self.loaded.preprocessing is not None
+        return self.loaded.preprocessing.box(photo.pixels.shape[0], photo.pixels.shape[1])
+
+    def _style(self, limits: tuple[float, float] | None = None) -> Style:
+        return Style(self.options.cmap, self.options.opacity, limits=limits)
+
+    def _write_map(
+        self, path: Path, values: np.ndarray, error: np.ndarray | None, photo: Photo, finding: Finding, target: int
+    ) -> None:
+        """The raw map, where it lies in the photo (top, left, bottom, right), and what it is of."""
+        arrays = {
+            "map": values.astype(np.float32),
+            "box": np.array(self._box(photo)),
+            "image_size": np.array(photo.pixels.shape[:2]),
+            "target": np.array(target),
+            "method": np.array(finding.title),
+            "layer": np.array(" ".join(finding.layers)),
+        }
+        if error is not None:
+            arrays["standard_error"] = error.astype(np.float32)
+        buffer = io.BytesIO()
+        # The format of np.savez_compressed, at the level that is several times faster and hardly larger.
+        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+            for name, array in arrays.items():
+                with archive.open(f"{name}.npy", "w") as member:
+                    np.lib.format.write_array(member, array, allow_pickle=False)
+        write_bytes(path, buffer.getvalue())
+
+
+def picture(photo: Photo, values: np.ndarray, box: Sequence[float], style: Style) -> np.ndarray:
+    """The overlay of a map (H, W), or the picture of a gradient (C, H, W)."""
+    if values.ndim == 3:
+        return gradient_picture(values if values.shape[0] in (1, 3) else values.mean(axis=0, keepdims=True))
+    top, left, bottom, right = box
+    return overlay(photo.pixels, values, box=(top, left, bottom, right), style=style)
+
+
+def finish(out: Path, journal: Journal, calls: Sequence[MethodCall], options: RunOptions) -> list[Path]:
+    """The table, overlays on a common scale, contact sheets: one pass over the journal each."""
+    write_table(out / "results.csv", journal.rows())
+    if options.scale == "common" and options.overlays:
+        _draw_on_common_scale(out, journal, calls, options)
+    return list(_sheets(out, journal, options)) if options.contact_sheet and options.overlays else []
+
+
+def _draw_on_common_scale(out: Path, journal: Journal, calls: Sequence[MethodCall], options: RunOptions) -> None:
+    limits: dict[str, tuple[float, float]] = {}
+    for row in journal.rows():
+        if row["status"] == "ok":
+            with np.load(out / row["map"]) as saved:
+                low, high = float(saved["map"].min()), float(saved["map"].max())
+            before = limits.get(row["method"], (low, high))
+            limits[row["method"]] = (min(low, before[0]), max(high, before[1]))
+    for row in journal.rows():
+        if row["status"] == "ok":
+            photo = read_image(row["source"], max_pixels=options.max_pixels)
+            with np.load(out / row["map"]) as saved:
+                style = Style(options.cmap, options.opacity, limits=limits[row["method"]])
+                write_image(out / row["overlay"], picture(photo, saved["map"], saved["box"].tolist(), style))
+
+
+def _sheets(out: Path, journal: Journal, options: RunOptions) -> Iterator[Path]:
+    """Pages of `contact_sheet` images: the photo beside all its overlays."""
+    page: list[list[tuple[str, np.ndarray]]] = []
+    number = 0
+    for rows in journal.images():
+        good = [row for row in rows if row["status"] == "ok"]
+        if not good:
+            continue
+        caption = f"{good[0]['file']}\n{good[0]['predicted_name']} {good[0]['probability']:.2f}"
+        line = [(caption, read_image(good[0]["source"], max_pixels=options.max_pixels).pixels)]
+        for row in good:
+            target = f"{row['target_name']} {row['target_probability']:.2f}"
+            line.append((f"{row['method']}\n{target}", read_image(out / row["overlay"]).pixels))
+        page.append(line)
+        if len(page) == options.contact_sheet:
+            number += 1
+            yield _write_sheet(out, number, page)
+            page = []
+    if page:
+        yield _write_sheet(out, number + 1, page)
+
+
+def _write_sheet(out: Path, number: int, page: list[list[tuple[str, np.ndarray]]]) -> Path:
+    path = out / f"sheet-{number:03d}.png"
+    write_image(path, contact_sheet(page))
+    return path
+
+
+def _stem(name: str) -> str:
+    return str(PurePosixPath(name).with_suffix(""))
+
+
+def _probabilities(scores: Tensor) -> list[float]:
+    """Softmax, or for a single score its sigmoid."""
+    values = scores.float().sigmoid() if len(scores) == 1 else scores.float().softmax(dim=0)
+    return values.tolist()

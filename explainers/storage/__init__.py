@@ -1,0 +1,7 @@
+"""Files that survive a kill, and the folder that a command writes.
+
+`explain run`, `explain evaluate` and `explain train` all write into a `RunFolder`: one process at a time, each unit of
+work noted when its files are whole, refused where another run's results lie. A command brings its units and its files.
+Needs `explainers.errors` alone. Begin with `run_folder.py`; `atomic.py` writes one file, `journal.py` notes what is
+done.
+"""

@@ -1,0 +1,94 @@
+"""Layouts told from shapes, and the layers of a network told from one run."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from small import Chain, Residual, Tokens, lively
+
+import explainers
+from explainers.network.layers import survey
+from explainers.network.layout import layout_of
+
+
+@pytest.mark.parametrize(
+    ("shape", "image", "expected"),
+    [
+        ((1, 512, 7, 7), (224, 224), ("nchw", (7, 7), 512, 0)),
+        ((1, 7, 7, 768), (224, 224), ("nhwc", (7, 7), 768, 0)),
+        ((1, 64, 112, 196), (224, 392), ("nchw", (112, 196), 64, 0)),
+        ((1, 12, 21, 96), (100, 170), ("nhwc", (12, 21), 96, 0)),
+        ((1, 8, 2, 2), (32, 32), ("nchw", (2, 2), 8, 0)),
+        ((1, 2, 3, 8), (20, 30), ("nhwc", (2, 3), 8, 0)),
+        ((1, 16, 3, 40), (30, 400), ("nchw", (3, 40), 16, 0)),
+        ((1, 197, 768), (224, 224), ("tokens", (14, 14), 768, 1)),
+        ((1, 196, 768), (224, 224), ("tokens", (14, 14), 768, 0)),
+        ((1, 261, 384), (224, 224), ("tokens", (16, 16), 384, 5)),
+        ((1, 25, 8), (16, 24), ("tokens", (4, 6), 8, 1)),
+        ((1, 512, 1, 1), (224, 224), None),
+        ((1, 1000), (224, 224), None),
+        ((1, 768), (224, 224), None),
+        ((1, 3, 500, 500), (224, 224), None),
+    ],
+)
+def test_layout_of_shapes(shape, image, expected):
+    layout = layout_of(shape, image)
+    found = layout and (layout.kind, layout.grid, layout.channels, layout.prefix)
+    assert found == expected
+    if layout:
+        value = torch.arange(float(torch.tensor(shape).prod())).view(shape)
+        spatial = layout.spatial(value)
+        assert spatial.shape == (1, layout.channels, *layout.grid)
+        # The second position of the first row, whatever the layout.
+        second = {
+            "nchw": lambda: value[0, :, 0, 1],
+            "nhwc": lambda: value[0, 0, 1],
+            "tokens": lambda: value[0, layout.prefix + 1],
+        }[layout.kind]()
+        assert torch.equal(spatial[0, :, 0, 1], second)
+
+
+def test_tokens_take_the_grid_of_the_layer_before_them():
+    # 50 tokens of a 50 × 100 image could be 5 × 10, or 7 × 7 and a class token: the patch embedding decides.
+    assert layout_of((1, 50, 8), (50, 100), [(7, 7)]).grid == (7, 7)
+    assert layout_of((1, 50, 8), (50, 100), [(5, 10)]).grid == (5, 10)
+
+
+def stages(network, *shape):
+    seen = survey(network, torch.randn(1, *shape), lambda returned, count: returned)
+    return [layer.label for layer in seen.stages]
+
+
+def test_stages_are_the_last_layers_of_each_resolution_or_the_blocks():
+    assert stages(lively(Chain()), 3, 16, 24) == ["act", "last"]
+    assert stages(lively(Residual()), 3, 16, 24) == ["stem", "block"]
+    assert stages(lively(Tokens()), 3, 16, 24)[-1] == "blocks.1.norm"
+    assert stages(lively(Tokens(pooled=True)), 3, 16, 24)[-1] == "norm"
+
+
+def test_diagnose_says_what_works_and_why_the_rest_does_not():
+    network = lively(Residual()).train()
+    network.stem.requires_grad_(False)
+    told = explainers.diagnose(network, torch.randn(2, 3, 16, 24))
+    assert told.layer == "block"
+    assert told.stages[1] == ("stem", (6, 16, 24))
+    assert told.strict == "3 Relu"
+    assert (told.smooth, told.opaque, told.classes) == ("", "", 4)
+    assert told.frozen == sum(value.numel() for value in network.stem.parameters())
+    assert told.training == len(list(network.modules()))
+    refused = [name for name, reason in told.methods.items() if reason]
+    assert refused == ["attention", "attention-rollout", "lambda-attention"]
+    text = str(told)
+    assert "layer=None   block" in text
+    assert "attention-rollout: attention-rollout cannot be right" in text
+    assert told.to_dict()["layer"] == "block"
+
+
+def test_diagnose_of_a_black_box_and_of_an_odd_output():
+    told = explainers.diagnose(lambda x: x.detach().mean((2, 3)), torch.randn(1, 3, 8, 8))
+    assert "no gradient" in " ".join(told.notes)
+    works = {name for name, reason in told.methods.items() if reason == ""}
+    assert works == {"rise", "occlusion", "lime", "kernel-shap"}
+    told = explainers.diagnose(torch.nn.Conv2d(3, 4, 3), torch.randn(1, 3, 8, 8))
+    assert told.classes is None
+    assert "output=lambda y: y.mean((2, 3))" in " ".join(told.notes)
