@@ -21,8 +21,8 @@ import torchvision
 from torch import Tensor, nn
 
 import explainers
+from explainers import load_model
 from explainers.data.images.files import write_image
-from explainers.models import load_model
 from explainers.run import MethodCall, RunOptions, run
 
 warnings.filterwarnings("ignore")

@@ -16,7 +16,7 @@ FLAGS = ("masks", "tolerance", "seed", "precision", "compile")  # for every meth
 
 def loaded_model(arguments: argparse.Namespace) -> Any:
     """The network, with preprocessing flags on top of what its source knows."""
-    from explainers.models import load_model
+    from explainers import load_model
 
     loaded = load_model(
         arguments.model or "embedded",

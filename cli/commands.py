@@ -35,8 +35,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def demo(arguments: argparse.Namespace) -> int:
     """`explain demo`."""
+    from explainers import load_model
     from explainers.data.samples import sample_images
-    from explainers.models import load_model
     from explainers.run import MethodCall
 
     loaded = load_model("embedded", device=arguments.device or "auto")

@@ -24,7 +24,7 @@ TEST_IMAGES = 200  # of a training, unless --images says otherwise
 
 def evaluate(arguments: argparse.Namespace) -> int:
     """`explain evaluate FOLDER`."""
-    from explainers.storage.atomic import locked
+    from explainers.storage.lock import locked
 
     if arguments.model is None and _is_training(arguments.images):
         arguments.model = arguments.images
@@ -39,10 +39,11 @@ def evaluate(arguments: argparse.Namespace) -> int:
 
 
 def _evaluate(arguments: argparse.Namespace, loaded: Any, out: Path) -> int:
-    from explainers.run.evaluate.outputs import clear
+    from explainers.run.evaluate.outputs import CONTENTS
+    from explainers.storage.run_folder import RunFolder
 
     if arguments.overwrite:
-        clear(out)
+        RunFolder(out, CONTENTS).clear()
     images, labels = _images(arguments, loaded, out)
     chosen = _scored(arguments, images)
     with Progress(quiet=arguments.quiet or arguments.json, unit="batch", units="batches of maps") as progress:
@@ -146,7 +147,7 @@ def _test_images(arguments: argparse.Namespace, out: Path) -> tuple[Path, dict[s
 
 def _scored(arguments: argparse.Namespace, images: Any) -> dict[str, Any]:
     """Methods and folders of maps by their titles."""
-    from explainers.run.evaluate.outputs import found_maps
+    from explainers.run.evaluate.stored_maps import found_maps
 
     specs = arguments.method or ([] if arguments.maps else ["grad-cam"])
     arguments.skip_unsupported = arguments.skip_unsupported or "all" in specs

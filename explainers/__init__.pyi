@@ -12,6 +12,7 @@ from .evaluation import (
     create_metric as create_metric,
 )
 from .explanation import Explanation as Explanation, compare as compare, explain as explain
+from .loading import load_model as load_model
 from .methods import available as available, create as create, method as method
 from .methods.attention import (
     Attention as Attention,
@@ -48,10 +49,12 @@ from .methods.perturbation import (
     Occlusion as Occlusion,
     RiseEstimate as RiseEstimate,
 )
-from .models import LoadedModel as LoadedModel, Preprocessing as Preprocessing, load_model as load_model
+from .models import LoadedModel as LoadedModel, Preprocessing as Preprocessing
 from .network.output import class_scores as class_scores
 from .passes.memory import keep_freed_memory as keep_freed_memory
 from .passes.predictor import Predictor as Predictor
-from .run.evaluate.evaluate import evaluate as evaluate, quantus_explain_func as quantus_explain_func
+from .run.evaluate.evaluate import evaluate as evaluate
+from .run.evaluate.options import EvaluationOptions as EvaluationOptions
+from .run.evaluate.quantus import quantus_explain_func as quantus_explain_func
 
 __version__: str

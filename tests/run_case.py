@@ -10,9 +10,10 @@ from threading import Event
 
 import numpy as np
 
+from explainers import load_model
 from explainers.data.images.files import write_image
-from explainers.models import LoadedModel, load_model
-from explainers.storage.atomic import locked
+from explainers.models import LoadedModel
+from explainers.storage.lock import locked
 
 
 def embedded() -> LoadedModel:

@@ -7,6 +7,7 @@ import configparser
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ FLOORS = (
     ("methods", "models", "data", "render"),
     ("evaluation",),
     ("baselines",),
-    ("run", "explanation", "diagnosis"),
+    ("loading", "explanation", "diagnosis", "run"),
     ("cli",),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
@@ -55,6 +56,7 @@ def module_of(path: Path) -> str:
 MODULES = {module_of(path): path for path in sources()}
 
 
+@cache
 def imports_of(path: Path) -> set[str]:
     """The modules of the package that a file imports, wherever in it; imports for types alone do not count."""
     tree = ast.parse(path.read_text(encoding="utf-8"))

@@ -11,11 +11,12 @@ from torch import nn
 
 from explainers.core.preprocessing import Preprocessing
 from explainers.errors import ModelFileError, OptionError
+from explainers.models.embedded import embedded_model
+from explainers.models.factory import from_factory
 from explainers.models.libraries import from_hf, from_open_clip, from_timm, from_torchvision
 from explainers.models.loaded import LoadedModel, choose_device, state_hash
-from explainers.models.own_code import from_factory, from_file
-from explainers.models.source import Parts, Request
-from explainers.models.weight_files import fit_state, read_state
+from explainers.models.network_files import from_file
+from explainers.models.source import FOLDER_SOURCES, Parts, Request
 
 SPELLINGS = (
     "embedded, torchvision:NAME, timm:NAME, hf:NAME, open_clip:NAME, FILE.py:factory, pkg.mod:factory, FILE.onnx, "
@@ -84,7 +85,7 @@ def _parts(request: Request) -> Parts:
     if spec == "embedded":
         return _embedded(request)
     if Path(spec).is_dir():
-        return _trained(request)
+        return _from_folder(request)
     if colon and prefix in SOURCES:
         if not rest:
             raise ModelFileError(f"model {spec!r} names no network; expected {prefix}:NAME")
@@ -101,8 +102,6 @@ def _parts(request: Request) -> Parts:
 
 
 def _embedded(request: Request) -> Parts:
-    from explainers.models.embedded import embedded_model
-
     if request.weights is not None:
         raise ModelFileError("the embedded model brings its weights; drop weights")
     made = embedded_model()
@@ -111,19 +110,15 @@ def _embedded(request: Request) -> Parts:
     )
 
 
-def _trained(request: Request) -> Parts:
-    """The best weights of a training, with the preprocessing and the classes that it had."""
-    from explainers.baselines.training.run_folder import is_run, read_config, rebuilt
-
+def _from_folder(request: Request) -> Parts:
     folder = Path(request.name)
-    if not is_run(folder):
-        raise ModelFileError(f"{folder} is a folder without a training in it (no run.json); expected {SPELLINGS}")
-    if request.weights is not None:
-        raise ModelFileError(f"the training in {folder} brings its weights; drop weights")
-    network, path, notes = rebuilt(folder, trust=request.trust)
-    config = read_config(folder)
-    notes += fit_state(network, read_state(path)[0], path)
-    return Parts(network, Preprocessing(**config["preprocessing"]), tuple(config["class_names"]), notes)
+    for source in FOLDER_SOURCES.values():
+        if (folder / source.marker).is_file():
+            return source.load(request)
+    if not FOLDER_SOURCES:
+        raise ModelFileError(f"{folder} is a folder; where it is one of a training, load it with explainers.load_model")
+    known = " or ".join(f"{source.what} in it (no {source.marker})" for source in FOLDER_SOURCES.values())
+    raise ModelFileError(f"{folder} is a folder without {known}; expected {SPELLINGS}")
 
 
 def _labels(labels: Sequence[str] | str | PathLike[str]) -> tuple[str, ...]:

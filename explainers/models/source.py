@@ -1,4 +1,4 @@
-"""What a source of networks is asked, and what it gives."""
+"""What a source of networks is asked and what it gives; and folders that other rooms know how to read as a network."""
 
 from __future__ import annotations
 
@@ -39,3 +39,33 @@ class Parts:
     class_names: tuple[str, ...] | None = None
     notes: list[str] = field(default_factory=list)
     sha256: str | None = None
+
+
+Loader = Callable[[Request], Parts]
+
+
+@dataclass(frozen=True)
+class FolderSource:
+    """Reads one kind of folder as a network. marker: the file that such a folder has."""
+
+    what: str
+    marker: str
+    load: Loader
+
+
+FOLDER_SOURCES: dict[str, FolderSource] = {}
+
+
+def register_folder_source(what: str, marker: str) -> Callable[[Loader], Loader]:
+    """Decorator: folders that hold a file called `marker` are `what`, and are loaded by the function.
+
+    Rooms above this one make their folders known so; `explainers.load_model` sees to it that they are imported.
+    """
+
+    def keep(load: Loader) -> Loader:
+        if marker in FOLDER_SOURCES:
+            raise ValueError(f"two sources of networks read folders with {marker}")
+        FOLDER_SOURCES[marker] = FolderSource(what, marker, load)
+        return load
+
+    return keep

@@ -1,29 +1,16 @@
-"""Files that are whole or as before, and folders that one process writes to."""
+"""Files that are whole or as before."""
 
 from __future__ import annotations
 
-import errno
 import json
 import os
-import threading
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
-from explainers.errors import OptionError, WriteError
-
-LOCK = ".explainers.lock"
-LOCKLESS = (errno.ENOLCK, errno.EOPNOTSUPP)  # what some network file systems answer
-
-
-def shown(path: str | PathLike[str]) -> str:
-    """A path as messages print it: bytes that are no UTF-8 as escapes."""
-    return os.fspath(path).encode("utf-8", "backslashreplace").decode()
+from explainers.errors import WriteError
+from explainers.storage.paths import shown
 
 
 @contextmanager
@@ -39,7 +26,7 @@ def replaced(path: Path) -> Iterator[Path]:
         yield temporary
         os.replace(temporary, path)
     except OSError as error:
-        raise _unwritten(path, error) from error
+        raise unwritten(path, error) from error
     finally:
         with suppress(OSError):
             temporary.unlink()
@@ -60,52 +47,6 @@ def write_json(path: Path, value: Any, *, default: Callable[[Any], Any] | None =
     write_bytes(path, (json.dumps(value, indent=2, default=default) + "\n").encode())
 
 
-_held: dict[Path, int] = {}  # folders, and the thread that holds each
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Keeps others from writing to a folder until this thread is done or dead.
-
-    The folder is made if need be, and removed again where nothing was written. A thread may hold what it holds already.
-
-    Raises:
-        OptionError: another process is writing there. WriteError: it cannot be made.
-    """
-    place, thread = folder.resolve(), threading.get_ident()
-    if _held.get(place) == thread:
-        yield
-        return
-    created = not folder.exists()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / LOCK)
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise OptionError(
-            f"another process is writing to {shown(folder)}; wait until it is done, or choose another folder"
-        ) from error
-    except OSError as error:
-        if error.errno not in LOCKLESS:
-            raise _unwritten(folder, error) from error
-        warnings.warn(
-            f"the file system of {shown(folder)} has no locks: see to it that no other process writes there",
-            stacklevel=3,
-        )
-        yield
-        return
-    _held[place] = thread
-    try:
-        yield
-    finally:
-        del _held[place]
-        with suppress(OSError):  # while it is held: nobody waits for it, whoever comes is refused
-            (folder / LOCK).unlink()
-        lock.release()
-        if created:
-            with suppress(OSError):  # there is something in it
-                folder.rmdir()
-
-
-def _unwritten(path: Path, error: OSError) -> WriteError:
+def unwritten(path: Path, error: OSError) -> WriteError:
+    """What to raise when a file or folder cannot be written."""
     return WriteError(f"cannot write {shown(path)}: {error.strerror or error}; what was written before is whole")

@@ -14,7 +14,8 @@ import explainers
 from explainers.baselines import ABN, LABN, AttentionNetwork, Gate, available_networks, create_network, resnet
 from explainers.baselines.networks.abn import without_stride
 from explainers.baselines.networks.backbone import cut
-from explainers.baselines.networks.registry import fitted, network_entry, network_options
+from explainers.baselines.networks.plain import fitted
+from explainers.baselines.networks.registry import network_entry, network_options
 from explainers.errors import OptionError, UnsupportedError
 
 

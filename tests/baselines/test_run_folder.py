@@ -8,27 +8,28 @@ from pathlib import Path
 import pytest
 import torch
 
+from explainers import load_model
 from explainers.baselines import create_network
 from explainers.baselines.training.checkpoint import save_weights
 from explainers.baselines.training.run_folder import (
     BEST,
     CONFIG,
+    CONTENTS,
     EPOCHS,
     FORMAT,
     LAST,
     LOG,
     RESULT,
-    clear,
     is_run,
     open_run,
     read_config,
     read_run,
-    rebuilt,
-    write_json,
     write_log,
 )
+from explainers.baselines.training.trained_network import rebuilt
 from explainers.errors import ModelFileError, OptionError
-from explainers.models import load_model
+from explainers.storage.atomic import write_json
+from explainers.storage.run_folder import RunFolder
 
 CONFIGURATION = {
     "format": FORMAT,
@@ -267,9 +268,9 @@ def test_clear_removes_its_own_files_alone(tmp_path):
     (tmp_path / f".{BEST}.1.tmp").write_text("half")
     (tmp_path / "notes.txt").write_text("mine")
     (tmp_path / "figures").mkdir()
-    clear(tmp_path)
+    RunFolder(tmp_path, CONTENTS).clear()
     assert names(tmp_path) == ["figures", "notes.txt"]
-    clear(tmp_path)
+    RunFolder(tmp_path, CONTENTS).clear()
     assert names(tmp_path) == ["figures", "notes.txt"]
 
 

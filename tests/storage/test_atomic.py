@@ -11,7 +11,8 @@ import pytest
 from filelock import FileLock
 
 from explainers.errors import OptionError, WriteError
-from explainers.storage.atomic import LOCK, locked, replaced, write_bytes, write_json
+from explainers.storage.atomic import replaced, write_bytes, write_json
+from explainers.storage.lock import LOCK, locked
 
 
 def test_replaced_takes_the_place_of_the_file(tmp_path):
@@ -84,7 +85,7 @@ def test_a_long_name_still_fits_beside_the_file(tmp_path):
 HOLDS = """
 import sys
 from pathlib import Path
-from explainers.storage.atomic import locked
+from explainers.storage.lock import locked
 with locked(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()

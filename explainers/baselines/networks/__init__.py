@@ -4,6 +4,7 @@ A network that explains itself is an `AttentionNetwork`. Begin with `attention_n
 `backbone.py` cuts a classifier into the parts that a branch needs, `resnet.py` builds our own.
 """
 
+from explainers.baselines.networks import abn, labn, plain, resnet
 from explainers.baselines.networks.registry import (
     available_networks,
     create_network,
@@ -12,4 +13,14 @@ from explainers.baselines.networks.registry import (
     register_network,
 )
 
-__all__ = ["available_networks", "create_network", "network_entry", "network_options", "register_network"]
+__all__ = [
+    "abn",
+    "available_networks",
+    "create_network",
+    "labn",
+    "network_entry",
+    "network_options",
+    "plain",
+    "register_network",
+    "resnet",
+]

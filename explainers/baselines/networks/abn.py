@@ -8,6 +8,8 @@ from torch import nn
 
 from explainers.baselines.networks.attention_network import AttentionBranch, AttentionNetwork, Gate
 from explainers.baselines.networks.backbone import Cut, cut
+from explainers.baselines.networks.plain import classifier
+from explainers.baselines.networks.registry import register_network
 from explainers.errors import UnsupportedError
 
 
@@ -74,3 +76,16 @@ def without_stride(stage: nn.Module) -> nn.Module:
 
 def _side(value: int | tuple[int, ...]) -> int:
     return value if isinstance(value, int) else value[0]
+
+
+@register_network("abn", attention=True)
+def _abn(
+    *,
+    channels: int,
+    classes: int,
+    pretrained: str | None = None,
+    backbone: str = "small-resnet",
+    bypass: bool = True,
+) -> nn.Module:
+    """A ResNet with an attention branch before its last stage; perception sees (1 + α) ⊙ h."""
+    return ABN(classifier(backbone, channels, classes, pretrained), bypass=bypass)

@@ -9,6 +9,7 @@ from torch import nn
 
 from explainers.baselines.networks.attention_network import AttentionBranch, AttentionNetwork, Gate
 from explainers.baselines.networks.backbone import cut
+from explainers.baselines.networks.registry import register_network
 from explainers.baselines.networks.resnet import Bottleneck, conv3x3, lambda_mixing, resnet, stem
 from explainers.errors import OptionError
 
@@ -84,3 +85,28 @@ def _branch(width: int, classes: int, lambdas: dict[str, Any] | None) -> Attenti
     )
     to_logits = nn.Sequential(nn.Conv2d(EVIDENCE, classes, 1, bias=False), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     return AttentionBranch(body, evidence, to_map, to_logits)
+
+
+@register_network("labn", attention=True)
+def _labn(
+    *,
+    channels: int,
+    classes: int,
+    design: str = "magnetogram",
+    threshold: float = 0.0,
+    lambda_branch: bool = False,
+    heads: int = 4,
+    key: int = 16,
+    scope: int = 23,
+) -> nn.Module:
+    """Lambda feature extractor, attention branch, lambda perception branch that sees α ⊙ h alone."""
+    return LABN(
+        design,
+        channels=channels,
+        classes=classes,
+        threshold=threshold,
+        lambda_branch=lambda_branch,
+        heads=heads,
+        key=key,
+        scope=scope,
+    )

@@ -10,6 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from explainers.baselines.networks.lambda_layer import LambdaLayer
+from explainers.baselines.networks.registry import register_network
 from explainers.errors import OptionError
 
 Mixing = Callable[[int, int, int], nn.Module]  # channels in, channels out, stride: what mixes neighbouring positions
@@ -203,3 +204,18 @@ def resnet(name: str, *, channels: int = 3, classes: int = 1000, **changes: Any)
         raise OptionError(f"{name} has no setting {', '.join(unknown)}; there are {', '.join(known)}")
     changes = {key: tuple(value) if isinstance(value, list) else value for key, value in changes.items()}
     return ResNet(replace(RESNETS[name], **changes), channels=channels, classes=classes)
+
+
+@register_network("lambda-resnet", attention=False)
+def _lambda_resnet(
+    *,
+    channels: int,
+    classes: int,
+    backbone: str = "small-lambda-resnet",
+    scope: int | None = None,
+    heads: int = 4,
+    key: int = 16,
+) -> nn.Module:
+    """A ResNet with lambda layers in place of 3 × 3 convolutions."""
+    changes = {"heads": heads, "key": key, **({"scope": scope} if scope is not None else {})}
+    return resnet(backbone, channels=channels, classes=classes, lambdas=True, **changes)

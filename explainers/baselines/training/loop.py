@@ -16,15 +16,16 @@ import torch
 from torch import Tensor, nn
 
 from explainers.baselines.losses.loss import Loss, Pass, Step, forward
-from explainers.baselines.training import run_folder as runs
 from explainers.baselines.training.accuracy import classification_scores
 from explainers.baselines.training.batches import Examples, balanced_weights, batches
 from explainers.baselines.training.checkpoint import load_state, save_state, save_weights
 from explainers.baselines.training.plans import Stage, frozen
+from explainers.baselines.training.run_folder import BEST, EPOCHS, LAST, LOG, RESULT, write_log
 from explainers.baselines.training.schedules import best_epoch, exhausted
 from explainers.baselines.training.settings import Settings
 from explainers.data.data_set import DataSet
 from explainers.errors import ImageError, OptionError, TrainingError
+from explainers.models.weight_files import fit_state, read_state
 from explainers.network.guard import preserved
 from explainers.storage.atomic import write_json
 
@@ -49,7 +50,7 @@ class Training:
         self.examples = Examples(self.source.train, self.source.preprocessing)
         self.held_out = Examples(self.source.val, self.source.preprocessing)
         self.tested = None if self.source.test is None else Examples(self.source.test, self.source.preprocessing)
-        if not (self.folder / runs.LAST).is_file():
+        if not (self.folder / LAST).is_file():
             self._check_images()
         self.optimizer = self.settings.optimizer.make(self.network)
         self.base = [group["lr"] for group in self.optimizer.param_groups]
@@ -60,13 +61,13 @@ class Training:
 
     def go(self, progress: Progress | None, watches: Sequence[Watch]) -> None:
         """Every epoch that is left, then the scores of the best one."""
-        last = self.folder / runs.LAST
+        last = self.folder / LAST
         if last.is_file():
             facts = load_state(last, self.network, self.optimizer)
             self.history = facts["history"]
             if facts["scaler"]:
                 self.scaler.load_state_dict(facts["scaler"])
-            runs.write_log(self.folder / runs.LOG, self.history)
+            write_log(self.folder / LOG, self.history)
         losses = [row["val_loss"] for row in self.history]
         while len(losses) < self.settings.epochs and not exhausted(losses, self.settings.patience):
             row = self.epoch(len(losses), losses, progress)
@@ -187,19 +188,17 @@ class Training:
         facts = {"epoch": epoch, "val_loss": losses[-1]}
         every = self.settings.keep_every
         if every is not None and epoch % every == 0:
-            save_weights(self.folder / runs.EPOCHS / f"{epoch:04d}.safetensors", self.network, facts)
+            save_weights(self.folder / EPOCHS / f"{epoch:04d}.safetensors", self.network, facts)
         if best_epoch(losses) == epoch - 1:
-            save_weights(self.folder / runs.BEST, self.network, facts)
+            save_weights(self.folder / BEST, self.network, facts)
         state = {"history": self.history, "scaler": self.scaler.state_dict()}
-        save_state(self.folder / runs.LAST, self.network, self.optimizer, state)
-        runs.write_log(self.folder / runs.LOG, self.history)
+        save_state(self.folder / LAST, self.network, self.optimizer, state)
+        write_log(self.folder / LOG, self.history)
 
     def _finish(self, losses: Sequence[float]) -> None:
         """Scores of the best weights, on the test images where there are some."""
-        from explainers.models.weight_files import fit_state, read_state
-
         best = best_epoch(losses)
-        fit_state(self.network, read_state(self.folder / runs.BEST)[0], self.folder / runs.BEST)
+        fit_state(self.network, read_state(self.folder / BEST)[0], self.folder / BEST)
         result: dict[str, Any] = {
             "best_epoch": best + 1,
             "epochs": len(losses),
@@ -209,7 +208,7 @@ class Training:
         }
         if self.tested is not None:
             result["test"] = self._judged(self.tested)
-        write_json(self.folder / runs.RESULT, result)
+        write_json(self.folder / RESULT, result)
 
     def _autocast(self) -> Any:
         kind = {"bfloat16": torch.bfloat16, "float16": torch.float16}.get(self.settings.precision)

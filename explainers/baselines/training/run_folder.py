@@ -1,23 +1,19 @@
-"""The folder of a training: what was asked for, how far it is, what came out, and the network rebuilt from it."""
+"""The folder of a training: what was asked for, how far it is, what came out."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
-import re
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import nn
-
-from explainers.baselines.networks.registry import create_network
 from explainers.errors import ModelFileError, OptionError
-from explainers.storage.atomic import LOCK, write_bytes, write_json
+from explainers.storage.atomic import write_bytes, write_json
+from explainers.storage.fingerprint import differences
+from explainers.storage.run_folder import Contents, RunFolder
 
 FORMAT = 1
 PARTS = {  # what a configuration must have
@@ -34,7 +30,8 @@ CONFIG, LAST, BEST, LOG, RESULT, EPOCHS = (
     "result.json",
     "epochs",
 )
-LIBRARIES = ("torchvision", "timm")  # whose networks a file may name without running anybody's code
+CONTENTS = Contents("settings", files=(RESULT, LAST, BEST, LOG, CONFIG), folders=(EPOCHS, "tensorboard"))
+UNCOUNTED = (("", "versions"), ("data", "spec"))  # what may differ between two starts: versions, and the data's place
 
 
 @dataclass(frozen=True)
@@ -103,9 +100,10 @@ def open_run(folder: Path, config: Mapping[str, Any], *, overwrite: bool, extend
     Raises:
         OptionError: it holds a whole epoch of another training, or files that are no training's.
     """
+    own = RunFolder(folder, CONTENTS)
     if is_run(folder) and not overwrite:
         before = read_config(folder)
-        differing = sorted(_differences(before, json.loads(json.dumps(config))))
+        differing = sorted(differences(before, json.loads(json.dumps(config)), but=UNCOUNTED))
         if not differing:
             if before["data"] != config["data"]:  # the same images, which have moved
                 write_json(folder / CONFIG, {**before, "data": config["data"]})
@@ -120,33 +118,10 @@ def open_run(folder: Path, config: Mapping[str, Any], *, overwrite: bool, extend
                 f"{folder} holds a training that differs in {'; '.join(differing)}. Go on with its settings, choose "
                 "another folder, or remove it with overwrite (--overwrite)"
             )
-    elif not is_run(folder) and folder.exists() and (not folder.is_dir() or _foreign(folder)):
+    elif not is_run(folder) and folder.exists() and (not folder.is_dir() or own.holds_others()):
         raise OptionError(f"{folder} is not empty and holds no training; choose another folder")
-    if folder.is_dir():
-        clear(folder)
+    own.clear()
     write_json(folder / CONFIG, config)
-
-
-def clear(folder: Path) -> None:
-    """Remove a training, its own files alone; what says that there is one goes last."""
-    for name in (EPOCHS, "tensorboard"):
-        shutil.rmtree(folder / name, ignore_errors=True)
-    for path in folder.iterdir():
-        if _is_torn(path):
-            path.unlink(missing_ok=True)
-    for name in (RESULT, LAST, BEST, LOG, CONFIG):
-        (folder / name).unlink(missing_ok=True)
-
-
-def _foreign(folder: Path) -> bool:
-    """Whether there is anything but what a killed start has left."""
-    return any(path.name != LOCK and not _is_torn(path) for path in folder.iterdir())
-
-
-def _is_torn(path: Path) -> bool:
-    """A file that a killed training was writing."""
-    names = "|".join(re.escape(name) for name in (CONFIG, LAST, BEST, LOG, RESULT))
-    return re.fullmatch(rf"\.({names})\.\d+\.tmp", path.name) is not None
 
 
 def write_log(path: Path, history: Sequence[Mapping[str, Any]]) -> None:
@@ -159,36 +134,6 @@ def write_log(path: Path, history: Sequence[Mapping[str, Any]]) -> None:
     write_bytes(path, text.getvalue().encode())
 
 
-def rebuilt(folder: Path, *, trust: bool = False) -> tuple[nn.Module, Path, list[str]]:
-    """The network of a training without its weights, the file of the best ones, and notes.
-
-    Args:
-        trust: allow a backbone that the configuration names as Python code, which is run.
-
-    Raises:
-        ModelFileError: damaged, no epoch finished yet, or code without trust.
-    """
-    config = read_config(folder)
-    network = config["network"]
-    prefix, colon, _ = str(network["options"].get("backbone", "")).partition(":")
-    if colon and prefix not in LIBRARIES and not trust:
-        raise ModelFileError(
-            f"{folder / CONFIG} names the backbone {network['options']['backbone']!r}, and making it runs code: pass "
-            "trust_model_file (--trust-model-file) if you trust where it comes from"
-        )
-    if not (folder / BEST).is_file():
-        raise ModelFileError(f"the training in {folder} has not finished an epoch; start the same command again")
-    with torch.random.fork_rng():  # fresh weights are drawn and thrown away
-        made = create_network(
-            network["name"], channels=network["channels"], classes=network["classes"], **network["options"]
-        )
-    notes = []
-    if not (folder / RESULT).is_file():
-        run = read_run(folder)
-        notes.append(f"the training is not over: best of {len(run.history)} epochs so far")
-    return made, folder / BEST, notes
-
-
 def _json(path: Path) -> dict[str, Any]:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
@@ -199,27 +144,3 @@ def _json(path: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise ModelFileError(f"{path} is no JSON object")
     return values
-
-
-def _differences(before: Any, now: Any, name: str = "") -> list[str]:
-    """Where two trees of plain values differ, with both values; versions and the data's place do not count."""
-    if isinstance(before, dict) and isinstance(now, dict):
-        keys = [key for key in {**before, **now} if (name, key) not in (("", "versions"), ("data", "spec"))]
-        return [
-            each
-            for key in keys
-            for each in _differences(before.get(key), now.get(key), f"{name}.{key}" if name else str(key))
-        ]
-    if isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
-        return [
-            each
-            for index, (old, new) in enumerate(zip(before, now, strict=True))
-            for each in _differences(old, new, f"{name}[{index}]")
-        ]
-    return [] if before == now else [f"{name} ({_short(before)} there, {_short(now)} now)"]
-
-
-def _short(value: Any) -> str:
-    if isinstance(value, list) and value and all(isinstance(each, dict) for each in value):
-        return " + ".join(str(each.get("kind", each)) for each in value)
-    return repr(value)

@@ -15,15 +15,15 @@ from torch import nn
 
 from explainers.baselines.losses.loss import CrossEntropy, Loss
 from explainers.baselines.networks.registry import create_network
-from explainers.baselines.training import run_folder as runs
 from explainers.baselines.training.loop import Progress, Training, Watch, seeded
 from explainers.baselines.training.plans import frozen
-from explainers.baselines.training.run_folder import Run
+from explainers.baselines.training.run_folder import CONTENTS, FORMAT, RESULT, Run, open_run, read_run
 from explainers.baselines.training.settings import Settings
 from explainers.data.data_set import DataSet
 from explainers.data.sets import data_set
 from explainers.errors import OptionError
-from explainers.storage.atomic import locked
+from explainers.models.loaded import choose_device
+from explainers.storage.run_folder import RunFolder
 
 
 def train(
@@ -65,8 +65,6 @@ def train(
 
     >>> run = train("abn", "folder:photos", "RUN", options={"backbone": "torchvision:resnet18"})  # doctest: +SKIP
     """
-    from explainers.models.loaded import choose_device
-
     settings = settings or Settings()
     options = {key: _absolute_code(value) if key == "backbone" else value for key, value in (options or {}).items()}
     source = data_set(data) if isinstance(data, str) else data
@@ -78,7 +76,7 @@ def train(
     losses = settings.losses or _default_losses(made)
     _check_plan(settings, losses, made)
     config = {
-        "format": runs.FORMAT,
+        "format": FORMAT,
         "network": {"name": network, **names, "options": options, "weights": weights},
         "data": _identity(source),
         "class_names": list(source.class_names),
@@ -86,13 +84,13 @@ def train(
         "settings": {**settings.describe(), "losses": [loss.settings() for loss in losses]},
         "versions": {"torch": torch.__version__, "python": platform.python_version()},
     }
-    with locked(folder):
-        runs.open_run(folder, config, overwrite=overwrite, extend=settings.schedule.endless)
-        if not (folder / runs.RESULT).is_file():
+    with RunFolder(folder, CONTENTS).held():
+        open_run(folder, config, overwrite=overwrite, extend=settings.schedule.endless)
+        if not (folder / RESULT).is_file():
             training = Training(made, source, losses, settings, folder, chosen)
             with _writers(folder, tensorboard) as writers:
                 training.go(progress, [*writers, *([] if watch is None else [watch])])
-        return runs.read_run(folder)
+        return read_run(folder)
 
 
 def _default_losses(network: nn.Module) -> tuple[Loss, ...]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from explainers.data.images.files import SUFFIXES, read_image
 from explainers.errors import MapError
-from explainers.storage.atomic import shown
+from explainers.storage.paths import shown
 
 ARRAYS = (".npy", ".npz")
 INSIDE = 128  # gray value from which a mask's pixel is inside

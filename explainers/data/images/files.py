@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from explainers.errors import DependencyError, ImageError
-from explainers.storage.atomic import shown, write_bytes
+from explainers.storage.atomic import write_bytes
+from explainers.storage.paths import shown
 
 if TYPE_CHECKING:
     import numpy as np

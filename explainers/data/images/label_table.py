@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from explainers.errors import DataError
-from explainers.storage.atomic import shown
+from explainers.storage.paths import shown
 
 Class = TypeVar("Class")
 

@@ -15,7 +15,7 @@ from explainers.core.preprocessing import Preprocessing
 from explainers.data.data_set import DataSet, Split, register_data_set
 from explainers.data.sets.splits import folder_of, held_out
 from explainers.errors import DataError, DependencyError
-from explainers.storage.atomic import shown
+from explainers.storage.paths import shown
 
 if TYPE_CHECKING:
     import numpy as np

@@ -11,7 +11,7 @@ from explainers.data.images.companions import Beside
 from explainers.data.images.files import ImageFile, find_images
 from explainers.data.sets.splits import IMAGENET_MEAN, IMAGENET_STD, FileSplit, divided, folder_of, fraction_of
 from explainers.errors import DataError, ImageError, MapError
-from explainers.storage.atomic import shown
+from explainers.storage.paths import shown
 
 SHARES = (0.7, 0.15, 0.15)  # train, val, test of class folders without a split
 VAL_SHARE = 0.2  # of train, where there is no val folder

@@ -25,7 +25,7 @@ from explainers.data.data_set import DataSet, Split, register_data_set
 from explainers.data.images.label_table import read_labels
 from explainers.data.sets.splits import folder_of
 from explainers.errors import DataError, ImageError
-from explainers.storage.atomic import shown
+from explainers.storage.paths import shown
 
 if TYPE_CHECKING:
     import numpy as np

@@ -33,7 +33,7 @@ from explainers.data.images.files import ImageFile
 from explainers.data.images.label_table import read_labels
 from explainers.data.sets.splits import FileSplit, folder_of, held_out
 from explainers.errors import DataError
-from explainers.storage.atomic import shown
+from explainers.storage.paths import shown
 
 GRADING, SEGMENTATION = "B. Disease Grading", "A. Segmentation"
 IMAGES, GRADES, LESIONS = "1. Original Images", "2. Groundtruths", "2. All Segmentation Groundtruths"

@@ -11,7 +11,7 @@ from explainers.data.data_set import Split
 from explainers.data.images.companions import read_mask
 from explainers.data.images.files import MAX_PIXELS, ImageFile, read_image
 from explainers.errors import DataError, MapError
-from explainers.storage.atomic import shown
+from explainers.storage.paths import shown
 
 if TYPE_CHECKING:
     import numpy as np

@@ -1,29 +1,21 @@
-"""Where the images of an evaluation come from: tensors, data loaders, folders; always in batches of one size."""
+"""Tensors and data loaders as batches for an evaluation, and the classes that each batch is watched for."""
 
 from __future__ import annotations
 
 import hashlib
-from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
-from itertools import islice
+from collections.abc import Iterable, Iterator, Mapping
+from os import PathLike
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from explainers.data.images.companions import Beside, read_map, read_mask
-from explainers.data.images.files import ImageFile, read_image
-from explainers.errors import ImageError, MapError, OptionError
+from explainers.data.images.files import ImageFile
+from explainers.errors import ImageError, OptionError, TargetError
 from explainers.evaluation.engine import Batch
 from explainers.evaluation.measuring.validation import checked_masks
-from explainers.models import Preprocessing
 from explainers.network.unwrapped import checked_images
-from explainers.storage.atomic import shown
-
-READERS = 4
 
 
 def of_loader(
@@ -107,154 +99,20 @@ def _content(image: Tensor) -> str:
     return hashlib.sha256(image.detach().cpu().contiguous().numpy().tobytes()).hexdigest()
 
 
-@dataclass
-class Folder:
-    """Image files as batches of at most `size`, read ahead; what cannot be read is noted in `failed`.
-
-    masks: files beside the images, or None; labels: image name → class index, or None.
-    """
-
-    files: Sequence[ImageFile]
-    preprocessing: Preprocessing
-    device: torch.device
-    size: int
-    max_pixels: int
-    masks: Beside | None = None
-    labels: Mapping[str, int] | None = None
-    failed: list[tuple[str, str]] = field(default_factory=list)
-
-    def __iter__(self) -> Iterator[Batch]:
-        """Batches of one shape each, in the order of the files, the same in every run.
-
-        Raises:
-            MapError: images without a mask, or a mask that does not fit its image.
-        """
-        if self.masks is not None:
-            missing = self.masks.missing([file.name for file in self.files])
-            if missing:
-                self.masks.path(missing[0])  # says what was looked for
-        waiting: dict[tuple[int, ...], list[_Item]] = {}
-        with ThreadPoolExecutor(READERS) as pool:
-            for item in _prefetched(pool, iter(self.files), self._read, 2 * self.size):
-                if item.reason:
-                    self.failed.append((item.name, item.reason))
-                    continue
-                shape = tuple(item.image.shape)
-                waiting.setdefault(shape, []).append(item)
-                if len(waiting[shape]) == self.size:
-                    yield self._batch(waiting.pop(shape))
-        for items in waiting.values():
-            yield self._batch(items)
-
-    def _read(self, file: ImageFile) -> _Item:
-        try:
-            photo = read_image(file.path, max_pixels=self.max_pixels)
-            key = hashlib.sha256(photo.pixels.tobytes()).hexdigest()
-        except ImageError as error:
-            return _Item(file.name, reason=str(error))
-        image = self.preprocessing(photo.pixels)
-        mask = None if self.masks is None else self._mask(file.name, photo.pixels.shape[:2], tuple(image.shape[1:]))
-        return _Item(file.name, image, mask, key)
-
-    def _mask(self, name: str, photo: tuple[int, ...], size: tuple[int, ...]) -> Tensor:
-        assert self.masks is not None
-        path = self.masks.path(name)
-        field_ = placed(read_mask(path, max_pixels=self.max_pixels), photo, size, self.preprocessing, str(path), True)
-        if not bool(field_.any()):
-            raise MapError(f"the mask {shown(path)} has nothing inside the part of the photo that the network sees")
-        return field_ > 0
-
-    def _batch(self, items: Sequence[_Item]) -> Batch:
-        names = tuple(item.name for item in items)
-        labels = None if self.labels is None else torch.tensor([self.labels[name] for name in names])
-        masks = [item.mask for item in items if item.mask is not None]
-        return Batch(
-            names,
-            torch.stack([item.image for item in items]).to(self.device),
-            None,
-            None if labels is None else labels.to(self.device),
-            torch.stack(masks).to(self.device) if masks else None,
-            tuple(item.key for item in items),
-        )
-
-
-@dataclass(frozen=True)
-class _Item:
-    name: str
-    image: Tensor = field(default_factory=lambda: torch.empty(0))
-    mask: Tensor | None = None
-    key: str = ""
-    reason: str = ""
-
-
-def _prefetched(pool: ThreadPoolExecutor, files: Iterator[ImageFile], read: Any, ahead: int) -> Iterator[_Item]:
-    waiting: deque[Future[_Item]] = deque(pool.submit(read, file) for file in islice(files, ahead))
-    while waiting:
-        item = waiting.popleft().result()
-        waiting.extend(pool.submit(read, file) for file in islice(files, 1))
-        yield item
-
-
-def placed(
-    values: np.ndarray,
-    photo: Sequence[int],
-    size: Sequence[int],
-    preprocessing: Preprocessing,
-    what: str,
-    nearest: bool,
-) -> Tensor:
-    """A mask or map over the network's input (h, w): as it is where it has that size, cut like the photo where it has
-    the photo's.
-
-    Raises:
-        MapError: it has another size.
-    """
-    if values.shape == tuple(photo):
-        return preprocessing.fitted(values, nearest=nearest)
-    if values.shape == tuple(size):
-        return torch.from_numpy(values.astype(np.float32))
-    raise MapError(
-        f"{shown(what)} has {values.shape[0]} × {values.shape[1]} pixels; its photo has {photo[0]} × {photo[1]}, "
-        f"what the network sees of it {size[0]} × {size[1]}"
+def brings_masks(images: Any) -> bool:
+    """Batches that may have masks of their own; what does not is found when it comes."""
+    return not isinstance(images, (Tensor, str, PathLike)) and not (
+        isinstance(images, (list, tuple)) and images and isinstance(images[0], (Tensor, ImageFile))
     )
 
 
-@dataclass(frozen=True)
-class StoredMaps:
-    """Heat maps in files beside the images, as the engine takes them.
-
-    ending: what stands between an image's name and the suffix, such as ".grad-cam".
-    """
-
-    folder: Beside
-    files: Mapping[str, ImageFile]
-    preprocessing: Preprocessing
-    max_pixels: int
-    ending: str = ""
-
-    def __call__(self, names: Sequence[str], size: tuple[int, int]) -> Tensor:
-        """(N, H, W) maps of images.
-
-        Raises:
-            MapError: a map is missing, or of another size.
-        """
-        return torch.stack([self._map(name, size) for name in names])
-
-    def digest(self, names: Sequence[str]) -> str:
-        """Of the files' contents.
-
-        Raises:
-            MapError: a map is missing.
-        """
-        found = hashlib.sha256()
-        for name in names:
-            found.update(hashlib.sha256(self.folder.path(name, self.ending).read_bytes()).digest())
-        return found.hexdigest()
-
-    def _map(self, name: str, size: tuple[int, int]) -> Tensor:
-        path = self.folder.path(name, self.ending)
-        values = read_map(path, max_pixels=self.max_pixels)
-        if values.shape == size:
-            return torch.from_numpy(values)
-        photo = read_image(self.files[name].path, max_pixels=self.max_pixels).pixels.shape[:2]
-        return placed(values, photo, size, self.preprocessing, str(path), False)
+def targeted(batches: Iterable[Batch], classes: Any) -> Iterable[Batch]:
+    """Batches with the classes that are watched."""
+    for batch in batches:
+        if classes == "label" and batch.labels is None:
+            raise TargetError(
+                "targets='label', but the images have no labels: pass labels= (--ground-truth), or batches "
+                "(images, labels)"
+            )
+        chosen = batch.labels if isinstance(classes, str) else batch.targets if batch.targets is not None else classes
+        yield Batch(batch.names, batch.images, chosen, batch.labels, batch.masks, batch.keys)

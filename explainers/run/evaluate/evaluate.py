@@ -1,36 +1,35 @@
-"""Score explainers: one call for tensors, data loaders and folders."""
+"""The door of `explainers.evaluate`: one call for tensors, data loaders and folders."""
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import fields, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from explainers.core.explainer import Explainer
-from explainers.data.images.companions import Beside
-from explainers.data.images.files import MAX_PIXELS, ImageFile, find_images
+from explainers.core.names import refuse_unknown
+from explainers.core.preprocessing import Preprocessing
 from explainers.errors import ImageError, OptionError, TargetError
-from explainers.evaluation import Metric, Result, create_metric
-from explainers.evaluation.controls import CONTROLS, controls
-from explainers.evaluation.engine import Batch, Engine, Row, Stored
-from explainers.evaluation.metric import Explain
-from explainers.evaluation.metrics.quantus_adapter import explain_func
-from explainers.evaluation.other_packages import as_explainer
-from explainers.methods import create
-from explainers.models import Preprocessing, class_index
-from explainers.models.loaded import state_hash
-from explainers.network.output import Output
-from explainers.network.unwrapped import as_network, class_name, first_parameter
+from explainers.evaluation import Metric, Result
+from explainers.evaluation.controls import controls
+from explainers.evaluation.engine import Batch, Engine, Row
+from explainers.models import class_index
+from explainers.network.unwrapped import as_network
 from explainers.passes.predictor import Predictor
-from explainers.run.evaluate.batches import Folder, StoredMaps, of_loader
-from explainers.run.evaluate.outputs import ScoreJournal, write_extremes, write_figures, write_tables
-from explainers.storage.atomic import locked
+from explainers.run.evaluate import journal
+from explainers.run.evaluate.batches import brings_masks, of_loader, targeted
+from explainers.run.evaluate.facts import facts_of
+from explainers.run.evaluate.figures import write_extremes, write_figures
+from explainers.run.evaluate.folder import Folder, files_of, folder_batches
+from explainers.run.evaluate.options import EvaluationOptions
+from explainers.run.evaluate.outputs import CONTENTS, write_tables
+from explainers.run.evaluate.titles import titled_explainers, titled_metrics
+from explainers.storage.run_folder import RunFolder
 
 Progress = Callable[[int, int | None, str], None]  # units done, of how many (None: unknown), what was done last
 MEAN_OF_BLACK = 0.0
@@ -45,18 +44,10 @@ def evaluate(
     masks: Any = None,
     *,
     labels: Any = None,
-    activation: str | None = "softmax",
-    output: Output | None = None,
-    seed: int = 0,
     out: str | PathLike[str] | None = None,
-    figures: bool = True,
-    batch_size: int = 8,
-    preprocessing: Preprocessing | None = None,
-    skip_unsupported: bool = False,
-    max_pixels: int = MAX_PIXELS,
-    precision: str | torch.dtype = "float32",
-    compile: bool = False,
+    options: EvaluationOptions | None = None,
     progress: Progress | None = None,
+    **settings: Any,
 ) -> Result:
     """Score explainers by metrics on the same images, beside the controls `random`, `center` and `edges`.
 
@@ -76,15 +67,9 @@ def evaluate(
             "label".
         masks: what a map should show: (N, H, W) bool; with a folder of images, a folder of masks named like them.
         labels: (N,) right classes, for metrics of accuracy; with a folder, image name → class.
-        activation: "softmax", "sigmoid" or None: from scores to the probabilities that are watched.
-        output: from what the model returns to scores (N, classes).
-        seed: of random maps, noise and statistics.
         out: a folder for tables and figures; an evaluation that was interrupted goes on there when it is called again.
-        figures: whether to draw there.
-        batch_size: images explained at once; passes find their own batch size.
-        preprocessing: from photo to network input, where `model` does not bring its own.
-        skip_unsupported: leave out methods that cannot be right on this network.
-        precision, compile: of the perturbation passes; see `Predictor`.
+        options: everything else, see `EvaluationOptions`; settings: single fields of it, such as seed=3 or
+            activation="sigmoid".
         progress: called with (units done, of how many or None, name) after each explainer on each batch.
 
     Raises:
@@ -94,198 +79,71 @@ def evaluate(
 
     >>> evaluate(model, images, ["grad-cam", "rise"], ["insertion", "deletion", "pid"])  # doctest: +SKIP
     """
-    if batch_size < 1:
-        raise OptionError(f"batch_size={batch_size}; expected at least 1")
-    preprocessing = preprocessing or getattr(model, "preprocessing", None)
+    options = _options(model, options, settings)
     titled = titled_metrics(metrics)
     network = as_network(model)
-    files = _files(images)
-    if any("masks" in metric.needs for metric in titled.values()) and masks is None and not _brings_masks(images):
-        needy = [title for title, metric in titled.items() if "masks" in metric.needs]
-        raise OptionError(f"{', '.join(needy)} need masks of what a map should show: pass masks= (--masks)")
-    chosen = _explainers(explainers, model, files, preprocessing, max_pixels, output)
+    files = files_of(images)
+    _check_masks(titled, images, masks)
+    chosen = titled_explainers(explainers, model, files, options)
     classes = _targets(targets, model)
     if files is None:
+        given = None if classes == "label" else classes
         source: Iterable[Batch] = of_loader(
-            images, network, batch_size, targets=None if classes == "label" else classes, labels=labels, masks=masks
+            images, network, options.batch_size, targets=given, labels=labels, masks=masks
         )
     else:
-        source = _folder(files, network, batch_size, preprocessing, max_pixels, masks, labels)
-    if not (classes is None or isinstance(classes, (int, str)) or files is None):
-        raise OptionError("for a folder, targets are None, a class index, a class name or 'label'")
+        source = folder_batches(files, network, options, masks, labels)
+        if not (classes is None or isinstance(classes, (int, str))):
+            raise OptionError("for a folder, targets are None, a class index, a class name or 'label'")
     engine = Engine(
         network,
-        {**controls(seed), **chosen},
+        {**controls(options.seed), **chosen},
         titled,
-        Predictor(model, output=output, precision=precision, compile=compile),
-        activation,
-        _black(preprocessing, network),
-        seed,
-        skip_unsupported,
+        Predictor(model, output=options.output, precision=options.precision, compile=options.compile),
+        options.activation,
+        _black(options.preprocessing),
+        options.seed,
+        options.skip_unsupported,
     )
-    facts = {
-        **_facts(model, engine, preprocessing),
-        "targets": targets if targets is None or isinstance(targets, (int, str)) else "given for each image",
-        "batch_size": batch_size,
-        "precision": str(precision).removeprefix("torch."),
-        "compile": compile,
-    }
-    total = None if files is None else len(engine.explainers) * -(-len(files) // batch_size)
-    with nullcontext() if out is None else locked(Path(out)):
-        rows = _run(engine, _targeted(source, classes), out, facts, total, progress)
+    facts = facts_of(model, engine, targets, options)
+    total = None if files is None else len(engine.explainers) * -(-len(files) // options.batch_size)
+    folder = None if out is None else RunFolder(Path(out), CONTENTS)
+    with nullcontext() if folder is None else folder.held():
+        rows = _rows(engine, targeted(source, classes), folder, facts, _Told(progress, total))
         failed = [
             {"image": name, "explainer": title, "metric": "", "status": "failed", "reason": reason}
             for name, reason in (source.failed if isinstance(source, Folder) else ())
             for title in engine.explainers
         ]
-        result = Result(rows + failed, titled, dict(engine.refused), seed, facts)
+        result = Result(rows + failed, titled, dict(engine.refused), options.seed, facts)
         if not rows and not failed and not engine.refused:
             raise ImageError("there are no images to evaluate")
-        if out is not None:
-            write_tables(Path(out), result)
-            if figures and result.scores:
-                write_figures(Path(out), result)
+        if folder is not None:
+            write_tables(folder, result)
+            if options.figures and result.scores:
+                write_figures(folder.path, result)
                 if isinstance(source, Folder):
-                    write_extremes(Path(out), result, source, {**engine.explainers})
+                    write_extremes(folder.path, result, source, {**engine.explainers})
         return result
 
 
-def quantus_explain_func(method: str, **options: Any) -> Callable[..., Any]:
-    """A method as an `explain_func` for Quantus, bound anew to whatever network Quantus hands over.
+def _options(model: Any, options: EvaluationOptions | None, settings: dict[str, Any]) -> EvaluationOptions:
+    """The options with single settings on top, and the preprocessing that the model brings."""
+    known = {field.name: field.default for field in fields(EvaluationOptions)}
+    refuse_unknown("evaluate", settings, known)
+    options = replace(options or EvaluationOptions(), **settings)
+    return replace(options, preprocessing=options.preprocessing or getattr(model, "preprocessing", None))
 
-    >>> quantus.MPRT()(model, x, y, explain_func=quantus_explain_func("grad-cam"))  # doctest: +SKIP
-    """
-    return explain_func(lambda network: create(method, network, **options))
 
-
-def titled_metrics(metrics: Mapping[str, Any] | Sequence[Any]) -> dict[str, Metric]:
-    """Metrics by their titles; one of a kind is called by its name, several also by the settings in which they differ.
+def _check_masks(titled: Mapping[str, Metric], images: Any, masks: Any) -> None:
+    """Before anything is done, see that metrics that need masks can get some.
 
     Raises:
-        OptionError: an unknown metric, none at all, or one twice.
+        OptionError: they cannot.
     """
-    if isinstance(metrics, (str, Metric)):
-        metrics = [metrics]
-    if isinstance(metrics, Mapping):
-        titled = {str(title): _metric(given) for title, given in metrics.items()}
-    else:
-        titled = {}
-        for metric in (made := [_metric(given) for given in metrics]):
-            alike = [each.settings() for each in made if each.name == metric.name]
-            title = metric.name
-            if len(alike) > 1:
-                own = metric.settings().items()
-                differing = [f"{key}={value}" for key, value in own if any(each.get(key) != value for each in alike)]
-                title += ":" + ",".join(differing)
-            if title in titled:
-                raise OptionError(f"the metric {title.strip(':')} is asked for twice")
-            titled[title] = metric
-    if not titled:
-        raise OptionError("no metric given; see explainers.available_metrics()")
-    if any("@" in title for title in titled):
-        raise OptionError("a metric's title cannot have an @, which stands before its settings")
-    return titled
-
-
-def _metric(given: Any) -> Metric:
-    if isinstance(given, Metric):
-        return given
-    if isinstance(given, str):
-        return create_metric(given)
-    raise OptionError(f"metrics are names or metric objects, got {type(given).__name__}")
-
-
-def _explainers(
-    given: Mapping[str, Any] | Sequence[Any],
-    model: Any,
-    files: Sequence[ImageFile] | None,
-    preprocessing: Preprocessing | None,
-    max_pixels: int,
-    output: Output | None,
-) -> dict[str, Explain | Stored]:
-    """Every explainer by its title, ready to be called."""
-    if isinstance(given, Mapping):
-        pairs = [(str(title), each) for title, each in given.items()]
-    else:
-        listed = [given] if isinstance(given, (str, Explainer)) or callable(given) else list(given)
-        pairs = [(_title(each), each) for each in listed]
-    titles = [title for title, _ in pairs]
-    for title in titles:
-        if title in CONTROLS:
-            raise OptionError(f"{title!r} is the name of a control, which is always there; choose another title")
-        if titles.count(title) > 1:
-            raise OptionError(f"two explainers are called {title!r}; give them titles: {{'title': explainer, …}}")
-    made: dict[str, Explain | Stored] = {}
-    for title, each in pairs:
-        if isinstance(each, Path) or (isinstance(each, (tuple, list)) and each and isinstance(each[0], Path)):
-            folder, ending = (each, "") if isinstance(each, Path) else each
-            made[title] = _stored(folder, ending, files, preprocessing, max_pixels)
-        elif isinstance(each, str):
-            made[title] = create(each, model, **({} if output is None else {"output": output}))
-        elif isinstance(each, (tuple, list)) and len(each) == 2 and isinstance(each[0], str):
-            made[title] = create(each[0], model, **{**({} if output is None else {"output": output}), **each[1]})
-        else:
-            made[title] = as_explainer(each, title)
-    return made
-
-
-def _title(given: Any) -> str:
-    if isinstance(given, (tuple, list)) and given:
-        given = given[0]
-    if isinstance(given, Path):
-        return given.name
-    if isinstance(given, str):
-        return given
-    return str(getattr(given, "name", None) or getattr(given, "__name__", None) or type(given).__name__)
-
-
-def _stored(
-    folder: Path, ending: str, files: Sequence[ImageFile] | None, preprocessing: Preprocessing | None, max_pixels: int
-) -> Stored:
-    if files is None or preprocessing is None:
-        raise OptionError(f"maps in {folder} belong to image files: they need a folder of images and its preprocessing")
-    beside = Beside(folder, "map")
-    maps = StoredMaps(beside, {file.name: file for file in files}, preprocessing, max_pixels, ending)
-    return Stored(maps, maps.digest)
-
-
-def _files(images: Any) -> list[ImageFile] | None:
-    if isinstance(images, (str, PathLike)):
-        return find_images(images)
-    if isinstance(images, (list, tuple)) and images and all(isinstance(each, ImageFile) for each in images):
-        return list(images)
-    return None
-
-
-def _brings_masks(images: Any) -> bool:
-    """Batches that may have masks of their own; what does not is found when it comes."""
-    return not isinstance(images, (Tensor, str, PathLike)) and not (
-        isinstance(images, (list, tuple)) and images and isinstance(images[0], (Tensor, ImageFile))
-    )
-
-
-def _folder(
-    files: list[ImageFile],
-    network: Any,
-    size: int,
-    preprocessing: Preprocessing | None,
-    max_pixels: int,
-    masks: Any,
-    labels: Any,
-) -> Folder:
-    if preprocessing is None:
-        raise ImageError(
-            "how this network takes a photo is not known: load it with explainers.load_model, pass preprocessing=, or "
-            "pass batches of tensors (N, C, H, W) as the network takes them"
-        )
-    parameter = first_parameter(network)
-    device = torch.device("cpu") if parameter is None else parameter.device
-    if masks is not None and not isinstance(masks, (str, PathLike)):
-        raise OptionError("with a folder of images, masks are a folder too: files named like the images")
-    if labels is not None and (not isinstance(labels, Mapping) or {file.name for file in files} - set(labels)):
-        raise OptionError("with a folder of images, labels map the name of every image to its class index")
-    beside = None if masks is None else Beside(masks, "mask")
-    return Folder(files, preprocessing, device, size, max_pixels, beside, labels)
+    needy = [title for title, metric in titled.items() if "masks" in metric.needs]
+    if needy and masks is None and not brings_masks(images):
+        raise OptionError(f"{', '.join(needy)} need masks of what a map should show: pass masks= (--masks)")
 
 
 def _targets(targets: Any, model: Any) -> Any:
@@ -298,78 +156,38 @@ def _targets(targets: Any, model: Any) -> Any:
     return class_index(targets, names)
 
 
-def _targeted(batches: Iterable[Batch], classes: Any) -> Iterable[Batch]:
-    """Batches with the classes that are watched."""
-    for batch in batches:
-        if classes == "label" and batch.labels is None:
-            raise TargetError(
-                "targets='label', but the images have no labels: pass labels= (--ground-truth), or batches "
-                "(images, labels)"
-            )
-        chosen = batch.labels if isinstance(classes, str) else batch.targets if batch.targets is not None else classes
-        yield Batch(batch.names, batch.images, chosen, batch.labels, batch.masks, batch.keys)
-
-
-def _black(preprocessing: Preprocessing | None, network: Any) -> Tensor | None:
+def _black(preprocessing: Preprocessing | None) -> Tensor | None:
+    """(C,) a black pixel as the network gets it."""
     if preprocessing is None:
         return None
     mean, std = torch.tensor(preprocessing.mean), torch.tensor(preprocessing.std)
     return (MEAN_OF_BLACK - mean) / std
 
 
-def _run(
-    engine: Engine,
-    batches: Iterable[Batch],
-    out: str | PathLike[str] | None,
-    facts: dict[str, Any],
-    total: int | None,
-    progress: Progress | None,
+class _Told:
+    """Counts units for whoever wants to know."""
+
+    def __init__(self, progress: Progress | None, total: int | None) -> None:
+        self.progress, self.total, self.count = progress, total, 0
+
+    def __call__(self, name: str) -> None:
+        self.count += 1
+        if self.progress:
+            self.progress(self.count, self.total, name)
+
+
+def _rows(
+    engine: Engine, batches: Iterable[Batch], folder: RunFolder | None, facts: dict[str, Any], told: _Told
 ) -> list[Row]:
-    """All rows, from this run and, with a journal, those before it."""
-    journal = None if out is None else ScoreJournal(Path(out))
-    done = set() if journal is None else journal.open(facts)
+    """All rows, from this run and, with a folder, those before it."""
+    done = set() if folder is None else folder.begin(facts, lambda rows: True)
     rows: list[Row] = []
     keys: list[str] = []
     for unit in engine.run(batches, done):
         keys.append(unit.key)
-        if unit.rows is not None and journal is not None:
-            journal.append(unit.key, unit.rows)
+        if unit.rows is not None and folder is not None:
+            journal.note(folder, unit.key, unit.rows)
         elif unit.rows is not None:
             rows += unit.rows
-        if progress:
-            progress(len(keys), total, f"{unit.explainer}, {unit.names[-1]}")
-    return rows if journal is None else journal.rows(keys)
-
-
-def _facts(
-    model: Any,
-    engine: Engine,
-    preprocessing: Preprocessing | None,
-) -> dict[str, Any]:
-    """Everything that decides the values, as far as it can be told."""
-    from explainers import __version__
-
-    network = engine.network
-    weights = getattr(model, "sha256", None) or (state_hash(network) if isinstance(network, nn.Module) else None)
-    return {
-        "explainers": __version__,
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "model": {"network": class_name(network), "spec": getattr(model, "spec", None), "sha256": weights},
-        "preprocessing": preprocessing.describe() if preprocessing else None,
-        "methods": {title: _described(each) for title, each in engine.explainers.items()},
-        "metrics": {title: {"name": each.name, **each.settings()} for title, each in engine.metrics.items()},
-        "activation": engine.activation,
-        "seed": engine.seed,
-    }
-
-
-def _described(explainer: Any) -> Any:
-    """What tells an explainer from another of its name, as far as plain values do."""
-    if isinstance(explainer, Stored):
-        return "maps from files"
-    if isinstance(explainer, Explainer):
-        plain = (str, int, float, bool, type(None), tuple)
-        options = {key: value for key, value in vars(explainer).items() if isinstance(value, plain)}
-        return {"name": explainer.name, **{k: v for k, v in options.items() if k[0] != "_" and k != "layers"}}
-    return f"{getattr(explainer, '__module__', '')}.{getattr(explainer, '__qualname__', type(explainer).__qualname__)}"
+        told(f"{unit.explainer}, {unit.names[-1]}")
+    return rows if folder is None else journal.noted(folder, keys)

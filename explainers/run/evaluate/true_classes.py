@@ -9,7 +9,7 @@ from explainers.data.images.files import ImageFile
 from explainers.data.images.label_table import read_labels
 from explainers.errors import DataError
 from explainers.models import class_index
-from explainers.storage.atomic import shown
+from explainers.storage.paths import shown
 
 FOLDERS = "folders"
 COLUMNS = ("file", "class")

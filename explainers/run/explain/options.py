@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 import time
 from collections.abc import Callable
@@ -81,21 +79,6 @@ class RunOptions:
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""
         return asdict(self)
-
-
-def fingerprint(loaded: LoadedModel, methods: list[MethodCall], options: RunOptions, version: str) -> str:
-    """What must be equal for results of two runs to belong together: network, preprocessing, methods, options."""
-    preprocessing = loaded.preprocessing.describe() if loaded.preprocessing else None
-    facts = {
-        "sha256": loaded.sha256,
-        "spec": loaded.spec,
-        "preprocessing": preprocessing,
-        "classes": loaded.class_names,
-        "methods": [(call.name, sorted(call.options.items()), call.label) for call in methods],
-        "options": options.to_dict(),
-        "version": version,
-    }
-    return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def _told(title: str, passes: Passes) -> Callable[[int, int], None]:

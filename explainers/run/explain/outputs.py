@@ -1,11 +1,11 @@
-"""The files of a run: overlays, maps, the table, contact sheets."""
+"""The files of one image: overlays and raw maps, and the rows that tell of them."""
 
 from __future__ import annotations
 
 import io
 import zipfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -13,12 +13,19 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from explainers.data.images.files import ImageFile, Photo, read_image, write_image
+from explainers.data.images.files import ImageFile, Photo, write_image
 from explainers.models import LoadedModel
-from explainers.render import Style, contact_sheet, gradient_picture, overlay
+from explainers.render import Style, gradient_picture, overlay
 from explainers.run.explain.options import MethodCall, RunOptions
 from explainers.storage.atomic import write_bytes
-from explainers.storage.journal import Journal, Row, write_table
+from explainers.storage.journal import Row
+from explainers.storage.run_folder import JOURNAL, MANIFEST, Contents
+
+CONTENTS = Contents(
+    "model, methods or options",
+    files=(JOURNAL, "results.csv", MANIFEST, "sheet-*.png"),
+    folders=("overlays", "maps"),
+)
 
 
 @dataclass(frozen=True)
@@ -144,58 +151,6 @@ def picture(photo: Photo, values: np.ndarray, box: Sequence[float], style: Style
     return overlay(photo.pixels, values, box=(top, left, bottom, right), style=style)
 
 
-def finish(out: Path, journal: Journal, calls: Sequence[MethodCall], options: RunOptions) -> list[Path]:
-    """The table, overlays on a common scale, contact sheets: one pass over the journal each."""
-    write_table(out / "results.csv", journal.rows())
-    if options.scale == "common" and options.overlays:
-        _draw_on_common_scale(out, journal, calls, options)
-    return list(_sheets(out, journal, options)) if options.contact_sheet and options.overlays else []
-
-
-def _draw_on_common_scale(out: Path, journal: Journal, calls: Sequence[MethodCall], options: RunOptions) -> None:
-    limits: dict[str, tuple[float, float]] = {}
-    for row in journal.rows():
-        if row["status"] == "ok":
-            with np.load(out / row["map"]) as saved:
-                low, high = float(saved["map"].min()), float(saved["map"].max())
-            before = limits.get(row["method"], (low, high))
-            limits[row["method"]] = (min(low, before[0]), max(high, before[1]))
-    for row in journal.rows():
-        if row["status"] == "ok":
-            photo = read_image(row["source"], max_pixels=options.max_pixels)
-            with np.load(out / row["map"]) as saved:
-                style = Style(options.cmap, options.opacity, limits=limits[row["method"]])
-                write_image(out / row["overlay"], picture(photo, saved["map"], saved["box"].tolist(), style))
-
-
-def _sheets(out: Path, journal: Journal, options: RunOptions) -> Iterator[Path]:
-    """Pages of `contact_sheet` images: the photo beside all its overlays."""
-    page: list[list[tuple[str, np.ndarray]]] = []
-    number = 0
-    for rows in journal.images():
-        good = [row for row in rows if row["status"] == "ok"]
-        if not good:
-            continue
-        caption = f"{good[0]['file']}\n{good[0]['predicted_name']} {good[0]['probability']:.2f}"
-        line = [(caption, read_image(good[0]["source"], max_pixels=options.max_pixels).pixels)]
-        for row in good:
-            target = f"{row['target_name']} {row['target_probability']:.2f}"
-            line.append((f"{row['method']}\n{target}", read_image(out / row["overlay"]).pixels))
-        page.append(line)
-        if len(page) == options.contact_sheet:
-            number += 1
-            yield _write_sheet(out, number, page)
-            page = []
-    if page:
-        yield _write_sheet(out, number + 1, page)
-
-
-def _write_sheet(out: Path, number: int, page: list[list[tuple[str, np.ndarray]]]) -> Path:
-    path = out / f"sheet-{number:03d}.png"
-    write_image(path, contact_sheet(page))
-    return path
-
-
 def _stem(name: str) -> str:
     return str(PurePosixPath(name).with_suffix(""))
 
@@ -204,3 +159,9 @@ def _probabilities(scores: Tensor) -> list[float]:
     """Softmax, or for a single score its sigmoid."""
     values = scores.float().sigmoid() if len(scores) == 1 else scores.float().softmax(dim=0)
     return values.tolist()
+
+
+def is_whole(out: Path, rows: Sequence[Row]) -> bool:
+    """Whether an image's rows still count as done: they are good, and the files they name exist."""
+    files = [row[kind] for row in rows for kind in ("overlay", "map") if row.get(kind)]
+    return all(row["status"] == "ok" for row in rows) and all((out / name).exists() for name in files)

@@ -1,0 +1,61 @@
+"""Classifiers without a branch: one of our ResNets, or a library's network fitted to other images and classes."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from explainers.baselines.networks.registry import register_network
+from explainers.baselines.networks.resnet import resnet
+from explainers.errors import UnsupportedError
+from explainers.models import load_model
+
+
+@register_network("plain", attention=False)
+def _plain(*, channels: int, classes: int, pretrained: str | None = None, backbone: str = "small-resnet") -> nn.Module:
+    """A ResNet, or any classifier of a library, as it is."""
+    return classifier(backbone, channels, classes, pretrained)
+
+
+def classifier(spec: str, channels: int, classes: int, pretrained: str | None) -> nn.Module:
+    """One of our ResNets, or a library's network with its first and last layer fitted."""
+    if ":" not in spec:
+        return resnet(spec, channels=channels, classes=classes)
+    loaded = load_model(spec, weights=pretrained, device="cpu")
+    if not isinstance(loaded.network, nn.Module):
+        raise UnsupportedError(f"{spec} is no torch.nn.Module, so it cannot be trained")
+    return fitted(loaded.network, channels, classes)
+
+
+def fitted(network: nn.Module, channels: int, classes: int) -> nn.Module:
+    """The network with its first convolution for that many channels and its last linear layer for that many classes.
+
+    A first convolution of colour images that now sees one channel gets the sum of its weights, which is what a gray
+    image in three equal channels made of it; otherwise their mean, scaled. A last layer of another size is drawn anew.
+
+    Raises:
+        UnsupportedError: it has no convolution or no linear layer.
+    """
+    convolutions = [(name, module) for name, module in network.named_modules() if isinstance(module, nn.Conv2d)]
+    linears = [(name, module) for name, module in network.named_modules() if isinstance(module, nn.Linear)]
+    if not convolutions or not linears:
+        raise UnsupportedError(f"{type(network).__name__} has no first convolution and last linear layer to fit")
+    (name, first), (last_name, last) = convolutions[0], linears[-1]
+    if first.in_channels != channels:
+        made = nn.Conv2d(
+            channels,
+            first.out_channels,
+            first.kernel_size,  # type: ignore[arg-type]
+            first.stride,  # type: ignore[arg-type]
+            first.padding,  # type: ignore[arg-type]
+            bias=first.bias is not None,
+        )
+        with torch.no_grad():
+            mean = first.weight.mean(dim=1, keepdim=True) * (first.in_channels / channels)
+            made.weight.copy_(mean.expand_as(made.weight))
+            if first.bias is not None and made.bias is not None:
+                made.bias.copy_(first.bias)
+        network.set_submodule(name, made)
+    if last.out_features != classes:
+        network.set_submodule(last_name, nn.Linear(last.in_features, classes, bias=last.bias is not None))
+    return network

@@ -1,0 +1,49 @@
+"""Everything that decides the values of an evaluation, as far as it can be told."""
+
+from __future__ import annotations
+
+import platform
+from typing import Any
+
+import torch
+from torch import nn
+
+from explainers import __version__
+from explainers.core.explainer import Explainer
+from explainers.evaluation.engine import Engine, Stored
+from explainers.models.loaded import state_hash
+from explainers.network.unwrapped import class_name
+from explainers.run.evaluate.options import EvaluationOptions
+
+
+def facts_of(model: Any, engine: Engine, targets: Any, options: EvaluationOptions) -> dict[str, Any]:
+    """Plain values: they tell evaluations apart, and go into the manifest."""
+    network = engine.network
+    weights = getattr(model, "sha256", None) or (state_hash(network) if isinstance(network, nn.Module) else None)
+    preprocessing = options.preprocessing
+    return {
+        "explainers": __version__,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "model": {"network": class_name(network), "spec": getattr(model, "spec", None), "sha256": weights},
+        "preprocessing": preprocessing.describe() if preprocessing else None,
+        "methods": {title: _described(each) for title, each in engine.explainers.items()},
+        "metrics": {title: {"name": each.name, **each.settings()} for title, each in engine.metrics.items()},
+        "activation": engine.activation,
+        "seed": engine.seed,
+        "targets": targets if targets is None or isinstance(targets, (int, str)) else "given for each image",
+        "batch_size": options.batch_size,
+        "precision": str(options.precision).removeprefix("torch."),
+        "compile": options.compile,
+    }
+
+
+def _described(explainer: Any) -> Any:
+    """What tells an explainer from another of its name, as far as plain values do."""
+    if isinstance(explainer, Stored):
+        return "maps from files"
+    if isinstance(explainer, Explainer):
+        plain = (str, int, float, bool, type(None), tuple)
+        options = {key: value for key, value in vars(explainer).items() if isinstance(value, plain)}
+        return {"name": explainer.name, **{k: v for k, v in options.items() if k[0] != "_" and k != "layers"}}
+    return f"{getattr(explainer, '__module__', '')}.{getattr(explainer, '__qualname__', type(explainer).__qualname__)}"

@@ -1,0 +1,68 @@
+"""Figures of an evaluation: values, agreement of metrics, curves, and the images at either end."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from explainers.data.images import read_image, write_image
+from explainers.evaluation.controls import CONTROLS
+from explainers.evaluation.engine import Stored
+from explainers.evaluation.metric import Explain
+from explainers.evaluation.result import Result
+from explainers.render import contact_sheet, overlay
+from explainers.render.charts import save_figure
+from explainers.run.evaluate.folder import Folder
+from explainers.storage.atomic import write_bytes
+
+EXTREMES = 4  # images at either end
+
+
+def write_figures(out: Path, result: Result) -> None:
+    """figure-values.png, figure-agreement.png, and the curves of every score that has some."""
+    _save(out / "figure-values.png", result.plot())
+    if len(result.agreement()[0]) > 1 and len(result.explainers) > 2:
+        _save(out / "figure-agreement.png", result.plot_agreement())
+    for score in result.scores:
+        if result.has_curves(score):
+            _save(out / f"figure-curves-{_file_name(score)}.png", result.plot(score))
+
+
+def write_extremes(out: Path, result: Result, source: Folder, explainers: Mapping[str, Explain | Stored]) -> None:
+    """figure-extremes-METHOD.png: the images on which a method does best (first line) and worst by the first score."""
+    score = result.scores[0]
+    files = {file.name: file for file in source.files}
+    for name in result.explainers:
+        if name in CONTROLS or not (rows := result.best(name, score, EXTREMES)):
+            continue
+        worst = [row for row in result.worst(name, score, EXTREMES) if row not in rows]
+        lines: list[list[tuple[str, np.ndarray]]] = [[], []]
+        for kind, row in [("best", row) for row in rows] + [("worst", row) for row in worst]:
+            photo = read_image(files[row["image"]].path, max_pixels=source.max_pixels).pixels
+            image = source.preprocessing(photo)[None].to(source.device)
+            explainer, height, width = explainers[name], image.shape[2], image.shape[3]
+            if isinstance(explainer, Stored):
+                made = explainer.maps([row["image"]], (height, width))
+            else:
+                made = torch.as_tensor(explainer(image, torch.tensor([row["target"]], device=source.device)))
+            box = source.preprocessing.box(photo.shape[0], photo.shape[1])
+            shown_map = overlay(photo, made[0].cpu().numpy(), box=box)
+            lines[kind == "worst"] += [(row["image"], photo), (f"{kind}: {row['value']:.3f}", shown_map)]
+        sheet = contact_sheet([line for line in lines if line], cell=128)
+        write_image(out / f"figure-extremes-{_file_name(name)}.png", sheet)
+
+
+def _save(path: Path, figure: Any) -> None:
+    buffer = io.BytesIO()
+    save_figure(figure, buffer)
+    write_bytes(path, buffer.getvalue())
+
+
+def _file_name(title: str) -> str:
+    return re.sub(r"[^A-Za-z0-9.+_-]", "-", title)

@@ -1,0 +1,146 @@
+"""A folder of images as batches for an evaluation, with masks and true classes where there are some."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import islice
+from os import PathLike
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from explainers.core.preprocessing import Preprocessing
+from explainers.data.images import ImageFile, find_images, read_image
+from explainers.data.images.companions import Beside, read_mask
+from explainers.errors import ImageError, MapError, OptionError
+from explainers.evaluation.engine import Batch
+from explainers.network.unwrapped import first_parameter
+from explainers.run.evaluate.options import EvaluationOptions
+from explainers.run.evaluate.stored_maps import placed
+from explainers.storage.paths import shown
+
+READERS = 4
+
+
+def files_of(images: Any) -> list[ImageFile] | None:
+    """The image files of a folder, a file or a list of files; None where the images are none of these."""
+    if isinstance(images, (str, PathLike)):
+        return find_images(images)
+    if isinstance(images, (list, tuple)) and images and all(isinstance(each, ImageFile) for each in images):
+        return list(images)
+    return None
+
+
+def folder_batches(files: list[ImageFile], network: Any, options: EvaluationOptions, masks: Any, labels: Any) -> Folder:
+    """The batches of image files.
+
+    Raises:
+        ImageError: it is not known how the network takes a photo. OptionError: masks or labels are not given by file.
+    """
+    preprocessing = options.preprocessing
+    if preprocessing is None:
+        raise ImageError(
+            "how this network takes a photo is not known: load it with explainers.load_model, pass preprocessing=, or "
+            "pass batches of tensors (N, C, H, W) as the network takes them"
+        )
+    parameter = first_parameter(network)
+    device = torch.device("cpu") if parameter is None else parameter.device
+    if masks is not None and not isinstance(masks, (str, PathLike)):
+        raise OptionError("with a folder of images, masks are a folder too: files named like the images")
+    if labels is not None and (not isinstance(labels, Mapping) or {file.name for file in files} - set(labels)):
+        raise OptionError("with a folder of images, labels map the name of every image to its class index")
+    beside = None if masks is None else Beside(masks, "mask")
+    return Folder(files, preprocessing, device, options.batch_size, options.max_pixels, beside, labels)
+
+
+@dataclass
+class Folder:
+    """Image files as batches of at most `size`, read ahead; what cannot be read is noted in `failed`.
+
+    masks: files beside the images, or None; labels: image name → class index, or None.
+    """
+
+    files: Sequence[ImageFile]
+    preprocessing: Preprocessing
+    device: torch.device
+    size: int
+    max_pixels: int
+    masks: Beside | None = None
+    labels: Mapping[str, int] | None = None
+    failed: list[tuple[str, str]] = field(default_factory=list)
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Batches of one shape each, in the order of the files, the same in every run.
+
+        Raises:
+            MapError: images without a mask, or a mask that does not fit its image.
+        """
+        if self.masks is not None:
+            missing = self.masks.missing([file.name for file in self.files])
+            if missing:
+                self.masks.path(missing[0])  # says what was looked for
+        waiting: dict[tuple[int, ...], list[_Item]] = {}
+        with ThreadPoolExecutor(READERS) as pool:
+            for item in _prefetched(pool, iter(self.files), self._read, 2 * self.size):
+                if item.reason:
+                    self.failed.append((item.name, item.reason))
+                    continue
+                shape = tuple(item.image.shape)
+                waiting.setdefault(shape, []).append(item)
+                if len(waiting[shape]) == self.size:
+                    yield self._batch(waiting.pop(shape))
+        for items in waiting.values():
+            yield self._batch(items)
+
+    def _read(self, file: ImageFile) -> _Item:
+        try:
+            photo = read_image(file.path, max_pixels=self.max_pixels)
+            key = hashlib.sha256(photo.pixels.tobytes()).hexdigest()
+        except ImageError as error:
+            return _Item(file.name, reason=str(error))
+        image = self.preprocessing(photo.pixels)
+        mask = None if self.masks is None else self._mask(file.name, photo.pixels.shape[:2], tuple(image.shape[1:]))
+        return _Item(file.name, image, mask, key)
+
+    def _mask(self, name: str, photo: tuple[int, ...], size: tuple[int, ...]) -> Tensor:
+        assert self.masks is not None
+        path = self.masks.path(name)
+        field_ = placed(read_mask(path, max_pixels=self.max_pixels), photo, size, self.preprocessing, str(path), True)
+        if not bool(field_.any()):
+            raise MapError(f"the mask {shown(path)} has nothing inside the part of the photo that the network sees")
+        return field_ > 0
+
+    def _batch(self, items: Sequence[_Item]) -> Batch:
+        names = tuple(item.name for item in items)
+        labels = None if self.labels is None else torch.tensor([self.labels[name] for name in names])
+        masks = [item.mask for item in items if item.mask is not None]
+        return Batch(
+            names,
+            torch.stack([item.image for item in items]).to(self.device),
+            None,
+            None if labels is None else labels.to(self.device),
+            torch.stack(masks).to(self.device) if masks else None,
+            tuple(item.key for item in items),
+        )
+
+
+@dataclass(frozen=True)
+class _Item:
+    name: str
+    image: Tensor = field(default_factory=lambda: torch.empty(0))
+    mask: Tensor | None = None
+    key: str = ""
+    reason: str = ""
+
+
+def _prefetched(pool: ThreadPoolExecutor, files: Iterator[ImageFile], read: Any, ahead: int) -> Iterator[_Item]:
+    waiting: deque[Future[_Item]] = deque(pool.submit(read, file) for file in islice(files, ahead))
+    while waiting:
+        item = waiting.popleft().result()
+        waiting.extend(pool.submit(read, file) for file in islice(files, 1))
+        yield item

@@ -1,0 +1,39 @@
+"""How an evaluation goes, beside what is evaluated: rarely changed settings in one object."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from explainers.core.preprocessing import Preprocessing
+from explainers.data.images import MAX_PIXELS
+from explainers.errors import OptionError
+from explainers.network.output import Output
+
+
+@dataclass(frozen=True)
+class EvaluationOptions:
+    """Settings of an evaluation.
+
+    activation: "softmax", "sigmoid" or None, from scores to the probabilities that are watched; output: from what the
+    model returns to scores (N, classes); seed: of random maps, noise and statistics; figures: whether to draw into the
+    output folder; batch_size: images explained at once (passes find their own batch size); preprocessing: from photo to
+    network input, where the model does not bring its own; skip_unsupported: leave out methods that cannot be right on
+    this network; max_pixels: larger images are refused; precision, compile: of perturbation passes, see `Predictor`.
+    """
+
+    activation: str | None = "softmax"
+    output: Output | None = None
+    seed: int = 0
+    figures: bool = True
+    batch_size: int = 8
+    preprocessing: Preprocessing | None = None
+    skip_unsupported: bool = False
+    max_pixels: int = MAX_PIXELS
+    precision: str | torch.dtype = "float32"
+    compile: bool = False
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1:
+            raise OptionError(f"batch_size={self.batch_size}; expected at least 1")

@@ -1,0 +1,95 @@
+"""Heat maps and masks in files beside the images, laid over what the network sees."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from explainers.core.preprocessing import Preprocessing
+from explainers.data.images import ImageFile, find_images, read_image
+from explainers.data.images.companions import Beside, methods_of, read_map
+from explainers.errors import MapError
+from explainers.storage.paths import shown
+
+
+def placed(
+    values: np.ndarray,
+    photo: Sequence[int],
+    size: Sequence[int],
+    preprocessing: Preprocessing,
+    what: str,
+    nearest: bool,
+) -> Tensor:
+    """A mask or map over the network's input (h, w): as it is where it has that size, cut like the photo where it has
+    the photo's.
+
+    Raises:
+        MapError: it has another size.
+    """
+    if values.shape == tuple(photo):
+        return preprocessing.fitted(values, nearest=nearest)
+    if values.shape == tuple(size):
+        return torch.from_numpy(values.astype(np.float32))
+    raise MapError(
+        f"{shown(what)} has {values.shape[0]} × {values.shape[1]} pixels; its photo has {photo[0]} × {photo[1]}, "
+        f"what the network sees of it {size[0]} × {size[1]}"
+    )
+
+
+@dataclass(frozen=True)
+class StoredMaps:
+    """Heat maps in files beside the images, as the engine takes them.
+
+    ending: what stands between an image's name and the suffix, such as ".grad-cam".
+    """
+
+    folder: Beside
+    files: Mapping[str, ImageFile]
+    preprocessing: Preprocessing
+    max_pixels: int
+    ending: str = ""
+
+    def __call__(self, names: Sequence[str], size: tuple[int, int]) -> Tensor:
+        """(N, H, W) maps of images.
+
+        Raises:
+            MapError: a map is missing, or of another size.
+        """
+        return torch.stack([self._map(name, size) for name in names])
+
+    def digest(self, names: Sequence[str]) -> str:
+        """Of the files' contents.
+
+        Raises:
+            MapError: a map is missing.
+        """
+        found = hashlib.sha256()
+        for name in names:
+            found.update(hashlib.sha256(self.folder.path(name, self.ending).read_bytes()).digest())
+        return found.hexdigest()
+
+    def _map(self, name: str, size: tuple[int, int]) -> Tensor:
+        path = self.folder.path(name, self.ending)
+        values = read_map(path, max_pixels=self.max_pixels)
+        if values.shape == size:
+            return torch.from_numpy(values)
+        photo = read_image(self.files[name].path, max_pixels=self.max_pixels).pixels.shape[:2]
+        return placed(values, photo, size, self.preprocessing, str(path), False)
+
+
+def found_maps(folder: Path, images: Any, title: str) -> dict[str, Any]:
+    """Explainers made of maps in files: one for the folder, or one for each method whose maps a run of `explain` left
+    in it, under titles such as `maps/grad-cam`."""
+    names = [file.name for file in find_images(images)]
+    endings = list(methods_of(folder, names))
+    title = title or folder.name
+    if not endings:
+        return {title: folder}
+    return {f"{title}/{ending[1:]}": (folder, ending) for ending in endings}

@@ -1,0 +1,49 @@
+"""What decides the results of a run, and its manifest."""
+
+from __future__ import annotations
+
+import platform
+from typing import Any
+
+import numpy as np
+import torch
+
+from explainers import __version__
+from explainers.models import LoadedModel
+from explainers.run.explain.options import MethodCall, RunOptions
+
+
+def facts_of(loaded: LoadedModel, methods: list[MethodCall], options: RunOptions) -> dict[str, Any]:
+    """What must be equal for results of two runs to belong together: network, preprocessing, methods, options."""
+    return {
+        "sha256": loaded.sha256,
+        "spec": loaded.spec,
+        "preprocessing": loaded.preprocessing.describe() if loaded.preprocessing else None,
+        "classes": loaded.class_names,
+        "methods": [(call.name, sorted(call.options.items()), call.label) for call in methods],
+        "options": options.to_dict(),
+        "version": __version__,
+    }
+
+
+def manifest_of(loaded: LoadedModel, calls: list[MethodCall], options: RunOptions, images: int) -> dict[str, Any]:
+    """Everything needed to repeat a run."""
+    return {
+        "explainers": __version__,
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "device": str(loaded.device),
+        "model": {
+            "spec": loaded.spec,
+            "weights": loaded.weights,
+            "sha256": loaded.sha256,
+            "classes": None if loaded.class_names is None else len(loaded.class_names),
+            "notes": list(loaded.notes),
+        },
+        "preprocessing": loaded.preprocessing.describe() if loaded.preprocessing else None,
+        "methods": [{"name": call.name, "label": call.title, "options": call.options} for call in calls],
+        "options": options.to_dict(),
+        "images": images,
+    }

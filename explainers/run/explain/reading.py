@@ -1,0 +1,85 @@
+"""Images on their way into a run: read ahead, told from those that are done, gathered into batches of one shape."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+
+from torch import Tensor
+
+from explainers.data.images import ImageFile, Photo, read_image
+from explainers.errors import ImageError
+from explainers.models import LoadedModel
+from explainers.run.explain.options import RunOptions
+from explainers.run.explain.summary import RunSummary
+
+
+@dataclass(frozen=True)
+class Item:
+    """An image on its way: identity, photo, network input; or the reason why not."""
+
+    file: ImageFile
+    key: str
+    photo: Photo | None = None
+    input: Tensor | None = None
+    reason: str = ""
+
+
+def prefetched(
+    pool: ThreadPoolExecutor,
+    files: Iterator[ImageFile],
+    loaded: LoadedModel,
+    options: RunOptions,
+    done: set[str],
+    batch_size: int,
+) -> Iterator[Item | None]:
+    """Items in order, read ahead by two batches at most; None for those that are done already."""
+    waiting: deque[Future[Item | None]] = deque(
+        pool.submit(_read, file, loaded, options, done) for file in islice(files, 2 * batch_size)
+    )
+    while waiting:
+        item = waiting.popleft().result()
+        waiting.extend(pool.submit(_read, file, loaded, options, done) for file in islice(files, 1))
+        yield item
+
+
+def _read(file: ImageFile, loaded: LoadedModel, options: RunOptions, done: set[str]) -> Item | None:
+    key = _key(file)
+    if key in done:
+        return None
+    assert loaded.preprocessing is not None
+    try:
+        photo = read_image(file.path, max_pixels=options.max_pixels)
+        return Item(file, key, photo, loaded.preprocessing(photo.pixels))
+    except ImageError as error:
+        return Item(file, key, reason=str(error))
+
+
+def _key(file: ImageFile) -> str:
+    """Name and content: a changed image is explained again, a touched one is not."""
+    digest = hashlib.sha256(file.name.encode("utf-8", "surrogateescape"))
+    try:
+        digest.update(hashlib.sha256(file.path.read_bytes()).digest())
+    except OSError:
+        digest.update(b"unreadable")
+    return digest.hexdigest()
+
+
+def batches(items: Iterable[Item | None], size: int, summary: RunSummary) -> Iterator[list[Item]]:
+    """Batches of images of one shape; images that failed travel along. At most four batches wait for their like."""
+    waiting: dict[tuple[int, ...], list[Item]] = {}
+    for item in items:
+        if item is None:
+            summary.resumed += 1
+            continue
+        shape = () if item.input is None else tuple(item.input.shape)
+        waiting.setdefault(shape, []).append(item)
+        if len(waiting[shape]) == size:
+            yield waiting.pop(shape)
+        elif sum(map(len, waiting.values())) >= 4 * size:
+            yield waiting.pop(max(waiting, key=lambda key: len(waiting[key])))
+    yield from waiting.values()

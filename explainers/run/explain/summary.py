@@ -1,0 +1,25 @@
+"""What a run did."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass
+class RunSummary:
+    """What a run did. failed: (file, reason); refused: method → reason, where skip_unsupported was set."""
+
+    out: Path
+    images: int
+    explained: int = 0
+    resumed: int = 0
+    failed: list[tuple[str, str]] = field(default_factory=list)
+    refused: dict[str, str] = field(default_factory=dict)
+    sheets: list[Path] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return {**vars(self), "out": str(self.out), "sheets": [str(path) for path in self.sheets]}

@@ -1,0 +1,146 @@
+"""Batches of images through all methods; what fails costs the guilty image alone."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import torch
+from torch import Tensor
+
+from explainers.core.explainer import Explained, Explainer
+from explainers.errors import (
+    DependencyError,
+    ExplainersError,
+    ImageError,
+    LayerError,
+    OptionError,
+    TargetError,
+    UnsupportedError,
+    WriteError,
+)
+from explainers.models import LoadedModel
+from explainers.network.output import SeenTargets, class_scores
+from explainers.network.unwrapped import fixed_batch
+from explainers.run.explain.options import RunOptions
+from explainers.run.explain.outputs import Finding, Outputs
+from explainers.run.explain.reading import Item
+from explainers.run.explain.summary import RunSummary
+from explainers.storage.journal import Row
+
+
+class Worker:
+    """Takes batches through all methods."""
+
+    def __init__(
+        self,
+        loaded: LoadedModel,
+        explainers: dict[str, Explainer],
+        target: int | None,
+        options: RunOptions,
+        outputs: Outputs,
+        summary: RunSummary,
+    ) -> None:
+        self.loaded, self.explainers, self.target = loaded, explainers, target
+        self.options, self.outputs, self.summary = options, outputs, summary
+        self.proven: set[str] = set()  # methods that have made a map on this network
+
+    def explain(self, batch: list[Item], pool: ThreadPoolExecutor) -> Iterator[tuple[Item, list[Row]]]:
+        """Rows of each image of a batch, when its files are written."""
+        good = [item for item in batch if item.input is not None]
+        for item in batch:
+            if item.input is None:
+                yield item, [self._failed(item, item.reason)]
+        pending: deque[tuple[Item, Future[list[Row]]]] = deque()
+        for item, findings in self._findings(good):
+            if isinstance(findings, str):
+                yield item, [self._failed(item, findings)]
+            else:
+                assert item.photo is not None
+                pending.append((item, pool.submit(self.outputs.write, item.file, item.photo, findings)))
+        for item, future in pending:
+            try:
+                rows = future.result()
+                self.summary.explained += 1
+            except (ImageError, WriteError) as error:
+                rows = [self._failed(item, str(error))]
+            yield item, rows
+
+    def _findings(self, items: list[Item]) -> Iterator[tuple[Item, list[Finding] | str]]:
+        """The maps of a batch; where it fails it is split, so that only the guilty image does."""
+        if not items:
+            return
+        try:
+            found = self._maps(torch.stack([item.input for item in items if item.input is not None]))
+        except (ExplainersError, RuntimeError, ValueError, MemoryError) as error:
+            if isinstance(error, (TargetError, OptionError, DependencyError)):
+                raise  # of the run, not of an image
+            if len(items) == 1:
+                yield items[0], _reason(error)
+                return
+            middle = len(items) // 2
+            yield from self._findings(items[:middle])
+            yield from self._findings(items[middle:])
+            return
+        yield from zip(items, found, strict=True)
+
+    def _maps(self, images: Tensor) -> list[list[Finding]]:
+        images = images.to(self.loaded.device)
+        seen = SeenTargets(self.target, self.options.top_k)
+        if fixed_batch(self.loaded.network) is not None:
+            seen(class_scores(self.loaded, images))  # explainers fill the batch up, scores would be of that
+        made: list[tuple[str, Explainer, Explained, float]] = []
+        for title, explainer in list(self.explainers.items()):
+            start = time.perf_counter()
+            try:
+                explained = explainer.explain(images, seen if seen.classes is None else seen.classes)
+            except (UnsupportedError, LayerError) as error:
+                if title in self.proven:
+                    raise
+                self._refuse(title, error)
+                continue
+            self.proven.add(title)
+            made.append((title, explainer, explained, (time.perf_counter() - start) / len(images)))
+        found: list[list[Finding]] = [[] for _ in images]
+        if seen.scores is None or seen.classes is None:  # no method was left that asked
+            return found
+        scores, classes = seen.scores.cpu(), seen.classes.cpu()
+        for title, explainer, explained, seconds in made:
+            maps, errors = explained.maps.cpu(), explained.standard_error
+            for row, (values, chosen) in enumerate(zip(maps, classes, strict=True)):
+                finding = Finding(
+                    title,
+                    explainer.layers,
+                    scores[row],
+                    chosen.tolist(),
+                    values.numpy(),
+                    seconds,
+                    None if errors is None else errors[row].cpu().numpy(),
+                    explained.details[row] if explained.details else {},
+                )
+                found[row].append(finding)
+        return found
+
+    def _refuse(self, title: str, error: ExplainersError) -> None:
+        """A method that does not work on this network: the run's failure, or a note."""
+        if isinstance(error, LayerError):
+            raise OptionError(str(error)) from error
+        if not self.options.skip_unsupported:
+            raise _Refused(f"{error} (or leave out {title}, or set skip_unsupported, --skip-unsupported)") from error
+        self.summary.refused[title] = str(error)
+        del self.explainers[title]
+
+    def _failed(self, item: Item, reason: str) -> Row:
+        self.summary.failed.append((item.file.name, reason))
+        return {"file": item.file.name, "status": "failed", "reason": reason}
+
+
+class _Refused(OptionError, UnsupportedError):
+    """A refusal that ends the run: the methods asked for do not fit the network."""
+
+
+def _reason(error: BaseException) -> str:
+    text = str(error).strip().partition("\n")[0]
+    return text if isinstance(error, ExplainersError) else f"{type(error).__name__}: {text}"
