@@ -159,7 +159,7 @@ def test_rooms_are_small():
 def test_every_room_says_what_it_is():
     for path in sources():
         if path.name == "__init__.py" and path.parent.name not in ("explainers", "cli"):
-            doc = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+            doc = " ".join((ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").split())
             assert "Begin with" in doc, f"{path} does not say where to begin reading"
 
 
