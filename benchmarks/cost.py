@@ -21,7 +21,7 @@ import torchvision
 from torch import Tensor, nn
 
 import explainers
-from explainers.data.images.files import write_image
+from explainers.data.images import write_image
 from explainers.models import load_model
 from explainers.run import MethodCall, RunOptions, run
 

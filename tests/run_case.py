@@ -10,7 +10,7 @@ from threading import Event
 
 import numpy as np
 
-from explainers.data.images.files import write_image
+from explainers.data.images import write_image
 from explainers.models import LoadedModel, load_model
 from explainers.storage.atomic import locked
 

@@ -12,7 +12,7 @@ from small import Chain, lively
 from torch import nn
 
 import explainers
-from explainers.data.images.files import read_image
+from explainers.data.images import read_image
 from explainers.data.samples import sample_images
 from explainers.errors import DependencyError, ModelFileError, OptionError, TargetError, UnsupportedError
 from explainers.models import LoadedModel, class_index, load_model, torchvision_or_explain

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from explainers.data.data_set import Split
-from explainers.data.images.files import write_image
+from explainers.data.images import write_image
 from explainers.data.sets.splits import fraction_of
 from explainers.errors import DataError
 

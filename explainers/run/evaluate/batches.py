@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from explainers.data.images import ImageFile, read_image
 from explainers.data.images.companions import Beside, read_map, read_mask
-from explainers.data.images.files import ImageFile, read_image
 from explainers.errors import ImageError, MapError, OptionError
 from explainers.evaluation.engine import Batch
 from explainers.evaluation.measuring.validation import checked_masks

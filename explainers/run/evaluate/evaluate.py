@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from explainers.core.explainer import Explainer
+from explainers.data.images import MAX_PIXELS, ImageFile, find_images
 from explainers.data.images.companions import Beside
-from explainers.data.images.files import MAX_PIXELS, ImageFile, find_images
 from explainers.errors import ImageError, OptionError, TargetError
 from explainers.evaluation import Metric, Result, create_metric
 from explainers.evaluation.controls import CONTROLS, controls

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from explainers.data.images import find_images, read_image, write_image
 from explainers.data.images.companions import methods_of
-from explainers.data.images.files import find_images, read_image, write_image
 from explainers.evaluation.controls import CONTROLS
 from explainers.evaluation.engine import Row, Stored
 from explainers.evaluation.measuring.curves import Curve

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from explainers.core.explainer import Explained, Explainer
-from explainers.data.images.files import ImageFile, Photo, find_images, read_image
+from explainers.data.images import ImageFile, Photo, find_images, read_image
 from explainers.errors import (
     DependencyError,
     ExplainersError,
