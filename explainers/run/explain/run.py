@@ -10,7 +10,7 @@ from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import islice
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from torch import Tensor
 
 from explainers.core.explainer import Explained, Explainer
 from explainers.data.images import ImageFile, Photo, find_images, read_image
+from explainers.data.images.read_ahead import read_ahead
 from explainers.errors import (
     DependencyError,
     ExplainersError,
@@ -123,7 +124,8 @@ def run(
         worker = _Worker(loaded, explainers, target, options, outputs, summary)
         count = 0
         with ThreadPoolExecutor(READERS) as pool:
-            items = _prefetched(pool, (file for file in files), loaded, options, done, batch_size)
+            read = partial(_read, loaded=loaded, options=options, done=done)
+            items = read_ahead(pool, files, read, 2 * batch_size)
             for batch in _batches(items, batch_size, summary):
                 for item, rows in worker.explain(batch, pool):
                     journal.append(item.key, rows)
@@ -258,25 +260,8 @@ class _Refused(OptionError, UnsupportedError):
     """A refusal that ends the run: the methods asked for do not fit the network."""
 
 
-def _prefetched(
-    pool: ThreadPoolExecutor,
-    files: Iterator[ImageFile],
-    loaded: LoadedModel,
-    options: RunOptions,
-    done: set[str],
-    batch_size: int,
-) -> Iterator[Item | None]:
-    """Items in order, read ahead by two batches at most; None for those that are done already."""
-    waiting: deque[Future[Item | None]] = deque(
-        pool.submit(_read, file, loaded, options, done) for file in islice(files, 2 * batch_size)
-    )
-    while waiting:
-        item = waiting.popleft().result()
-        waiting.extend(pool.submit(_read, file, loaded, options, done) for file in islice(files, 1))
-        yield item
-
-
 def _read(file: ImageFile, loaded: LoadedModel, options: RunOptions, done: set[str]) -> Item | None:
+    """An image on its way; None where it is done already."""
     key = _key(file)
     if key in done:
         return None
