@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 import explainers
 from explainers import load_model
-from explainers.data.images.files import write_image
+from explainers.data.images import write_image
 from explainers.run import MethodCall, RunOptions, run
 
 warnings.filterwarnings("ignore")

@@ -160,7 +160,7 @@ def _diagnosis(arguments: argparse.Namespace) -> Any:
         height, width = loaded.preprocessing.resized_size(256, 256)
         size, channels = loaded.preprocessing.crop or (height, width), loaded.preprocessing.channels
     if arguments.image:
-        from explainers.data.images.files import read_image
+        from explainers.data.images import read_image
 
         if loaded.preprocessing is None:
             raise ImageError(f"how {loaded.spec} takes a photo is not known; give --size, --crop, --mean, --std")
@@ -173,7 +173,7 @@ def _diagnosis(arguments: argparse.Namespace) -> Any:
 def _installation() -> tuple[dict[str, str], list[str]]:
     import torch
 
-    from explainers.data.images.files import opencv
+    from explainers.data.images import opencv
     from explainers.models import torchvision_or_explain
 
     facts = {"explainers": explainers.__version__, "Python": platform.python_version()}

@@ -104,7 +104,7 @@ def _images(arguments: argparse.Namespace, loaded: Any, out: Path) -> tuple[str 
 
 
 def _labels(arguments: argparse.Namespace, loaded: Any) -> dict[str, int] | None:
-    from explainers.data.images.files import find_images
+    from explainers.data.images import find_images
     from explainers.run.evaluate.true_classes import labels_of
 
     if arguments.ground_truth is None:

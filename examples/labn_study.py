@@ -23,12 +23,13 @@ import torch
 import explainers
 from explainers.baselines import AdamW, Cosine, CrossEntropy, Flip, SaliencyGuided, Settings, train
 from explainers.data.data_set import DataSet
-from explainers.data.images.files import write_bytes, write_image
+from explainers.data.images import write_image
 from explainers.data.sets import data_set
 from explainers.evaluation.statistics import bootstrap_interval, sign_flip_test
 from explainers.render.charts import curve_chart, save_figure
 from explainers.render.overlay import overlay
 from explainers.render.sheet import contact_sheet
+from explainers.storage.atomic import write_bytes
 
 FLARE = 1
 PATCHES = (1, 2, 4, 8, 16)

@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 
 from explainers import CAM
 from explainers.data.generated.digits import CLASSES, digits
-from explainers.data.images.files import write_image
+from explainers.data.images import write_image
 from explainers.models.embedded import EmbeddedNet
 
 BATCH = 32

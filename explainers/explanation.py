@@ -71,7 +71,7 @@ class Explanation:
         path = Path(path)
         if path.suffix == ".npz":
             return _save_arrays(path, maps=self.maps, targets=self.targets, scores=self.scores)
-        from explainers.data.images.files import write_image
+        from explainers.data.images import write_image
 
         write_image(path, self.overlay(index, target=target, style=style))
         return path
@@ -208,7 +208,7 @@ def _prepared(
     if isinstance(image, Tensor):
         images = image[None] if image.ndim == 3 else image
         return images, tuple(_shown(value, preprocessing) for value in images), (None,) * len(images)
-    from explainers.data.images.files import as_pixels
+    from explainers.data.images import as_pixels
 
     if preprocessing is None:
         raise ImageError(

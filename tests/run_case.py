@@ -11,7 +11,7 @@ from threading import Event
 import numpy as np
 
 from explainers import load_model
-from explainers.data.images.files import write_image
+from explainers.data.images import write_image
 from explainers.models import LoadedModel
 from explainers.storage.lock import locked
 

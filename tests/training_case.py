@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from explainers.baselines import CrossEntropy
-from explainers.data.images.files import write_image
+from explainers.data.images import write_image
 from explainers.data.sets import data_set
 
 DATA = "magnetogram:size=32,train=48,val=16,test=16"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from explainers.data.images.files import ImageFile
+from explainers.data.images import ImageFile
 
 FOLDER = Path(__file__).parent / "samples"
 MASKS = Path(__file__).parent / "masks"

@@ -14,7 +14,7 @@ from explainers.cli.progress import Progress
 from run_case import folder
 
 import explainers
-from explainers.data.images.files import read_image
+from explainers.data.images import read_image
 
 FACTORY = """
 import torch

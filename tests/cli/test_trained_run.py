@@ -11,7 +11,7 @@ from training_case import DATA, class_folders, command, images_of, table, taken
 
 from explainers.baselines import available_networks
 from explainers.baselines.networks.registry import network_entry, network_options
-from explainers.data.images.files import read_image
+from explainers.data.images import read_image
 from explainers.data.sets import data_set
 from explainers.data.sets.export import write_split
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from explainers.core.preprocessing import Preprocessing
-from explainers.data.images.files import write_image
+from explainers.data.images import write_image
 from explainers.data.sets import data_set
 from explainers.data.sets.splits import fraction_of
 from explainers.errors import DataError, ImageError

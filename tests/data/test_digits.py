@@ -12,7 +12,7 @@ pytest.importorskip("sklearn")
 
 import explainers.data.generated.digits as generator
 from explainers.data.generated.digits import CLASSES, SIZE, digit, digits
-from explainers.data.images.files import read_image
+from explainers.data.images import read_image
 from explainers.data.samples import sample_images, sample_masks
 from explainers.errors import DependencyError, OptionError
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from explainers.data.data_set import Split
-from explainers.data.images.files import read_image
+from explainers.data.images import read_image
 from explainers.data.sets.export import write_split
 from explainers.errors import DataError
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from explainers.data.images.files import write_image
+from explainers.data.images import write_image
 from explainers.data.sets import data_set
 from explainers.errors import DataError
 

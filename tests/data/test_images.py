@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from explainers.data.images import files as images
-from explainers.data.images.files import as_pixels, find_images, read_image, write_image
+from explainers.data.images import as_pixels, find_images, opencv, read_image, write_image
 from explainers.errors import DependencyError, ImageError, WriteError
 
 
@@ -217,9 +216,9 @@ def test_a_missing_display_library_names_the_way_out(monkeypatch):
             raise ImportError("libGL.so.1: cannot open shared object file")
         return real(name, *rest)
 
-    images.opencv.cache_clear()
+    opencv.cache_clear()
     monkeypatch.setattr(builtins, "__import__", broken)
     with pytest.raises(DependencyError, match="libGL.so.1.*opencv-python-headless"):
-        images.opencv()
+        opencv()
     monkeypatch.undo()
-    images.opencv.cache_clear()
+    opencv.cache_clear()

@@ -8,15 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-import explainers.data.generated.magnetogram as generator
 from explainers.data.generated.magnetogram import (
     CLASSES,
-    MARGIN,
-    MEAN,
-    REFERENCE,
-    STD,
-    STRONG,
-    THRESHOLDS,
     MagnetogramSplit,
     inversion_line,
     magnetogram,
@@ -24,6 +17,10 @@ from explainers.data.generated.magnetogram import (
     magnetograms,
     scene_of,
 )
+from explainers.data.generated.magnetogram.data_set import MEAN, STD
+from explainers.data.generated.magnetogram.field import STRONG
+from explainers.data.generated.magnetogram.image import SPLITS, generator_of
+from explainers.data.generated.magnetogram.scene import MARGIN, REFERENCE, THRESHOLDS
 from explainers.data.sets import data_set, data_set_spellings
 from explainers.errors import DataError, OptionError
 
@@ -54,10 +51,7 @@ def test_splits_seeds_and_indices_share_no_image():
 
 
 def test_no_seed_of_a_split_is_one_of_another():
-    seeds = {
-        split: {generator._generator(index, split, 0).initial_seed() for index in range(500)}
-        for split in generator.SPLITS
-    }
+    seeds = {split: {generator_of(index, split, 0).initial_seed() for index in range(500)} for split in SPLITS}
     assert all(0 <= seed < 2**32 for each in seeds.values() for seed in each)
     assert {seed % 4 for seed in seeds["train"]} == {0}
     assert {seed % 4 for seed in seeds["val"]} == {1}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from explainers.data import sets
-from explainers.data.images.files import ImageFile, write_image
+from explainers.data.images import ImageFile, write_image
 from explainers.data.sets.splits import FileSplit, divided, folder_of, fraction_of, held_out
 from explainers.errors import DataError, ImageError, MapError
 

@@ -11,7 +11,7 @@ from safetensors import safe_open
 from torch import Tensor, nn
 
 from explainers import CAM
-from explainers.data.images.files import read_image
+from explainers.data.images import read_image
 from explainers.data.samples import sample_images, sample_masks
 from explainers.models.embedded import EMBEDDED_CLASSES, WEIGHTS, embedded_model
 

@@ -13,7 +13,7 @@ from torch import nn
 
 import explainers
 from explainers import load_model
-from explainers.data.images.files import read_image
+from explainers.data.images import read_image
 from explainers.data.samples import sample_images
 from explainers.errors import DependencyError, ModelFileError, OptionError, TargetError, UnsupportedError
 from explainers.models import LoadedModel, class_index, torchvision_or_explain

@@ -18,7 +18,7 @@ from run_case import embedded, folder, held_elsewhere
 
 import explainers
 from explainers import create_metric
-from explainers.data.images.files import read_image, write_image
+from explainers.data.images import read_image, write_image
 from explainers.data.samples import FOLDER, MASKS, sample_images
 from explainers.errors import ImageError, MapError, OptionError
 

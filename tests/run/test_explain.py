@@ -17,7 +17,7 @@ import torch
 from run_case import embedded, folder, held_elsewhere
 
 import explainers
-from explainers.data.images.files import ImageFile, read_image
+from explainers.data.images import ImageFile, read_image
 from explainers.data.samples import sample_images
 from explainers.errors import ImageError, OptionError, TargetError, UnsupportedError
 from explainers.run import MethodCall, RunOptions, run

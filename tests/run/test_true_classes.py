@@ -10,7 +10,7 @@ from run_case import embedded
 
 import explainers
 from explainers import create_metric
-from explainers.data.images.files import find_images, read_image, write_image
+from explainers.data.images import find_images, read_image, write_image
 from explainers.data.samples import sample_images
 from explainers.errors import DataError, TargetError
 from explainers.run.evaluate.true_classes import labels_of

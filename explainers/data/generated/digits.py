@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from explainers.data.images.files import write_image
+from explainers.data.images import write_image
 from explainers.errors import DependencyError, OptionError
 
 SIZE = 96

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from explainers.data.images.files import SUFFIXES, read_image
+from explainers.data.images.find import SUFFIXES
+from explainers.data.images.read import read_image
 from explainers.errors import MapError
 from explainers.storage.paths import shown
 

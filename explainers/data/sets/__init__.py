@@ -1,7 +1,9 @@
 """Labelled images for training, in the layouts that people and publications have; importing this registers them.
 
 One file a layout, each with a reader that `register_data_set` makes known; what a data set is stands in
-`data/data_set.py`. Begin with `class_folders.py`, which is what most people have.
+`data/data_set.py`, and `by_name.py` finds the reader. `splits.py` has what layouts share, `export.py` writes a split as
+files. May import `data/images`, `data/generated` and `core`. Begin with `class_folders.py`, which is what most people
+have.
 """
 
 from explainers.data.data_set import DataSet, Split, register_data_set, settings_of

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from explainers.core.preprocessing import Preprocessing
 from explainers.data.data_set import DataSet, register_data_set
+from explainers.data.images import ImageFile, find_images
 from explainers.data.images.companions import Beside
-from explainers.data.images.files import ImageFile, find_images
 from explainers.data.sets.splits import IMAGENET_MEAN, IMAGENET_STD, FileSplit, divided, folder_of, fraction_of
 from explainers.errors import DataError, ImageError, MapError
 from explainers.storage.paths import shown

@@ -8,16 +8,17 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from explainers.data.data_set import Split
-from explainers.data.images.files import write_image
+from explainers.data.images import write_image
 from explainers.data.sets.splits import fraction_of
 from explainers.errors import DataError
 
 
 @dataclass(frozen=True)
-class Written:
-    """images, masks: folders of PNG files with the same names; labels: class by name.
+class WrittenSplit:
+    """What `write_split` has written.
 
-    blank: how many images were passed over because they have no mask.
+    images, masks: folders of PNG files with the same names, the second only where masks were asked for; labels: class
+    by name; blank: how many images were passed over because they have no mask.
     """
 
     images: Path
@@ -26,8 +27,10 @@ class Written:
     blank: int = 0
 
 
-def write_split(split: Split, folder: Path, *, count: int, label: int | None = None, masks: bool = False) -> Written:
-    """Images of a split, up to `count`, the classes in turn and each class by a hash of its names.
+def write_split(
+    split: Split, folder: Path, *, count: int, label: int | None = None, masks: bool = False
+) -> WrittenSplit:
+    """Write images of a split, up to `count`, the classes in turn and each class by a hash of its names.
 
     So a part of them is no class's alone, and a larger part contains a smaller one.
 
@@ -55,7 +58,7 @@ def write_split(split: Split, folder: Path, *, count: int, label: int | None = N
     if not labels:
         of_class = "" if label is None else f" of class {label}"
         raise DataError(f"there is no image{of_class}{' with a mask' if masks else ''} among these {len(split)}")
-    return Written(folder / "images", folder / "masks", labels, blank)
+    return WrittenSplit(folder / "images", folder / "masks", labels, blank)
 
 
 def _in_turn(split: Split, label: int | None) -> list[int]:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from explainers.data.data_set import Split
+from explainers.data.images import MAX_PIXELS, ImageFile, read_image
 from explainers.data.images.companions import read_mask
-from explainers.data.images.files import MAX_PIXELS, ImageFile, read_image
 from explainers.errors import DataError, MapError
 from explainers.storage.paths import shown
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from explainers.data.images.files import ImageFile
+from explainers.data.images import ImageFile
 from explainers.errors import ImageError, OptionError, TargetError
 from explainers.evaluation.engine import Batch
 from explainers.evaluation.measuring.validation import checked_masks

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import islice
 from os import PathLike
 from typing import Any
 
@@ -17,6 +15,7 @@ from torch import Tensor
 from explainers.core.preprocessing import Preprocessing
 from explainers.data.images import ImageFile, find_images, read_image
 from explainers.data.images.companions import Beside, read_mask
+from explainers.data.images.read_ahead import read_ahead
 from explainers.errors import ImageError, MapError, OptionError
 from explainers.evaluation.engine import Batch
 from explainers.network.unwrapped import first_parameter
@@ -86,7 +85,7 @@ class Folder:
                 self.masks.path(missing[0])  # says what was looked for
         waiting: dict[tuple[int, ...], list[_Item]] = {}
         with ThreadPoolExecutor(READERS) as pool:
-            for item in _prefetched(pool, iter(self.files), self._read, 2 * self.size):
+            for item in read_ahead(pool, self.files, self._read, 2 * self.size):
                 if item.reason:
                     self.failed.append((item.name, item.reason))
                     continue
@@ -136,11 +135,3 @@ class _Item:
     mask: Tensor | None = None
     key: str = ""
     reason: str = ""
-
-
-def _prefetched(pool: ThreadPoolExecutor, files: Iterator[ImageFile], read: Any, ahead: int) -> Iterator[_Item]:
-    waiting: deque[Future[_Item]] = deque(pool.submit(read, file) for file in islice(files, ahead))
-    while waiting:
-        item = waiting.popleft().result()
-        waiting.extend(pool.submit(read, file) for file in islice(files, 1))
-        yield item

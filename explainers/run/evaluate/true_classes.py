@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from explainers.data.images.files import ImageFile
+from explainers.data.images import ImageFile
 from explainers.data.images.label_table import read_labels
 from explainers.errors import DataError
 from explainers.models import class_index

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from explainers.data.images.files import ImageFile, Photo, write_image
+from explainers.data.images import ImageFile, Photo, write_image
 from explainers.models import LoadedModel
 from explainers.render import Style, gradient_picture, overlay
 from explainers.run.explain.options import MethodCall, RunOptions

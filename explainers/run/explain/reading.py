@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
 
 from torch import Tensor
 
@@ -29,25 +26,8 @@ class Item:
     reason: str = ""
 
 
-def prefetched(
-    pool: ThreadPoolExecutor,
-    files: Iterator[ImageFile],
-    loaded: LoadedModel,
-    options: RunOptions,
-    done: set[str],
-    batch_size: int,
-) -> Iterator[Item | None]:
-    """Items in order, read ahead by two batches at most; None for those that are done already."""
-    waiting: deque[Future[Item | None]] = deque(
-        pool.submit(_read, file, loaded, options, done) for file in islice(files, 2 * batch_size)
-    )
-    while waiting:
-        item = waiting.popleft().result()
-        waiting.extend(pool.submit(_read, file, loaded, options, done) for file in islice(files, 1))
-        yield item
-
-
-def _read(file: ImageFile, loaded: LoadedModel, options: RunOptions, done: set[str]) -> Item | None:
+def read(file: ImageFile, loaded: LoadedModel, options: RunOptions, done: set[str]) -> Item | None:
+    """An image on its way; None where it is done already."""
     key = _key(file)
     if key in done:
         return None

@@ -11,13 +11,14 @@ from os import PathLike
 from pathlib import Path
 
 from explainers.data.images import ImageFile, find_images
+from explainers.data.images.read_ahead import read_ahead
 from explainers.errors import OptionError, TargetError, UnsupportedError
 from explainers.models import LoadedModel, class_index
 from explainers.run.explain.facts import facts_of, manifest_of
 from explainers.run.explain.finish import finish
 from explainers.run.explain.options import MethodCall, Passes, Progress, RunOptions
 from explainers.run.explain.outputs import CONTENTS, Outputs, is_whole
-from explainers.run.explain.reading import batches, prefetched
+from explainers.run.explain.reading import batches, read
 from explainers.run.explain.summary import RunSummary
 from explainers.run.explain.worker import Worker
 from explainers.storage.run_folder import RunFolder
@@ -75,7 +76,8 @@ def run(
         worker = Worker(loaded, explainers, target, options, outputs, summary)
         count = 0
         with ThreadPoolExecutor(READERS) as pool:
-            items = prefetched(pool, (file for file in files), loaded, options, done, batch_size)
+            reader = partial(read, loaded=loaded, options=options, done=done)
+            items = read_ahead(pool, files, reader, 2 * batch_size)
             for batch in batches(items, batch_size, summary):
                 for item, rows in worker.explain(batch, pool):
                     folder.journal.append(item.key, rows)

@@ -1,0 +1,37 @@
+"""Pixels as an image file, whole or not at all."""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from explainers.data.images.import_opencv import opencv
+from explainers.errors import ImageError
+from explainers.storage.atomic import shown, write_bytes
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+def write_image(path: str | PathLike[str], pixels: np.ndarray, *, quality: int | None = None) -> None:
+    """Write (H, W, 3) RGB or (H, W) gray uint8 as PNG, JPEG or WebP, by the suffix; all or nothing.
+
+    Args:
+        quality: 1 … 100 of JPEG and WebP.
+
+    Raises:
+        ImageError: the suffix is none of these. WriteError: the file cannot be written.
+    """
+    cv2 = opencv()
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix not in (".png", ".jpg", ".jpeg", ".webp"):
+        raise ImageError(f"cannot write {shown(path)}: the name must end in .png, .jpg, .jpeg or .webp")
+    flags = {".png": [cv2.IMWRITE_PNG_COMPRESSION, 1], ".webp": [cv2.IMWRITE_WEBP_QUALITY, quality or 90]}.get(
+        suffix, [cv2.IMWRITE_JPEG_QUALITY, quality or 92]
+    )
+    done, data = cv2.imencode(suffix, pixels[..., ::-1] if pixels.ndim == 3 else pixels, flags)
+    if not done:
+        raise ImageError(f"cannot encode an array of shape {pixels.shape} as {suffix}")
+    write_bytes(path, data.tobytes())
