@@ -94,12 +94,17 @@ def test_unknown_splits_are_refused():
 
 
 def test_samples_are_the_generators_test_images_with_their_masks():
+    """Kernels of other processors and versions of torch differ in the last bits of float32, so that a value half way
+    between two gray levels may round to the other one: one level, in a few values of an image."""
     files, masks = sample_images(), sample_masks()
     assert len(files) == 24
     assert set(masks) == {file.name for file in files}
     pixels, strokes, labels = digits(400, start=100_000)
-    known = {bytes(p.permute(1, 2, 0).contiguous().numpy()): i for i, p in enumerate(pixels)}
+    known = pixels.permute(0, 2, 3, 1).numpy().astype(np.int16)
     for file in files:
-        index = known[read_image(file.path).pixels.tobytes()]
+        apart = np.abs(known - read_image(file.path).pixels.astype(np.int16)).reshape(len(known), -1)
+        index = int(apart.sum(axis=1).argmin())
+        assert apart[index].max() <= 1
+        assert (apart[index] > 0).sum() <= 3
         assert file.name.split("-")[1] == f"{CLASSES[labels[index]]}.png"
         assert np.array_equal(read_image(masks[file.name]).pixels[:, :, 0] > 0, strokes[index].numpy())
