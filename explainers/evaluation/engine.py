@@ -6,7 +6,6 @@ import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -22,41 +21,17 @@ from explainers.errors import (
     TargetError,
     UnsupportedError,
 )
+from explainers.evaluation.measuring.batch import Batch
 from explainers.evaluation.measuring.chunk import Chunk, opened
 from explainers.evaluation.measuring.lock_step import lock_step
 from explainers.evaluation.measuring.passes import Passes
+from explainers.evaluation.measuring.subject import Explain, Measured, Subject
 from explainers.evaluation.measuring.validation import checked_maps
-from explainers.evaluation.metric import Explain, Measured, Metric, Subject
+from explainers.evaluation.metric import Metric
 from explainers.passes.predictor import Predictor
 
 Row = dict[str, Any]
 OF_THE_RUN = (OptionError, TargetError, DependencyError, MapError)  # errors that no other image would not have
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Images of one size with what came with them.
-
-    names: how rows call them; images: (N, C, H, W); targets: (N,) where they differ from image to image; labels: (N,)
-    classes that are right; masks: (N, H, W) bool; keys: of the images' contents.
-    """
-
-    names: tuple[str, ...]
-    images: Tensor
-    targets: Any = None
-    labels: Tensor | None = None
-    masks: Tensor | None = None
-    keys: tuple[str, ...] = ()
-
-    @cached_property
-    def digest(self) -> str:
-        """Names the batch by everything in it that decides its values."""
-        targets: Any = self.targets.tolist() if isinstance(self.targets, Tensor) else self.targets
-        targets = getattr(targets, "__qualname__", repr(targets))  # a function's repr has its address
-        parts = [*self.names, *(self.keys or self.names), targets]
-        for values in (self.labels, self.masks):
-            parts.append("" if values is None else hashlib.sha256(values.cpu().numpy().tobytes()).hexdigest())
-        return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -154,7 +129,7 @@ class Engine:
         """The chunk of the images that the network has scores for, and why the others have none."""
         rows, broken = list(range(len(batch.names))), {}
         try:
-            return self._chunk(batch, rows), {}
+            return self._chunk(batch.select(rows)), {}
         except OF_THE_RUN:
             raise
         except ExplainersError as error:
@@ -162,33 +137,14 @@ class Engine:
                 return None, {batch.names[0]: str(error)}
         for row in list(rows):
             try:
-                self._chunk(batch, [row])
+                self._chunk(batch.select([row]))
             except ExplainersError as error:
                 broken[batch.names[row]] = str(error)
                 rows.remove(row)
-        return (self._chunk(batch, rows) if rows else None), broken
+        return (self._chunk(batch.select(rows)) if rows else None), broken
 
-    def _chunk(self, batch: Batch, rows: Sequence[int]) -> Chunk:
-        picked = torch.tensor(rows)
-
-        def of(value: Tensor | None) -> Tensor | None:
-            return None if value is None else value[picked.to(value.device)]
-
-        images = of(batch.images)
-        assert images is not None
-        targets = of(batch.targets) if isinstance(batch.targets, Tensor) else batch.targets
-        names = [batch.names[row] for row in rows]
-        return opened(
-            self.predictor,
-            self.activation,
-            names,
-            images,
-            targets,
-            labels=of(batch.labels),
-            masks=of(batch.masks),
-            black=self.black,
-            seed=self.seed,
-        )
+    def _chunk(self, batch: Batch) -> Chunk:
+        return opened(batch, self.predictor, self.activation, black=self.black, seed=self.seed)
 
     def _made(self, name: str, chunk: Chunk) -> _Made:
         """The maps of a chunk; where that fails it is halved, so that only the guilty image has none."""

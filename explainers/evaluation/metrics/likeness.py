@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from explainers.errors import OptionError
-from explainers.evaluation.metric import Measured, Measuring, Metric, Subject, register_metric
+from explainers.evaluation.measuring.subject import Measured, Measuring, Subject
+from explainers.evaluation.metric import Metric, register_metric
 from explainers.evaluation.metrics.similarity import pearson, spearman, ssim, top_k_intersection
 from explainers.evaluation.metrics.sparseness import entropy, gini
 

@@ -13,7 +13,8 @@ from explainers.errors import OptionError
 from explainers.evaluation.measuring.curve_sampling import TOLERANCE, Fixed, area, sampling_of
 from explainers.evaluation.measuring.curves import Curve, finished
 from explainers.evaluation.measuring.fillings import IMAGE, Baseline, baseline_name, checked_baseline
-from explainers.evaluation.metric import Measured, Measuring, Metric, Subject, register_metric
+from explainers.evaluation.measuring.subject import Measured, Measuring, Subject
+from explainers.evaluation.metric import Metric, register_metric
 
 PATCHES = (1, 2, 4, 8, 16, 32, 64, 128)
 LEAST = (1, 10, 20, 30, 40, 50, 60, 70, 80, 90)

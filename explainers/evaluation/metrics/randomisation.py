@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from explainers.errors import ExplainersError, OptionError, UnsupportedError
 from explainers.evaluation.measuring.curves import Curve
-from explainers.evaluation.metric import Measured, Measuring, Metric, Subject, register_metric
+from explainers.evaluation.measuring.subject import Measured, Measuring, Subject
+from explainers.evaluation.metric import Metric, register_metric
 from explainers.evaluation.metrics.likeness import SIMILARITIES
 
 ORDERS = ("cascading", "independent")

@@ -17,7 +17,7 @@ from torch import Tensor
 from explainers.data.images.companions import Beside, read_map, read_mask
 from explainers.data.images.files import ImageFile, read_image
 from explainers.errors import ImageError, MapError, OptionError
-from explainers.evaluation.engine import Batch
+from explainers.evaluation.measuring.batch import Batch
 from explainers.evaluation.measuring.validation import checked_masks
 from explainers.models import Preprocessing
 from explainers.network.unwrapped import checked_images

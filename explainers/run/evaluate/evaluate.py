@@ -18,8 +18,9 @@ from explainers.data.images.files import MAX_PIXELS, ImageFile, find_images
 from explainers.errors import ImageError, OptionError, TargetError
 from explainers.evaluation import Metric, Result, create_metric
 from explainers.evaluation.controls import CONTROLS, controls
-from explainers.evaluation.engine import Batch, Engine, Row, Stored
-from explainers.evaluation.metric import Explain
+from explainers.evaluation.engine import Engine, Row, Stored
+from explainers.evaluation.measuring.batch import Batch
+from explainers.evaluation.measuring.subject import Explain
 from explainers.evaluation.metrics.quantus_adapter import explain_func
 from explainers.evaluation.other_packages import as_explainer
 from explainers.methods import create

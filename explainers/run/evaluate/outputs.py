@@ -20,7 +20,7 @@ from explainers.data.images.files import find_images, read_image, write_image
 from explainers.evaluation.controls import CONTROLS
 from explainers.evaluation.engine import Row, Stored
 from explainers.evaluation.measuring.curves import Curve
-from explainers.evaluation.metric import Explain
+from explainers.evaluation.measuring.subject import Explain
 from explainers.evaluation.result import Result, table
 from explainers.render import contact_sheet, overlay
 from explainers.render.charts import save_figure
