@@ -15,7 +15,7 @@ from explainers.errors import ExplainersError, OptionError, UnsupportedError
 from explainers.evaluation.measuring.curves import Curve
 from explainers.evaluation.measuring.subject import Measured, Measuring, Subject
 from explainers.evaluation.metric import Metric, register_metric
-from explainers.evaluation.metrics.likeness import SIMILARITIES
+from explainers.evaluation.metrics.similarity import SIMILARITIES
 
 ORDERS = ("cascading", "independent")
 STAGES = 5
