@@ -17,12 +17,14 @@ from explainers.data.images.companions import Beside
 from explainers.data.images.files import MAX_PIXELS, ImageFile, find_images
 from explainers.errors import ImageError, OptionError, TargetError
 from explainers.evaluation import Metric, Result, create_metric
+from explainers.evaluation.chunk_maps import Stored
 from explainers.evaluation.controls import CONTROLS, controls
-from explainers.evaluation.engine import Engine, Row, Stored
+from explainers.evaluation.engine import Engine
 from explainers.evaluation.measuring.batch import Batch
 from explainers.evaluation.measuring.subject import Explain
 from explainers.evaluation.metrics.quantus_adapter import explain_func
 from explainers.evaluation.other_packages import as_explainer
+from explainers.evaluation.rows import Row
 from explainers.methods import create
 from explainers.models import Preprocessing, class_index
 from explainers.models.loaded import state_hash

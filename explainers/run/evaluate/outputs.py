@@ -17,11 +17,12 @@ import torch
 
 from explainers.data.images.companions import methods_of
 from explainers.data.images.files import find_images, read_image, write_image
+from explainers.evaluation.chunk_maps import Stored
 from explainers.evaluation.controls import CONTROLS
-from explainers.evaluation.engine import Row, Stored
 from explainers.evaluation.measuring.curves import Curve
 from explainers.evaluation.measuring.subject import Explain
 from explainers.evaluation.result import Result, table
+from explainers.evaluation.rows import Row
 from explainers.render import contact_sheet, overlay
 from explainers.render.charts import save_figure
 from explainers.run.evaluate.batches import Folder
