@@ -36,7 +36,8 @@ from trained import FASTEST, GRIDS, adaptive, rise_procedure, together
 from turns import DEVICE, Procedures, Turns, clock, take_turns
 
 from explainers import Predictor, create_metric, keep_freed_memory
-from explainers.evaluation.engine import Batch, Engine
+from explainers.evaluation.engine import Engine
+from explainers.evaluation.measuring.batch import Batch
 
 warnings.filterwarnings("ignore")
 PARTS = ("overhead", "memory", "ceiling", "peers", "road", "growth", "adaptive", "together")

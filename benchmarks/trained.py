@@ -16,7 +16,8 @@ from turns import DEVICE, Procedures, Turns, take_turns
 
 from explainers import Predictor, create, create_metric, load_model
 from explainers.data.generated.digits import digits
-from explainers.evaluation.engine import Batch, Engine
+from explainers.evaluation.engine import Engine
+from explainers.evaluation.measuring.batch import Batch
 
 FASTEST = {"precision": "auto", "compile": True}
 

@@ -1,8 +1,10 @@
 """What a heat map is worth: metrics on maps, masks and networks, and one engine that makes all their passes.
 
 `metric.py` is the contract, `metrics/` has one family a file, `measuring/` what they are measured with (curves,
-rankings, shared passes), `engine.py` takes images through explainers through metrics, `result.py`, `summary.py` and
-`statistics.py` say what came out. Explainers are any callables, so no method is known here. Begin with `metric.py`.
+rankings, shared passes). `engine.py` takes images through explainers (`chunk_maps.py`) through metrics to `rows.py`;
+`result.py`, `summary.py`, `comparison.py` and `statistics.py` say what came out. Imports go from the engine and the
+results to `metrics/`, to `metric.py`, to `measuring/`, never back. Explainers are any callables, so no method is known
+here. Begin with `metric.py`.
 """
 
 from explainers.evaluation import metrics

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
@@ -12,54 +11,9 @@ import torch
 from torch import Tensor
 
 from explainers.core.names import Names, keywords, refuse_unknown, takes_any
-from explainers.evaluation.measuring.chunk import Chunk
-from explainers.evaluation.measuring.curves import Curve, Walks
-from explainers.evaluation.measuring.passes import Job, Passes, Seen
-
-Explain = Callable[[Tensor, Tensor], Tensor]  # (images, targets (N,)) → maps (N, H, W)
-Measuring = Generator[Sequence[Job], Sequence[Seen], "list[Measured]"]
-
-
-@dataclass(frozen=True)
-class Measured:
-    """What a metric says of one map.
-
-    value: NaN where it is not defined; curve: where there is one; parts: what values over a data set are computed from,
-    where they are no means; details: more columns; settings: what tells this value from others of the same metric.
-    """
-
-    value: float
-    curve: Curve | None = None
-    parts: np.ndarray | None = None
-    details: dict[str, Any] = field(default_factory=dict)
-    settings: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(eq=False)
-class Subject:
-    """The maps of one explainer on the images of a chunk, and what metrics may use to judge them.
-
-    maps: (N, H, W) float32, finite; explain: the explainer, or None where the maps came from files; network: what is
-    explained; passes: runs perturbed images; others: gives the maps of another explainer of the evaluation.
-    """
-
-    chunk: Chunk
-    maps: Tensor
-    explain: Explain | None
-    network: Any
-    passes: Passes
-    others: Callable[[str], Tensor]
-    walks: Walks = field(init=False)
-    shared: dict[str, Seen | None] = field(default_factory=dict)
-    """Answers that several metrics use; None while they are on their way."""
-
-    def __post_init__(self) -> None:
-        self.walks = Walks(self.chunk, self.maps)
-
-    def masks(self) -> Tensor:
-        """(N, H, W) bool; the engine has seen to it that metrics that need them get some."""
-        assert self.chunk.masks is not None
-        return self.chunk.masks
+from explainers.evaluation.measuring.batch import Batch
+from explainers.evaluation.measuring.given_maps import measured
+from explainers.evaluation.measuring.subject import Measuring, Subject
 
 
 class Metric(ABC):
@@ -113,9 +67,8 @@ class Metric(ABC):
         Returns:
             (N,) float64; (N, S) for metrics with several settings, such as patch sizes.
         """
-        from explainers.evaluation.measuring.lock_step import measured
-
-        rows = measured(self, model, images, maps, targets, masks=masks, activation=activation, seed=seed)
+        batch = Batch(tuple(map(str, range(len(images)))), images, targets, masks=masks)
+        rows = measured(self, model, batch, maps, activation=activation, seed=seed)
         values = torch.tensor([[each.value for each in row] for row in rows], dtype=torch.float64)
         return values[:, 0] if values.shape[1] == 1 else values
 

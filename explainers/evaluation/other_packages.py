@@ -10,7 +10,7 @@ from torch import Tensor
 
 from explainers.core.explainer import upsample
 from explainers.errors import OptionError
-from explainers.evaluation.metric import Explain
+from explainers.evaluation.measuring.subject import Explain
 
 
 def as_explainer(given: Any, name: str) -> Explain:

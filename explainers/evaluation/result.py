@@ -14,10 +14,10 @@ import torch
 
 from explainers.errors import DependencyError, OptionError
 from explainers.evaluation.controls import CONTROLS
-from explainers.evaluation.engine import Row
 from explainers.evaluation.measuring.curves import Curve
 from explainers.evaluation.metric import Metric
 from explainers.evaluation.metrics.similarity import average_ranks
+from explainers.evaluation.rows import Row
 from explainers.evaluation.statistics import bootstrap_interval
 from explainers.evaluation.summary import Summary, summarise
 

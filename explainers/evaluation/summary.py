@@ -1,4 +1,4 @@
-"""The table that a person reads: means with intervals, and which differences are more than chance."""
+"""The table that a person reads: every explainer by every score, with what has to be known to read it."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from explainers.evaluation.comparison import Cell, Test, compared, parts_of
 from explainers.evaluation.controls import CONTROLS
-from explainers.evaluation.engine import Row
 from explainers.evaluation.metric import Metric
-from explainers.evaluation.statistics import bootstrap_interval, mean_of, pairwise, value_of
+from explainers.evaluation.rows import Row
 
-SIGNIFICANT = 0.05
 ARROWS = {"higher": "↑", "lower": "↓", "": ""}
 RANDOMISATION = "model-randomisation"
 SURVIVES = 0.5
@@ -22,32 +21,6 @@ LEGEND = (
     "[…] 95 % bootstrap interval over images; = not distinguishable from the best explainer, ° not better than a "
     "control (paired sign-flip tests, Holm-corrected, 5 %)"
 )
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One explainer's value of one score.
-
-    interval: None for fewer than two images; images: how many have a value; best: nothing is better by the test;
-    chance: not better than every control by the test (always False for controls).
-    """
-
-    value: float
-    interval: tuple[float, float] | None
-    images: int
-    best: bool
-    chance: bool
-
-
-@dataclass(frozen=True)
-class Test:
-    """A paired comparison: the values' difference (first less second) and its corrected p."""
-
-    score: str
-    first: str
-    second: str
-    difference: float
-    p: float
 
 
 @dataclass(frozen=True)
@@ -200,10 +173,10 @@ def summarise(
         metric = metrics[score.partition("@")[0]]
         better[score] = metric.better
         settings[score] = ", ".join(f"{key} {_text(value)}" for key, value in metric.settings().items())
-        found = _parts([row for row in good if row["score"] == score], names)
-        filled, compared = _compared(score, found, metric, seed)
+        found = parts_of([row for row in good if row["score"] == score], names)
+        filled, pairs = compared(score, found, metric, seed)
         cells.update(filled)
-        tests += compared
+        tests += pairs
     seconds = {}
     for name in names:
         times = {row["image"]: row["seconds"] for row in good if row["explainer"] == name}
@@ -226,50 +199,6 @@ def summarise(
         {name: len(images) for name, images in lacking.items() if images},
         dict(refused or {}),
     )
-
-
-def _parts(rows: Sequence[Row], names: Sequence[str]) -> dict[str, dict[str, np.ndarray]]:
-    found: dict[str, dict[str, np.ndarray]] = {name: {} for name in names}
-    for row in rows:
-        parts = row.get("parts")
-        if parts is not None:
-            found[row["explainer"]][row["image"]] = np.asarray(parts, np.float64)
-        elif row["value"] is not None:
-            found[row["explainer"]][row["image"]] = np.array(row["value"], np.float64)
-    return {name: images for name, images in found.items() if images}
-
-
-def _compared(
-    score: str, found: dict[str, dict[str, Any]], metric: Metric, seed: int
-) -> tuple[dict[tuple[str, str], Cell], list[Test]]:
-    """Cells and tests of one score."""
-    whole = any(np.ndim(next(iter(images.values()))) for images in found.values())
-    combine = metric.combined if whole else mean_of
-    values = {name: value_of(np.stack(list(images.values())), combine) for name, images in found.items()}
-    tested = {name: {image: metric.coarser(each) for image, each in images.items()} for name, images in found.items()}
-    p = pairwise(tested if whole else found, combine, seed=seed)
-    sign = {"higher": 1.0, "lower": -1.0}.get(metric.better, 0.0)
-
-    def beats(first: str, second: str) -> bool:
-        corrected = p[first, second] if (first, second) in p else p[second, first]
-        return corrected < SIGNIFICANT and sign * (values[first] - values[second]) > 0
-
-    own = [name for name in found if name not in CONTROLS]
-    rivals = [name for name in found if name in CONTROLS]
-    cells = {}
-    for name, images in found.items():
-        cells[name, score] = Cell(
-            values[name],
-            bootstrap_interval(np.stack(list(images.values())), combine, seed=seed),
-            len(images),
-            bool(sign)
-            and name in own
-            and len(own) > 1
-            and not any(beats(other, name) for other in own if other != name),
-            bool(sign) and name in own and not all(beats(name, control) for control in rivals),
-        )
-    tests = [Test(score, *pair, values[pair[0]] - values[pair[1]], each) for pair, each in p.items()]
-    return cells, tests
 
 
 def _sorted(

@@ -4,33 +4,14 @@ from __future__ import annotations
 
 import pytest
 import torch
-from small import Chain, Residual, lively
+from evaluation_case import CONTROLS, brightness, images, masks, network
+from small import Chain, lively
 from snapshot import same, snapshot
 from torch import nn
 
 import explainers
 from explainers import create_metric
 from explainers.errors import ImageError, MapError, OptionError, TargetError, UnsupportedError
-
-CONTROLS = ("random", "center", "edges")
-
-
-def network() -> nn.Module:
-    return lively(Residual())
-
-
-def images(count: int = 3) -> torch.Tensor:
-    return torch.randn(count, 3, 12, 13)
-
-
-def brightness(images, targets):
-    return images.mean(1)
-
-
-def masks(count: int = 3) -> torch.Tensor:
-    found = torch.rand(count, 12, 13) > 0.7
-    found[:, 5, 5] = True
-    return found
 
 
 def every_metric() -> list:
@@ -159,33 +140,6 @@ def test_explainers_may_be_names_pairs_objects_and_functions():
     assert list(result.values("sparseness")["saliency"].values()) == pytest.approx(wanted.tolist(), rel=1e-5)
 
 
-def test_a_map_of_the_wrong_size_is_named():
-    small = {"mine": lambda images, targets: torch.rand(len(images), 3, 3)}
-    with pytest.raises(MapError, match=r"mine: maps of shape \(2, 3, 3\) for images of .* enlarge maps"):
-        explainers.evaluate(network(), images(2), small)
-    wide = {"mine": lambda images, targets: images}
-    with pytest.raises(MapError, match="reduce its channels or classes to one map per image"):
-        explainers.evaluate(network(), images(2), wide)
-    nothing = {"mine": lambda images, targets: None}
-    with pytest.raises(MapError, match="expected maps"):
-        explainers.evaluate(network(), images(2), nothing)
-
-
-def test_a_map_with_nan_costs_its_image_and_is_counted():
-    def broken(images, targets):
-        maps = images.mean(1).clone()
-        maps[1, 0, 0] = torch.nan
-        return maps
-
-    result = explainers.evaluate(network(), images(3), {"mine": broken}, ["deletion"])
-    assert [(row["image"], row["reason"]) for row in result.failed] == [("1", "the map has NaN or infinite values")]
-    assert result.summary().cells["mine", "deletion"].images == 2
-    assert result.summary().failed == {"mine": 1}
-    assert "mine: 1 images without a map or value" in str(result)
-    with pytest.raises(MapError, match="the maps have NaN"):
-        create_metric("deletion")(network(), images(2), torch.full((2, 12, 13), torch.nan))
-
-
 def test_an_image_that_the_network_answers_with_nan_costs_itself_alone():
     class Fragile(nn.Module):
         def __init__(self):
@@ -263,32 +217,6 @@ def test_a_refusal_ends_the_evaluation_or_is_noted():
     assert list(result.refused) == ["guided-backprop"]
     assert result.explainers == (*CONTROLS, "cam")
     assert "left out guided-backprop: guided-backprop cannot be right on this network" in str(result)
-
-
-@pytest.mark.parametrize("skip", [False, True])
-def test_what_a_proven_method_refuses_is_an_image(skip):
-    """Full-Grad and CAM check every image; one that fails does not cost the others theirs."""
-    given = images(6)
-    given[4, 0, 0, 0] = 50
-
-    def choosy(batch, targets):
-        if batch.max() > 40:
-            raise UnsupportedError("choosy cannot be right on this image")
-        return batch.mean(1)
-
-    result = explainers.evaluate(
-        network(), given, {"choosy": choosy}, ["sparseness"], batch_size=3, skip_unsupported=skip
-    )
-    assert set(result.values("sparseness")["choosy"]) == {"0", "1", "2", "3", "5"}
-    assert [(row["image"], row["reason"]) for row in result.failed] == [("4", "choosy cannot be right on this image")]
-    assert result.refused == {}
-
-
-def test_a_metric_that_calls_the_explainer_says_so_for_bare_maps():
-    with pytest.raises(OptionError, match="max-sensitivity calls the explainer again, so it needs explainers.evaluate"):
-        create_metric("max-sensitivity")(network(), images(2), torch.rand(2, 12, 13))
-    with pytest.raises(OptionError, match="ssim compares with the explainer 'rise'"):
-        create_metric("ssim", reference="rise")(network(), images(2), torch.rand(2, 12, 13))
 
 
 def test_black_boxes_are_scored_by_all_but_what_reads_their_weights():

@@ -1,15 +1,15 @@
-"""Some images on their way through an evaluation, with what is known of each."""
+"""Some images on their way through an evaluation, with what is known of each: a `Batch` that the network has seen."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from explainers.errors import OptionError, TargetError
+from explainers.evaluation.measuring.batch import Batch
 from explainers.evaluation.measuring.fillings import IMAGE, Baseline, baseline_name, baseline_of, image_seed
 from explainers.network.output import checked_activation, resolve_targets
 from explainers.passes.predictor import Predictor
@@ -88,24 +88,19 @@ class Chunk:
 
 
 def opened(
-    predictor: Predictor,
-    activation: str | None,
-    names: Sequence[str],
-    images: Tensor,
-    targets: Any,
-    *,
-    labels: Tensor | None = None,
-    masks: Tensor | None = None,
-    black: Tensor | None = None,
-    seed: int = 0,
+    batch: Batch, predictor: Predictor, activation: str | None, *, black: Tensor | None = None, seed: int = 0
 ) -> Chunk:
-    """A chunk after the one unperturbed pass of its images.
+    """The chunk that a batch is after the one unperturbed pass of its images.
+
+    Args:
+        activation: what turns scores into probabilities; black: (C,) a black pixel, or None; seed: of the chunk.
 
     Raises:
         TargetError: a class that the network does not have. OptionError: a label that it does not have.
     """
+    images, labels = batch.images, batch.labels
     scores = predictor(images)
-    classes = resolve_targets(targets, scores)
+    classes = resolve_targets(batch.targets, scores)
     if classes.shape[1] != 1:
         raise TargetError(f"targets name {classes.shape[1]} classes per image; an evaluation watches one: pass (N,)")
     classes = classes[:, 0]
@@ -118,13 +113,13 @@ def opened(
     probability = checked_activation(activation)(scores).gather(1, classes[:, None])[:, 0]
     hit = scores.argmax(dim=1) == expected
     return Chunk(
-        tuple(names),
+        batch.names,
         images.detach(),
         classes,
         expected,
         probability.double().cpu(),
         hit.cpu(),
-        masks,
+        batch.masks,
         labels is not None,
         black,
         seed,

@@ -1,4 +1,9 @@
-"""Curves of the score on the way from one image to another, pixel by pixel in the order of a heat map."""
+"""Curves of the score on the way from one image to another, pixel by pixel in the order of a heat map.
+
+A `Walk` is the way of one image, and keeps what was seen on it; a `Trace` is a walk looked at by one way of sampling,
+which decides the steps; a `Curve` is what came of that. `Walks` has them all for one explainer on a chunk, so that
+metrics that go the same way share its passes.
+"""
 
 from __future__ import annotations
 

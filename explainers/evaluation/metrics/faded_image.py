@@ -13,7 +13,8 @@ from torch import Tensor
 from explainers.core.explainer import scaled
 from explainers.evaluation.measuring.fillings import Baseline, baseline_name, checked_baseline
 from explainers.evaluation.measuring.passes import Job, Seen
-from explainers.evaluation.metric import Measured, Measuring, Metric, Subject, register_metric
+from explainers.evaluation.measuring.subject import Measured, Measuring, Subject
+from explainers.evaluation.metric import Metric, register_metric
 
 
 class FadedMetric(Metric):

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from explainers.errors import DependencyError, ExplainersError, OptionError, UnsupportedError
-from explainers.evaluation.metric import Explain, Measured, Measuring, Metric, Subject, register_metric_family
+from explainers.evaluation.measuring.subject import Explain, Measured, Measuring, Subject
+from explainers.evaluation.metric import Metric, register_metric_family
 
 DIRECTIONS = {"HIGHER": "higher", "LOWER": "lower"}
 OURS = ("display_progressbar", "disable_warnings", "return_aggregate")

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from explainers.errors import ExplainersError, OptionError, UnsupportedError
 from explainers.evaluation.measuring.curves import Curve
-from explainers.evaluation.metric import Measured, Measuring, Metric, Subject, register_metric
-from explainers.evaluation.metrics.likeness import SIMILARITIES
+from explainers.evaluation.measuring.subject import Measured, Measuring, Subject
+from explainers.evaluation.metric import Metric, register_metric
+from explainers.evaluation.metrics.similarity import SIMILARITIES
 
 ORDERS = ("cascading", "independent")
 STAGES = 5

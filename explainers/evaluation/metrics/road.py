@@ -12,7 +12,8 @@ from torch import Tensor
 
 from explainers.errors import OptionError
 from explainers.evaluation.measuring.curves import Curve
-from explainers.evaluation.metric import Measured, Measuring, Metric, Subject, register_metric
+from explainers.evaluation.measuring.subject import Measured, Measuring, Subject
+from explainers.evaluation.metric import Metric, register_metric
 from explainers.evaluation.metrics.imputation import imputed
 
 PERCENT = (10, 20, 30, 40, 50, 60, 70, 80, 90)

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from explainers.errors import DependencyError, OptionError
 from explainers.evaluation.measuring.chunk import Chunk
-from explainers.evaluation.metric import Measured, Measuring, Metric, Subject, register_metric
+from explainers.evaluation.measuring.subject import Measured, Measuring, Subject
+from explainers.evaluation.metric import Metric, register_metric
 
 
 class CaptumMetric(Metric):

@@ -1,6 +1,12 @@
-"""How alike two heat maps are. All functions take finite maps (N, H, W) in pairs and return (N,) float64."""
+"""How alike two heat maps are: of two explainers, or of one on two networks.
+
+All functions take finite maps (N, H, W) in pairs and return (N,) float64.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -9,6 +15,8 @@ from torch import Tensor
 from explainers.core.explainer import scaled
 from explainers.errors import OptionError
 from explainers.evaluation.measuring.ranking import ranked
+from explainers.evaluation.measuring.subject import Measured, Measuring, Subject
+from explainers.evaluation.metric import Metric, register_metric
 
 WINDOW, SIGMA, K1, K2 = 11, 1.5, 0.01, 0.03  # Wang et al. 2004
 
@@ -111,3 +119,99 @@ def _correlation(first: Tensor, second: Tensor) -> Tensor:
     first, second = first - first.mean(dim=1, keepdim=True), second - second.mean(dim=1, keepdim=True)
     length = first.square().sum(dim=1).sqrt() * second.square().sum(dim=1).sqrt()
     return ((first * second).sum(dim=1) / length).clamp(-1, 1)
+
+
+SIMILARITIES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "spearman": spearman,
+    "pearson": pearson,
+    "ssim": ssim,
+    "top-k": top_k_intersection,
+}
+
+
+class LikenessMetric(Metric):
+    """Likeness of a map to the map of another explainer of the same evaluation. Cost: no passes.
+
+    Args:
+        reference: the title of that explainer.
+    """
+
+    better = ""
+
+    def __init__(self, *, reference: str | None = None) -> None:
+        if not reference:
+            raise OptionError(
+                f"{self.name} compares two maps: name the explainer to compare with, as in "
+                f'create_metric("{self.name}", reference="grad-cam") or --metric {self.name}:reference=grad-cam'
+            )
+        self.reference_title = reference
+
+    def settings(self) -> dict[str, Any]:
+        """What is compared with."""
+        return {"reference": self.reference_title}
+
+    def measure(self, subject: Subject) -> Measuring:
+        """All images at once."""
+        yield []
+        other = subject.others(self.reference_title)
+        known = torch.isfinite(other).flatten(1).all(dim=1)
+        values = self.likeness(subject.maps, other.nan_to_num()).cpu()
+        return [
+            Measured(value if there else float("nan"))
+            for value, there in zip(values.tolist(), known.tolist(), strict=True)
+        ]
+
+    def likeness(self, maps: Tensor, other: Tensor, /) -> Tensor:
+        """(N,) values."""
+        raise NotImplementedError
+
+
+@register_metric
+class SSIM(LikenessMetric):
+    """Structural similarity of two scaled maps, up to 1; Gaussian window of 11 pixels with σ = 1.5."""
+
+    name = "ssim"
+    reference = "Wang et al. 2004"
+    likeness = staticmethod(ssim)
+
+
+@register_metric
+class Spearman(LikenessMetric):
+    """Rank correlation of two maps, -1 … 1, average ranks for ties; not defined for a constant map."""
+
+    name = "spearman"
+    reference = "Spearman 1904"
+    likeness = staticmethod(spearman)
+
+
+@register_metric
+class Pearson(LikenessMetric):
+    """Correlation of two maps, -1 … 1; not defined for a constant map."""
+
+    name = "pearson"
+    reference = "Pearson 1895"
+    likeness = staticmethod(pearson)
+
+
+@register_metric
+class TopK(LikenessMetric):
+    """Share of the k most important pixels that two maps have in common.
+
+    Args:
+        k: a number of pixels, or (a float) a share of them.
+    """
+
+    name = "top-k-intersection"
+    reference = "Ghorbani et al. 2019"
+
+    def __init__(self, *, reference: str | None = None, k: int | float = 0.1) -> None:
+        super().__init__(reference=reference)
+        self.k = k
+
+    def settings(self) -> dict[str, Any]:
+        """What is compared with, and k."""
+        return {**super().settings(), "k": self.k}
+
+    def likeness(self, maps: Tensor, other: Tensor, /) -> Tensor:
+        """0 … 1."""
+        return top_k_intersection(maps, other, self.k)

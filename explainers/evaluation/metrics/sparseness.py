@@ -1,9 +1,12 @@
-"""How concentrated a heat map is. Both functions take finite maps (N, H, W) and return (N,) float64."""
+"""How concentrated a heat map is. Both formulas take finite maps (N, H, W) and return (N,) float64."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
+
+from explainers.evaluation.measuring.subject import Measured, Measuring, Subject
+from explainers.evaluation.metric import Metric, register_metric
 
 
 def gini(maps: Tensor) -> Tensor:
@@ -30,3 +33,37 @@ def entropy(maps: Tensor) -> Tensor:
     """
     values = maps.double().abs().flatten(1)
     return torch.special.entr(values / values.sum(dim=1, keepdim=True)).sum(dim=1)
+
+
+@register_metric
+class Sparseness(Metric):
+    """Gini index of a map's magnitudes: 0 where all are equal, 1 − 1/n where one pixel has everything.
+
+    Source: Chalasani et al. 2020.
+    """
+
+    name = "sparseness"
+    better = "higher"
+    reference = "Chalasani et al. 2020"
+
+    def measure(self, subject: Subject) -> Measuring:
+        """All images at once."""
+        yield []
+        return [Measured(value) for value in gini(subject.maps).tolist()]
+
+
+@register_metric
+class Complexity(Metric):
+    """Entropy of a map's magnitudes in nats: 0 where one pixel has everything, ln n where all are equal.
+
+    Source: Bhatt et al. 2020.
+    """
+
+    name = "complexity"
+    better = "lower"
+    reference = "Bhatt et al. 2020"
+
+    def measure(self, subject: Subject) -> Measuring:
+        """All images at once."""
+        yield []
+        return [Measured(value) for value in entropy(subject.maps).tolist()]

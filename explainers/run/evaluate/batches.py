@@ -13,7 +13,7 @@ from torch import Tensor
 
 from explainers.data.images import ImageFile
 from explainers.errors import ImageError, OptionError, TargetError
-from explainers.evaluation.engine import Batch
+from explainers.evaluation.measuring.batch import Batch
 from explainers.evaluation.measuring.validation import checked_masks
 from explainers.network.unwrapped import checked_images
 

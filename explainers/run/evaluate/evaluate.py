@@ -17,7 +17,9 @@ from explainers.core.preprocessing import Preprocessing
 from explainers.errors import ImageError, OptionError, TargetError
 from explainers.evaluation import Metric, Result
 from explainers.evaluation.controls import controls
-from explainers.evaluation.engine import Batch, Engine, Row
+from explainers.evaluation.engine import Engine
+from explainers.evaluation.measuring.batch import Batch
+from explainers.evaluation.rows import Row, failed_row
 from explainers.models import class_index
 from explainers.network.unwrapped import as_network
 from explainers.passes.predictor import Predictor
@@ -111,7 +113,7 @@ def evaluate(
     with nullcontext() if folder is None else folder.held():
         rows = _rows(engine, targeted(source, classes), folder, facts, _Told(progress, total))
         failed = [
-            {"image": name, "explainer": title, "metric": "", "status": "failed", "reason": reason}
+            failed_row(name, title, reason)
             for name, reason in (source.failed if isinstance(source, Folder) else ())
             for title in engine.explainers
         ]

@@ -10,7 +10,8 @@ from torch import nn
 
 from explainers import __version__
 from explainers.core.explainer import Explainer
-from explainers.evaluation.engine import Engine, Stored
+from explainers.evaluation.chunk_maps import Stored
+from explainers.evaluation.engine import Engine
 from explainers.models.loaded import state_hash
 from explainers.network.unwrapped import class_name
 from explainers.run.evaluate.options import EvaluationOptions

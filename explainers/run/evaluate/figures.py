@@ -12,9 +12,9 @@ import numpy as np
 import torch
 
 from explainers.data.images import read_image, write_image
+from explainers.evaluation.chunk_maps import Stored
 from explainers.evaluation.controls import CONTROLS
-from explainers.evaluation.engine import Stored
-from explainers.evaluation.metric import Explain
+from explainers.evaluation.measuring.subject import Explain
 from explainers.evaluation.result import Result
 from explainers.render import contact_sheet, overlay
 from explainers.render.charts import save_figure

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from explainers.evaluation.engine import Row
 from explainers.evaluation.measuring.curves import Curve
+from explainers.evaluation.rows import Row
 from explainers.storage.run_folder import RunFolder
 
 

@@ -11,9 +11,9 @@ from explainers.data.images import ImageFile
 from explainers.data.images.companions import Beside
 from explainers.errors import OptionError
 from explainers.evaluation import Metric, create_metric
+from explainers.evaluation.chunk_maps import Stored
 from explainers.evaluation.controls import CONTROLS
-from explainers.evaluation.engine import Stored
-from explainers.evaluation.metric import Explain
+from explainers.evaluation.measuring.subject import Explain
 from explainers.evaluation.other_packages import as_explainer
 from explainers.methods import create
 from explainers.run.evaluate.options import EvaluationOptions

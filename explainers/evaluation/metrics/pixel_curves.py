@@ -1,4 +1,4 @@
-"""Metrics that put pixels in or take them out by the order of a map, and watch the target's probability."""
+"""Metrics that put single pixels in or take them out by the order of a map, and watch the target's probability."""
 
 from __future__ import annotations
 
@@ -6,16 +6,14 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-import torch
 
-from explainers.core.explainer import scaled
 from explainers.errors import OptionError
-from explainers.evaluation.measuring.curve_sampling import TOLERANCE, Fixed, area, sampling_of
+from explainers.evaluation.measuring.curve_sampling import TOLERANCE, Fixed, sampling_of
 from explainers.evaluation.measuring.curves import Curve, finished
 from explainers.evaluation.measuring.fillings import IMAGE, Baseline, baseline_name, checked_baseline
-from explainers.evaluation.metric import Measured, Measuring, Metric, Subject, register_metric
+from explainers.evaluation.measuring.subject import Measured, Measuring, Subject
+from explainers.evaluation.metric import Metric, register_metric
 
-PATCHES = (1, 2, 4, 8, 16, 32, 64, 128)
 LEAST = (1, 10, 20, 30, 40, 50, 60, 70, 80, 90)
 
 
@@ -112,75 +110,6 @@ class IDScore(Metric):
         return {"baseline": " and ".join(dict.fromkeys(names)), **self.sampling.settings()}
 
 
-class PatchMetric(CurveMetric):
-    """A metric of whole patches in the order of their largest value; x is the share of patches.
-
-    Args:
-        patch: side in pixels, or several; one value each. A last row or column that is narrower is a patch of its own.
-    """
-
-    reference = "LABN study"
-    inserts = True
-    deletes = True
-
-    def __init__(
-        self,
-        *,
-        patch: int | Sequence[int] = PATCHES,
-        baseline: Baseline = "zero",
-        steps: int | None = None,
-        tolerance: float = TOLERANCE,
-    ) -> None:
-        super().__init__(baseline=baseline, steps=steps, tolerance=tolerance)
-        self.patch = (patch,) if isinstance(patch, int) else tuple(patch)
-        if not self.patch or any(isinstance(m, bool) or not isinstance(m, int) or m < 1 for m in self.patch):
-            raise OptionError(f"patch={patch!r}; expected a side of at least one pixel, or several")
-
-    def settings(self) -> dict[str, Any]:
-        """With the patch sizes."""
-        return {"patch": self.patch, **super().settings()}
-
-    def measure(self, subject: Subject) -> Measuring:
-        """Every size at once."""
-        walks, sampling = subject.walks, self.sampling
-        rising = [walks.traces(self.baseline, IMAGE, sampling, m) if self.inserts else [] for m in self.patch]
-        falling = [walks.traces(IMAGE, self.baseline, sampling, m) if self.deletes else [] for m in self.patch]
-        yield from finished([trace for traces in (*rising, *falling) for trace in traces])
-        results = []
-        for row in range(len(subject.chunk)):
-            for m, up, down in zip(self.patch, rising, falling, strict=True):
-                curves = [traces[row].curve() for traces in (up, down) if traces]
-                value = curves[0].area - curves[1].area if len(curves) == 2 else curves[0].area
-                results.append(Measured(value, curves[0] if len(curves) == 1 else None, settings={"patch": m}))
-        return results
-
-
-@register_metric
-class PID(PatchMetric):
-    """Patch insertion less patch deletion, from and to one baseline; with patches of one pixel it is the ID score."""
-
-    name = "pid"
-    better = "higher"
-
-
-@register_metric
-class PatchInsertion(PatchMetric):
-    """Insertion of whole patches."""
-
-    name = "patch-insertion"
-    better = "higher"
-    deletes = False
-
-
-@register_metric
-class PatchDeletion(PatchMetric):
-    """Deletion of whole patches."""
-
-    name = "patch-deletion"
-    better = "lower"
-    inserts = False
-
-
 @register_metric
 class MoRF(CurveMetric):
     """Pixel flipping, most relevant first: the area under f; the curve is deletion's.
@@ -246,67 +175,3 @@ class PixelPerturbation(Metric):
             change = np.abs(clean - seen.values) / abs(clean) if clean else np.full(len(seen.values), np.nan)
             results.append(Measured(float(change.mean()), Curve(seen.shares, change)))
         return results
-
-
-class ThresholdMetric(Metric):
-    """Accuracy while the region above a threshold is kept or removed, over thresholds of the scaled map from 0 to 1.
-
-    Accuracy is by the labels where there are any, else by the target class. The value of one image is the share of
-    thresholds at which it is classified right; the mean over images is the area under the accuracy.
-
-    Args:
-        thresholds: how many intervals between 0 and 1; baseline: what fills the rest.
-
-    Cost: a pass per threshold, fewer where regions are equal.
-
-    Source: Fukui et al. 2019 as the AMB study has it.
-    """
-
-    reference = "AMB study"
-    keeps = True
-
-    def __init__(self, *, thresholds: int = 20, baseline: Baseline = "zero") -> None:
-        if isinstance(thresholds, bool) or not isinstance(thresholds, int) or thresholds < 1:
-            raise OptionError(f"thresholds={thresholds!r}; expected a number of intervals of at least 1")
-        self.thresholds, self.baseline = thresholds, checked_baseline(baseline)
-
-    def settings(self) -> dict[str, Any]:
-        """Baseline and number of thresholds."""
-        return {"baseline": baseline_name(self.baseline), "thresholds": self.thresholds}
-
-    def measure(self, subject: Subject) -> Measuring:
-        """The region above a threshold is the first so many pixels of the ranking, so passes are shared."""
-        levels = np.linspace(0, 1, self.thresholds + 1)
-        flat = scaled(subject.maps).flatten(1)
-        pixels = flat.shape[1]
-        bounds = torch.from_numpy(levels).to(flat)
-        counts = torch.stack([(flat > bound).sum(dim=1) for bound in bounds], dim=1).cpu().numpy()
-        start, end = (self.baseline, IMAGE) if self.keeps else (IMAGE, self.baseline)
-        traces = [
-            subject.walks.trace(row, start, end, Fixed(tuple(np.unique(count) / pixels)))
-            for row, count in enumerate(counts)
-        ]
-        yield from finished(traces)
-        results = []
-        for trace, count in zip(traces, counts, strict=True):
-            hits = trace.hits()
-            values = hits.values[np.searchsorted(np.round(hits.shares * pixels), count)]
-            results.append(Measured(area(levels, values), Curve(levels, values)))
-        return results
-
-
-@register_metric
-class ThresholdInsertion(ThresholdMetric):
-    """Area under the accuracy while only the region above a threshold is kept."""
-
-    name = "threshold-insertion"
-    better = "higher"
-
-
-@register_metric
-class ThresholdDeletion(ThresholdMetric):
-    """Area under the accuracy while the region above a threshold is removed."""
-
-    name = "threshold-deletion"
-    better = "lower"
-    keeps = False

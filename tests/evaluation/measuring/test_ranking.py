@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-import slow
+import slow_curves as slow
 import torch
 
 from explainers.evaluation.measuring.ranking import patch_orders, pixel_orders, ranked

@@ -1,0 +1,129 @@
+"""The maps of all explainers on one chunk, made when they are first asked for, and what an explainer may fail at."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from explainers.errors import (
+    DependencyError,
+    ExplainersError,
+    LayerError,
+    MapError,
+    OptionError,
+    TargetError,
+    UnsupportedError,
+)
+from explainers.evaluation.measuring.chunk import Chunk
+from explainers.evaluation.measuring.subject import Explain
+from explainers.evaluation.measuring.validation import checked_maps
+
+OF_THE_RUN = (OptionError, TargetError, DependencyError, MapError)  # errors that no other image would not have
+
+
+@dataclass(frozen=True)
+class Stored:
+    """Maps that exist already.
+
+    maps: from the names of images and the size (H, W) of the network's input to (N, H, W); digest: from the names to
+    what tells the maps from others under these names.
+    """
+
+    maps: Callable[[Sequence[str], tuple[int, int]], Tensor]
+    digest: Callable[[Sequence[str]], str]
+
+
+@dataclass(frozen=True)
+class Made:
+    """Maps of one explainer.
+
+    maps: (N, H, W) float32; failed: row → why it has no map, or none that can be judged; seconds: per map.
+    """
+
+    maps: Tensor
+    failed: dict[int, str]
+    seconds: float
+
+    def joined(self, other: Made) -> Made:
+        """These maps and then those of the other."""
+        count = len(self.maps)
+        seconds = (self.seconds * count + other.seconds * len(other.maps)) / (count + len(other.maps))
+        failed = {**self.failed, **{count + row: reason for row, reason in other.failed.items()}}
+        return Made(torch.cat([self.maps.to(other.maps.device), other.maps]), failed, seconds)
+
+
+class ChunkMaps:
+    """Maps by the explainer's name.
+
+    Args:
+        proven: explainers that have made maps of this network: what they refuse from then on is an image, not the
+            network. Grows.
+    """
+
+    def __init__(self, chunk: Chunk, explainers: Mapping[str, Explain | Stored], proven: set[str]) -> None:
+        self.chunk, self.explainers, self.proven = chunk, explainers, proven
+        self._made: dict[str, Made] = {}
+
+    def of(self, name: str) -> Made:
+        """The maps of an explainer, made once.
+
+        Raises:
+            MapError: they do not fit the images. UnsupportedError, LayerError: an explainer that is not proven refuses
+                the network. OptionError, TargetError, DependencyError: as everywhere.
+        """
+        if name not in self._made:
+            self._made[name] = self._make(name, self.chunk)
+        return self._made[name]
+
+    def other(self, name: str, rows: Sequence[int]) -> Tensor:
+        """An explainer's maps of some rows to compare with, NaN where there is none.
+
+        Raises:
+            OptionError: there is no such explainer.
+        """
+        if name not in self.explainers:
+            raise OptionError(
+                f"reference={name!r} is not among the explainers of this evaluation ({', '.join(self.explainers)})"
+            )
+        made = self.of(name)
+        maps = made.maps.clone()
+        for row in made.failed:
+            maps[row] = torch.nan
+        return maps[torch.tensor(list(rows)).to(maps.device)]
+
+    def _make(self, name: str, chunk: Chunk) -> Made:
+        """The maps of a chunk; where that fails it is halved, so that only the guilty image has none."""
+        explainer = self.explainers[name]
+        start = time.perf_counter()
+        try:
+            if isinstance(explainer, Stored):
+                height, width = chunk.images.shape[-2:]
+                returned: Any = explainer.maps(chunk.names, (height, width))
+            else:
+                returned = explainer(chunk.images, chunk.targets)
+        except OF_THE_RUN:
+            raise
+        except ExplainersError as error:
+            if isinstance(error, (UnsupportedError, LayerError)) and name not in self.proven:
+                raise
+            if len(chunk) == 1:
+                empty = torch.zeros(1, *chunk.images.shape[-2:])
+                return Made(empty, {0: str(error)}, 0.0)
+            middle = len(chunk) // 2
+            first, second = (
+                self._make(name, chunk.select(rows)) for rows in (range(middle), range(middle, len(chunk)))
+            )
+            return first.joined(second)
+        self.proven.add(name)
+        maps = checked_maps(returned, chunk.images, name)
+        if maps.device.type == "cuda":
+            torch.cuda.synchronize(maps.device)
+        seconds = (time.perf_counter() - start) / len(chunk)
+        finite = torch.isfinite(maps).flatten(1).all(dim=1).tolist()
+        bad = {row: "the map has NaN or infinite values" for row, good in enumerate(finite) if not good}
+        return Made(maps, bad, 0.0 if isinstance(explainer, Stored) else seconds)

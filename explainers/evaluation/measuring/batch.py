@@ -1,0 +1,56 @@
+"""Images as they come to an evaluation, with what came along; seen by the network they become a `Chunk`."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Images of one size with what came with them.
+
+    names: how rows call them; images: (N, C, H, W); targets: (N,) where they differ from image to image; labels: (N,)
+    classes that are right; masks: (N, H, W) bool; keys: of the images' contents.
+    """
+
+    names: tuple[str, ...]
+    images: Tensor
+    targets: Any = None
+    labels: Tensor | None = None
+    masks: Tensor | None = None
+    keys: tuple[str, ...] = ()
+
+    @cached_property
+    def digest(self) -> str:
+        """Names the batch by everything in it that decides its values."""
+        targets: Any = self.targets.tolist() if isinstance(self.targets, Tensor) else self.targets
+        targets = getattr(targets, "__qualname__", repr(targets))  # a function's repr has its address
+        parts = [*self.names, *(self.keys or self.names), targets]
+        for values in (self.labels, self.masks):
+            parts.append("" if values is None else hashlib.sha256(values.cpu().numpy().tobytes()).hexdigest())
+        return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()
+
+    def select(self, rows: Sequence[int]) -> Batch:
+        """Some of the images, with what came with them."""
+        picked = torch.tensor(rows)
+
+        def of(value: Tensor | None) -> Tensor | None:
+            return None if value is None else value[picked.to(value.device)]
+
+        images = of(self.images)
+        assert images is not None
+        return Batch(
+            tuple(self.names[row] for row in rows),
+            images,
+            of(self.targets) if isinstance(self.targets, Tensor) else self.targets,
+            of(self.labels),
+            of(self.masks),
+            tuple(self.keys[row] for row in rows) if self.keys else (),
+        )

@@ -1,0 +1,106 @@
+"""Where the largest values of a map lie: the pointing game, and its forms that count mass or rank."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from explainers.errors import OptionError
+from explainers.evaluation.measuring.ranking import ranked
+from explainers.evaluation.measuring.subject import Measured, Subject
+from explainers.evaluation.metric import register_metric
+from explainers.evaluation.metrics.localisation.mask_metric import MaskMetric, measured_each
+
+
+def pointing_game(maps: Tensor, masks: Tensor, tolerance: float = 15) -> Tensor:
+    """(N,): 1 where the map's largest value lies in the mask or closer to it than `tolerance` pixels, otherwise 0.
+
+    Raises:
+        OptionError: a negative tolerance.
+
+    Source: Zhang et al. 2016; the tolerance, as a distance strictly below 15 pixels, as in TorchRay.
+    """
+    if not tolerance >= 0:
+        raise OptionError(f"tolerance={tolerance!r}; expected a distance in pixels, 0 or more")
+    height, width = maps.shape[-2:]
+    place = maps.flatten(1).argmax(dim=1)[:, None]
+    down = torch.arange(height, device=maps.device) - place // width
+    across = torch.arange(width, device=maps.device) - place % width
+    squares = (down**2)[:, :, None] + (across**2)[:, None, :]
+    nearest = squares.masked_fill(~masks, height**2 + width**2).amin(dim=(-2, -1))
+    return ((nearest == 0) | (nearest.double() < tolerance**2)).double()
+
+
+def energy_pointing_game(maps: Tensor, masks: Tensor) -> Tensor:
+    """(N,): share of the map's positive mass that lies in the mask, 0 … 1; NaN where nothing is positive.
+
+    Source: Wang et al. 2020 (Score-CAM), section 4.3; negative values would let the share leave 0 … 1.
+    """
+    mass = maps.double().clamp(min=0)
+    return (mass * masks).sum(dim=(-2, -1)) / mass.sum(dim=(-2, -1))
+
+
+def relevance_rank(maps: Tensor, masks: Tensor) -> Tensor:
+    """(N,): share of the K most important pixels that lie in the mask of K pixels, 0 … 1.
+
+    Source: Arras et al. 2022, relevance rank accuracy.
+    """
+    found = masks.flatten(1).gather(1, ranked(maps.flatten(1))).cumsum(dim=1)
+    size = found[:, -1:]
+    return (found.gather(1, size - 1) / size.double())[:, 0]
+
+
+@register_metric
+class PointingGame(MaskMetric):
+    """Whether the largest value lies in the mask or nearer to it than `tolerance` pixels.
+
+    Source: Zhang et al. 2016; the tolerance as in TorchRay.
+    """
+
+    name = "pointing-game"
+    reference = "Zhang et al. 2016"
+
+    def __init__(self, *, tolerance: float = 15) -> None:
+        if not tolerance >= 0:
+            raise OptionError(f"tolerance={tolerance!r}; expected a distance in pixels")
+        self.tolerance = tolerance
+
+    def settings(self) -> dict[str, Any]:
+        """The tolerance."""
+        return {"tolerance": self.tolerance}
+
+    def judged(self, maps: Tensor, masks: Tensor, subject: Subject) -> list[Measured]:
+        """1 or 0."""
+        return measured_each(pointing_game(maps, masks, self.tolerance))
+
+
+@register_metric
+class EnergyPointingGame(MaskMetric):
+    """Share of a map's positive mass inside the mask.
+
+    Source: Wang et al. 2020; relevance mass accuracy of Arras et al. 2022.
+    """
+
+    name = "energy-pointing-game"
+    reference = "Wang et al. 2020"
+
+    def judged(self, maps: Tensor, masks: Tensor, subject: Subject) -> list[Measured]:
+        """Not defined for a map without positive values."""
+        return measured_each(energy_pointing_game(maps, masks))
+
+
+@register_metric
+class RelevanceRank(MaskMetric):
+    """Share of the K most important pixels inside the mask, which has K pixels.
+
+    Source: Arras et al. 2022.
+    """
+
+    name = "relevance-rank"
+    reference = "Arras et al. 2022"
+
+    def judged(self, maps: Tensor, masks: Tensor, subject: Subject) -> list[Measured]:
+        """Ties by position."""
+        return measured_each(relevance_rank(maps, masks))

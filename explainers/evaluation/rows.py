@@ -1,0 +1,41 @@
+"""The rows that an evaluation consists of: one for each image, explainer and score, its columns in this order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from explainers.evaluation.measuring.chunk import Chunk
+from explainers.evaluation.measuring.subject import Measured
+from explainers.evaluation.metric import Metric
+
+Row = dict[str, Any]
+
+
+def measured_row(
+    chunk: Chunk, row: int, explainer: str, title: str, metric: Metric, result: Measured, seconds: float
+) -> Row:
+    """What a metric, known by its title, says of an explainer's map of one image of a chunk."""
+    return {
+        "image": chunk.names[row],
+        "explainer": explainer,
+        "metric": metric.name,
+        "score": "@".join([title, *map(str, result.settings.values())]),
+        "value": None if np.isnan(result.value) else float(result.value),
+        "target": int(chunk.targets[row]),
+        "probability": float(chunk.probability[row]),
+        "seconds": seconds,
+        **metric.settings(),
+        **result.settings,
+        **result.details,
+        "status": "ok",
+        "reason": "not defined for this map" if np.isnan(result.value) else "",
+        "curve": result.curve,
+        "parts": result.parts,
+    }
+
+
+def failed_row(image: str, explainer: str, reason: str) -> Row:
+    """Why an explainer has no map of an image."""
+    return {"image": image, "explainer": explainer, "metric": "", "status": "failed", "reason": reason}
