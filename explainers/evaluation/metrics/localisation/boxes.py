@@ -40,7 +40,7 @@ def component_boxes(region: Tensor) -> Tensor:
 
     Of components of one size, the box that begins further up comes first, then the one further to the left.
     """
-    from explainers.data.images.files import opencv
+    from explainers.data.images import opencv
 
     pixels = region.to(device="cpu", dtype=torch.uint8).numpy()
     statistics = torch.from_numpy(opencv().connectedComponentsWithStats(pixels, connectivity=8)[2]).long()
