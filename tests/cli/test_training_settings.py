@@ -113,7 +113,7 @@ def test_network_options_device_and_preprocessing_reach_the_trainer(asked):
 def test_size_alone_is_the_networks_input_where_the_data_has_a_crop(asked, monkeypatch, typed, resize, crop):
     whole = data_set(DATA)
     cropped = replace(whole, preprocessing=replace(whole.preprocessing, resize=72, crop=(64, 64)))
-    monkeypatch.setattr("explainers.data.data_set.data_set", lambda spec: cropped)
+    monkeypatch.setattr("explainers.data.sets.data_set", lambda spec: cropped)
     assert main(["train", "plain", "--data", DATA, "--out", "RUN", "-q", *typed]) == 0
     made = asked.data.preprocessing
     assert (made.resize, made.crop) == (resize, crop)
