@@ -9,7 +9,7 @@ from importlib import import_module
 from .arguments import parse
 
 OK, SOME_FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
-MODULES = {"evaluate": "scoring", "metrics": "scoring", "train": "training", "networks": "training"}
+MODULES = {"evaluate": "evaluate", "metrics": "evaluate", "train": "train", "networks": "train"}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -20,7 +20,7 @@ def main(argv: list[str] | None = None) -> int:
         return int(leaving.code or 0)
     from explainers.errors import ExplainersError
 
-    commands = import_module(f".{MODULES.get(arguments.command, 'commands')}", __package__)
+    commands = import_module(f".commands.{MODULES.get(arguments.command, 'run')}", __package__)
     try:
         if arguments.version:
             return int(commands.versions())

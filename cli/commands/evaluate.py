@@ -14,9 +14,9 @@ from typing import Any
 import explainers
 from explainers.errors import OptionError
 
-from .chosen import loaded_model, method_call
-from .progress import Progress
-from .values import note, printable, target, value_of
+from ..model_and_methods import loaded_model, method_call
+from ..progress import Progress
+from ..values import note, printable, target, value_of
 
 SCORED = ("insertion", "deletion")
 TEST_IMAGES = 200  # of a training, unless --images says otherwise

@@ -13,9 +13,9 @@ from typing import Any
 import explainers
 from explainers.errors import ExplainersError, ImageError, OptionError
 
-from .chosen import FLAGS, loaded_model, method_call
-from .progress import Progress
-from .values import given, note, printable, target
+from ..model_and_methods import FLAGS, loaded_model, method_call
+from ..progress import Progress
+from ..values import given, note, printable, target
 
 DEMO = ("cam", "grad-cam", "layer-cam", "guided-backprop", "guided-grad-cam", "smooth-grad", "rise")
 DEMO_OPTIONS: dict[str, dict[str, Any]] = {"rise": {"masks": 512, "precision": "auto"}}  # seconds, not minutes

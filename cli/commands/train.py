@@ -10,9 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from .chosen import preprocessed
-from .progress import Progress
-from .values import note, numbers, pairs, printable
+from ..model_and_methods import preprocessed
+from ..progress import Progress
+from ..values import note, numbers, pairs, printable
 
 SGT = ("sgt_weight", "keep", "patch", "rank", "fill")  # flags that say nothing without --sgt
 
