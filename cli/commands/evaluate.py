@@ -1,32 +1,85 @@
-"""`explain evaluate` and `explain metrics`."""
+"""`explain evaluate FOLDER`."""
 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import shutil
 import sys
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import explainers
-from explainers.errors import OptionError
 
-from ..model_and_methods import loaded_model, method_call
-from ..progress import Progress
-from ..values import note, printable, target, value_of
+from ..arguments import (
+    common_arguments,
+    limit_arguments,
+    method_arguments,
+    model_arguments,
+    output_arguments,
+    pass_arguments,
+    target_arguments,
+)
+from ..values import note, printable, target
 
-SCORED = ("insertion", "deletion")
-TEST_IMAGES = 200  # of a training, unless --images says otherwise
+HELP = "score methods on the images of a folder: which map can be believed?"
 
 
-def evaluate(arguments: argparse.Namespace) -> int:
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Images, network, methods, metrics, output."""
+    command.add_argument(
+        "images",
+        metavar="FOLDER",
+        help="a folder, an image file, digits:N (generated test images with their masks), or the folder of a training, "
+        "whose network is scored on its test images",
+    )
+    command.add_argument(
+        "--images", dest="count", type=int, metavar="N", help="test images of a training (default 200)"
+    )
+    command.add_argument("--only", metavar="CLASS", help="test images of a training with this true class")
+    model_arguments(command, required=False)
+    method_arguments(command, "; all for every method that the network allows")
+    scoring = command.add_argument_group("scoring")
+    scoring.add_argument(
+        "--metric",
+        action="append",
+        metavar="NAME[:KEY=VALUE,…]",
+        help="a metric, again for more (default insertion and deletion), such as pid:patch=16+32,baseline=black",
+    )
+    scoring.add_argument(
+        "--masks", metavar="FOLDER", help="what maps should show: files named like the images, white inside"
+    )
+    scoring.add_argument(
+        "--ground-truth",
+        metavar="TABLE.csv|folders",
+        help="true classes: a CSV file with the columns file,class, or folders that are called like the classes; "
+        "metrics of accuracy go by them, and --target label watches them",
+    )
+    scoring.add_argument(
+        "--maps",
+        action="append",
+        metavar="[TITLE=]FOLDER",
+        help="score maps made elsewhere: .npy, .npz or gray pictures named like the images, or maps of explain run",
+    )
+    scoring.add_argument(
+        "--activation", choices=("softmax", "sigmoid", "none"), help="from scores to probabilities (default softmax)"
+    )
+    scoring.add_argument("--no-figures", action="store_true", help="tables alone")
+    pass_arguments(command)
+    target_arguments(command)
+    output_arguments(command, "evaluated")
+    limit_arguments(command)
+    common_arguments(command)
+
+
+def act(arguments: argparse.Namespace) -> int:
     """`explain evaluate FOLDER`."""
     from explainers.storage.atomic import locked
 
-    if arguments.model is None and _is_training(arguments.images):
+    from ..model_and_methods import loaded_model
+    from ..scored_images import is_training
+
+    if arguments.model is None and is_training(arguments.images):
         arguments.model = arguments.images
     loaded = loaded_model(arguments)
     if not arguments.method and not arguments.maps and hasattr(loaded.network, "forward_branches"):
@@ -41,16 +94,20 @@ def evaluate(arguments: argparse.Namespace) -> int:
 def _evaluate(arguments: argparse.Namespace, loaded: Any, out: Path) -> int:
     from explainers.run.evaluate.outputs import clear
 
+    from ..metric_spec import SCORED, typed_metric
+    from ..progress import Progress
+    from ..scored_images import scored_images
+
     if arguments.overwrite:
         clear(out)
-    images, labels = _images(arguments, loaded, out)
+    images, labels = scored_images(arguments, loaded, out)
     chosen = _scored(arguments, images)
     with Progress(quiet=arguments.quiet or arguments.json, unit="batch", units="batches of maps") as progress:
         result = explainers.evaluate(
             loaded,
             images,
             chosen,
-            [_metric(spec) for spec in arguments.metric or SCORED],
+            [typed_metric(spec) for spec in arguments.metric or SCORED],
             target(arguments.target),
             arguments.masks,
             labels=labels,
@@ -77,76 +134,11 @@ def _evaluate(arguments: argparse.Namespace, loaded: Any, out: Path) -> int:
     return 1 if failed else 0
 
 
-def _images(arguments: argparse.Namespace, loaded: Any, out: Path) -> tuple[str | Path, dict[str, int] | None]:
-    """The folder to evaluate on; `digits:N` and the folder of a training make one, whose masks are the default."""
-    if arguments.count is not None and arguments.count < 1:
-        raise OptionError(f"--images {arguments.count}; expected at least 1")
-    known = _is_training(arguments.images) or arguments.images.startswith("digits:")
-    if known and arguments.ground_truth is not None:
-        raise OptionError(
-            f"--ground-truth {arguments.ground_truth}: the classes of {arguments.images} are known; leave it out"
-        )
-    if _is_training(arguments.images):
-        return _test_images(arguments, out)
-    if arguments.count is not None or arguments.only is not None:
-        raise OptionError("--images and --only choose among the test images of a training; give its folder")
-    kind, colon, count = arguments.images.partition(":")
-    if kind != "digits" or not colon:
-        return arguments.images, _labels(arguments, loaded)
-    if not count.isdigit() or not int(count):
-        raise OptionError(f"{arguments.images!r}; expected digits:N with N images of at least 1")
-    from explainers.data.generated.digits import CLASSES, write_digits
-
-    labels = write_digits(out / "digits", int(count))
-    arguments.masks = arguments.masks or str(out / "digits" / "masks")
-    return out / "digits" / "images", labels if loaded.class_names == CLASSES else None
-
-
-def _labels(arguments: argparse.Namespace, loaded: Any) -> dict[str, int] | None:
-    from explainers.data.images.files import find_images
-    from explainers.run.evaluate.true_classes import labels_of
-
-    if arguments.ground_truth is None:
-        return None
-    return labels_of(arguments.ground_truth, find_images(arguments.images), loaded.class_names)
-
-
-def _is_training(images: str) -> bool:
-    from explainers.baselines.training.run_folder import is_run
-
-    return is_run(Path(images))
-
-
-def _test_images(arguments: argparse.Namespace, out: Path) -> tuple[Path, dict[str, int]]:
-    """Test images of a training as files, with their true classes; masks where every image has one."""
-    from explainers.baselines.training.run_folder import read_config
-    from explainers.data.sets import data_set
-    from explainers.data.sets.export import write_split
-    from explainers.models import class_index
-
-    spec = read_config(Path(arguments.images))["data"]["spec"]
-    data = data_set(spec)
-    split, kind = (data.val, "validation") if data.test is None else (data.test, "test")
-    if data.test is None:
-        note(arguments, f"{spec} has no test images; its validation images, which chose the weights, are taken instead")
-    wanted = None if arguments.only is None else class_index(str(arguments.only), data.class_names)
-    needed = any("masks" in _metric(spec).needs for spec in arguments.metric or SCORED) and arguments.masks is None
-    choice = f"{spec} {kind} {arguments.count} {wanted} {needed}"
-    folder = out / "test" / hashlib.sha256(choice.encode()).hexdigest()[:8]  # another choice has other files
-    shutil.rmtree(folder, ignore_errors=True)  # the data may have changed since
-    written = write_split(split, folder, count=arguments.count or TEST_IMAGES, label=wanted, masks=needed)
-    counts = Counter(data.class_names[label] for label in written.labels.values())
-    told = ", ".join(f"{name} {counts[name]}" for name in data.class_names if counts[name])
-    blank = f"; masks are needed, and {written.blank} images before them have none" if written.blank else ""
-    note(arguments, f"{len(written.labels)} of {len(split)} {kind} images of {spec} are scored ({told}){blank}")
-    if needed:
-        arguments.masks = str(written.masks)
-    return written.images, written.labels
-
-
 def _scored(arguments: argparse.Namespace, images: Any) -> dict[str, Any]:
     """Methods and folders of maps by their titles."""
     from explainers.run.evaluate.outputs import found_maps
+
+    from ..model_and_methods import method_call
 
     specs = arguments.method or ([] if arguments.maps else ["grad-cam"])
     arguments.skip_unsupported = arguments.skip_unsupported or "all" in specs
@@ -161,48 +153,3 @@ def _scored(arguments: argparse.Namespace, images: Any) -> dict[str, Any]:
         path = Path(folder if equals else entry)
         chosen.update(found_maps(path, images, title if equals else ""))
     return chosen
-
-
-def _metric(spec: str) -> Any:
-    """A metric from `NAME` or `NAME:KEY=VALUE,…`; lists are joined with +."""
-    family = "quantus:" if spec.startswith("quantus:") else ""
-    name, colon, rest = spec[len(family) :].partition(":")
-    options = {}
-    for entry in rest.split(",") if colon else []:
-        key, equals, value = entry.partition("=")
-        if not equals:
-            raise OptionError(
-                f"--metric {spec!r}; expected NAME:KEY=VALUE,KEY=VALUE, such as pid:patch=16+32,baseline=zero"
-            )
-        parts = value.split("+")
-        options[key.replace("-", "_")] = value_of(value) if len(parts) == 1 else tuple(map(value_of, parts))
-    return explainers.create_metric(family + name, **options)
-
-
-def metrics(arguments: argparse.Namespace) -> int:
-    """`explain metrics`."""
-    from explainers.evaluation.metric import metric_class, metric_options
-
-    rows: list[dict[str, Any]] = []
-    for name in explainers.available_metrics():
-        cls = metric_class(name)
-        summary = (cls.__doc__ or "").partition("\n")[0]
-        facts = {"better": cls.better, "needs": sorted(cls.needs), "reference": cls.reference, "summary": summary}
-        rows.append({"name": name, **facts, "options": metric_options(cls)})
-    if arguments.json:
-        print(json.dumps(rows, indent=2))
-        return 0
-    width = max(len(row["name"]) for row in rows)
-    for row in rows:
-        better = f"; {row['better']} is better" if row["better"] else ""
-        needs = f"; needs {' and '.join(row['needs'])}" if row["needs"] else ""
-        print(f"{row['name']:<{width}}  {row['summary']}\n{'':<{width}}  {row['reference']}{better}{needs}")
-        defaults: dict[str, Any] = row["options"]
-        if defaults:
-            print(f"{'':<{width}}  {', '.join(f'{key}={_shown(value)}' for key, value in defaults.items())}")
-    return 0
-
-
-def _shown(value: Any) -> str:
-    """A value as --metric takes it."""
-    return "+".join(map(str, value)) if isinstance(value, tuple) else str(value).lower()

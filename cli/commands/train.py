@@ -1,26 +1,93 @@
-"""`explain train` and `explain networks`."""
+"""`explain train NETWORK --data SPEC --out RUN`."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..model_and_methods import preprocessed
-from ..progress import Progress
-from ..values import note, numbers, pairs, printable
+from ..arguments import common_arguments, device_argument, preprocessing_arguments
+from ..values import note, pairs, printable
 
-SGT = ("sgt_weight", "keep", "patch", "rank", "fill")  # flags that say nothing without --sgt
+HELP = "train a network that explains itself, or any classifier"
 
 
-def train(arguments: argparse.Namespace) -> int:
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Network, data, losses, optimisation."""
+    command.add_argument("network", metavar="NETWORK", help="see explain networks: abn, labn, lambda-resnet, plain")
+    command.add_argument(
+        "--data",
+        required=True,
+        metavar="SPEC",
+        help="folder:PATH (class folders), cifar10:PATH, defn:PATH, idrid:PATH, magnetogram[:KEY=VALUE,…] (generated)",
+    )
+    command.add_argument(
+        "--out", "-o", required=True, metavar="RUN", help="folder of the training; goes on where it was"
+    )
+    device_argument(command)
+    network = command.add_argument_group("network")
+    network.add_argument("--backbone", metavar="SPEC", help="small-resnet, cifar-resnet20, torchvision:resnet18, …")
+    network.add_argument("--weights", metavar="WEIGHTS", help="of the backbone: DEFAULT, a name or a file")
+    network.add_argument(
+        "--option", action="append", metavar="KEY=VALUE", help="of the network, such as threshold=0.75"
+    )
+    preprocessing_arguments(network)
+    _loss_arguments(command.add_argument_group("losses"))
+    _optimisation_arguments(command.add_argument_group("optimisation"))
+    command.add_argument("--keep-every", type=int, metavar="N", help="keep the weights of every so many epochs too")
+    command.add_argument("--tensorboard", action="store_true", help="write a log for TensorBoard too")
+    command.add_argument("--config", metavar="FILE", help="options from a TOML file; what is typed wins")
+    command.add_argument("--overwrite", action="store_true", help="remove an earlier training in --out")
+    common_arguments(command)
+
+
+def _loss_arguments(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--attention-weight", type=float, metavar="W", help="of the attention branch's cross entropy (default 1)"
+    )
+    group.add_argument("--label-smoothing", type=float, metavar="0…1", help="of every cross entropy (default 0)")
+    group.add_argument("--class-weights", metavar="balanced|W,W,…", help="in every cross entropy")
+    group.add_argument("--sgt", action="store_true", help="saliency guided training: a pass over masked images")
+    group.add_argument("--sgt-weight", type=float, metavar="W", help="of its divergence (default 0.5)")
+    group.add_argument(
+        "--keep", metavar="SHARE[,…]", help="of the image that stays (default 0.1); several: one is drawn"
+    )
+    group.add_argument("--patch", metavar="N[,…]", help="side of what stays or goes together (default 1)")
+    group.add_argument("--rank", metavar="BY", help="auto (default), attention, gradient or magnitude")
+    group.add_argument("--fill", metavar="WITH", help="bias (default), black, mean, blur or uniform")
+    group.add_argument("--bias-samples", type=int, metavar="N", help="bias images of label 0 per epoch (default 0)")
+
+
+def _optimisation_arguments(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--epochs", type=int, metavar="N", help="at most (default 30)")
+    group.add_argument(
+        "--patience", type=int, metavar="N", help="stop so many epochs after the best one (default never)"
+    )
+    group.add_argument("--batch-size", type=int, metavar="N", help="images in a step (default 32)")
+    group.add_argument("--optimizer", choices=("adamw", "sgd"), help="default adamw")
+    group.add_argument("--lr", type=float, metavar="R", help="learning rate (default 0.001, sgd 0.1)")
+    group.add_argument("--weight-decay", type=float, metavar="D", help="default 0.01, sgd 0.0001")
+    group.add_argument("--schedule", choices=("plateau", "cosine", "milestones", "constant"), help="default plateau")
+    group.add_argument("--sampling", choices=("natural", "balanced"), help="balanced: all classes equally often")
+    group.add_argument("--augment", action="append", metavar="NAME", help="flip, vertical-flip, shift; again for more")
+    group.add_argument("--freeze", action="append", metavar="PART", help="such as features; again for more")
+    group.add_argument("--precision", choices=("float32", "bfloat16", "float16"), help="default float32")
+    group.add_argument("--clip", type=float, metavar="NORM", help="largest norm of the gradient")
+    group.add_argument("--seed", type=int, metavar="N", help="of everything that is drawn at random (default 0)")
+
+
+def act(arguments: argparse.Namespace) -> int:
     """`explain train NETWORK --data SPEC --out RUN`."""
+    from dataclasses import replace
+
     from explainers.baselines import train as fit
     from explainers.data.sets import data_set
+
+    from ..model_and_methods import preprocessed
+    from ..progress import TrainingProgress
+    from ..training_settings import training_settings
 
     data = data_set(arguments.data)
     data = replace(data, preprocessing=preprocessed(arguments, data.preprocessing, whole=True))
@@ -31,13 +98,13 @@ def train(arguments: argparse.Namespace) -> int:
     if arguments.backbone is not None:
         options["backbone"] = arguments.backbone
     _before(arguments)
-    shown = _Shown(quiet=arguments.quiet or arguments.json)
+    shown = TrainingProgress(quiet=arguments.quiet or arguments.json)
     with shown:
         run = fit(
             arguments.network,
             data,
             arguments.out,
-            _settings(arguments),
+            training_settings(arguments),
             options=options,
             weights=arguments.weights,
             device=arguments.device or "auto",
@@ -61,24 +128,6 @@ def train(arguments: argparse.Namespace) -> int:
         note(arguments, "the validation images are classified no better than by guessing; its maps mean nothing yet")
     print(f"run  {printable(str(run.folder))}")
     print(f"next explain evaluate {printable(str(run.folder))}, explain photos/ --model {printable(str(run.folder))}")
-    return 0
-
-
-def networks(arguments: argparse.Namespace) -> int:
-    """`explain networks`."""
-    from explainers.baselines.networks.registry import available_networks, network_entry, network_options
-
-    rows: list[dict[str, Any]] = [
-        {"name": name, "summary": network_entry(name).summary, "options": network_options(name)}
-        for name in available_networks()
-    ]
-    if arguments.json:
-        print(json.dumps(rows, indent=2))
-        return 0
-    width = max(len(row["name"]) for row in rows)
-    for row in rows:
-        options = ", ".join(f"{key}={value}" for key, value in row["options"].items())
-        print(f"{row['name']:<{width}}  {row['summary']}\n{'':<{width}}  {options}")
     return 0
 
 
@@ -121,107 +170,3 @@ def _check_size(preprocessing: Any) -> None:
             f"--size {asked} and --crop {crop[0]}x{crop[1]}: the crop is larger than what it is cut from, and the rest "
             "would be black; give a smaller --crop or a larger --size"
         )
-
-
-def _settings(arguments: argparse.Namespace) -> Any:
-    """Settings out of flags; what was not typed keeps its default."""
-    from explainers.baselines import SGD, AdamW, Settings, Throughout
-    from explainers.baselines.training.schedules import SCHEDULES
-
-    chosen: dict[str, Any] = {
-        name: getattr(arguments, name)
-        for name in (
-            "epochs",
-            "patience",
-            "batch_size",
-            "sampling",
-            "bias_samples",
-            "precision",
-            "clip",
-            "keep_every",
-            "seed",
-        )
-    }
-    rates = {"lr": arguments.lr, "weight_decay": arguments.weight_decay}
-    kind = SGD if arguments.optimizer == "sgd" else AdamW
-    chosen["optimizer"] = kind(**{key: value for key, value in rates.items() if value is not None})
-    chosen["schedule"] = SCHEDULES[arguments.schedule]() if arguments.schedule else None
-    chosen["augment"] = tuple(arguments.augment) if arguments.augment else None
-    chosen["plan"] = Throughout(frozen=tuple(arguments.freeze)) if arguments.freeze else None
-    weights = arguments.class_weights
-    chosen["class_weights"] = (
-        weights if weights in (None, "balanced") else numbers(weights, "--class-weights", "1,5, or balanced")
-    )
-    chosen["losses"] = _losses(arguments)
-    return Settings(**{key: value for key, value in chosen.items() if value is not None})
-
-
-def _losses(arguments: argparse.Namespace) -> tuple[Any, ...] | None:
-    """The terms that the flags ask for, or None where they ask for nothing special."""
-    from explainers.baselines import CrossEntropy, SaliencyGuided
-    from explainers.baselines.networks.registry import network_entry
-    from explainers.errors import OptionError
-
-    branches = network_entry(arguments.network).attention
-    stray = [
-        f"--{name.replace('_', '-')}" for name in SGT if getattr(arguments, name) is not None and not arguments.sgt
-    ]
-    if stray:
-        raise OptionError(
-            f"without --sgt there is no saliency guided training, and nothing for {', '.join(stray)} to set"
-        )
-    if arguments.attention_weight is not None and not branches:
-        raise OptionError(f"--attention-weight: {arguments.network} has no attention branch")
-    smoothing = arguments.label_smoothing or 0.0
-    losses: list[Any] = [CrossEntropy(label_smoothing=smoothing)]
-    weight = 1.0 if arguments.attention_weight is None else arguments.attention_weight
-    if branches and weight != 0:
-        losses.append(CrossEntropy("attention_logits", weight, smoothing))
-    if arguments.sgt:
-        given = {"weight": arguments.sgt_weight, "rank": arguments.rank, "fill": arguments.fill}
-        given["keep"] = _one_or_several(numbers(arguments.keep, "--keep", "0.1 or 0.1,0.2"))
-        patch = numbers(arguments.patch, "--patch", "4 or 4,8")
-        if patch is not None and not all(side.is_integer() for side in patch):
-            raise OptionError(f"--patch {arguments.patch}; expected whole numbers of pixels")
-        given["patch"] = None if patch is None else _one_or_several(tuple(int(side) for side in patch))
-        losses.append(SaliencyGuided(**{key: value for key, value in given.items() if value is not None}))
-    return tuple(losses)
-
-
-def _one_or_several(values: tuple[Any, ...] | None) -> Any:
-    return values[0] if values is not None and len(values) == 1 else values
-
-
-class _Shown(Progress):
-    """The losses by their names beside the bar."""
-
-    def __init__(self, *, quiet: bool) -> None:
-        super().__init__(quiet=quiet, unit="step", units="steps")
-
-    def epoch(self, row: Mapping[str, Any]) -> None:
-        """Called after each epoch: a line of its own, above the bar on a terminal."""
-        if self.quiet:
-            return
-        text = (
-            f"epoch {row['epoch']}: loss {row['train_loss']:.4f}, validation loss {row['val_loss']:.4f}, "
-            f"accuracy {row['val_accuracy']:.3f}, {row['seconds']:.1f} s"
-        )
-        if self.bar is not None:
-            self.bar.write(text, file=sys.stderr)
-        else:
-            print(f"explain: {text}", file=sys.stderr)
-
-    def step(self, epoch: int, step: int, steps: int, losses: Mapping[str, float]) -> None:
-        """Called after each step."""
-        if self.quiet:
-            return
-        text = " ".join(f"{name} {value:.3f}" for name, value in losses.items())
-        if not sys.stderr.isatty():
-            self._line(f"epoch {epoch}, step {step} of {steps}, {text}")
-            return
-        bar = self._bar()
-        if step == 1 or bar.total is None:
-            bar.reset(total=steps)
-            bar.set_description(f"epoch {epoch}")
-        bar.set_postfix_str(text)
-        bar.update(step - bar.n)
