@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib import import_module
 
-from .arguments import parse
+import explainers
+from explainers.errors import ExplainersError
+
+from .commands import COMMANDS
+from .parser import parse
 
 OK, SOME_FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
-MODULES = {"evaluate": "scoring", "metrics": "scoring", "train": "training", "networks": "training"}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -18,13 +20,8 @@ def main(argv: list[str] | None = None) -> int:
         arguments = parse(sys.argv[1:] if argv is None else argv)
     except SystemExit as leaving:
         return int(leaving.code or 0)
-    from explainers.errors import ExplainersError
-
-    commands = import_module(f".{MODULES.get(arguments.command, 'commands')}", __package__)
     try:
-        if arguments.version:
-            return int(commands.versions())
-        return int(getattr(commands, arguments.command)(arguments))
+        return _versions() if arguments.version else COMMANDS[arguments.command].act(arguments)
     except ExplainersError as error:
         if arguments.debug:
             raise
@@ -37,6 +34,16 @@ def main(argv: list[str] | None = None) -> int:
         # The reader of our output has left (`explain methods | head`).
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
+
+
+def _versions() -> int:
+    """`explain --version`."""
+    import platform
+
+    import torch
+
+    print(f"explainers {explainers.__version__}, torch {torch.__version__}, Python {platform.python_version()}")
+    return OK
 
 
 def script() -> None:

@@ -1,9 +1,10 @@
-"""How far a run is: a bar on a terminal, a line every half minute elsewhere."""
+"""How far a run or a training is: a bar on a terminal, a line every half minute elsewhere."""
 
 from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
 
@@ -61,3 +62,38 @@ class Progress:
         if time.monotonic() - self.last > EVERY:
             self.last = time.monotonic()
             print(f"explain: {text}", file=sys.stderr)
+
+
+class TrainingProgress(Progress):
+    """The losses by their names beside the bar."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        super().__init__(quiet=quiet, unit="step", units="steps")
+
+    def epoch(self, row: Mapping[str, Any]) -> None:
+        """Called after each epoch: a line of its own, above the bar on a terminal."""
+        if self.quiet:
+            return
+        text = (
+            f"epoch {row['epoch']}: loss {row['train_loss']:.4f}, validation loss {row['val_loss']:.4f}, "
+            f"accuracy {row['val_accuracy']:.3f}, {row['seconds']:.1f} s"
+        )
+        if self.bar is not None:
+            self.bar.write(text, file=sys.stderr)
+        else:
+            print(f"explain: {text}", file=sys.stderr)
+
+    def step(self, epoch: int, step: int, steps: int, losses: Mapping[str, float]) -> None:
+        """Called after each step."""
+        if self.quiet:
+            return
+        text = " ".join(f"{name} {value:.3f}" for name, value in losses.items())
+        if not sys.stderr.isatty():
+            self._line(f"epoch {epoch}, step {step} of {steps}, {text}")
+            return
+        bar = self._bar()
+        if step == 1 or bar.total is None:
+            bar.reset(total=steps)
+            bar.set_description(f"epoch {epoch}")
+        bar.set_postfix_str(text)
+        bar.update(step - bar.n)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -26,6 +27,11 @@ def folder(root: Path, names: tuple[str, ...] = ("a.png", "sub/b.jpg", "sub/c.pn
         pixels = np.random.default_rng(number).integers(0, 255, (40 + 10 * number, 64, 3), np.uint8)
         write_image(root / name, pixels)
     return root
+
+
+def rows(out):
+    with (out / "results.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
 
 
 @contextmanager

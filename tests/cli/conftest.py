@@ -1,4 +1,4 @@
-"""Trainings for the tests of the command, real and pretended."""
+"""Images, a network and trainings for the tests of the command; trainings real and pretended."""
 
 from __future__ import annotations
 
@@ -7,9 +7,23 @@ from types import SimpleNamespace
 
 import pytest
 from explainers.cli.main import main
+from run_case import folder
 from training_case import command, outcome
 
 import explainers.baselines
+
+FACTORY = """
+import torch
+from torch import nn
+
+def make():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.GELU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))
+
+def gray():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -45,3 +59,14 @@ def asked(monkeypatch):
 
     monkeypatch.setattr(explainers.baselines, "train", fake)
     return found
+
+
+@pytest.fixture
+def images(tmp_path):
+    return folder(tmp_path / "in")
+
+
+@pytest.fixture
+def net(tmp_path):
+    (tmp_path / "net.py").write_text(FACTORY)
+    return tmp_path / "net.py"

@@ -177,7 +177,7 @@ def test_the_same_run_again_does_nothing_and_another_one_is_refused(tmp_path):
 @pytest.mark.parametrize("seconds", [0.3, 0.8, 1.5])
 def test_a_killed_run_goes_on_and_gives_the_same_table(tmp_path, seconds):
     script = (
-        "import sys; from explainers.run import run; from explainers.models import load_model;"
+        "import sys; from explainers.run import run; from explainers import load_model;"
         "from explainers.data.samples import sample_images;"
         "print('ready', flush=True);"
         "run(sample_images(), load_model('embedded', device='cpu'), ['cam', 'smooth-grad'], sys.argv[1], batch_size=2)"

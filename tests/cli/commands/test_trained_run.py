@@ -1,4 +1,4 @@
-"""`explain networks`, and `explain` and `explain evaluate` on what a training leaves."""
+"""`explain` and `explain evaluate` on what a training leaves."""
 
 from __future__ import annotations
 
@@ -9,24 +9,9 @@ import pytest
 from explainers.cli.main import main
 from training_case import DATA, class_folders, command, images_of, table, taken
 
-from explainers.baselines import available_networks
-from explainers.baselines.networks.registry import network_entry, network_options
 from explainers.data.images import read_image
 from explainers.data.sets import data_set
 from explainers.data.sets.export import write_split
-
-
-def test_networks_lists_all(capsys):
-    assert main(["networks"]) == 0
-    printed = capsys.readouterr().out
-    assert main(["networks", "--json"]) == 0
-    listed = json.loads(capsys.readouterr().out)
-    assert [entry["name"] for entry in listed] == list(available_networks())
-    for entry in listed:
-        assert entry["summary"] == network_entry(entry["name"]).summary != ""
-        assert entry["options"] == network_options(entry["name"])
-        assert f"{entry['name']:<13}  {entry['summary']}\n" in printed
-        assert all(f"{key}={value}" in printed for key, value in entry["options"].items())
 
 
 def test_a_network_that_explains_itself_is_scored_beside_grad_cam_by_default(run, tmp_path, capsys):

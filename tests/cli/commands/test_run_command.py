@@ -1,49 +1,16 @@
-"""The `explain` command: what it prints, where, and with which exit code."""
+"""`explain run`, and `explain FOLDER`: what it prints, where, and with which exit code."""
 
 from __future__ import annotations
 
-import csv
 import json
-import subprocess
 import sys
 
 import numpy as np
 import pytest
 from explainers.cli.main import main
-from explainers.cli.progress import Progress
-from run_case import folder
+from run_case import rows
 
-import explainers
 from explainers.data.images import read_image
-
-FACTORY = """
-import torch
-from torch import nn
-
-def make():
-    torch.manual_seed(0)
-    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.GELU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))
-
-def gray():
-    torch.manual_seed(0)
-    return nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))
-"""
-
-
-@pytest.fixture
-def images(tmp_path):
-    return folder(tmp_path / "in")
-
-
-@pytest.fixture
-def net(tmp_path):
-    (tmp_path / "net.py").write_text(FACTORY)
-    return tmp_path / "net.py"
-
-
-def rows(out):
-    with (out / "results.csv").open(newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def test_a_folder_alone_is_explained_with_grad_cam(images, tmp_path, capsys):
@@ -118,19 +85,6 @@ def test_a_method_that_lacks_a_package_ends_the_run_with_the_command_that_instal
     assert "lime needs captum: pip install 'explainers[captum]'" in capsys.readouterr().err
 
 
-def test_a_long_image_says_how_far_it_is(capsys, monkeypatch):
-    monkeypatch.setattr("explainers.cli.progress.EVERY", -1.0)
-    progress = Progress(quiet=False)
-    progress.passes("rise", 200, 4000, 85.4)
-    progress.update(1, 7, "a.png")
-    progress.passes("rise", 8, 4000, 85.4)
-    assert capsys.readouterr().err.splitlines() == [
-        "explain: rise 200/4000 passes, 85/s",
-        "explain: 1 of 7 images",
-        "explain: 1 of 7 images, then rise 8/4000 passes, 85/s",
-    ]
-
-
 def test_a_network_of_one_channel(images, tmp_path, net):
     argv = [str(images), "--model", f"{net}:gray", "--size", "32", "--crop", "24", "--gray", "-q"]
     assert main([*argv, "-m", "guided-backprop", "-o", str(tmp_path / "out")]) == 0
@@ -179,62 +133,3 @@ def test_mistakes_cost_one_line_and_code_two(images, tmp_path, net, capsys, argv
     assert re.search(message, printed.err), printed.err
     assert "Traceback" not in printed.err
     assert not list((tmp_path / "out").rglob("*.png")) if (tmp_path / "out").exists() else True
-
-
-@pytest.mark.parametrize("argv", [["run"], ["--nonsense"], ["run", "x", "--scale", "huge"], [], ["methods", "--meth"]])
-def test_bad_usage_is_code_two(argv, capsys):
-    assert main(argv) == 2
-    printed = capsys.readouterr()
-    assert "usage: explain" in printed.err + printed.out
-
-
-def test_demo_explains_the_samples(tmp_path, capsys):
-    assert main(["demo", "--out", str(tmp_path / "demo"), "-m", "cam", "-m", "saliency", "-q"]) == 0
-    assert "24 of 24 images explained" in capsys.readouterr().out
-    assert len(rows(tmp_path / "demo")) == 48
-    assert (tmp_path / "demo/sheet-002.png").exists()
-
-
-def test_methods_are_listed(capsys):
-    assert main(["methods"]) == 0
-    printed = capsys.readouterr().out
-    assert all(name in printed for name in explainers.available())
-    assert main(["methods", "--json"]) == 0
-    listed = json.loads(capsys.readouterr().out)
-    assert [entry["name"] for entry in listed] == list(explainers.available())
-    assert all(entry["reference"] and entry["summary"] for entry in listed)
-
-
-def test_layers_and_doctor_describe_a_network(images, net, capsys):
-    assert main(["layers", "--model", "embedded"]) == 0
-    printed = capsys.readouterr().out
-    assert "   -1  stage4  128 × 12 × 12" in printed
-    main(["doctor", "--model", "embedded", "--image", str(images / "a.png")])
-    printed = capsys.readouterr().out
-    assert "layer=None   stage4" in printed
-    assert "rectifiers   9 Relu" in printed
-    code = main(["doctor", "--model", f"{net}:make", "--json"])
-    told = json.loads(capsys.readouterr().out)
-    assert code == (2 if told["problems"] else 0)
-    assert told["model"]["methods"]["grad-cam"] == ""
-    assert "Gelu" in told["model"]["methods"]["guided-backprop"]
-
-
-def test_a_config_file_gives_what_was_not_typed(images, tmp_path, capsys):
-    (tmp_path / "c.toml").write_text('method = ["cam"]\ntop-k = 2\nout = "%s"\nquiet = true\n' % (tmp_path / "out"))
-    assert main([str(images), "--config", str(tmp_path / "c.toml"), "--top-k", "3"]) == 0
-    assert len(rows(tmp_path / "out")) == 9
-    (tmp_path / "c.toml").write_text("metod = 3\n")
-    assert main([str(images), "--config", str(tmp_path / "c.toml")]) == 2
-    assert "no option 'metod'" in capsys.readouterr().err
-
-
-def test_the_installed_script_works_from_another_folder_and_help_needs_no_torch(images, tmp_path):
-    code = "import sys; from explainers.cli.main import main; main(['--help']); sys.exit('torch' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert "explain demo" in done.stdout
-    script = [sys.executable, "-m", "explainers.cli.main", "in", "-o", "out", "-m", "cam"]
-    done = subprocess.run(script, cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert (tmp_path / "out/overlays/sub/c.cam.png").exists()

@@ -1,0 +1,65 @@
+"""`explain doctor`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+import explainers
+from explainers.errors import ExplainersError
+
+from ..arguments import inspection_arguments
+
+HELP = "check installation, network and methods"
+PACKAGES = ("torch", "torchvision", "numpy", "opencv-python", "opencv-python-headless", "pillow", "timm", "captum")
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """The network, which may be left out, and what to look with."""
+    inspection_arguments(command, required=False)
+
+
+def act(arguments: argparse.Namespace) -> int:
+    """`explain doctor`."""
+    from ..diagnosing import diagnosed
+
+    facts, problems = _installation()
+    diagnosis = diagnosed(arguments) if arguments.model else None
+    if arguments.json:
+        print(json.dumps({**facts, "problems": problems, "model": diagnosis and diagnosis.to_dict()}, indent=2))
+    else:
+        for name, value in facts.items():
+            print(f"{name:<24} {value}")
+        for problem in problems:
+            print(f"problem                  {problem}")
+        if diagnosis is not None:
+            print(f"\n{diagnosis}")
+    return 2 if problems else 0
+
+
+def _installation() -> tuple[dict[str, str], list[str]]:
+    import platform
+    from importlib.metadata import PackageNotFoundError, version
+
+    import torch
+
+    from explainers.data.images import opencv
+    from explainers.models import torchvision_or_explain
+
+    facts = {"explainers": explainers.__version__, "Python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            facts[package] = version(package)
+        except PackageNotFoundError:
+            facts[package] = "not installed"
+    facts["CUDA"] = torch.cuda.get_device_name() if torch.cuda.is_available() else "no device"
+    problems = []
+    for check in (torchvision_or_explain, opencv):
+        try:
+            check()
+        except ExplainersError as error:
+            problems.append(str(error))
+    both = [facts[name] != "not installed" for name in ("opencv-python", "opencv-python-headless")]
+    if all(both):
+        problems.append("opencv-python and opencv-python-headless overwrite each other: pip uninstall one of them")
+    return facts, problems

@@ -1,0 +1,156 @@
+"""`explain evaluate FOLDER`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import explainers
+
+from ..arguments import (
+    common_arguments,
+    limit_arguments,
+    method_arguments,
+    model_arguments,
+    output_arguments,
+    pass_arguments,
+    target_arguments,
+)
+from ..values import note, printable, target
+
+HELP = "score methods on the images of a folder: which map can be believed?"
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Images, network, methods, metrics, output."""
+    command.add_argument(
+        "images",
+        metavar="FOLDER",
+        help="a folder, an image file, digits:N (generated test images with their masks), or the folder of a training, "
+        "whose network is scored on its test images",
+    )
+    command.add_argument(
+        "--images", dest="count", type=int, metavar="N", help="test images of a training (default 200)"
+    )
+    command.add_argument("--only", metavar="CLASS", help="test images of a training with this true class")
+    model_arguments(command, required=False)
+    method_arguments(command, "; all for every method that the network allows")
+    scoring = command.add_argument_group("scoring")
+    scoring.add_argument(
+        "--metric",
+        action="append",
+        metavar="NAME[:KEY=VALUE,…]",
+        help="a metric, again for more (default insertion and deletion), such as pid:patch=16+32,baseline=black",
+    )
+    scoring.add_argument(
+        "--masks", metavar="FOLDER", help="what maps should show: files named like the images, white inside"
+    )
+    scoring.add_argument(
+        "--ground-truth",
+        metavar="TABLE.csv|folders",
+        help="true classes: a CSV file with the columns file,class, or folders that are called like the classes; "
+        "metrics of accuracy go by them, and --target label watches them",
+    )
+    scoring.add_argument(
+        "--maps",
+        action="append",
+        metavar="[TITLE=]FOLDER",
+        help="score maps made elsewhere: .npy, .npz or gray pictures named like the images, or maps of explain run",
+    )
+    scoring.add_argument(
+        "--activation", choices=("softmax", "sigmoid", "none"), help="from scores to probabilities (default softmax)"
+    )
+    scoring.add_argument("--no-figures", action="store_true", help="tables alone")
+    pass_arguments(command)
+    target_arguments(command)
+    output_arguments(command, "evaluated")
+    limit_arguments(command)
+    common_arguments(command)
+
+
+def act(arguments: argparse.Namespace) -> int:
+    """`explain evaluate FOLDER`."""
+    from explainers.storage.atomic import locked
+
+    from ..model_and_methods import loaded_model
+    from ..scored_images import is_training
+
+    if arguments.model is None and is_training(arguments.images):
+        arguments.model = arguments.images
+    loaded = loaded_model(arguments)
+    if not arguments.method and not arguments.maps and hasattr(loaded.network, "forward_branches"):
+        arguments.method = ["attention", "grad-cam"]  # what it says of itself beside what is found afterwards
+    for text in loaded.notes:
+        note(arguments, text)
+    out = Path(arguments.out or "evaluated")
+    with locked(out):
+        return _evaluate(arguments, loaded, out)
+
+
+def _evaluate(arguments: argparse.Namespace, loaded: Any, out: Path) -> int:
+    from explainers.run.evaluate.outputs import CONTENTS
+    from explainers.storage.run_folder import RunFolder
+
+    from ..metric_spec import SCORED, typed_metric
+    from ..progress import Progress
+    from ..scored_images import scored_images
+
+    if arguments.overwrite:
+        RunFolder(out, CONTENTS).clear()
+    images, labels = scored_images(arguments, loaded, out)
+    chosen = _scored(arguments, images)
+    with Progress(quiet=arguments.quiet or arguments.json, unit="batch", units="batches of maps") as progress:
+        result = explainers.evaluate(
+            loaded,
+            images,
+            chosen,
+            [typed_metric(spec) for spec in arguments.metric or SCORED],
+            target(arguments.target),
+            arguments.masks,
+            labels=labels,
+            activation={None: "softmax", "none": None}.get(arguments.activation, arguments.activation),
+            seed=arguments.seed or 0,
+            out=out,
+            figures=not arguments.no_figures,
+            batch_size=8 if arguments.batch_size is None else arguments.batch_size,
+            skip_unsupported=arguments.skip_unsupported,
+            precision=arguments.precision or "float32",
+            compile=arguments.compile,
+            progress=progress.update,
+            **({} if arguments.max_pixels is None else {"max_pixels": arguments.max_pixels}),
+        )
+    failed = dict.fromkeys((row["image"], row["reason"]) for row in result.rows if row["status"] != "ok")
+    for image, reason in failed:
+        print(f"explain: failed: {printable(image)}: {printable(reason)}", file=sys.stderr)
+    if arguments.json:
+        print(json.dumps({"scores": result.summary().rows(), "refused": result.refused, "out": str(out)}, indent=2))
+    else:
+        width = max(80, shutil.get_terminal_size((160, 24)).columns)
+        print("\n".join(printable(line) for line in result.summary().text(width).split("\n")))
+        print(f"\ntables and figures  {printable(str(out))}")
+    return 1 if failed else 0
+
+
+def _scored(arguments: argparse.Namespace, images: Any) -> dict[str, Any]:
+    """Methods and folders of maps by their titles."""
+    from explainers.run.evaluate.stored_maps import found_maps
+
+    from ..model_and_methods import method_call
+
+    specs = arguments.method or ([] if arguments.maps else ["grad-cam"])
+    arguments.skip_unsupported = arguments.skip_unsupported or "all" in specs
+    specs = [name for spec in specs for name in (explainers.available() if spec == "all" else [spec])]
+    arguments.method = arguments.method and specs
+    chosen: dict[str, Any] = {}
+    ours = {**vars(arguments), "masks": None}  # here --masks is a folder
+    for call in [method_call(spec, argparse.Namespace(**ours)) for spec in dict.fromkeys(specs)]:
+        chosen[call.title] = (call.name, call.options)
+    for entry in arguments.maps or []:
+        title, equals, folder = entry.partition("=")
+        path = Path(folder if equals else entry)
+        chosen.update(found_maps(path, images, title if equals else ""))
+    return chosen

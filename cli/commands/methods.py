@@ -1,0 +1,35 @@
+"""`explain methods`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+import explainers
+
+from ..arguments import common_arguments
+
+HELP = "list the methods"
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """What every command has."""
+    common_arguments(command)
+
+
+def act(arguments: argparse.Namespace) -> int:
+    """`explain methods`."""
+    rows = []
+    for name in explainers.available():
+        cls = explainers.method(name)
+        summary = (cls.__doc__ or "").partition("\n")[0]
+        rows.append({"name": name, "needs": sorted(cls.needs), "reference": cls.reference, "summary": summary})
+    if arguments.json:
+        print(json.dumps(rows, indent=2))
+        return 0
+    width = max(len(row["name"]) for row in rows)
+    for row in rows:
+        needs = " and ".join(row["needs"]) or "forward passes alone"
+        print(f"{row['name']:<{width}}  {row['summary']}\n{'':<{width}}  {row['reference']}; needs {needs}")
+    print(f"{'captum:NAME':<{width}}  any attribution class of captum, such as captum:IntegratedGradients")
+    return 0

@@ -1,0 +1,50 @@
+"""`explain run FOLDER`, or `explain FOLDER`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from explainers.errors import OptionError
+
+from ..arguments import (
+    common_arguments,
+    limit_arguments,
+    method_arguments,
+    model_arguments,
+    output_arguments,
+    pass_arguments,
+    picture_arguments,
+    target_arguments,
+)
+from ..values import given
+
+HELP = "explain the images of a folder; `explain FOLDER` is the same"
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Images, network, methods, output."""
+    command.add_argument("images", metavar="FOLDER", help="a folder (searched with all below it) or one image file")
+    model_arguments(command, required=False)
+    method_arguments(command)
+    passes = pass_arguments(command)
+    passes.add_argument("--masks", type=int, metavar="N", help="masks of rise per image (default 4000)")
+    target = target_arguments(command)
+    target.add_argument("--top-k", type=int, metavar="K", help="explain the K best classes of each image")
+    picture_arguments(output_arguments(command, "explained"))
+    limit_arguments(command)
+    common_arguments(command)
+
+
+def act(arguments: argparse.Namespace) -> int:
+    """`explain run FOLDER`."""
+    from ..explaining import explain_images
+    from ..model_and_methods import FLAGS, loaded_model, method_call
+
+    loaded = loaded_model(arguments)
+    calls = [method_call(spec, arguments) for spec in arguments.method or ["grad-cam"]]
+    for flag in FLAGS:
+        if given(getattr(arguments, flag)) and not any(flag in call.options for call in calls):
+            raise OptionError(f"--{flag}: none of the methods {', '.join(call.title for call in calls)} has it")
+    out = Path(arguments.out or "explained")
+    return explain_images(arguments, arguments.images, loaded, calls, out)

@@ -1,0 +1,31 @@
+"""The diagnosis that `explain layers` and `explain doctor` tell."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+import explainers
+from explainers.errors import ImageError
+
+from .model_and_methods import loaded_model
+
+
+def diagnosed(arguments: argparse.Namespace) -> Any:
+    """What the library makes of the network that arguments name, looked at with --image or noise."""
+    import torch
+
+    loaded = loaded_model(arguments)
+    size, channels = (224, 224), 3
+    if loaded.preprocessing is not None:
+        height, width = loaded.preprocessing.resized_size(256, 256)
+        size, channels = loaded.preprocessing.crop or (height, width), loaded.preprocessing.channels
+    if arguments.image:
+        from explainers.data.images import read_image
+
+        if loaded.preprocessing is None:
+            raise ImageError(f"how {loaded.spec} takes a photo is not known; give --size, --crop, --mean, --std")
+        images = loaded.preprocessing(read_image(arguments.image).pixels)[None]
+    else:
+        images = torch.randn(1, channels, *size, generator=torch.Generator().manual_seed(0))
+    return explainers.diagnose(loaded, images.to(loaded.device))

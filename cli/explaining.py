@@ -1,0 +1,61 @@
+"""What `explain run` and `explain demo` share: images through methods, and what came of it to the terminal."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from .progress import Progress
+from .values import note, printable, target
+
+
+def explain_images(arguments: argparse.Namespace, images: Any, loaded: Any, calls: list[Any], out: Path) -> int:
+    """Runs the methods on the images, tells what was done, and returns the exit code."""
+    from explainers.run import RunOptions, run as explain_folder
+
+    given = {key: getattr(arguments, key, None) for key in ("top_k", "cmap", "opacity", "scale", "max_pixels")}
+    options = RunOptions(
+        target=target(getattr(arguments, "target", None)),
+        contact_sheet=arguments.contact_sheet or 0,
+        overlays=not arguments.no_overlays,
+        maps=not arguments.no_maps,
+        skip_unsupported=getattr(arguments, "skip_unsupported", False),
+        **{key: value for key, value in given.items() if value is not None},
+    )
+    for text in loaded.notes:
+        note(arguments, text)
+    with Progress(quiet=arguments.quiet or arguments.json) as progress:
+        summary = explain_folder(
+            images,
+            loaded,
+            calls,
+            out,
+            options=options,
+            batch_size=8 if arguments.batch_size is None else arguments.batch_size,
+            overwrite=arguments.overwrite,
+            progress=progress.update,
+            passes=progress.passes,
+        )
+    for title, reason in summary.refused.items():
+        note(arguments, f"left out {title}: {reason}")
+    for name, reason in summary.failed:
+        print(f"explain: failed: {printable(name)}: {printable(reason)}", file=sys.stderr)
+    if arguments.json:
+        print(json.dumps({**summary.to_dict(), "results": str(out / "results.csv")}, indent=2))
+    else:
+        _report(summary, options)
+    return 1 if summary.failed else 0
+
+
+def _report(summary: Any, options: Any) -> None:
+    resumed = f", {summary.resumed} were done already" if summary.resumed else ""
+    failed = f", {len(summary.failed)} failed" if summary.failed else ""
+    print(f"{summary.explained} of {summary.images} images explained in {summary.seconds:.1f} s{resumed}{failed}")
+    if options.overlays:
+        print(f"pictures  {printable(str(summary.out / 'overlays'))}")
+    for sheet in summary.sheets[:3]:
+        print(f"sheet     {printable(str(sheet))}")
+    print(f"table     {printable(str(summary.out / 'results.csv'))}")

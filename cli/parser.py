@@ -1,0 +1,63 @@
+"""What can be typed behind `explain`: the commands of the table, each with its own arguments."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from .commands import COMMANDS
+from .config import fill
+
+EXAMPLES = """examples:
+  explain demo
+  explain photos/ --model torchvision:resnet50 --weights DEFAULT --method grad-cam --method guided-grad-cam
+  explain run photos/ --model net.py:make --weights net.safetensors --size 256 --crop 224 --target cat
+  explain evaluate photos/ --model torchvision:resnet50 --weights DEFAULT -m grad-cam -m rise --metric insertion
+  explain train abn --data folder:photos --backbone torchvision:resnet18 --out RUN
+  explain evaluate RUN -m attention -m grad-cam
+  explain doctor --model timm:convnext_tiny
+"""
+
+
+class Formatter(argparse.RawDescriptionHelpFormatter):
+    """Keeps the examples' lines, and room for long options."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=30)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line. Importing and printing it needs no torch."""
+    top = argparse.ArgumentParser(
+        "explain",
+        description="Heat maps for any trained CNN: where did it look?",
+        epilog=EXAMPLES,
+        formatter_class=Formatter,
+        allow_abbrev=False,
+    )
+    top.add_argument("--version", action="store_true", help="print versions and leave")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND")
+    for name, command in COMMANDS.items():
+        command.add_arguments(_command(commands, name, command.HELP))
+    return top
+
+
+def _command(commands: Any, name: str, text: str) -> argparse.ArgumentParser:
+    return commands.add_parser(
+        name, help=text, description=text[0].upper() + text[1:] + ".", formatter_class=Formatter, allow_abbrev=False
+    )
+
+
+def parse(argv: list[str]) -> argparse.Namespace:
+    """The arguments, with `explain FOLDER` read as `explain run FOLDER` and --config filled in."""
+    if argv and argv[0] not in COMMANDS and not argv[0].startswith("-"):
+        argv = ["run", *argv]
+    whole = parser()
+    arguments = whole.parse_args(argv)
+    if arguments.command is None and not arguments.version:
+        whole.print_help()
+        raise SystemExit(2)
+    if getattr(arguments, "config", None):
+        fill(arguments, Path(arguments.config), whole)
+    return arguments

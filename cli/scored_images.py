@@ -1,0 +1,85 @@
+"""The images that `explain evaluate` scores on: a folder, `digits:N`, or the test images of a training."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import shutil
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from explainers.errors import OptionError
+
+from .metric_spec import SCORED, typed_metric
+from .values import note
+
+TEST_IMAGES = 200  # of a training, unless --images says otherwise
+
+
+def is_training(images: str) -> bool:
+    """Whether what is named is the folder of a training."""
+    from explainers.baselines.training.run_folder import is_run
+
+    return is_run(Path(images))
+
+
+def scored_images(arguments: argparse.Namespace, loaded: Any, out: Path) -> tuple[str | Path, dict[str, int] | None]:
+    """The folder to evaluate on; `digits:N` and the folder of a training make one, whose masks are the default."""
+    if arguments.count is not None and arguments.count < 1:
+        raise OptionError(f"--images {arguments.count}; expected at least 1")
+    known = is_training(arguments.images) or arguments.images.startswith("digits:")
+    if known and arguments.ground_truth is not None:
+        raise OptionError(
+            f"--ground-truth {arguments.ground_truth}: the classes of {arguments.images} are known; leave it out"
+        )
+    if is_training(arguments.images):
+        return _test_images(arguments, out)
+    if arguments.count is not None or arguments.only is not None:
+        raise OptionError("--images and --only choose among the test images of a training; give its folder")
+    kind, colon, count = arguments.images.partition(":")
+    if kind != "digits" or not colon:
+        return arguments.images, _labels(arguments, loaded)
+    if not count.isdigit() or not int(count):
+        raise OptionError(f"{arguments.images!r}; expected digits:N with N images of at least 1")
+    from explainers.data.generated.digits import CLASSES, write_digits
+
+    labels = write_digits(out / "digits", int(count))
+    arguments.masks = arguments.masks or str(out / "digits" / "masks")
+    return out / "digits" / "images", labels if loaded.class_names == CLASSES else None
+
+
+def _labels(arguments: argparse.Namespace, loaded: Any) -> dict[str, int] | None:
+    from explainers.data.images import find_images
+    from explainers.run.evaluate.true_classes import labels_of
+
+    if arguments.ground_truth is None:
+        return None
+    return labels_of(arguments.ground_truth, find_images(arguments.images), loaded.class_names)
+
+
+def _test_images(arguments: argparse.Namespace, out: Path) -> tuple[Path, dict[str, int]]:
+    """Test images of a training as files, with their true classes; masks where every image has one."""
+    from explainers.baselines.training.run_folder import read_config
+    from explainers.data.sets import data_set
+    from explainers.data.sets.export import write_split
+    from explainers.models import class_index
+
+    spec = read_config(Path(arguments.images))["data"]["spec"]
+    data = data_set(spec)
+    split, kind = (data.val, "validation") if data.test is None else (data.test, "test")
+    if data.test is None:
+        note(arguments, f"{spec} has no test images; its validation images, which chose the weights, are taken instead")
+    wanted = None if arguments.only is None else class_index(str(arguments.only), data.class_names)
+    needed = any("masks" in typed_metric(spec).needs for spec in arguments.metric or SCORED) and arguments.masks is None
+    choice = f"{spec} {kind} {arguments.count} {wanted} {needed}"
+    folder = out / "test" / hashlib.sha256(choice.encode()).hexdigest()[:8]  # another choice has other files
+    shutil.rmtree(folder, ignore_errors=True)  # the data may have changed since
+    written = write_split(split, folder, count=arguments.count or TEST_IMAGES, label=wanted, masks=needed)
+    counts = Counter(data.class_names[label] for label in written.labels.values())
+    told = ", ".join(f"{name} {counts[name]}" for name in data.class_names if counts[name])
+    blank = f"; masks are needed, and {written.blank} images before them have none" if written.blank else ""
+    note(arguments, f"{len(written.labels)} of {len(split)} {kind} images of {spec} are scored ({told}){blank}")
+    if needed:
+        arguments.masks = str(written.masks)
+    return written.images, written.labels

@@ -1,0 +1,67 @@
+"""The command line as a whole: the table of commands, help, bad usage."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import explainers.cli.commands
+import pytest
+import torch
+from explainers.cli.commands import COMMANDS
+from explainers.cli.main import main
+
+
+@pytest.mark.parametrize("argv", [["run"], ["--nonsense"], ["run", "x", "--scale", "huge"], [], ["methods", "--meth"]])
+def test_bad_usage_is_code_two(argv, capsys):
+    assert main(argv) == 2
+    printed = capsys.readouterr()
+    assert "usage: explain" in printed.err + printed.out
+
+
+def test_the_installed_script_works_from_another_folder_and_help_needs_no_torch(images, tmp_path):
+    code = "import sys; from explainers.cli.main import main; main(['--help']); sys.exit('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "explain demo" in done.stdout
+    script = [sys.executable, "-m", "explainers.cli.main", "in", "-o", "out", "-m", "cam"]
+    done = subprocess.run(script, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out/overlays/sub/c.cam.png").exists()
+
+
+def test_building_the_parser_imports_nothing_heavy():
+    heavy = ("torch", "numpy", "PIL", "cv2", "matplotlib", "torchvision", "tqdm", "safetensors")
+    code = (
+        "import sys\n"
+        "from explainers.cli.main import main\n"
+        f"codes = [main([name, '--help']) for name in {[*COMMANDS]}]\n"
+        f"sys.exit(str([name for name in {heavy} if name in sys.modules] + [code for code in codes if code]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stderr == "[]\n"
+
+
+def test_every_file_of_commands_stands_in_the_table_and_in_the_help(capsys):
+    folder = Path(explainers.cli.commands.__file__).parent
+    assert {path.stem for path in folder.glob("*.py")} - {"__init__"} == set(COMMANDS)
+    assert main(["--help"]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert all(f" {name} {command.HELP} " in printed for name, command in COMMANDS.items())
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_help_of_a_command_says_what_it_does_and_what_all_have(name, capsys):
+    assert main([name, "--help"]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert printed.startswith(f"usage: explain {name} [-h] ")
+    assert COMMANDS[name].HELP[1:] in printed
+    assert all(flag in printed for flag in ("--json", "--quiet", "--debug"))
+
+
+@pytest.mark.parametrize("more", [[], ["methods"], ["metrics"], ["networks"], ["doctor"]])
+def test_versions_are_printed_with_a_command_and_without(more, capsys):
+    assert main(["--version", *more]) == 0
+    versions = f"explainers {explainers.__version__}, torch {torch.__version__}, Python "
+    assert capsys.readouterr().out.startswith(versions)
