@@ -74,7 +74,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def act(arguments: argparse.Namespace) -> int:
     """`explain evaluate FOLDER`."""
-    from explainers.storage.atomic import locked
+    from explainers.storage.lock import locked
 
     from ..model_and_methods import loaded_model
     from ..scored_images import is_training
