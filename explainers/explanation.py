@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from explainers.core.targets import resolve_targets
 from explainers.errors import ImageError, OptionError, TargetError
 from explainers.methods import create
-from explainers.network.output import class_scores, resolve_targets
+from explainers.network.output import class_scores
 from explainers.network.unwrapped import as_network, first_parameter
 
 if TYPE_CHECKING:

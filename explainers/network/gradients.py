@@ -79,12 +79,3 @@ def sound_batch_norm(images: Tensor) -> AbstractContextManager[Any]:
     """`SoundBatchNorm` where it is needed: for what comes out of one image on a CPU."""
     needed = len(images) == 1 and images.device.type == "cpu"
     return SoundBatchNorm() if needed else nullcontext()
-
-
-def reduce_channels(maps: Tensor, channels: str | None) -> Tensor:
-    """(N, K, C, H, W) to (N, K, H, W): "max" is the largest magnitude, "sum" keeps signs, None changes nothing."""
-    if channels == "max":
-        return maps.abs().amax(dim=-3)
-    if channels == "sum":
-        return maps.sum(dim=-3)
-    return maps

@@ -11,7 +11,7 @@ from torch import nn
 
 import explainers
 from explainers import LIME, AblationCAM, GroupCAM, KernelSHAP, Occlusion, ScoreCAM
-from explainers.core.explainer import upsample
+from explainers.core.maps import upsample
 from explainers.errors import OptionError, UnsupportedError
 from explainers.network.output import scores_of
 from explainers.network.tail import Tail

@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from explainers.core.explainer import scaled
+from explainers.core.maps import scaled
 from explainers.errors import OptionError
 from explainers.evaluation.measuring.ranking import ranked
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from explainers.core.explainer import scaled
+from explainers.core.maps import scaled
 from explainers.errors import OptionError
 from explainers.evaluation.measuring.curve_sampling import TOLERANCE, Fixed, area, sampling_of
 from explainers.evaluation.measuring.curves import Curve, finished

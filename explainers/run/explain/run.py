@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from explainers.core.explainer import Explained, Explainer
+from explainers.core.targets import SeenTargets
 from explainers.data.images.files import ImageFile, Photo, find_images, read_image
 from explainers.errors import (
     DependencyError,
@@ -32,7 +33,7 @@ from explainers.errors import (
     WriteError,
 )
 from explainers.models import LoadedModel, class_index
-from explainers.network.output import SeenTargets, class_scores
+from explainers.network.output import class_scores
 from explainers.network.unwrapped import fixed_batch
 from explainers.run.explain.options import MethodCall, Passes, Progress, RunOptions, fingerprint
 from explainers.run.explain.outputs import Finding, Outputs, finish
