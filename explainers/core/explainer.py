@@ -12,8 +12,9 @@ from torch import Tensor
 from explainers.core.targets import is_per_image
 from explainers.errors import TargetError
 from explainers.network.guard import exact, preserved
+from explainers.network.input import checked_images, fixed_batch, run
 from explainers.network.output import Output, scores_of
-from explainers.network.unwrapped import as_network, checked_images, fixed_batch, run
+from explainers.network.unwrapping import as_network
 
 
 @dataclass(frozen=True)

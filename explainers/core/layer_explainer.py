@@ -15,10 +15,12 @@ from explainers.errors import LayerError
 from explainers.network.capture import Capture
 from explainers.network.gradients import target_gradients
 from explainers.network.guard import exact, preserved
-from explainers.network.layers import Layer, LayerChoice, Survey, survey
+from explainers.network.input import checked_images
+from explainers.network.layer_choice import LayerChoice, Survey
+from explainers.network.layers import Layer
 from explainers.network.layout import Layout
 from explainers.network.output import Output, scores_of, warn_if_normalised
-from explainers.network.unwrapped import checked_images
+from explainers.network.survey import survey
 
 LayerOption = LayerChoice | Sequence[LayerChoice] | None
 Spatial = Callable[[Tensor], Tensor]

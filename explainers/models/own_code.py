@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from explainers.errors import DependencyError, ModelFileError
 from explainers.models.source import Parts, Request
 from explainers.models.weight_files import fit_state, kind_of, read_state
-from explainers.network.unwrapped import fixed_batch
+from explainers.network.input import fixed_batch
 
 
 def from_factory(request: Request) -> Parts:

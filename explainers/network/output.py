@@ -11,7 +11,8 @@ from torch import Tensor
 
 from explainers.errors import OptionError, OutputError
 from explainers.network.guard import exact, preserved
-from explainers.network.unwrapped import as_network, run
+from explainers.network.input import run
+from explainers.network.unwrapping import as_network
 
 Output = Callable[[Any], Tensor]
 

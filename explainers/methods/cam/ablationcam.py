@@ -11,10 +11,10 @@ from explainers.core.layer_explainer import LayerExplainer, LayerOption, Spatial
 from explainers.core.registry import register
 from explainers.core.targets import resolve_targets
 from explainers.errors import UnsupportedError, refuse
+from explainers.network.input import fixed_batch
 from explainers.network.layers import Layer
 from explainers.network.output import Output, checked_activation, scores_of
 from explainers.network.tail import Tail
-from explainers.network.unwrapped import fixed_batch
 from explainers.passes.predictor import Predictor, Progress
 
 

@@ -12,8 +12,8 @@ from explainers.core.registry import register
 from explainers.core.targets import resolve_targets
 from explainers.errors import OptionError
 from explainers.network.gradients import target_gradients
+from explainers.network.input import fixed_batch
 from explainers.network.output import Output
-from explainers.network.unwrapped import fixed_batch
 
 
 @register

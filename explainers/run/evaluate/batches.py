@@ -20,7 +20,7 @@ from explainers.errors import ImageError, MapError, OptionError
 from explainers.evaluation.engine import Batch
 from explainers.evaluation.measuring.validation import checked_masks
 from explainers.models import Preprocessing
-from explainers.network.unwrapped import checked_images
+from explainers.network.input import checked_images
 from explainers.storage.atomic import shown
 
 READERS = 4

@@ -25,8 +25,9 @@ from explainers.evaluation.other_packages import as_explainer
 from explainers.methods import create
 from explainers.models import Preprocessing, class_index
 from explainers.models.loaded import state_hash
+from explainers.network.input import first_parameter
 from explainers.network.output import Output
-from explainers.network.unwrapped import as_network, class_name, first_parameter
+from explainers.network.unwrapping import as_network, class_name
 from explainers.passes.predictor import Predictor
 from explainers.run.evaluate.batches import Folder, StoredMaps, of_loader
 from explainers.run.evaluate.outputs import ScoreJournal, write_extremes, write_figures, write_tables

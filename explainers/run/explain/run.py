@@ -33,8 +33,8 @@ from explainers.errors import (
     WriteError,
 )
 from explainers.models import LoadedModel, class_index
+from explainers.network.input import fixed_batch
 from explainers.network.output import class_scores
-from explainers.network.unwrapped import fixed_batch
 from explainers.run.explain.options import MethodCall, Passes, Progress, RunOptions, fingerprint
 from explainers.run.explain.outputs import Finding, Outputs, finish
 from explainers.storage.atomic import locked, write_json
