@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from explainers.core.names import Names, keywords, refuse_unknown, takes_any
+from explainers.core.name_table import Names, keywords, refuse_unknown, takes_any
 from explainers.evaluation.measuring.chunk import Chunk
 from explainers.evaluation.measuring.curves import Curve, Walks
 from explainers.evaluation.measuring.passes import Job, Passes, Seen

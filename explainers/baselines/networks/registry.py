@@ -13,7 +13,7 @@ from torch import nn
 from explainers.baselines.networks.abn import ABN
 from explainers.baselines.networks.labn import LABN
 from explainers.baselines.networks.resnet import RESNETS, resnet
-from explainers.core.names import Names, refuse_unknown
+from explainers.core.name_table import Names, refuse_unknown
 from explainers.errors import OptionError, UnsupportedError
 
 Builder = Callable[..., nn.Module]
