@@ -48,7 +48,7 @@ def _versions() -> int:
 
 def script() -> None:
     """The console script, in a process of its own."""
-    from explainers.passes.memory import keep_freed_memory
+    from explainers.passes.freed_memory import keep_freed_memory
 
     keep_freed_memory()
     sys.exit(main())

@@ -51,7 +51,7 @@ from .methods.perturbation import (
 )
 from .models import LoadedModel as LoadedModel, Preprocessing as Preprocessing
 from .network.output import class_scores as class_scores
-from .passes.memory import keep_freed_memory as keep_freed_memory
+from .passes.freed_memory import keep_freed_memory as keep_freed_memory
 from .passes.predictor import Predictor as Predictor
 from .run.evaluate.evaluate import evaluate as evaluate
 from .run.evaluate.options import EvaluationOptions as EvaluationOptions

@@ -10,10 +10,12 @@ from torch import Tensor, nn
 from explainers import methods as registry
 from explainers.errors import ExplainersError
 from explainers.network.guard import exact, preserved
-from explainers.network.layers import Layer, survey
+from explainers.network.input import checked_images, first_parameter, run
+from explainers.network.layers import Layer
 from explainers.network.output import NORMALISED, Output, describe, scores_of
 from explainers.network.rectifiers import Rectifiers, find_rectifiers
-from explainers.network.unwrapped import as_network, checked_images, class_name, first_parameter, run
+from explainers.network.survey import survey
+from explainers.network.unwrapping import as_network, class_name
 
 
 @dataclass(frozen=True)

@@ -57,3 +57,8 @@ class DependencyError(ExplainersError, ImportError):
 
 class DeviceMemoryError(ExplainersError, MemoryError):
     """Not even one image fits into the device's memory."""
+
+
+def refuse(name: str, reason: str, instead: str) -> UnsupportedError:
+    """The refusal of a method, in one form everywhere."""
+    return UnsupportedError(f"{name} cannot be right on this network: {reason}. Use {instead} instead.")

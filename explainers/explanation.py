@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from explainers.core.targets import resolve_targets
 from explainers.errors import ImageError, OptionError, TargetError
 from explainers.methods import create
-from explainers.network.output import class_scores, resolve_targets
-from explainers.network.unwrapped import as_network, first_parameter
+from explainers.network.input import first_parameter
+from explainers.network.output import class_scores
+from explainers.network.unwrapping import as_network
 
 if TYPE_CHECKING:
     import numpy as np

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from explainers.core.explainer import Explainer
-from explainers.network.output import Output, at_least_single, checked_activation, resolve_targets
+from explainers.core.targets import resolve_targets
+from explainers.network.output import Output, at_least_single, checked_activation
 from explainers.passes.predictor import Predictor
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from explainers.core.explainer import Explainer
-from explainers.core.names import Names, keywords, refuse_unknown, takes_any
+from explainers.core.name_table import Names, keywords, refuse_unknown, takes_any
 from explainers.passes.predictor import Predictor
 
 PASSES = "passes"  # the name under which methods hand on the options of their Predictor

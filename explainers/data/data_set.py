@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from explainers.core.names import Names
+from explainers.core.name_table import Names
 from explainers.core.preprocessing import Preprocessing
 from explainers.errors import DataError
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from explainers.core.names import Names, keywords, refuse_unknown, takes_any
+from explainers.core.name_table import Names, keywords, refuse_unknown, takes_any
 from explainers.evaluation.measuring.batch import Batch
 from explainers.evaluation.measuring.given_maps import measured
 from explainers.evaluation.measuring.subject import Measuring, Subject

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from explainers.core.explainer import upsample
+from explainers.core.maps import upsample
 from explainers.errors import OptionError
 from explainers.evaluation.measuring.subject import Explain
 

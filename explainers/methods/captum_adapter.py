@@ -12,15 +12,17 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from explainers.core.explainer import LayerExplainer, LayerOption, refuse, upsample
+from explainers.core.layer_explainer import LayerExplainer, LayerOption
+from explainers.core.maps import reduce_channels, upsample
 from explainers.core.registry import register_family
-from explainers.errors import DependencyError, ExplainersError, OptionError, UnsupportedError
+from explainers.core.targets import resolve_targets
+from explainers.errors import DependencyError, ExplainersError, OptionError, UnsupportedError, refuse
 from explainers.methods.gradient.rectified import Deconvolution, GuidedBackprop
-from explainers.network.gradients import reduce_channels, sound_batch_norm
+from explainers.network.batch_norm_backward import sound_batch_norm
+from explainers.network.input import run
 from explainers.network.layers import Layer
-from explainers.network.output import Output, resolve_targets, scores_of
+from explainers.network.output import Output, scores_of
 from explainers.network.rectifiers import find_rectifiers
-from explainers.network.unwrapped import run
 
 OURS = {"GuidedBackprop": GuidedBackprop, "Deconvolution": Deconvolution}
 COMPLETE = (

@@ -13,7 +13,7 @@ from explainers.errors import ModelFileError
 from explainers.models.onnx_network import OnnxNetwork
 from explainers.models.source import Parts, Request
 from explainers.models.weight_files import kind_of, read_state
-from explainers.network.unwrapped import fixed_batch
+from explainers.network.input import fixed_batch
 
 
 def from_file(request: Request) -> Parts:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
-from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from explainers.errors import UnsupportedError
+from explainers.network.batch_norm_backward import sound_batch_norm
 
 NO_GRADIENT = (
     "the scores carry no gradient: the network runs under no_grad, detaches its features, or is a black box. "
@@ -59,32 +57,3 @@ def target_gradients(
         filled = [torch.zeros_like(value) if grad is None else grad for value, grad in zip(inputs, grads, strict=True)]
         per_class.append(tuple(filled))
     return [torch.stack(grads, dim=1) for grads in zip(*per_class, strict=True)]
-
-
-class SoundBatchNorm(TorchDispatchMode):
-    """Inside, the backward pass of batch norm is right for a single image on a CPU too.
-
-    Torch's kernel (seen in 2.15) reads the gradient in the wrong order where there is one image and the gradient comes
-    out of a product of transposed matrices, as behind a step from feature maps to tokens: its strides then fit two
-    memory formats. A contiguous gradient is read right.
-    """
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func is torch.ops.aten.native_batch_norm_backward.default:
-            args = (args[0].contiguous(), *args[1:])
-        return func(*args, **(kwargs or {}))
-
-
-def sound_batch_norm(images: Tensor) -> AbstractContextManager[Any]:
-    """`SoundBatchNorm` where it is needed: for what comes out of one image on a CPU."""
-    needed = len(images) == 1 and images.device.type == "cpu"
-    return SoundBatchNorm() if needed else nullcontext()
-
-
-def reduce_channels(maps: Tensor, channels: str | None) -> Tensor:
-    """(N, K, C, H, W) to (N, K, H, W): "max" is the largest magnitude, "sum" keeps signs, None changes nothing."""
-    if channels == "max":
-        return maps.abs().amax(dim=-3)
-    if channels == "sum":
-        return maps.sum(dim=-3)
-    return maps

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from explainers.core.explainer import refuse
+from explainers.errors import refuse
 
 Rule = Callable[[Tensor], Tensor]
 

@@ -12,8 +12,9 @@ from torch import Tensor
 
 from explainers.errors import OptionError
 from explainers.network.guard import exact, preserved
+from explainers.network.input import checked_images, fixed_batch
 from explainers.network.output import Output, at_least_single, scores_of
-from explainers.network.unwrapped import as_network, checked_images, fixed_batch
+from explainers.network.unwrapping import as_network
 from explainers.passes.batch_size import BatchSize, does_not_fit, is_out_of_memory
 from explainers.passes.replica import Network, Replica
 

@@ -11,9 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from explainers.errors import ExplainersError, OptionError
-from explainers.network.unwrapped import class_name, fixed_batch
-from explainers.passes.batch_norm import fold
+from explainers.network.input import fixed_batch
+from explainers.network.unwrapping import class_name
 from explainers.passes.batch_size import is_out_of_memory
+from explainers.passes.fold_batch_norm import fold
 
 Scored = Callable[[Any, Tensor], Tensor]  # (network, images) → scores (N, classes)
 Network = Callable[[Tensor], Any]

@@ -12,8 +12,8 @@ from small import Chain
 from torch import nn
 
 import explainers
+from explainers.core.targets import SeenTargets, resolve_targets
 from explainers.errors import TargetError
-from explainers.network.output import SeenTargets, resolve_targets
 from explainers.run import RunOptions, run
 
 SCORES = torch.tensor([[0.1, 3.0, 2.0], [5.0, 4.0, -1.0]])

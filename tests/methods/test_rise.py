@@ -14,7 +14,7 @@ from torch import nn
 
 from explainers import RISE
 from explainers.errors import OptionError
-from explainers.passes.masks import Block, MaskShape, block_length, draw_block
+from explainers.methods.perturbation.rise_masks import Block, MaskShape, block_length, draw_block
 
 
 def every_mask(shape: MaskShape) -> torch.Tensor:

@@ -1,13 +1,10 @@
-"""Layouts told from shapes, and the layers of a network told from one run."""
+"""Layouts told from shapes."""
 
 from __future__ import annotations
 
 import pytest
 import torch
-from small import Chain, Residual, Tokens, lively
 
-import explainers
-from explainers.network.layers import survey
 from explainers.network.layout import layout_of
 
 
@@ -52,43 +49,3 @@ def test_tokens_take_the_grid_of_the_layer_before_them():
     # 50 tokens of a 50 × 100 image could be 5 × 10, or 7 × 7 and a class token: the patch embedding decides.
     assert layout_of((1, 50, 8), (50, 100), [(7, 7)]).grid == (7, 7)
     assert layout_of((1, 50, 8), (50, 100), [(5, 10)]).grid == (5, 10)
-
-
-def stages(network, *shape):
-    seen = survey(network, torch.randn(1, *shape), lambda returned, count: returned)
-    return [layer.label for layer in seen.stages]
-
-
-def test_stages_are_the_last_layers_of_each_resolution_or_the_blocks():
-    assert stages(lively(Chain()), 3, 16, 24) == ["act", "last"]
-    assert stages(lively(Residual()), 3, 16, 24) == ["stem", "block"]
-    assert stages(lively(Tokens()), 3, 16, 24)[-1] == "blocks.1.norm"
-    assert stages(lively(Tokens(pooled=True)), 3, 16, 24)[-1] == "norm"
-
-
-def test_diagnose_says_what_works_and_why_the_rest_does_not():
-    network = lively(Residual()).train()
-    network.stem.requires_grad_(False)
-    told = explainers.diagnose(network, torch.randn(2, 3, 16, 24))
-    assert told.layer == "block"
-    assert told.stages[1] == ("stem", (6, 16, 24))
-    assert told.strict == "3 Relu"
-    assert (told.smooth, told.opaque, told.classes) == ("", "", 4)
-    assert told.frozen == sum(value.numel() for value in network.stem.parameters())
-    assert told.training == len(list(network.modules()))
-    refused = [name for name, reason in told.methods.items() if reason]
-    assert refused == ["attention", "attention-rollout", "lambda-attention"]
-    text = str(told)
-    assert "layer=None   block" in text
-    assert "attention-rollout: attention-rollout cannot be right" in text
-    assert told.to_dict()["layer"] == "block"
-
-
-def test_diagnose_of_a_black_box_and_of_an_odd_output():
-    told = explainers.diagnose(lambda x: x.detach().mean((2, 3)), torch.randn(1, 3, 8, 8))
-    assert "no gradient" in " ".join(told.notes)
-    works = {name for name, reason in told.methods.items() if reason == ""}
-    assert works == {"rise", "occlusion", "lime", "kernel-shap"}
-    told = explainers.diagnose(torch.nn.Conv2d(3, 4, 3), torch.randn(1, 3, 8, 8))
-    assert told.classes is None
-    assert "output=lambda y: y.mean((2, 3))" in " ".join(told.notes)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from explainers.baselines.losses.loss import HEADS, Loss, Step, divergence, forward
 from explainers.errors import OptionError, TrainingError
-from explainers.network.gradients import sound_batch_norm
+from explainers.network.batch_norm_backward import sound_batch_norm
 from explainers.passes.substrate import substrate_of
 
 RANKS = ("auto", "attention", "gradient", "magnitude")

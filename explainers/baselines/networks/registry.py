@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import nn
 
-from explainers.core.names import Names, refuse_unknown
+from explainers.core.name_table import Names, refuse_unknown
 from explainers.errors import OptionError
 
 Builder = Callable[..., nn.Module]

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from explainers.core.targets import resolve_targets
 from explainers.errors import OptionError, TargetError
 from explainers.evaluation.measuring.batch import Batch
 from explainers.evaluation.measuring.fillings import IMAGE, Baseline, baseline_name, baseline_of, image_seed
-from explainers.network.output import checked_activation, resolve_targets
+from explainers.network.output import checked_activation
 from explainers.passes.predictor import Predictor
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from explainers.core.explainer import scaled
+from explainers.core.maps import scaled
 from explainers.evaluation.measuring.fillings import Baseline, baseline_name, checked_baseline
 from explainers.evaluation.measuring.passes import Job, Seen
 from explainers.evaluation.measuring.subject import Measured, Measuring, Subject

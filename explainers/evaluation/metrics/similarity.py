@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from explainers.core.explainer import scaled
+from explainers.core.maps import scaled
 from explainers.errors import OptionError
 from explainers.evaluation.measuring.ranking import ranked
 from explainers.evaluation.measuring.subject import Measured, Measuring, Subject

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from explainers.core.explainer import scaled
+from explainers.core.maps import scaled
 from explainers.errors import OptionError
 from explainers.evaluation.measuring.curve_sampling import Fixed, area
 from explainers.evaluation.measuring.curves import Curve, finished

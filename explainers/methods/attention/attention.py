@@ -8,10 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from explainers.core.explainer import Explainer, refuse, upsample
+from explainers.core.explainer import Explainer
+from explainers.core.maps import upsample
 from explainers.core.registry import register
-from explainers.errors import LayerError, OutputError
-from explainers.network.output import Output, resolve_targets, scores_of
+from explainers.core.targets import resolve_targets
+from explainers.errors import LayerError, OutputError, refuse
+from explainers.network.output import Output, scores_of
 
 INSTEAD = "grad-cam, or train a network that explains itself (explain train)"
 

@@ -9,10 +9,12 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from explainers.core.explainer import LayerExplainer, refuse, upsample
+from explainers.core.layer_explainer import LayerExplainer
+from explainers.core.maps import upsample
 from explainers.core.registry import register
+from explainers.core.targets import resolve_targets
+from explainers.errors import refuse
 from explainers.network.layers import Layer
-from explainers.network.output import resolve_targets
 
 INSTEAD = "grad-cam or hires-cam, which read token layers too"
 

@@ -9,10 +9,11 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor
 
-from explainers.core.explainer import LayerExplainer, refuse
+from explainers.core.layer_explainer import LayerExplainer
 from explainers.core.registry import register
+from explainers.core.targets import resolve_targets
+from explainers.errors import refuse
 from explainers.network.capture import Capture
-from explainers.network.output import resolve_targets
 from explainers.network.rectifiers import graph_nodes
 
 

@@ -7,13 +7,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from explainers.core.explainer import LayerExplainer, LayerOption, Spatial, refuse, try_layer
+from explainers.core.layer_explainer import LayerExplainer, LayerOption, Spatial, try_layer
 from explainers.core.registry import register
-from explainers.errors import UnsupportedError
+from explainers.core.targets import resolve_targets
+from explainers.errors import UnsupportedError, refuse
+from explainers.network.input import fixed_batch
 from explainers.network.layers import Layer
-from explainers.network.output import Output, checked_activation, resolve_targets, scores_of
+from explainers.network.output import Output, checked_activation, scores_of
 from explainers.network.tail import Tail
-from explainers.network.unwrapped import fixed_batch
 from explainers.passes.predictor import Predictor, Progress
 
 

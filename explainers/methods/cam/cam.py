@@ -10,12 +10,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from explainers.core.explainer import LayerExplainer, LayerOption, Spatial, refuse, upsample
+from explainers.core.layer_explainer import LayerExplainer, LayerOption, Spatial
+from explainers.core.maps import upsample
 from explainers.core.registry import register
-from explainers.errors import UnsupportedError
+from explainers.core.targets import resolve_targets
+from explainers.errors import UnsupportedError, refuse
 from explainers.network.capture import Capture
 from explainers.network.layers import Layer
-from explainers.network.output import Output, resolve_targets
+from explainers.network.output import Output
 
 
 @dataclass(frozen=True)

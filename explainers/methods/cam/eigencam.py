@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from explainers.core.explainer import LayerExplainer
+from explainers.core.layer_explainer import LayerExplainer
 from explainers.core.registry import register
 from explainers.network.layers import Layer
 

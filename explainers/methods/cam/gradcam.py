@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from explainers.core.explainer import LayerExplainer
+from explainers.core.layer_explainer import LayerExplainer
 from explainers.core.registry import register
 
 

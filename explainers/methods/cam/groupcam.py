@@ -7,11 +7,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from explainers.core.explainer import LayerExplainer, LayerOption, Spatial, scaled, upsample
+from explainers.core.layer_explainer import LayerExplainer, LayerOption, Spatial
+from explainers.core.maps import scaled, upsample
 from explainers.core.registry import register
+from explainers.core.targets import resolve_targets
 from explainers.errors import OptionError
 from explainers.network.gradients import target_gradients
-from explainers.network.output import Output, checked_activation, resolve_targets, warn_if_normalised
+from explainers.network.output import Output, checked_activation, warn_if_normalised
 from explainers.passes.predictor import Predictor
 from explainers.passes.substrate import substrate_of
 

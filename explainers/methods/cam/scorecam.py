@@ -7,9 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from explainers.core.explainer import LayerExplainer, LayerOption, Spatial, scaled, try_layer, upsample
+from explainers.core.layer_explainer import LayerExplainer, LayerOption, Spatial, try_layer
+from explainers.core.maps import scaled, upsample
 from explainers.core.registry import register
-from explainers.network.output import Output, checked_activation, resolve_targets
+from explainers.core.targets import resolve_targets
+from explainers.network.output import Output, checked_activation
 from explainers.passes.predictor import Predictor
 
 

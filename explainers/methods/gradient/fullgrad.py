@@ -9,10 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from explainers.core.explainer import Explainer, refuse, upsample
+from explainers.core.explainer import Explainer
+from explainers.core.maps import upsample
 from explainers.core.registry import register
+from explainers.core.targets import resolve_targets
+from explainers.errors import refuse
 from explainers.network.gradients import target_gradients
-from explainers.network.output import resolve_targets, warn_if_normalised
+from explainers.network.output import warn_if_normalised
 
 Term = tuple[Tensor, Tensor]  # pre-activation in the graph, bias broadcast against it
 

@@ -7,12 +7,14 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from explainers.core.explainer import GradientExplainer, LayerExplainer, LayerOption, upsample
+from explainers.core.gradient_explainer import GradientExplainer
+from explainers.core.layer_explainer import LayerExplainer, LayerOption
+from explainers.core.maps import reduce_channels, upsample
 from explainers.core.registry import register
 from explainers.errors import OptionError
 from explainers.methods.cam.gradcam import grad_cam
 from explainers.network.capture import Capture
-from explainers.network.gradients import reduce_channels, target_gradients
+from explainers.network.gradients import target_gradients
 from explainers.network.output import Output
 from explainers.network.rectifiers import rectified
 

@@ -7,12 +7,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from explainers.core.explainer import GradientExplainer
+from explainers.core.gradient_explainer import GradientExplainer
 from explainers.core.registry import register
+from explainers.core.targets import resolve_targets
 from explainers.errors import OptionError
 from explainers.network.gradients import target_gradients
-from explainers.network.output import Output, resolve_targets
-from explainers.network.unwrapped import fixed_batch
+from explainers.network.input import fixed_batch
+from explainers.network.output import Output
 
 
 @register

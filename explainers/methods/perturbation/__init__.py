@@ -1,8 +1,8 @@
 """Maps made by changing the image many times and watching the score: a black box will do.
 
-Random masks (`rise.py`), a window (`occlusion.py`), segments and a linear model of them (`surrogate.py`). They derive
-from `PerturbationExplainer` and hand their images to its predictor. May import `core` and `passes`. Begin with
-`occlusion.py`.
+Random masks (`rise.py`, which draws them by `rise_masks.py`), a window (`occlusion.py`), segments and a linear model of
+them (`surrogate.py`). They derive from `PerturbationExplainer` and hand their images to its predictor. May import
+`core`, `network` and `passes`. Begin with `occlusion.py`.
 """
 
 from explainers.methods.perturbation.occlusion import Occlusion

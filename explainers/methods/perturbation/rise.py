@@ -16,8 +16,8 @@ from explainers.core.explainer import Explained
 from explainers.core.perturbation_explainer import PerturbationExplainer
 from explainers.core.registry import register
 from explainers.errors import OptionError
+from explainers.methods.perturbation.rise_masks import Block, MaskShape, block_length, draw_block
 from explainers.network.output import Output
-from explainers.passes.masks import Block, MaskShape, block_length, draw_block
 from explainers.passes.substrate import substrate_of
 
 DESIGNS = ("balanced", "paper")

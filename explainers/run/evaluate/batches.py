@@ -15,7 +15,7 @@ from explainers.data.images import ImageFile
 from explainers.errors import ImageError, OptionError, TargetError
 from explainers.evaluation.measuring.batch import Batch
 from explainers.evaluation.measuring.validation import checked_masks
-from explainers.network.unwrapped import checked_images
+from explainers.network.input import checked_images
 
 
 def of_loader(

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from explainers.core.names import refuse_unknown
+from explainers.core.name_table import refuse_unknown
 from explainers.core.preprocessing import Preprocessing
 from explainers.errors import ImageError, OptionError, TargetError
 from explainers.evaluation import Metric, Result
@@ -21,7 +21,7 @@ from explainers.evaluation.engine import Engine
 from explainers.evaluation.measuring.batch import Batch
 from explainers.evaluation.rows import Row, failed_row
 from explainers.models import class_index
-from explainers.network.unwrapped import as_network
+from explainers.network.unwrapping import as_network
 from explainers.passes.predictor import Predictor
 from explainers.run.evaluate import journal
 from explainers.run.evaluate.batches import brings_masks, of_loader, targeted

@@ -13,7 +13,7 @@ from explainers.core.explainer import Explainer
 from explainers.evaluation.chunk_maps import Stored
 from explainers.evaluation.engine import Engine
 from explainers.models.loaded import state_hash
-from explainers.network.unwrapped import class_name
+from explainers.network.unwrapping import class_name
 from explainers.run.evaluate.options import EvaluationOptions
 
 

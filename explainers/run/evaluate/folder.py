@@ -18,7 +18,7 @@ from explainers.data.images.companions import Beside, read_mask
 from explainers.data.images.read_ahead import read_ahead
 from explainers.errors import ImageError, MapError, OptionError
 from explainers.evaluation.measuring.batch import Batch
-from explainers.network.unwrapped import first_parameter
+from explainers.network.input import first_parameter
 from explainers.run.evaluate.options import EvaluationOptions
 from explainers.run.evaluate.stored_maps import placed
 from explainers.storage.paths import shown

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from explainers.core.explainer import Explained, Explainer
+from explainers.core.targets import SeenTargets
 from explainers.errors import (
     DependencyError,
     ExplainersError,
@@ -22,8 +23,8 @@ from explainers.errors import (
     WriteError,
 )
 from explainers.models import LoadedModel
-from explainers.network.output import SeenTargets, class_scores
-from explainers.network.unwrapped import fixed_batch
+from explainers.network.input import fixed_batch
+from explainers.network.output import class_scores
 from explainers.run.explain.options import RunOptions
 from explainers.run.explain.outputs import Finding, Outputs
 from explainers.run.explain.reading import Item

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from explainers.core.explainer import scaled
+from explainers.core.maps import scaled
 from explainers.errors import OptionError
 from explainers.evaluation.measuring.subject import Measured, Subject
 from explainers.evaluation.metric import register_metric

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from explainers.core.names import Names, keywords, refuse_unknown, takes_any
+from explainers.core.name_table import Names, keywords, refuse_unknown, takes_any
 from explainers.errors import DataError, OptionError
 
 

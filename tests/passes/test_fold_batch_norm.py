@@ -12,7 +12,7 @@ from small import Residual, lively
 from torch import nn
 from torch.nn.utils import parametrizations, weight_norm
 
-from explainers.passes.batch_norm import fold
+from explainers.passes.fold_batch_norm import fold
 from explainers.passes.predictor import Predictor
 
 

@@ -10,7 +10,7 @@ import pytest
 
 LOOP = """
 import resource, sys, torch
-from explainers.passes.memory import keep_freed_memory
+from explainers.passes.freed_memory import keep_freed_memory
 done = keep_freed_memory() if "keep" in sys.argv else None
 before = 0
 for turn in range(40):

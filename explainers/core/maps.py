@@ -1,0 +1,32 @@
+"""Heat maps as tensors: without their channels, of the image's size, scaled to 0 … 1."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def reduce_channels(maps: Tensor, channels: str | None) -> Tensor:
+    """(N, K, C, H, W) to (N, K, H, W): "max" is the largest magnitude, "sum" keeps signs, None changes nothing."""
+    if channels == "max":
+        return maps.abs().amax(dim=-3)
+    if channels == "sum":
+        return maps.sum(dim=-3)
+    return maps
+
+
+def upsample(maps: Tensor, size: Sequence[int]) -> Tensor:
+    """(N, K, u, v) to (N, K, H, W), bilinear, corners not aligned."""
+    if maps.shape[-2:] == torch.Size(size):
+        return maps
+    return F.interpolate(maps, size=tuple(size), mode="bilinear", align_corners=False)
+
+
+def scaled(maps: Tensor) -> Tensor:
+    """Each map (…, H, W) scaled to 0 … 1; zero where it is the same everywhere."""
+    low, high = maps.amin(dim=(-2, -1), keepdim=True), maps.amax(dim=(-2, -1), keepdim=True)
+    span = high - low
+    return torch.where(span > 0, (maps - low) / span.clamp(min=torch.finfo(maps.dtype).tiny), 0)

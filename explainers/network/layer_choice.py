@@ -1,0 +1,139 @@
+"""Choosing among the layers that a forward pass has shown: the stages of a network, and what `layer=` means."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import nn
+
+from explainers.errors import LayerError
+from explainers.network.layers import Layer
+from explainers.network.unwrapping import class_name
+
+LayerChoice = str | int | nn.Module
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What one forward pass of one image showed.
+
+    layers: every spatial output in the order of execution, one entry per tensor, under its outermost name;
+    every: the same with all names; ran: the names of all modules that ran, with the shapes that were not spatial.
+    """
+
+    network: str
+    layers: tuple[Layer, ...]
+    every: tuple[Layer, ...]
+    ran: dict[str, str]
+    known: frozenset[str]
+
+    @property
+    def stages(self) -> tuple[Layer, ...]:
+        """The last layer at each resolution, or the blocks of a network that keeps one resolution; -1 is the last."""
+        layers = [layer for layer in self.layers if not layer.pooled and not layer.rearranged]
+        usable = [layer for layer in layers if _usable(layer)] or [layer for layer in layers if layer.reaches is None]
+        last: dict[tuple[int, int], Layer] = {}
+        for layer in usable:
+            # A layer inside a block that ends on another resolution belongs to that block, not to the stage before.
+            if layer.inside <= last.get(layer.layout.grid, layer).inside:
+                last.pop(layer.layout.grid, None)
+                last[layer.layout.grid] = layer
+        stages = tuple(last.values())
+        return stages if len(stages) != 1 else _blocks(usable, stages[0])
+
+    def find(self, choice: LayerChoice | None) -> Layer:
+        """The layer that `layer=` means.
+
+        Raises:
+            LayerError: it does not exist, never ran, has no positions, or does not reach the scores.
+        """
+        if choice is None:
+            choice = -1
+        if isinstance(choice, bool) or not isinstance(choice, (str, int, nn.Module)):
+            raise LayerError(f"layer={choice!r}: expected None, a dotted name, a module or a negative int")
+        if isinstance(choice, int):
+            return self._stage(choice)
+        if isinstance(choice, nn.Module):
+            found = [layer for layer in self.every if layer.module is choice]
+            name = found[0].name if found else class_name(choice)
+            return self._checked(name, found, None)
+        name, _, call = choice.partition("#")
+        if call and not call.lstrip("-").isdigit():
+            raise LayerError(f"layer={choice!r}: behind # stands which run of the module is meant, as in 'relu#0'")
+        found = [layer for layer in self.every if layer.name == name]
+        return self._checked(name, found, int(call) if call else None)
+
+    def _stage(self, index: int) -> Layer:
+        stages = self.stages
+        if not stages:
+            raise LayerError(
+                f"{self.network} has no spatial layer that reaches its scores through a gradient (none has more than "
+                f"one position, or they are detached){self._cause()}; name one with layer=, or use saliency"
+            )
+        if not -len(stages) <= index < 0:
+            raise LayerError(f"layer={index}: {self.network} has the stages -{len(stages)} … -1 ({self._choices()})")
+        return stages[index]
+
+    def _checked(self, name: str, found: list[Layer], call: int | None) -> Layer:
+        if not found:
+            raise LayerError(self._missing(name))
+        if call is not None:
+            if not -found[0].calls <= call < found[0].calls:
+                raise LayerError(
+                    f'layer "{name}#{call}": it runs {found[0].calls} times, so #0 … #{found[0].calls - 1}'
+                )
+            found = [layer for layer in found if layer.call == call % layer.calls]
+        elif found[0].calls > 1:
+            raise LayerError(
+                f'layer "{name}" runs {found[0].calls} times in one forward pass; choose a run '
+                f'("{name}#0" … "{name}#{found[0].calls - 1}") or a layer that runs once ({self._choices()})'
+            )
+        if not found:
+            raise LayerError(
+                f'layer "{name}#{call}" has no positions in that run; spatial layers are {self._choices()}'
+            )
+        return found[0]
+
+    def _missing(self, name: str) -> str:
+        remedy = f"spatial layers are {self._choices()}{self._cause()}"
+        if name in self.ran:
+            return f'layer "{name}" of {self.network} gives {self.ran[name]}, which has no positions; {remedy}'
+        if name in self.known:
+            return f'layer "{name}" of {self.network} did not run in the forward pass; {remedy}'
+        return f'no layer "{name}" in {self.network}; {remedy}'
+
+    def _choices(self) -> str:
+        labels = [layer.label for layer in self.stages]
+        if not labels:
+            return "none"
+        named = f"{labels[0]} … {labels[-1]}" if len(labels) > 6 else ", ".join(labels)
+        return f'{named} (try layer="{labels[-1]}" or None)'
+
+    def _cause(self) -> str:
+        if len(self.known) > 1 and not self.ran:
+            return (
+                "; none of its modules ran under a hook, as in an exported program: "
+                "use torch.export.unflatten(program), or load the file with explainers.load_model"
+            )
+        return ""
+
+
+def _usable(layer: Layer) -> bool:
+    return bool(layer.reaches) or (layer.reaches is None and layer.layout.kind == "tokens")
+
+
+def _blocks(layers: Sequence[Layer], last: Layer) -> tuple[Layer, ...]:
+    """The stages of a network with one resolution: the outputs of its sibling blocks, closed by the last layer."""
+    siblings: dict[tuple[str, type], list[Layer]] = {}
+    for layer in layers:
+        parent = layer.name.rpartition(".")[0]
+        if parent and any(True for _ in layer.module.children()):
+            siblings.setdefault((parent, type(layer.module)), []).append(layer)
+    blocks = max(siblings.values(), key=len, default=[])
+    if len(blocks) < 2:
+        return (last,)
+    before = [block for block in blocks if block is not last]
+    if before and last.name.startswith(before[-1].name.rpartition(".")[0] + "."):
+        before = before[:-1]  # `last` is the first layer of the block behind it, which only normalises its output
+    return (*before, last)
