@@ -2,7 +2,7 @@
 
     pip install ".[dev,benchmark]" && python benchmarks/matrix.py --out docs/matrix.md
 
-The networks and the answers are those of the tests (tests/networks.py, tests/answers.py); they share no code with any
+The networks and the answers are those of the tests (tests/known_networks, tests/known_answers); they share no code with any
 of the packages, ours included.
 """
 
@@ -23,7 +23,8 @@ import numpy as np
 import torch
 from torch import nn
 
-sys.path.append(str(Path(__file__).resolve().parent.parent / "tests"))
+TESTS = Path(__file__).resolve().parent.parent / "tests"
+sys.path += [str(TESTS / folder) for folder in ("cases", "known_answers", "known_networks")]
 
 from answers import Answers
 from network_case import METHODS, Case, as_it_is
@@ -148,7 +149,7 @@ def document(matrix: Matrix) -> str:
         f"explainers {explainers.__version__}, {versions}; {platform.system()}, {platform.machine()} processor, one "
         "thread. Written by `python benchmarks/matrix.py --out docs/matrix.md`.",
         "",
-        "The answers are made by hand (`tests/answers.py`, checked in `tests/test_answers.py`) and share no code with "
+        "The answers are made by hand (`tests/known_answers`, checked in `tests/test_answers.py`) and share no code with "
         "any package: ReLU calls replaced by other functions, networks run in two halves, formulas in NumPy loops.",
         "",
         f"- ✓ *right*: the method's map, to {OURS:g} of its largest value for explainers, {PEER:g} for the others (and "
