@@ -2,8 +2,8 @@
 
     pip install ".[dev,benchmark]" && python benchmarks/matrix.py --out docs/matrix.md
 
-The networks and the answers are those of the tests (tests/known_networks, tests/known_answers); they share no code with any
-of the packages, ours included.
+The networks and the answers are those of the tests (tests/known_networks, tests/known_answers); they share no code with
+any of the packages, ours included.
 """
 
 from __future__ import annotations
@@ -23,8 +23,7 @@ import numpy as np
 import torch
 from torch import nn
 
-TESTS = Path(__file__).resolve().parent.parent / "tests"
-sys.path += [str(TESTS / folder) for folder in ("cases", "known_answers", "known_networks")]
+sys.path.extend(str(each) for each in (Path(__file__).resolve().parent.parent / "tests").iterdir() if each.is_dir())
 
 from answers import Answers
 from network_case import METHODS, Case, as_it_is
@@ -149,8 +148,8 @@ def document(matrix: Matrix) -> str:
         f"explainers {explainers.__version__}, {versions}; {platform.system()}, {platform.machine()} processor, one "
         "thread. Written by `python benchmarks/matrix.py --out docs/matrix.md`.",
         "",
-        "The answers are made by hand (`tests/known_answers`, checked in `tests/test_answers.py`) and share no code with "
-        "any package: ReLU calls replaced by other functions, networks run in two halves, formulas in NumPy loops.",
+        "The answers are made by hand (`tests/known_answers`, checked in `tests/test_answers.py`) and share no code "
+        "with any package: ReLU calls replaced by other functions, networks run in two halves, formulas in NumPy loops.",
         "",
         f"- ✓ *right*: the method's map, to {OURS:g} of its largest value for explainers, {PEER:g} for the others (and "
         "up to the scaling to 0 … 1 that pytorch-grad-cam and torch-cam do).",
