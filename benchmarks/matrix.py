@@ -149,7 +149,8 @@ def document(matrix: Matrix) -> str:
         "thread. Written by `python benchmarks/matrix.py --out docs/matrix.md`.",
         "",
         "The answers are made by hand (`tests/known_answers`, checked in `tests/test_answers.py`) and share no "
-        "code with any package: ReLU calls replaced by other functions, networks run in two halves, formulas in NumPy loops.",
+        "code with any package: ReLU calls replaced by other functions, networks run in two halves, formulas in "
+        "NumPy loops.",
         "",
         f"- ✓ *right*: the method's map, to {OURS:g} of its largest value for explainers, {PEER:g} for the others (and "
         "up to the scaling to 0 … 1 that pytorch-grad-cam and torch-cam do).",
