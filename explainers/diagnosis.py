@@ -90,12 +90,13 @@ def diagnose(model: Any, images: Tensor, *, output: Output | None = None) -> Dia
     notes: list[str] = []
     classes, described, rectifiers = None, "", Rectifiers()
     with preserved(network), exact(images, gradients=True):
-        returned = run(network, images.detach().requires_grad_())
+        leaf = images.detach().requires_grad_()
+        returned = run(network, leaf)
         described = describe(returned)
         try:
             scores = scores_of(returned, 1, output)
             classes = scores.shape[1]
-            rectifiers = find_rectifiers(scores)
+            rectifiers = find_rectifiers(scores, leaf)
             notes += _gradient_notes(scores)
         except ExplainersError as error:
             notes.append(str(error))
@@ -118,7 +119,7 @@ def diagnose(model: Any, images: Tensor, *, output: Output | None = None) -> Dia
         candidates=candidates,
         strict=Rectifiers.counts(rectifiers.strict),
         smooth=Rectifiers.counts(rectifiers.smooth),
-        opaque=Rectifiers.counts(rectifiers.opaque),
+        opaque=Rectifiers.counts(rectifiers.opaque + rectifiers.shifted),
         notes=(*notes, *layer_note),
         methods=try_methods(network, images, output=output),
     )

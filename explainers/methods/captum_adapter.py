@@ -168,11 +168,12 @@ class CaptumExplainer(LayerExplainer):
 
         handles = [m.register_forward_hook(count) for m in self.network.modules() if isinstance(m, nn.ReLU)]  # type: ignore[attr-defined]
         try:
-            found = find_rectifiers(self.scores(images[:1].detach().requires_grad_()))
+            leaf = images[:1].detach().requires_grad_()
+            found = find_rectifiers(self.scores(leaf), leaf)
         finally:
             for handle in handles:
                 handle.remove()
-        if runs != len(found.strict) or found.smooth:
+        if runs != len(found.strict) or found.smooth or found.opaque or found.shifted:
             raise refuse(self.name, "it has nonlinearities that are no ReLU modules", "captum:IntegratedGradients")
 
     def _check_options(self) -> None:
