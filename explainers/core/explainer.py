@@ -11,7 +11,7 @@ from torch import Tensor
 
 from explainers.core.targets import is_per_image
 from explainers.errors import TargetError
-from explainers.network.guard import exact, preserved
+from explainers.network.guard import alone, exact, preserved
 from explainers.network.input import checked_images, fixed_batch, run
 from explainers.network.output import Output, scores_of
 from explainers.network.unwrapping import as_network
@@ -78,7 +78,7 @@ class Explainer(ABC):
         size = fixed_batch(self.network)
         if size is not None and len(images) != size:
             return self._in_batches(images, targets, size)
-        with preserved(self.network), exact(images, gradients=True):
+        with alone(self), preserved(self.network), exact(images, gradients=True):
             made = self.compute(images, targets)
         made = made if isinstance(made, Explained) else Explained(made)
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import inspect
 import math
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import torch
@@ -17,12 +15,15 @@ from explainers.core.maps import reduce_channels, upsample
 from explainers.core.registry import register_family
 from explainers.core.targets import resolve_targets
 from explainers.errors import DependencyError, ExplainersError, OptionError, UnsupportedError, refuse
+from explainers.methods.global_seeds import seeded
 from explainers.methods.gradient.rectified import Deconvolution, GuidedBackprop
 from explainers.network.batch_norm_backward import sound_batch_norm
+from explainers.network.guard import in_own_thread
 from explainers.network.input import run
 from explainers.network.layers import Layer
 from explainers.network.output import Output, scores_of
 from explainers.network.rectifiers import find_rectifiers
+from explainers.network.tail import copied
 
 OURS = {"GuidedBackprop": GuidedBackprop, "Deconvolution": Deconvolution}
 COMPLETE = (
@@ -112,7 +113,12 @@ class CaptumExplainer(LayerExplainer):
         wants_module = next(iter(_parameters(cls.__init__))) == "model"
         if wants_module and not isinstance(self.network, nn.Module):
             raise refuse(self.name, "it is a black box, and captum needs its modules", "rise or occlusion")
-        scored = _Scored(self.network, self.output) if wants_module else self.scores
+        network: Any = self.network
+        if wants_module or layer is not None:
+            # captum hangs its hooks on modules, where passes of other threads would meet them.
+            network, _ = copied(network)
+        scored = _Scored(network, self.output) if wants_module else lambda images: self._scored_by(network, images)
+        module = [network.get_submodule(layer.name)] if layer else []
         built = {key: value for key, value in self.options.items() if key in _parameters(cls.__init__)}
         call = {key: value for key, value in self.options.items() if key in _parameters(cls.attribute)}
         call = {**_defaults(cls, images), **call}
@@ -125,7 +131,7 @@ class CaptumExplainer(LayerExplainer):
                 warnings.filterwarnings(
                     "ignore", module=r"captum\."
                 )  # about hooks and gradients that it sets and removes
-                attribution = cls(scored, *([layer.module] if layer else []), **built)
+                attribution = cls(scored, *module, **built)
                 result = attribution.attribute(images.clone(), **call)
         except (ExplainersError, torch.OutOfMemoryError, MemoryError):
             raise
@@ -136,6 +142,9 @@ class CaptumExplainer(LayerExplainer):
                 "(a method of our own, such as guided-backprop, grad-cam or saliency, may work)"
             ) from error
         return self._verified(result, images, classes)
+
+    def _scored_by(self, network: Any, images: Tensor) -> Tensor:
+        return scores_of(run(network, images), len(images), self.output)
 
     def _verified(self, result: Any, images: Tensor, classes: Tensor) -> Tensor:
         delta: Tensor | None = None
@@ -166,7 +175,8 @@ class CaptumExplainer(LayerExplainer):
             nonlocal runs
             runs += 1
 
-        handles = [m.register_forward_hook(count) for m in self.network.modules() if isinstance(m, nn.ReLU)]  # type: ignore[attr-defined]
+        modules = self.network.modules()  # type: ignore[attr-defined]
+        handles = [m.register_forward_hook(in_own_thread(count)) for m in modules if isinstance(m, nn.ReLU)]
         try:
             leaf = images[:1].detach().requires_grad_()
             found = find_rectifiers(self.scores(leaf), leaf)
@@ -225,21 +235,6 @@ def _defaults(cls: Any, images: Tensor) -> dict[str, Any]:
     if "perturbations_per_eval" in known and "layer" not in _parameters(cls.__init__):
         chosen["perturbations_per_eval"] = 8
     return chosen
-
-
-@contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """captum draws from the global generators of torch and NumPy; they are put back afterwards."""
-    import numpy as np
-
-    state = np.random.get_state()
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        np.random.seed(seed)
-        try:
-            yield
-        finally:
-            np.random.set_state(state)
 
 
 def _parameters(function: Any) -> dict[str, inspect.Parameter]:

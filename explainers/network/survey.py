@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from explainers.errors import UnsupportedError
 from explainers.network.batch_norm_backward import sound_batch_norm
+from explainers.network.guard import in_own_thread
 from explainers.network.input import fixed_batch, run
 from explainers.network.layer_choice import Survey
 from explainers.network.layers import Layer, layer_tensor
@@ -77,7 +78,7 @@ class _Watch:
         self.handles = []
         for name, module in network.named_modules():
             if name and not isinstance(module, torch.jit.ScriptModule):
-                self.handles.append(module.register_forward_hook(self._hook(name)))
+                self.handles.append(module.register_forward_hook(in_own_thread(self._hook(name))))
 
     def remove(self) -> None:
         for handle in self.handles:

@@ -15,6 +15,7 @@ from explainers.core.registry import register
 from explainers.core.targets import resolve_targets
 from explainers.errors import refuse
 from explainers.network.gradients import target_gradients
+from explainers.network.guard import in_own_thread
 from explainers.network.output import warn_if_normalised
 
 Term = tuple[Tensor, Tensor]  # pre-activation in the graph, bias broadcast against it
@@ -109,7 +110,7 @@ def biased_layers(network: Any, count: int) -> Iterator[list[Term]]:
     if isinstance(network, nn.Module):
         for module in network.modules():
             if not isinstance(module, torch.jit.ScriptModule):
-                handles.append(module.register_forward_hook(keep))
+                handles.append(module.register_forward_hook(in_own_thread(keep)))
     try:
         yield found
     finally:

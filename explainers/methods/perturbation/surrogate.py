@@ -11,7 +11,7 @@ from torch import Tensor
 from explainers.core.perturbation_explainer import PerturbationExplainer
 from explainers.core.registry import register
 from explainers.errors import DependencyError, OptionError
-from explainers.methods.captum_adapter import seeded
+from explainers.methods.global_seeds import seeded
 from explainers.network.output import Output
 from explainers.passes.substrate import substrate_of
 

@@ -46,7 +46,7 @@ def name_of(node: Any) -> str:
 
 def kind_of(node: Any) -> str:
     """Such as "Mul"."""
-    return name_of(node).partition("Backward")[0]
+    return name_of(node).rpartition("Backward")[0] or name_of(node)
 
 
 def saved(node: Any, *names: str) -> list[Any]:

@@ -29,6 +29,7 @@ MASKED = frozenset(
 )  # fmt: skip
 CHOICES = frozenset(("Maximum", "Minimum", "Fmax", "Fmin"))
 PRODUCTS = frozenset(("Mul", "Addcmul", "Lerp", "Bmm", "Mm"))
+ABOVE_ZERO = frozenset(("Sigmoid", "Hardsigmoid", "Softmax"))
 KEPT = ("ToCopy", "Clone", "View", "UnsafeView", "Permute", "Transpose", "AsStrided", "MaxPool", "Alias", "Squeeze")
 
 
@@ -112,14 +113,14 @@ def _is_masked(node: Any, kind: str) -> bool:
 
 
 def _behind_a_relu(node: Any) -> bool:
-    """Whether the node reads a ReLU's output: a cap as of ReLU6, a small floor as of generalised-mean pooling."""
+    """Whether the node reads a ReLU's output, or a gate's: a cap as of ReLU6, the small floor of generalised means."""
     while True:
         parents = [parent for parent, _ in node.next_functions if parent is not None]
         if len(parents) != 1:
             return False
         node = parents[0]
-        if kind_of(node) in STRICT:
-            return reading(node) == "strict"
+        if kind_of(node) in STRICT or kind_of(node) in ABOVE_ZERO:
+            return kind_of(node) in ABOVE_ZERO or reading(node) == "strict"
         if not kind_of(node).startswith(KEPT):
             return False
 
