@@ -28,7 +28,9 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     model_arguments(command, required=False)
     method_arguments(command)
     passes = pass_arguments(command)
-    passes.add_argument("--masks", type=int, metavar="N", help="masks of rise per image (default 4000)")
+    passes.add_argument(
+        "--masks", type=int, metavar="N", help="masks of rise per image, whole blocks of 128 (default 4000)"
+    )
     target = target_arguments(command)
     target.add_argument("--top-k", type=int, metavar="K", help="explain the K best classes of each image")
     picture_arguments(output_arguments(command, "explained"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -70,7 +71,7 @@ def _starts(length: int, window: int, stride: int) -> Iterator[int]:
 
 
 def by_captum(name: str, scores: Scores, image: Tensor, target: int) -> Array:
-    """captum's LIME and KernelSHAP on the bare network, one perturbed image at a time."""
+    """KernelSHAP by captum on the bare network; LIME's regression by hand on the samples that captum draws."""
     import captum.attr
 
     height, width = image.shape[-2:]
@@ -81,11 +82,30 @@ def by_captum(name: str, scores: Scores, image: Tensor, target: int) -> Array:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         np.random.seed(0)
-        values = getattr(captum.attr, name)(lambda x: scores(x.clone()).softmax(dim=1)).attribute(
-            image[None], target=target, feature_mask=labels[None, None], n_samples=SAMPLES
-        )
+        if name == "Lime":
+            values = _lime(scores, image, target, labels)
+        else:
+            values = getattr(captum.attr, name)(lambda x: scores(x.clone()).softmax(dim=1)).attribute(
+                image[None], target=target, feature_mask=labels[None, None], n_samples=SAMPLES
+            )[0, 0]
     np.random.set_state(state)
-    return values[0, 0].detach().numpy().astype(float)
+    return values.detach().numpy().astype(float)
+
+
+def _lime(scores: Scores, image: Tensor, target: int, labels: Tensor) -> Tensor:
+    """Ribeiro 2016 with the ridge of its code: (Xᵀ W X + 1) β = Xᵀ W y about weighted means, β put on the segments."""
+    there, answers, weights = [], [], []
+    for _ in range(SAMPLES):
+        on = torch.bernoulli(torch.full((1, 4), 0.5))[0]
+        changed = image * on[labels]
+        there.append(on.double())
+        answers.append(probability(scores, changed, target))
+        distance = 1 - F.cosine_similarity(image.flatten().float(), changed.flatten().float(), dim=0)
+        weights.append(math.sqrt(math.exp(-(float(distance) ** 2))))
+    x, y, w = torch.stack(there), torch.tensor(answers, dtype=torch.float64), torch.tensor(weights, dtype=torch.float64)
+    x, y = x - (w @ x) / w.sum(), y - (w @ y) / w.sum()
+    slopes = torch.linalg.solve((x * w[:, None]).T @ x + torch.eye(4, dtype=torch.float64), (x * w[:, None]).T @ y)
+    return slopes[labels]
 
 
 def score_cam(scores: Scores, image: Tensor, target: int, activation: Array) -> Array:

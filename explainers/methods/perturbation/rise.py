@@ -43,7 +43,9 @@ class RISE(PerturbationExplainer):
     one shift, and the shifts of successive blocks spread evenly. All target classes share one set of passes.
 
     Args:
-        masks: how many, per image; the most, where `tolerance` is given.
+        masks: how many, per image; the most, where `tolerance` is given. The balanced design takes whole blocks (of 128
+            with grid 7), so that 4000 come to 3968: a begun block would not be balanced, and add more error than its
+            masks take away. Fewer masks than a block are taken as they are. `details` say how many were used.
         grid: cells a side, or (rows, columns); p: share of cells that stay.
         design: "balanced" or "paper" (independent masks, as published).
         substrate: what masked pixels become: "zero" (after normalisation, the paper's), "mean", "blur", or an image.
@@ -130,7 +132,7 @@ class RISE(PerturbationExplainer):
             return completed and estimate.settled()
 
         began, before = time.perf_counter(), self.predictor.passes
-        self.predictor.run(self.masks, image, make, take)
+        self.predictor.run(estimate.planned, image, make, take)
         maps, errors = estimate.maps()
         passes = self.predictor.passes - before
         details = {
@@ -149,6 +151,8 @@ class _Estimate:
     def __init__(self, rise: RISE, shape: MaskShape, seed: int) -> None:
         self.rise, self.shape, self.seed = rise, shape, seed
         self.length = block_length(rise.design, shape, rise.p)
+        rest = rise.masks % self.length if rise.design == "balanced" and rise.masks > self.length else 0
+        self.planned = rise.masks - rest
         self.used = 0
         self._waiting: list[Tensor] = []
         self._done: list[Tensor] = []  # scores (n, K) of each block; the last one may be shorter
@@ -176,7 +180,7 @@ class _Estimate:
         """Note the scores (n, K) of the next masks; whether they have completed a block."""
         self._waiting.append(scores.cpu())
         completed = False
-        while (size := min(self.length, self.rise.masks - self.used)) and sum(map(len, self._waiting)) >= size:
+        while (size := min(self.length, self.planned - self.used)) and sum(map(len, self._waiting)) >= size:
             joined = torch.cat(self._waiting)
             self._done.append(joined[:size])
             self._waiting = [joined[size:]]
@@ -214,11 +218,10 @@ class _Estimate:
         total = torch.zeros(scores[0].shape[1], *self.shape.size, dtype=torch.float64)
         mean, spread = torch.zeros_like(total), torch.zeros_like(total)
         for index, values in enumerate(scores):
-            if len(values) < self.length:
-                total += self._rest(index, values, whole)
-                continue
-            part = self.shape.spread(values, self.block(index))
+            part = self.shape.spread(values, self.block(index)[: len(values)])
             total += part
+            if len(values) < self.length:
+                continue
             change = part - mean  # Welford's update: squares of large sums would cancel
             mean.add_(change, alpha=1 / (index + 1))
             spread.addcmul_(change, part.sub_(mean))
@@ -227,14 +230,6 @@ class _Estimate:
             return maps.float(), torch.full_like(maps, math.nan).float()
         share = (self.length / self.used) ** 0.5 / (self.length * self.rise.p)  # of one block, to the mean of all
         return maps.float(), spread.div_(len(whole) - 1).sqrt_().mul_(share).float()
-
-    def _rest(self, index: int, values: Tensor, whole: list[Tensor]) -> Tensor:
-        """An incomplete block is not balanced: the mean score of the others, in which it has no part, evens it out."""
-        level = (
-            torch.cat(whole).mean(dim=0) if whole and self.rise.design == "balanced" else torch.zeros(values.shape[1])
-        )
-        part = self.shape.spread(values - level, self.block(index)[: len(values)])
-        return part + (level * len(values) * self.rise.p)[:, None, None]
 
     def _halve(self) -> None:
         index = len(self._done) - 1
