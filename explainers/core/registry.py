@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 
 from explainers.core.explainer import Explainer
 from explainers.core.name_table import Names, keywords, refuse_unknown, takes_any
+from explainers.core.option_types import PASSES
 from explainers.passes.predictor import Predictor
 
-PASSES = "passes"  # the name under which methods hand on the options of their Predictor
 METHODS: Names[type[Explainer]] = Names("method")
 Method = TypeVar("Method", bound=type[Explainer])
 
@@ -52,7 +52,7 @@ def create(name: str, model: Any, **settings: Any) -> Explainer:
     """An explainer by name: `create("grad-cam", model, layer="layer4")`.
 
     Raises:
-        OptionError: unknown name, or an option that this method does not have.
+        OptionError: unknown name, an option that this method does not have, or a value that does not fit it.
     """
     cls = method(name)
     if not takes_any(cls, but=PASSES):

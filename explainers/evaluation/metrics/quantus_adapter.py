@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from explainers.core.option_types import refuse_unfit
 from explainers.errors import DependencyError, ExplainersError, OptionError, UnsupportedError
 from explainers.evaluation.measuring.subject import Explain, Measured, Measuring, Subject
 from explainers.evaluation.metric import Metric, register_metric_family
@@ -34,6 +35,7 @@ class QuantusMetric(Metric):
         if unknown:
             offered = ", ".join(key for key in known if key not in (*OURS, "kwargs"))
             raise OptionError(f"{self.name} has no option {', '.join(unknown)}; its options are {offered}")
+        refuse_unfit(self.name, options, _class(self.quantus_name).__init__)
         self.options = options
 
     def settings(self) -> dict[str, Any]:
