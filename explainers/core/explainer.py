@@ -40,12 +40,14 @@ class Explainer(ABC):
 
     Class attributes:
         name: registry key and command-line name; reference: the paper; needs: subset of {"gradients", "layer"}, empty
-        for black-box methods; signed: whether maps can be negative; class_blind: whether all targets have one map.
+        for black-box methods; packages: what it imports beside those that every method does; signed: whether maps can
+        be negative; class_blind: whether all targets have one map.
     """
 
     name: ClassVar[str]
     reference: ClassVar[str]
     needs: ClassVar[frozenset[str]] = frozenset()
+    packages: ClassVar[tuple[str, ...]] = ()
     signed: ClassVar[bool] = False
     class_blind: ClassVar[bool] = False
 

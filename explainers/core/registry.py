@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from explainers.core.explainer import Explainer
@@ -21,9 +21,11 @@ def register(cls: Method) -> Method:
     return cls
 
 
-def register_family(prefix: str, resolve: Callable[[str], type[Explainer]]) -> None:
-    """Make `prefix:NAME` known: `resolve(NAME)` gives an Explainer class."""
-    METHODS.add_family(prefix, resolve)
+def register_family(
+    prefix: str, resolve: Callable[[str], type[Explainer]], members: Callable[[], Iterable[str]] = tuple
+) -> None:
+    """Make `prefix:NAME` known: `resolve(NAME)` gives an Explainer class, `members()` all NAMEs."""
+    METHODS.add_family(prefix, resolve, members)
 
 
 def available() -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
@@ -92,9 +92,11 @@ def register_metric(cls: Kind) -> Kind:
     return cls
 
 
-def register_metric_family(prefix: str, resolve: Callable[[str], type[Metric]]) -> None:
-    """Make `prefix:NAME` known: `resolve(NAME)` gives a Metric class."""
-    METRICS.add_family(prefix, resolve)
+def register_metric_family(
+    prefix: str, resolve: Callable[[str], type[Metric]], members: Callable[[], Iterable[str]] = tuple
+) -> None:
+    """Make `prefix:NAME` known: `resolve(NAME)` gives a Metric class, `members()` all NAMEs."""
+    METRICS.add_family(prefix, resolve, members)
 
 
 def available_metrics() -> tuple[str, ...]:

@@ -59,6 +59,7 @@ class CaptumExplainer(LayerExplainer):
     """
 
     attribution_name: ClassVar[str]
+    packages = ("captum",)
     signed = True
 
     def __init__(
@@ -296,4 +297,4 @@ def _resolve(name: str) -> type[CaptumExplainer]:
     )
 
 
-register_family("captum", _resolve)
+register_family("captum", _resolve, captum_names)

@@ -86,7 +86,7 @@ def test_flags_may_stand_before_the_folder(images, net, tmp_path, capsys):
         (["methods", "-x"], "no option -x; explain methods --help lists all"),
         (["--device", "cpu", "evaluate", "photos"], "explain evaluate --device cpu photos"),
         (["photos", "more"], "what is more?"),
-        (["--nonsense"], "no option --nonsense; explain run --help lists all"),
+        (["--qqq"], "no option --qqq; explain run --help lists all"),
     ],
 )
 def test_what_there_is_not_is_named_with_what_comes_close(argv, told, capsys):

@@ -115,16 +115,26 @@ def _resolve(name: str) -> type[QuantusMetric]:
 
 
 def _class(name: str) -> Any:
+    quantus = _quantus(name)
+    found = getattr(quantus, name, None)
+    if not (inspect.isclass(found) and issubclass(found, quantus.Metric)) or found is quantus.Metric:
+        raise OptionError(f"Quantus has no metric {name!r}; there are {', '.join(_names())}")
+    return found
+
+
+def _quantus(name: str = "NAME") -> Any:
     try:
         import quantus
     except ImportError as error:
         raise DependencyError(f"quantus:{name} needs Quantus: pip install 'explainers[quantus]'") from error
-    found = getattr(quantus, name, None)
-    if not (inspect.isclass(found) and issubclass(found, quantus.Metric)) or found is quantus.Metric:
-        names = [each for each in dir(quantus) if inspect.isclass(getattr(quantus, each))]
-        offered = [each for each in names if issubclass(getattr(quantus, each), quantus.Metric) and each != "Metric"]
-        raise OptionError(f"Quantus has no metric {name!r}; there are {', '.join(offered)}")
-    return found
+    return quantus
 
 
-register_metric_family("quantus", _resolve)
+def _names() -> list[str]:
+    """The metrics that Quantus has."""
+    quantus = _quantus()
+    classes = [each for each in dir(quantus) if inspect.isclass(getattr(quantus, each))]
+    return [each for each in classes if issubclass(getattr(quantus, each), quantus.Metric) and each != "Metric"]
+
+
+register_metric_family("quantus", _resolve, _names)
