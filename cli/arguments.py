@@ -43,14 +43,15 @@ def inspection_arguments(command: argparse.ArgumentParser, *, required: bool) ->
     common_arguments(command)
 
 
-def method_arguments(command: argparse.ArgumentParser, more: str = "") -> None:
+def method_arguments(command: argparse.ArgumentParser) -> None:
     """Which methods, with their layers and options."""
     command.add_argument(
         "--method",
         "-m",
         action="append",
         metavar="NAME[@LAYER]",
-        help=f"a method, again for more (default grad-cam); grad-cam@layer3, grad-cam@-2 choose its layer{more}",
+        help="a method, again for more (default grad-cam); grad-cam@layer3, grad-cam@-2 choose its layer; all for "
+        "every method that the network allows",
     )
     command.add_argument(
         "--layer", metavar="LAYER", help="layer of all methods that read one (default: the last stage)"

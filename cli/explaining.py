@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 from .progress import Progress
+from .telling import tell_failures
 from .values import note, printable, target
 
 
@@ -41,8 +41,7 @@ def explain_images(arguments: argparse.Namespace, images: Any, loaded: Any, call
         )
     for title, reason in summary.refused.items():
         note(arguments, f"left out {title}: {reason}")
-    for name, reason in summary.failed:
-        print(f"explain: failed: {printable(name)}: {printable(reason)}", file=sys.stderr)
+    tell_failures(summary.failed)
     if arguments.json:
         print(json.dumps({**summary.to_dict(), "results": str(out / "results.csv")}, indent=2))
     else:

@@ -10,6 +10,7 @@ from explainers.errors import ExplainersError
 
 from .commands import COMMANDS
 from .parser import parse
+from .telling import warnings_as_notes
 
 OK, SOME_FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 
@@ -21,7 +22,10 @@ def main(argv: list[str] | None = None) -> int:
     except SystemExit as leaving:
         return int(leaving.code or 0)
     try:
-        return _versions() if arguments.version else COMMANDS[arguments.command].act(arguments)
+        if arguments.version:
+            return _versions()
+        with warnings_as_notes(arguments):
+            return COMMANDS[arguments.command].act(arguments)
     except ExplainersError as error:
         if arguments.debug:
             raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import replace
+from importlib.util import find_spec
 from typing import Any
 
 import explainers
@@ -17,6 +18,7 @@ FLAGS = ("masks", "tolerance", "seed", "precision", "compile")  # for every meth
 def loaded_model(arguments: argparse.Namespace) -> Any:
     """The network, with preprocessing flags on top of what its source knows."""
     from explainers import load_model
+    from explainers.models.load import check_class_names
 
     loaded = load_model(
         arguments.model or "embedded",
@@ -27,7 +29,8 @@ def loaded_model(arguments: argparse.Namespace) -> Any:
     )
     if arguments.model is None:
         note(arguments, "no --model: the embedded digit classifier is explained")
-    return replace(loaded, preprocessing=preprocessed(arguments, loaded.preprocessing))
+    loaded = replace(loaded, preprocessing=preprocessed(arguments, loaded.preprocessing))
+    return loaded if getattr(arguments, "labels", None) is None else check_class_names(loaded)
 
 
 def preprocessed(arguments: argparse.Namespace, known: Any, *, whole: bool = False) -> Any:
@@ -55,6 +58,22 @@ def preprocessed(arguments: argparse.Namespace, known: Any, *, whole: bool = Fal
         changes.setdefault("std", (1.0,) if known is None else known.std[:1])
     source = "flags" if known is None else f"{known.source}, with flags {', '.join(sorted(changes))}"
     return Preprocessing(**changes, source=source) if known is None else replace(known, **changes, source=source)
+
+
+def whole_specs(arguments: argparse.Namespace, specs: list[str]) -> list[str]:
+    """The methods asked for, with every one that can run here in the place of `all`; those it adds may be refused."""
+    if "all" not in specs:
+        return list(dict.fromkeys(specs))
+    every = []
+    for name in explainers.available():
+        missing = [package for package in explainers.method(name).packages if find_spec(package) is None]
+        if missing:
+            note(arguments, f"left out {name}: it needs {' and '.join(missing)}")
+        else:
+            every.append(name)
+    specs = list(dict.fromkeys(name for spec in specs for name in (every if spec == "all" else [spec])))
+    arguments.skip_unsupported, arguments.method = True, specs
+    return specs
 
 
 def method_call(spec: str, arguments: argparse.Namespace) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 
 from .commands import COMMANDS
 from .config import fill
+from .spelling import check_flags, misplaced, near
 
 EXAMPLES = """examples:
   explain demo
@@ -50,14 +51,29 @@ def _command(commands: Any, name: str, text: str) -> argparse.ArgumentParser:
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
-    """The arguments, with `explain FOLDER` read as `explain run FOLDER` and --config filled in."""
-    if argv and argv[0] not in COMMANDS and not argv[0].startswith("-"):
+    """The arguments, with `explain FOLDER` read as `explain run FOLDER` and --config filled in.
+
+    Flags may stand before the folder (`explain --model X FOLDER`); what there is not is named with what comes close.
+    """
+    typed, whole = argv, parser()
+    if argv and argv[0] not in COMMANDS and argv[0] not in whole._option_string_actions:
+        if not argv[0].startswith("-") and not Path(argv[0]).exists() and (hint := near(argv[0], [*COMMANDS])):
+            whole.error(f"no command, file or folder {argv[0]!r}{hint}")
         argv = ["run", *argv]
-    whole = parser()
-    arguments = whole.parse_args(argv)
+    if argv and argv[0] in COMMANDS:
+        check_flags(argv[0], argv[1:], commands_of(whole))
+    arguments, rest = whole.parse_known_args(argv)
+    if rest:
+        commands_of(whole)[argv[0]].error(f"what is {' '.join(rest)}?{misplaced(typed, [*COMMANDS])}")
     if arguments.command is None and not arguments.version:
         whole.print_help()
         raise SystemExit(2)
     if getattr(arguments, "config", None):
         fill(arguments, Path(arguments.config), whole)
     return arguments
+
+
+def commands_of(whole: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    """The parsers of all commands by their names."""
+    (commands,) = (action for action in whole._actions if isinstance(action, argparse._SubParsersAction))
+    return dict(commands.choices)

@@ -24,16 +24,16 @@ def act(arguments: argparse.Namespace) -> int:
     from ..diagnosing import diagnosed
 
     facts, problems = _installation()
-    diagnosis = diagnosed(arguments) if arguments.model else None
-    if arguments.json:
-        print(json.dumps({**facts, "problems": problems, "model": diagnosis and diagnosis.to_dict()}, indent=2))
-    else:
+    if not arguments.json:  # before anything can go wrong with the network
         for name, value in facts.items():
             print(f"{name:<24} {value}")
         for problem in problems:
             print(f"problem                  {problem}")
-        if diagnosis is not None:
-            print(f"\n{diagnosis}")
+    diagnosis = diagnosed(arguments) if arguments.model else None
+    if arguments.json:
+        print(json.dumps({**facts, "problems": problems, "model": diagnosis and diagnosis.to_dict()}, indent=2))
+    elif diagnosis is not None:
+        print(f"\n{diagnosis}")
     return 2 if problems else 0
 
 

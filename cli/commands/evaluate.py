@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from ..arguments import (
     pass_arguments,
     target_arguments,
 )
+from ..telling import tell_failures
 from ..values import note, printable, target
 
 HELP = "score methods on the images of a folder: which map can be believed?"
@@ -38,7 +38,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--only", metavar="CLASS", help="test images of a training with this true class")
     model_arguments(command, required=False)
-    method_arguments(command, "; all for every method that the network allows")
+    method_arguments(command)
     scoring = command.add_argument_group("scoring")
     scoring.add_argument(
         "--metric",
@@ -124,8 +124,7 @@ def _evaluate(arguments: argparse.Namespace, loaded: Any, out: Path) -> int:
             **({} if arguments.max_pixels is None else {"max_pixels": arguments.max_pixels}),
         )
     failed = dict.fromkeys((row["image"], row["reason"]) for row in result.rows if row["status"] != "ok")
-    for image, reason in failed:
-        print(f"explain: failed: {printable(image)}: {printable(reason)}", file=sys.stderr)
+    tell_failures(failed)
     if arguments.json:
         print(json.dumps({"scores": result.summary().rows(), "refused": result.refused, "out": str(out)}, indent=2))
     else:
@@ -139,15 +138,13 @@ def _scored(arguments: argparse.Namespace, images: Any) -> dict[str, Any]:
     """Methods and folders of maps by their titles."""
     from explainers.run.evaluate.stored_maps import found_maps
 
-    from ..model_and_methods import method_call
+    from ..model_and_methods import method_call, whole_specs
 
     specs = arguments.method or ([] if arguments.maps else ["grad-cam"])
-    arguments.skip_unsupported = arguments.skip_unsupported or "all" in specs
-    specs = [name for spec in specs for name in (explainers.available() if spec == "all" else [spec])]
-    arguments.method = arguments.method and specs
+    specs = whole_specs(arguments, specs)
     chosen: dict[str, Any] = {}
     ours = {**vars(arguments), "masks": None}  # here --masks is a folder
-    for call in [method_call(spec, argparse.Namespace(**ours)) for spec in dict.fromkeys(specs)]:
+    for call in [method_call(spec, argparse.Namespace(**ours)) for spec in specs]:
         chosen[call.title] = (call.name, call.options)
     for entry in arguments.maps or []:
         title, equals, folder = entry.partition("=")

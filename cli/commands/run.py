@@ -41,10 +41,10 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 def act(arguments: argparse.Namespace) -> int:
     """`explain run FOLDER`."""
     from ..explaining import explain_images
-    from ..model_and_methods import FLAGS, loaded_model, method_call
+    from ..model_and_methods import FLAGS, loaded_model, method_call, whole_specs
 
     loaded = loaded_model(arguments)
-    calls = [method_call(spec, arguments) for spec in arguments.method or ["grad-cam"]]
+    calls = [method_call(spec, arguments) for spec in whole_specs(arguments, arguments.method or ["grad-cam"])]
     for flag in FLAGS:
         if given(getattr(arguments, flag)) and not any(flag in call.options for call in calls):
             raise OptionError(f"--{flag}: none of the methods {', '.join(call.title for call in calls)} has it")

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from explainers.core.option_types import refusing_unfit_options
 from explainers.core.targets import is_per_image
 from explainers.errors import TargetError
 from explainers.network.guard import alone, exact, preserved
@@ -39,15 +40,23 @@ class Explainer(ABC):
 
     Class attributes:
         name: registry key and command-line name; reference: the paper; needs: subset of {"gradients", "layer"}, empty
-        for black-box methods; signed: whether maps can be negative; class_blind: whether all targets have one map.
+        for black-box methods; packages: what it imports beside those that every method does; signed: whether maps can
+        be negative; class_blind: whether all targets have one map.
     """
 
     name: ClassVar[str]
     reference: ClassVar[str]
     needs: ClassVar[frozenset[str]] = frozenset()
+    packages: ClassVar[tuple[str, ...]] = ()
     signed: ClassVar[bool] = False
     class_blind: ClassVar[bool] = False
 
+    def __init_subclass__(cls, **more: Any) -> None:
+        super().__init_subclass__(**more)
+        if "__init__" in vars(cls):
+            setattr(cls, "__init__", refusing_unfit_options(cls.__init__))  # noqa: B010
+
+    @refusing_unfit_options
     def __init__(self, model: Any, *, output: Output | None = None) -> None:
         self.network = as_network(model)
         self.output = output

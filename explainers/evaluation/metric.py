@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from explainers.core.name_table import Names, keywords, refuse_unknown, takes_any
+from explainers.core.option_types import refusing_unfit_options
 from explainers.evaluation.measuring.batch import Batch
 from explainers.evaluation.measuring.given_maps import measured
 from explainers.evaluation.measuring.subject import Measuring, Subject
@@ -28,6 +29,11 @@ class Metric(ABC):
     better: ClassVar[str]
     reference: ClassVar[str]
     needs: ClassVar[frozenset[str]] = frozenset()
+
+    def __init_subclass__(cls, **more: Any) -> None:
+        super().__init_subclass__(**more)
+        if "__init__" in vars(cls):
+            setattr(cls, "__init__", refusing_unfit_options(cls.__init__))  # noqa: B010
 
     @abstractmethod
     def measure(self, subject: Subject) -> Measuring:
@@ -86,9 +92,11 @@ def register_metric(cls: Kind) -> Kind:
     return cls
 
 
-def register_metric_family(prefix: str, resolve: Callable[[str], type[Metric]]) -> None:
-    """Make `prefix:NAME` known: `resolve(NAME)` gives a Metric class."""
-    METRICS.add_family(prefix, resolve)
+def register_metric_family(
+    prefix: str, resolve: Callable[[str], type[Metric]], members: Callable[[], Iterable[str]] = tuple
+) -> None:
+    """Make `prefix:NAME` known: `resolve(NAME)` gives a Metric class, `members()` all NAMEs."""
+    METRICS.add_family(prefix, resolve, members)
 
 
 def available_metrics() -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from explainers.core.layer_explainer import LayerExplainer, LayerOption
 from explainers.core.maps import reduce_channels, upsample
+from explainers.core.option_types import refuse_unfit
 from explainers.core.registry import register_family
 from explainers.core.targets import resolve_targets
 from explainers.errors import DependencyError, ExplainersError, OptionError, UnsupportedError, refuse
@@ -59,6 +60,7 @@ class CaptumExplainer(LayerExplainer):
     """
 
     attribution_name: ClassVar[str]
+    packages = ("captum",)
     signed = True
 
     def __init__(
@@ -195,6 +197,9 @@ class CaptumExplainer(LayerExplainer):
             raise OptionError(
                 f"{self.name} has no option {', '.join(unknown)}; captum's are {', '.join(sorted(known))}"
             )
+        for call in (cls.__init__, cls.attribute):
+            own = _parameters(call)
+            refuse_unfit(self.name, {key: value for key, value in self.options.items() if key in own}, call)
         needed = [
             key
             for key, value in _parameters(cls.attribute).items()
@@ -288,4 +293,4 @@ def _resolve(name: str) -> type[CaptumExplainer]:
     )
 
 
-register_family("captum", _resolve)
+register_family("captum", _resolve, captum_names)

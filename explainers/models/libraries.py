@@ -46,6 +46,10 @@ def from_torchvision(request: Request) -> Parts:
         raise _unknown("torchvision", name, models.list_models())
     enum = models.get_model_weights(name)
     member = enum.DEFAULT if len(enum) else None
+    if member is not None and type(member.transforms()).__name__ == "VideoClassification":
+        raise ModelFileError(
+            f"torchvision:{name} takes clips of frames (N, C, T, H, W); explained are networks that take images"
+        )
     options: dict[str, Any] = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
     if "/" not in name and name.startswith(("fcn_", "deeplabv3", "lraspp", "fasterrcnn", "maskrcnn", "retinanet")):
         options["weights_backbone"] = None

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from os import PathLike
 from pathlib import Path
 
+import torch
 from torch import nn
 
 from explainers.core.preprocessing import Preprocessing
@@ -17,6 +18,8 @@ from explainers.models.libraries import from_hf, from_open_clip, from_timm, from
 from explainers.models.loaded import LoadedModel, choose_device, state_hash
 from explainers.models.network_files import from_file
 from explainers.models.source import FOLDER_SOURCES, Parts, Request
+from explainers.network.input import fixed_batch
+from explainers.network.output import class_scores
 
 SPELLINGS = (
     "embedded, torchvision:NAME, timm:NAME, hf:NAME, open_clip:NAME, FILE.py:factory, pkg.mod:factory, FILE.onnx, "
@@ -55,7 +58,7 @@ def load_model(
     Raises:
         ModelFileError: unknown spec, unreadable or unfitting file, or one that runs code, without trust.
         DependencyError: the library for this spec is missing or broken.
-        OptionError: no such device.
+        OptionError: no such device, or another number of labels than classes.
     """
     chosen = choose_device(device)
     text = str(spec)
@@ -67,7 +70,7 @@ def load_model(
         for module in network.modules():
             module.training = False  # exported modules refuse .eval()
     hashed = parts.sha256 or (state_hash(network) if isinstance(network, nn.Module) else "")
-    return LoadedModel(
+    loaded = LoadedModel(
         network,
         preprocessing or parts.preprocessing,
         names or parts.class_names,
@@ -77,6 +80,29 @@ def load_model(
         hashed,
         tuple(parts.notes),
     )
+    return loaded if names is None else check_class_names(loaded)
+
+
+def check_class_names(loaded: LoadedModel) -> LoadedModel:
+    """The same, where it has a name for each class, told by a pass of one image of zeros.
+
+    A network whose way from a photo is not known yet, or that cannot take zeros, is not looked at.
+
+    Raises:
+        OptionError: more or fewer names than classes.
+    """
+    names, steps, network = loaded.class_names, loaded.preprocessing, loaded.network
+    if names is None or steps is None:
+        return loaded
+    size = steps.crop or steps.resized_size(256, 256)
+    try:
+        zeros = torch.zeros(fixed_batch(network) or 1, steps.channels, *size, device=loaded.device)
+        classes = class_scores(network, zeros).shape[1]
+    except Exception:  # whatever it is, it will be told where images are explained
+        return loaded
+    if len(names) != classes and not (classes == 1 and len(names) == 2):  # one score tells two classes apart
+        raise OptionError(f"{len(names)} labels for {classes} classes: give a name for each class, in their order")
+    return loaded
 
 
 def _parts(request: Request) -> Parts:

@@ -71,8 +71,9 @@ def scores_of(returned: Any, count: int, output: Output | None = None) -> Tensor
         )
     if len(scores) != count:
         raise OutputError(
-            f"the scores have {len(scores)} rows for {count} images; the network must give one row per image "
-            "(does it mix, drop or fold the batch?)"
+            f"the scores have {len(scores)} rows for {count} image{'s' * (count != 1)}; the network must give one row "
+            "per image (does it mix, drop or fold the batch, or bind a second input of another number of images? Then "
+            "bind that of one image and explain image by image)"
         )
     if scores.shape[1] == 0:
         raise OutputError("the scores have no classes (shape (N, 0))")

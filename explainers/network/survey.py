@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from explainers.errors import UnsupportedError
+from explainers.errors import OutputError, UnsupportedError
 from explainers.network.batch_norm_backward import sound_batch_norm
 from explainers.network.guard import in_own_thread
 from explainers.network.input import fixed_batch, run
@@ -46,7 +46,7 @@ def survey(network: Any, images: Tensor, scores: Callable[[Any, int], Tensor]) -
         return _observed(network, images, scores)
     try:
         return _observed(network, images[:1], scores)
-    except RuntimeError:
+    except (RuntimeError, OutputError):  # some networks hold something for every image of the batch
         if len(images) == 1:
             raise
         return _observed(network, images, scores)

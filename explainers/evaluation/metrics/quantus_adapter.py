@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from explainers.core.option_types import refuse_unfit
 from explainers.errors import DependencyError, ExplainersError, OptionError, TargetError, UnsupportedError
 from explainers.evaluation.measuring.subject import Explain, Measured, Measuring, Subject
 from explainers.evaluation.metric import Metric, register_metric_family
@@ -61,6 +62,7 @@ class QuantusMetric(Metric):
         self.own = {"display_progressbar": False, "disable_warnings": True}
         if "return_aggregate" in known:
             self.own["return_aggregate"] = False
+        refuse_unfit(self.name, options, _class(self.quantus_name).__init__)
         self.options = options
 
     def settings(self) -> dict[str, Any]:
@@ -194,16 +196,26 @@ def _resolve(name: str) -> type[QuantusMetric]:
 
 
 def _class(name: str) -> Any:
+    quantus = _quantus(name)
+    found = getattr(quantus, name, None)
+    if not (inspect.isclass(found) and issubclass(found, quantus.Metric)) or found is quantus.Metric:
+        raise OptionError(f"Quantus has no metric {name!r}; there are {', '.join(_names())}")
+    return found
+
+
+def _quantus(name: str = "NAME") -> Any:
     try:
         import quantus
     except ImportError as error:
         raise DependencyError(f"quantus:{name} needs Quantus: pip install 'explainers[quantus]'") from error
-    found = getattr(quantus, name, None)
-    if not (inspect.isclass(found) and issubclass(found, quantus.Metric)) or found is quantus.Metric:
-        names = [each for each in dir(quantus) if inspect.isclass(getattr(quantus, each))]
-        offered = [each for each in names if issubclass(getattr(quantus, each), quantus.Metric) and each != "Metric"]
-        raise OptionError(f"Quantus has no metric {name!r}; there are {', '.join(offered)}")
-    return found
+    return quantus
 
 
-register_metric_family("quantus", _resolve)
+def _names() -> list[str]:
+    """The metrics that Quantus has."""
+    quantus = _quantus()
+    classes = [each for each in dir(quantus) if inspect.isclass(getattr(quantus, each))]
+    return [each for each in classes if issubclass(getattr(quantus, each), quantus.Metric) and each != "Metric"]
+
+
+register_metric_family("quantus", _resolve, _names)

@@ -32,6 +32,7 @@ class SegmentExplainer(PerturbationExplainer):
     """
 
     captum_class: ClassVar[str]
+    packages = ("captum", "sklearn")
     signed = True
 
     def __init__(
