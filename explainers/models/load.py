@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+import random
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
 
+import numpy as np
+import torch
 from torch import nn
 
 from explainers.core.preprocessing import Preprocessing
@@ -39,6 +43,7 @@ def load_model(
     trust_model_file: bool = False,
     preprocessing: Preprocessing | None = None,
     labels: Sequence[str] | str | PathLike[str] | None = None,
+    seed: int = 0,
 ) -> LoadedModel:
     """Load a network by name or file, in evaluation mode, with its preprocessing and class names where they are known.
 
@@ -51,6 +56,8 @@ def load_model(
         trust_model_file: allow pickled modules, TorchScript and torch.export files, which run code when loaded.
         preprocessing: instead of the one that the source knows.
         labels: class names, or a file with one a line or a JSON list.
+        seed: of weights that are drawn at random, so that the same call gives the same network; generators of torch,
+            NumPy and Python are as before afterwards.
 
     Raises:
         ModelFileError: unknown spec, unreadable or unfitting file, or one that runs code, without trust.
@@ -60,7 +67,8 @@ def load_model(
     chosen = choose_device(device)
     text = str(spec)
     names = None if labels is None else _labels(labels)
-    parts = _parts(Request(text, None if weights is None else str(weights), names, trust_model_file))
+    with _seeded(seed):
+        parts = _parts(Request(text, None if weights is None else str(weights), names, trust_model_file))
     network = parts.network
     if isinstance(network, nn.Module):
         network = network.to(chosen)
@@ -77,6 +85,24 @@ def load_model(
         hashed,
         tuple(parts.notes),
     )
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """The generators that networks draw their weights from: seeded inside, as before afterwards."""
+    python, numpy = random.getstate(), np.random.get_state()
+    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
+    with torch.random.fork_rng(devices):
+        try:
+            torch.random.default_generator.manual_seed(seed)
+            if torch.cuda.is_initialized():
+                torch.cuda.manual_seed_all(seed)
+            random.seed(seed)
+            np.random.seed(seed % 2**32)
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(numpy)
 
 
 def _parts(request: Request) -> Parts:
