@@ -47,6 +47,8 @@ class Beside:
         stems = dict.fromkeys((str(base), str(base.with_suffix(""))))
         paths = [self.folder / f"{stem}{ending}{suffix}" for stem in stems for suffix in (*ARRAYS, *sorted(SUFFIXES))]
         found = [path for path in paths if path.is_file()]
+        if len(found) > 1 and (very := [path for path in found if path.name.startswith(f"{base.name}{ending}.")]):
+            found = very  # the image's whole name, which no other image has
         if len(found) > 1:
             raise MapError(
                 f"several {self.kind}s of {shown(name)}: {', '.join(map(shown, found))}; leave the one that is meant"
