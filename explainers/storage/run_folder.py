@@ -71,7 +71,7 @@ class RunFolder:
         Raises:
             OptionError: the folder holds a run that differs, with what differs, or files of somebody else.
         """
-        self._claim()
+        self.claim()
         facts = json.loads(json.dumps(facts, default=str))
         head = self.journal.head()
         if head is None and self.journal.has_entries():
@@ -137,7 +137,7 @@ class RunFolder:
         Raises:
             OptionError: what is there is another command's, or nobody knows whose.
         """
-        self._claim()
+        self.claim()
         if JOURNAL in self.contents.files and not any((self.path / name).exists() for name in (JOURNAL, MANIFEST)):
             return  # nothing of ours, so a folder called maps is the user's
         self._sweep()
@@ -157,8 +157,8 @@ class RunFolder:
         names = "|".join(re.escape(name).replace(r"\*", ".*") for name in self.contents.files)
         return re.fullmatch(rf"\.({names})\.\d+\.tmp", path.name) is not None
 
-    def _claim(self) -> None:
-        """See that the journal and the manifest, where there are some, are this command's.
+    def claim(self) -> None:
+        """See that the journal, the manifest and the folders, where there are some, are this command's.
 
         Raises:
             OptionError: they are not.
@@ -174,6 +174,14 @@ class RunFolder:
             raise OptionError(
                 f"{shown(present[0])} does not say which command wrote it: it is damaged, of an earlier version, or "
                 "not of this program; choose another output folder (--out), or remove it"
+            )
+        full = [
+            path for path in map(self.path.joinpath, self.contents.folders) if path.is_dir() and any(path.iterdir())
+        ]
+        if own and full and not present:
+            raise OptionError(
+                f"{shown(full[0])} is there already, and no {JOURNAL} says that an earlier run wrote it; choose "
+                "another output folder (--out), or remove it"
             )
 
     def _sweep(self) -> None:

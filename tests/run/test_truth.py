@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -14,10 +16,10 @@ from run_case import embedded, folder, rows
 
 import explainers
 from explainers.data.images import ImageFile, find_images, write_image
-from explainers.errors import OptionError, OutputError, WriteError
+from explainers.errors import MapError, OptionError, OutputError, WriteError
 from explainers.run import RunOptions, run
 from explainers.run.explain.names import bases
-from explainers.storage import atomic
+from explainers.storage.journal import Journal
 from explainers.storage.run_folder import near
 
 NETWORK = """
@@ -47,11 +49,6 @@ def command(kind, images, out, *more):
     method = ["-m", "occlusion", "--option", "occlusion.window=48", "--option", "occlusion.stride=48"]
     metric = ["--metric", "sparseness", "--no-figures"] if kind == "evaluate" else []
     return [kind, str(images), *method, *metric, "--out", str(out), "-q", *more]
-
-
-def tampered(path):
-    data = path.read_bytes()
-    path.write_bytes(data[: len(data) // 2])
 
 
 @pytest.mark.parametrize("kind", ["run", "evaluate"])
@@ -150,26 +147,35 @@ def test_damaged_lines_of_a_journal_change_no_table(tmp_path, kind, seed):
     assert [[value for place, value in enumerate(line) if place != timed] for line in content()] == before
 
 
-def test_after_a_loss_of_power_nothing_is_reported_as_done_that_is_not(tmp_path, monkeypatch):
-    """Every file whose content was not synced before its name was given is cut at random."""
-    images, out, synced = folder(tmp_path / "in"), tmp_path / "out", set()
-    real, torn = atomic.synced, np.random.default_rng(0)
+@pytest.mark.parametrize("stopped", [None, 1, 2])
+def test_after_a_loss_of_power_nothing_is_reported_as_done_that_is_not(tmp_path, monkeypatch, stopped):
+    """What the disk was not asked to keep is cut at random: ends of files, and names in folders."""
+    images, out = folder(tmp_path / "in"), tmp_path / "out"
+    real, kept, random = os.fsync, {}, np.random.default_rng(0)
 
-    def noting(path):
-        real(path)
-        if path.is_file():
-            synced.add(path.stat().st_ino)
-        else:
-            synced.add(path.resolve())
+    def noting(handle):
+        real(handle)
+        state = os.fstat(handle)
+        kept[state.st_ino] = set(os.listdir(handle)) if os.path.isdir(f"/proc/self/fd/{handle}") else state.st_size
 
-    monkeypatch.setattr(atomic, "synced", noting)
-    run(images, embedded(), ["cam"], out)
-    files = [path for path in out.rglob("*") if path.is_file()]
-    for path in files:
-        if path.stat().st_ino not in synced or path.parent.resolve() not in synced:
-            path.write_bytes(path.read_bytes()[: torn.integers(path.stat().st_size)])
-    assert main(["verify", str(out)]) == 0
-    assert run(images, embedded(), ["cam"], out).resumed == 3
+    def stop(done, total, name):
+        if done == stopped:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", noting)
+    with suppress(KeyboardInterrupt):
+        run(images, embedded(), ["cam"], out, batch_size=1, progress=stop)
+    monkeypatch.setattr(os, "fsync", real)
+    for path in [path for path in out.rglob("*") if path.is_file()]:
+        if path.name not in kept.get(path.parent.stat().st_ino, ()):
+            path.unlink()
+        elif (size := path.stat().st_size) > (least := kept.get(path.stat().st_ino, 0)):
+            os.truncate(path, random.integers(least, size))
+    lines = len((out / "journal.jsonl").read_bytes().splitlines()) - 1
+    assert lines == (stopped or 3)
+    if stopped is None:
+        assert main(["verify", str(out)]) == 0
+    assert run(images, embedded(), ["cam"], out).resumed == lines
 
 
 def test_a_folder_that_disappears_ends_the_run(tmp_path):
@@ -382,14 +388,11 @@ def test_what_a_network_raises_on_every_image_is_one_error(tmp_path, kind):
 
 
 def test_a_full_disk_ends_the_run_with_one_error(tmp_path, monkeypatch, capsys):
-    import errno
-    import os
-
     real = os.replace
 
     def full(source, target):
         if str(target).endswith(".npz"):
-            raise OSError(errno.ENOSPC, "No space left on device")
+            raise OSError(28, "No space left on device")
         return real(source, target)
 
     monkeypatch.setattr(os, "replace", full)
@@ -400,10 +403,6 @@ def test_a_full_disk_ends_the_run_with_one_error(tmp_path, monkeypatch, capsys):
 
 
 def test_a_line_that_finds_no_room_leaves_the_journal_as_it_was(tmp_path, monkeypatch):
-    import os
-
-    from explainers.storage.journal import Journal
-
     journal = Journal(tmp_path / "journal.jsonl")
     journal.start({"command": "run", "facts": {}})
     before = journal.path.read_bytes()
@@ -415,3 +414,56 @@ def test_a_line_that_finds_no_room_leaves_the_journal_as_it_was(tmp_path, monkey
     with pytest.raises(WriteError, match="No space left"):
         journal.append("a", [{"status": "ok"}], {})
     assert journal.path.read_bytes() == before
+
+
+@pytest.mark.parametrize("kind", ["map", "mask"])
+def test_a_file_that_could_be_of_two_images_is_refused(tmp_path, kind):
+    images, beside = folder(tmp_path / "in", ("a.jpg", "a.png")), tmp_path / "beside"
+    beside.mkdir()
+    np.save(beside / "a.npy", np.ones((96, 96)))
+    call = {"explainers": {"stored": beside}} if kind == "map" else {"explainers": ["cam"], "masks": beside}
+    with pytest.raises(MapError, match=rf"a\.npy could be the {kind} of a\.jpg and of a\.png"):
+        explainers.evaluate(embedded(), images, metrics=["sparseness"], **call)
+
+
+def test_a_folder_of_the_users_that_is_called_as_ours_is_left_as_it_is(tmp_path):
+    images, out = folder(tmp_path / "in", ("a.png",)), tmp_path / "out"
+    folder(out, ("maps/mine.png",))
+    for overwrite in (False, True):
+        with pytest.raises(OptionError, match=r"maps is there already"):
+            run(images, embedded(), ["cam"], out, overwrite=overwrite)
+    assert [path.name for path in (out / "maps").iterdir()] == ["mine.png"]
+
+
+def test_a_finished_evaluation_is_verified(tmp_path, capsys):
+    out = tmp_path / "out"
+    assert main(["verify", str(tmp_path)]) == 2
+    assert (
+        main(["evaluate", str(folder(tmp_path / "in")), "-m", "cam", "--metric", "sparseness", "-o", str(out), "-q"])
+        == 0
+    )
+    assert main(["verify", str(out)]) == 0
+    (out / "figure-values.png").write_bytes(b"")
+    with (out / "scores.csv").open("a") as file:
+        file.write("more")
+    capsys.readouterr()
+    assert main(["verify", str(out), "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert [problem.split()[0] for problem in found["problems"]] == ["scores.csv", "figure-values.png"]
+
+
+def test_an_image_that_failed_for_a_while_is_scored_by_the_same_evaluation_again(tmp_path):
+    images, ill = folder(tmp_path / "in"), [True]
+
+    def explainer(batch, targets):
+        if ill[0]:
+            raise RuntimeError("not now")
+        return batch.mean(1)
+
+    def go(out):
+        call = {"mine": explainer, "cam": "cam"}
+        return explainers.evaluate(embedded(), images, call, ["sparseness"], out=out, figures=False)
+
+    assert {row["status"] for row in go(tmp_path / "out").rows if row["explainer"] == "mine"} == {"failed"}
+    ill[0] = False
+    assert {row["status"] for row in go(tmp_path / "out").rows} == {"ok"}

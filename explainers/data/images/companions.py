@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from os import PathLike
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -69,6 +69,21 @@ class Beside:
                 f"{', '.join(ARRAYS)} or an image's suffix"
             )
         return found
+
+    def refuse_shared(self, names: Sequence[str], ending: str = "") -> None:
+        """See that no file would be that of two images, such as `a.npy` of `a.jpg` and `a.png`.
+
+        Raises:
+            MapError: one would.
+        """
+        owner: dict[Path, str] = {}
+        for name in names:
+            path = self.find(name, ending)
+            if path is not None and owner.setdefault(path, name) != name:
+                raise MapError(
+                    f"{shown(path)} could be the {self.kind} of {shown(owner[path])} and of {shown(name)}; give each a "
+                    f"file with its whole name, such as {shown(name)}{ending}{path.suffix}"
+                )
 
     def missing(self, names: list[str], ending: str = "") -> list[str]:
         """Images without a file."""
