@@ -28,7 +28,7 @@ def replaced(path: Path) -> Iterator[Path]:
     """
     temporary = path.with_name(f".{path.name[:80]}.{os.getpid()}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _make(path.parent)
         yield temporary
         synced(temporary)
         os.replace(temporary, path)
@@ -70,6 +70,14 @@ def synced(path: Path) -> None:
             raise
     finally:
         os.close(handle)
+
+
+def _make(folder: Path) -> None:
+    """A folder with those above it, whose names are on the disk too."""
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for each in missing:
+        synced(each.parent)
 
 
 def is_of_the_disk(error: WriteError) -> bool:
