@@ -41,6 +41,8 @@ def explain_images(arguments: argparse.Namespace, images: Any, loaded: Any, call
         )
     for title, reason in summary.refused.items():
         note(arguments, f"left out {title}: {reason}")
+    for name, reason in summary.dropped:
+        note(arguments, f"{printable(name)} ({reason}) is no longer in the table; an earlier run had it")
     tell_failures(summary.failed)
     if arguments.json:
         print(json.dumps({**summary.to_dict(), "results": str(out / "results.csv")}, indent=2))

@@ -26,6 +26,7 @@ def loaded_model(arguments: argparse.Namespace) -> Any:
         device=arguments.device or "auto",
         trust_model_file=arguments.trust_model_file,
         labels=getattr(arguments, "labels", None),
+        seed=getattr(arguments, "seed", None) or 0,
     )
     if arguments.model is None:
         note(arguments, "no --model: the embedded digit classifier is explained")

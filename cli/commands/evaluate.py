@@ -99,8 +99,10 @@ def _evaluate(arguments: argparse.Namespace, loaded: Any, out: Path) -> int:
     from ..progress import Progress
     from ..scored_images import scored_images
 
+    folder = RunFolder(out, CONTENTS)
+    folder.claim()  # before any test image is written there
     if arguments.overwrite:
-        RunFolder(out, CONTENTS).clear()
+        folder.clear()
     images, labels = scored_images(arguments, loaded, out)
     chosen = _scored(arguments, images)
     with Progress(quiet=arguments.quiet or arguments.json, unit="batch", units="batches of maps") as progress:

@@ -109,6 +109,10 @@ class Preprocessing:
         top, left, bottom, right = self._edges(height, width)
         return self._scaled_size(bottom - top, right - left)
 
+    def input_size(self) -> tuple[int, int, int]:
+        """(channels, h, w) of what the network gets of a square photo of 256 × 256."""
+        return self.channels, *(self.crop or self.resized_size(256, 256))
+
     def _edges(self, height: int, width: int) -> tuple[int, int, int, int]:
         """Rows and columns of the window in a photo: (top, left, bottom, right), at least one pixel."""
         if self.window is None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+import random
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -42,6 +45,7 @@ def load_model(
     trust_model_file: bool = False,
     preprocessing: Preprocessing | None = None,
     labels: Sequence[str] | str | PathLike[str] | None = None,
+    seed: int = 0,
 ) -> LoadedModel:
     """Load a network by name or file, in evaluation mode, with its preprocessing and class names where they are known.
 
@@ -54,6 +58,8 @@ def load_model(
         trust_model_file: allow pickled modules, TorchScript and torch.export files, which run code when loaded.
         preprocessing: instead of the one that the source knows.
         labels: class names, or a file with one a line or a JSON list.
+        seed: of weights that are drawn at random, so that the same call gives the same network; generators of torch,
+            NumPy and Python are as before afterwards.
 
     Raises:
         ModelFileError: unknown spec, unreadable or unfitting file, or one that runs code, without trust.
@@ -63,7 +69,8 @@ def load_model(
     chosen = choose_device(device)
     text = str(spec)
     names = None if labels is None else _labels(labels)
-    parts = _parts(Request(text, None if weights is None else str(weights), names, trust_model_file))
+    with _seeded(seed):
+        parts = _parts(Request(text, None if weights is None else str(weights), names, trust_model_file))
     network = parts.network
     if isinstance(network, nn.Module):
         network = network.to(chosen)
@@ -103,6 +110,24 @@ def check_class_names(loaded: LoadedModel) -> LoadedModel:
     if len(names) != classes and not (classes == 1 and len(names) == 2):  # one score tells two classes apart
         raise OptionError(f"{len(names)} labels for {classes} classes: give a name for each class, in their order")
     return loaded
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """The generators that networks draw their weights from: seeded inside, as before afterwards."""
+    python, numpy = random.getstate(), np.random.get_state()
+    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
+    with torch.random.fork_rng(devices):
+        try:
+            torch.random.default_generator.manual_seed(seed)
+            if torch.cuda.is_initialized():
+                torch.cuda.manual_seed_all(seed)
+            random.seed(seed)
+            np.random.seed(seed % 2**32)
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(numpy)
 
 
 def _parts(request: Request) -> Parts:

@@ -105,9 +105,14 @@ def test_what_is_done_is_not_done_again_and_a_new_image_is_added(tmp_path):
 def test_another_evaluation_is_not_mixed_into_a_folder(tmp_path):
     images, out = folder(tmp_path / "in"), tmp_path / "out"
     explainers.evaluate(embedded(), images, ["grad-cam"], quick("deletion"), out=out, figures=False)
-    for change in ({"metrics": ["sparseness"]}, {"explainers": ["cam"]}, {"seed": 1}, {"targets": 3}):
+    for change, text in (
+        ({"metrics": ["sparseness"]}, r"metrics\.deletion \(.* there, None now\); metrics\.sparseness \(None there, "),
+        ({"explainers": ["cam"]}, r"methods\.grad-cam \(.* there, None now\); methods\.cam \(None there, "),
+        ({"seed": 1}, r"seed \(0 there, 1 now\)\. Go on"),
+        ({"targets": 3}, r"targets \(None there, 3 now\)\. Go on"),
+    ):
         call = {"explainers": ["grad-cam"], "metrics": quick("deletion"), **change}
-        with pytest.raises(OptionError, match="holds a run with another model, explainers, metrics or options"):
+        with pytest.raises(OptionError, match=f"holds a run that differs in .*{text}"):
             explainers.evaluate(embedded(), images, **call, out=out, figures=False)
 
 

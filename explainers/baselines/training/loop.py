@@ -28,6 +28,7 @@ from explainers.errors import ImageError, OptionError, TrainingError
 from explainers.models.weight_files import fit_state, read_state
 from explainers.network.guard import preserved
 from explainers.storage.atomic import write_json
+from explainers.storage.listing import listed
 
 REMEDY = "lower the learning rate, clip gradients or train in float32; epochs that were whole before are kept"
 SHOWN = 10  # damaged images that an error names
@@ -208,6 +209,7 @@ class Training:
         }
         if self.tested is not None:
             result["test"] = self._judged(self.tested)
+        result["files"] = listed(self.folder, [name for name in (LAST, BEST, LOG) if (self.folder / name).is_file()])
         write_json(self.folder / RESULT, result)
 
     def _autocast(self) -> Any:

@@ -30,7 +30,7 @@ CONFIG, LAST, BEST, LOG, RESULT, EPOCHS = (
     "result.json",
     "epochs",
 )
-CONTENTS = Contents("settings", files=(RESULT, LAST, BEST, LOG, CONFIG), folders=(EPOCHS, "tensorboard"))
+CONTENTS = Contents("train", files=(RESULT, LAST, BEST, LOG, CONFIG), folders=(EPOCHS, "tensorboard"))
 UNCOUNTED = (("", "versions"), ("data", "spec"))  # what may differ between two starts: versions, and the data's place
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from os import PathLike
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -47,6 +47,8 @@ class Beside:
         stems = dict.fromkeys((str(base), str(base.with_suffix(""))))
         paths = [self.folder / f"{stem}{ending}{suffix}" for stem in stems for suffix in (*ARRAYS, *sorted(SUFFIXES))]
         found = [path for path in paths if path.is_file()]
+        if len(found) > 1 and (very := [path for path in found if path.name.startswith(f"{base.name}{ending}.")]):
+            found = very  # the image's whole name, which no other image has
         if len(found) > 1:
             raise MapError(
                 f"several {self.kind}s of {shown(name)}: {', '.join(map(shown, found))}; leave the one that is meant"
@@ -67,6 +69,21 @@ class Beside:
                 f"{', '.join(ARRAYS)} or an image's suffix"
             )
         return found
+
+    def refuse_shared(self, names: Sequence[str], ending: str = "") -> None:
+        """See that no file would be that of two images, such as `a.npy` of `a.jpg` and `a.png`.
+
+        Raises:
+            MapError: one would.
+        """
+        owner: dict[Path, str] = {}
+        for name in names:
+            path = self.find(name, ending)
+            if path is not None and owner.setdefault(path, name) != name:
+                raise MapError(
+                    f"{shown(path)} could be the {self.kind} of {shown(owner[path])} and of {shown(name)}; give each a "
+                    f"file with its whole name, such as {shown(name)}{ending}{path.suffix}"
+                )
 
     def missing(self, names: list[str], ending: str = "") -> list[str]:
         """Images without a file."""

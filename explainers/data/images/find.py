@@ -9,7 +9,8 @@ from os import PathLike
 from pathlib import Path
 
 from explainers.errors import ImageError
-from explainers.storage.atomic import shown
+from explainers.storage.owner import MADE, is_output, outputs_in
+from explainers.storage.paths import shown
 
 SUFFIXES = frozenset(
     (
@@ -43,7 +44,8 @@ def find_images(folder: str | PathLike[str]) -> list[ImageFile]:
     """All image files below a folder, by suffix, sorted by name; a single file gives itself.
 
     Dot files are skipped, links are followed once, and what only looks like an image stays in the list, so that it can
-    be reported. A folder with an image's suffix is listed and searched.
+    be reported. A folder with an image's suffix is listed and searched. What a run of this program has written below
+    the folder (overlays, sheets, figures, test images that it made) is not among them, unless it is named itself.
 
     Raises:
         ImageError: there is no such folder, it cannot be read, or there is no image below it.
@@ -71,8 +73,11 @@ def _walk(folder: Path, root: Path, seen: set[str]) -> Iterator[ImageFile]:
             raise ImageError(f"cannot read the folder {shown(folder)}: {error.strerror}") from error
         yield ImageFile(folder, folder.relative_to(root).as_posix())
         return
+    outputs = outputs_in(folder)
+    if folder != root and any(entry.name == MADE for entry in entries):
+        return
     for entry in entries:
-        if entry.name.startswith("."):
+        if entry.name.startswith(".") or is_output(entry.name, outputs):
             continue
         path = folder / entry.name
         if path.suffix.lower() in SUFFIXES:

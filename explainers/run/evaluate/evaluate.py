@@ -12,26 +12,28 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from explainers.core.image_by_image import every_image, no_exit
 from explainers.core.name_table import refuse_unknown
 from explainers.core.preprocessing import Preprocessing
 from explainers.errors import ImageError, OptionError, TargetError
 from explainers.evaluation import Metric, Result
-from explainers.evaluation.controls import controls
+from explainers.evaluation.controls import CONTROLS, controls
 from explainers.evaluation.engine import Engine
 from explainers.evaluation.measuring.batch import Batch
 from explainers.evaluation.rows import Row, failed_row
 from explainers.models import class_index
 from explainers.network.unwrapping import as_network
 from explainers.passes.predictor import Predictor
+from explainers.passes.probe import probe
 from explainers.run.evaluate import journal
 from explainers.run.evaluate.batches import brings_masks, of_loader, targeted
 from explainers.run.evaluate.facts import facts_of
 from explainers.run.evaluate.figures import write_extremes, write_figures
 from explainers.run.evaluate.folder import Folder, files_of, folder_batches
 from explainers.run.evaluate.options import EvaluationOptions
-from explainers.run.evaluate.outputs import CONTENTS, write_tables
+from explainers.run.evaluate.outputs import CONTENTS, write_manifest, write_tables
 from explainers.run.evaluate.titles import titled_explainers, titled_metrics
-from explainers.storage.run_folder import RunFolder
+from explainers.storage.run_folder import PROBE, RunFolder
 
 Progress = Callable[[int, int | None, str], None]  # units done, of how many (None: unknown), what was done last
 MEAN_OF_BLACK = 0.0
@@ -110,8 +112,10 @@ def evaluate(
     facts = facts_of(model, engine, targets, options)
     total = None if files is None else len(engine.explainers) * -(-len(files) // options.batch_size)
     folder = None if out is None else RunFolder(Path(out), CONTENTS)
-    with nullcontext() if folder is None else folder.held():
-        rows = _rows(engine, targeted(source, classes), folder, facts, _Told(progress, total))
+    with nullcontext() if folder is None else folder.held(), no_exit():
+        if folder is not None:
+            facts[PROBE] = _probe(network, images, options)
+        rows, dropped = _rows(engine, targeted(source, classes), folder, facts, _Told(progress, total))
         failed = [
             failed_row(name, title, reason)
             for name, reason in (source.failed if isinstance(source, Folder) else ())
@@ -121,12 +125,34 @@ def evaluate(
         if not rows and not failed and not engine.refused:
             raise ImageError("there are no images to evaluate")
         if folder is not None:
-            write_tables(folder, result)
+            made = write_tables(folder, result)
             if options.figures and result.scores:
-                write_figures(folder.path, result)
+                made += write_figures(folder.path, result)
                 if isinstance(source, Folder):
-                    write_extremes(folder.path, result, source, {**engine.explainers})
+                    made += write_extremes(folder.path, result, source, {**engine.explainers})
+            write_manifest(folder, result, dropped, made)
+        _check_made(rows)
         return result
+
+
+def _check_made(rows: list[Row]) -> None:
+    """See that something came of the images that could be read.
+
+    Raises:
+        OutputError: no explainer has a map of any of them, with the reason of the first.
+    """
+    own = [row for row in rows if row["explainer"] not in CONTROLS] or rows
+    if own and all(row["status"] != "ok" for row in own):
+        raise every_image(len({row["image"] for row in own}), own[0]["reason"])
+
+
+def _probe(network: Any, images: Any, options: EvaluationOptions) -> dict[str, Any] | None:
+    """What the network gives for a fixed image, where the size of its input is known before the first batch."""
+    if options.preprocessing is not None:
+        return probe(network, options.preprocessing.input_size(), options.output)
+    if isinstance(images, Tensor) and images.ndim == 4:
+        return probe(network, images.shape[1:], options.output)
+    return None
 
 
 def _options(model: Any, options: EvaluationOptions | None, settings: dict[str, Any]) -> EvaluationOptions:
@@ -180,9 +206,9 @@ class _Told:
 
 def _rows(
     engine: Engine, batches: Iterable[Batch], folder: RunFolder | None, facts: dict[str, Any], told: _Told
-) -> list[Row]:
-    """All rows, from this run and, with a folder, those before it."""
-    done = set() if folder is None else folder.begin(facts, lambda rows: True)
+) -> tuple[list[Row], list[str]]:
+    """All rows, from this run and, with a folder, those before it; and images of which earlier rows are left out."""
+    done = set() if folder is None else folder.begin(facts, journal.whole)
     rows: list[Row] = []
     keys: list[str] = []
     for unit in engine.run(batches, done):
@@ -192,4 +218,7 @@ def _rows(
         elif unit.rows is not None:
             rows += unit.rows
         told(f"{unit.explainer}, {unit.names[-1]}")
-    return rows if folder is None else journal.noted(folder, keys)
+    if folder is None:
+        return rows, []
+    folder.check(keys)
+    return journal.noted(folder, keys), journal.dropped(folder, keys)

@@ -33,8 +33,8 @@ class MethodCall:
 
     @property
     def file_name(self) -> str:
-        """The same in letters that any file system takes."""
-        return re.sub(r"[^A-Za-z0-9.+_-]", "-", self.title)
+        """The same in letters that any file system takes, without the dot that parts it from the image's name."""
+        return re.sub(r"[^A-Za-z0-9+_-]", "-", self.title)
 
     def bind(self, loaded: LoadedModel, passes: Passes | None = None) -> Explainer:
         """The explainer for a network, which tells `passes` how far it is, if it is one of many passes."""

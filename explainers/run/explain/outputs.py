@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,7 @@ from explainers.storage.journal import Row
 from explainers.storage.run_folder import JOURNAL, MANIFEST, Contents
 
 CONTENTS = Contents(
-    "model, methods or options",
+    "run",
     files=(JOURNAL, "results.csv", MANIFEST, "sheet-*.png"),
     folders=("overlays", "maps"),
 )
@@ -51,15 +50,13 @@ class Outputs:
     def __init__(
         self,
         out: Path,
-        files: Sequence[ImageFile],
+        bases: Mapping[str, str],
         calls: Sequence[MethodCall],
         loaded: LoadedModel,
         options: RunOptions,
     ) -> None:
-        self.out, self.loaded, self.options = out, loaded, options
+        self.out, self.bases, self.loaded, self.options = out, bases, loaded, options
         self.file_names = {call.title: call.file_name for call in calls}
-        # Two images of one stem in one folder (a.jpg, a.png) keep their suffixes.
-        self.stems = Counter(_stem(file.name).lower() for file in files)
 
     def write(self, file: ImageFile, photo: Photo, findings: Sequence[Finding]) -> list[Row]:
         """All files of an image; returns its rows, one per method and target."""
@@ -80,14 +77,13 @@ class Outputs:
                     if self.options.scale == "image":
                         write_image(self.out / row["overlay"], picture(photo, values, self._box(photo), self._style()))
                 row["source"] = str(file.path.resolve())
+                row["base"] = self.bases[file.name]
                 rows.append(row)
         return rows
 
     def _base(self, file: ImageFile, finding: Finding, rank: int, target: int) -> str:
-        stem = _stem(file.name)
-        name = stem if self.stems[stem.lower()] == 1 else file.name
         suffix = f".{rank + 1}-{target}" if len(finding.classes) > 1 else ""
-        return f"{name}.{self.file_names[finding.title]}{suffix}"
+        return f"{self.bases[file.name]}.{self.file_names[finding.title]}{suffix}"
 
     def _row(self, file: ImageFile, photo: Photo, finding: Finding, target: int, probabilities: list[float]) -> Row:
         predicted = int(finding.scores.argmax())
@@ -151,17 +147,18 @@ def picture(photo: Photo, values: np.ndarray, box: Sequence[float], style: Style
     return overlay(photo.pixels, values, box=(top, left, bottom, right), style=style)
 
 
-def _stem(name: str) -> str:
-    return str(PurePosixPath(name).with_suffix(""))
-
-
 def _probabilities(scores: Tensor) -> list[float]:
     """Softmax, or for a single score its sigmoid."""
     values = scores.float().sigmoid() if len(scores) == 1 else scores.float().softmax(dim=0)
     return values.tolist()
 
 
-def is_whole(out: Path, rows: Sequence[Row]) -> bool:
-    """Whether an image's rows still count as done: they are good, and the files they name exist."""
-    files = [row[kind] for row in rows for kind in ("overlay", "map") if row.get(kind)]
-    return all(row["status"] == "ok" for row in rows) and all((out / name).exists() for name in files)
+def is_whole(rows: Sequence[Row]) -> bool:
+    """Whether an image's rows still count as done: what has failed is tried again."""
+    return all(row["status"] == "ok" for row in rows)
+
+
+def files_of(rows: Sequence[Row], options: RunOptions) -> list[str]:
+    """The files written with an image's rows; overlays on a common scale are drawn when all maps are there."""
+    kinds = ("map",) if options.scale == "common" else ("map", "overlay")
+    return [row[kind] for row in rows for kind in kinds if row.get(kind)]

@@ -17,20 +17,21 @@ from explainers.run.explain.summary import RunSummary
 
 @dataclass(frozen=True)
 class Item:
-    """An image on its way: identity, photo, network input; or the reason why not."""
+    """An image on its way: identity, photo, network input; or the reason why not; or that it is done already."""
 
     file: ImageFile
     key: str
     photo: Photo | None = None
     input: Tensor | None = None
     reason: str = ""
+    done: bool = False
 
 
-def read(file: ImageFile, loaded: LoadedModel, options: RunOptions, done: set[str]) -> Item | None:
-    """An image on its way; None where it is done already."""
+def read(file: ImageFile, loaded: LoadedModel, options: RunOptions, done: set[str]) -> Item:
+    """An image on its way."""
     key = _key(file)
     if key in done:
-        return None
+        return Item(file, key, done=True)
     assert loaded.preprocessing is not None
     try:
         photo = read_image(file.path, max_pixels=options.max_pixels)
@@ -49,11 +50,11 @@ def _key(file: ImageFile) -> str:
     return digest.hexdigest()
 
 
-def batches(items: Iterable[Item | None], size: int, summary: RunSummary) -> Iterator[list[Item]]:
+def batches(items: Iterable[Item], size: int, summary: RunSummary) -> Iterator[list[Item]]:
     """Batches of images of one shape; images that failed travel along. At most four batches wait for their like."""
     waiting: dict[tuple[int, ...], list[Item]] = {}
     for item in items:
-        if item is None:
+        if item.done:
             summary.resumed += 1
             continue
         shape = () if item.input is None else tuple(item.input.shape)

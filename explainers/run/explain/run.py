@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from os import PathLike
 from pathlib import Path
 
+from explainers.core.image_by_image import every_image, no_exit
 from explainers.data.images import ImageFile, find_images
 from explainers.data.images.read_ahead import read_ahead
 from explainers.errors import OptionError, TargetError, UnsupportedError
 from explainers.models import LoadedModel, class_index
 from explainers.run.explain.facts import facts_of, manifest_of
 from explainers.run.explain.finish import finish
+from explainers.run.explain.names import bases
 from explainers.run.explain.options import MethodCall, Passes, Progress, RunOptions
-from explainers.run.explain.outputs import CONTENTS, Outputs, is_whole
-from explainers.run.explain.reading import batches, read
+from explainers.run.explain.outputs import CONTENTS, Outputs, files_of, is_whole
+from explainers.run.explain.reading import Item, batches, read
 from explainers.run.explain.summary import RunSummary
 from explainers.run.explain.worker import Worker
-from explainers.storage.run_folder import RunFolder
+from explainers.storage.run_folder import PROBE, RunFolder
 
 READERS = 4
 
@@ -64,41 +66,68 @@ def run(
     target = _target(options.target, loaded)
     files = list(images) if not isinstance(images, (str, PathLike)) else find_images(images)
     folder = RunFolder(out, CONTENTS)
-    with folder.held():
+    with folder.held(), no_exit():
         if overwrite:
             folder.clear()
-        done = folder.begin(facts_of(loaded, calls, options), partial(is_whole, out))
+        facts = facts_of(loaded, calls, options)
+        done = folder.begin(facts, is_whole)
         summary = RunSummary(out, len(files))
-        outputs = Outputs(out, files, calls, loaded, options)
+        kept = {row["file"]: row["base"] for row in folder.journal.rows(done)}
+        outputs = Outputs(out, bases(files, kept), calls, loaded, options)
         manifest = manifest_of(loaded, calls, options, len(files))
         folder.write_manifest({**manifest, "status": "running"})
 
         worker = Worker(loaded, explainers, target, options, outputs, summary)
+        keys: list[str] = []  # of the images that there are
         count = 0
         with ThreadPoolExecutor(READERS) as pool:
             reader = partial(read, loaded=loaded, options=options, done=done)
-            items = read_ahead(pool, files, reader, 2 * batch_size)
+            items = _keyed(read_ahead(pool, files, reader, 2 * batch_size), keys)
             for batch in batches(items, batch_size, summary):
                 for item, rows in worker.explain(batch, pool):
-                    folder.journal.append(item.key, rows)
+                    folder.note(item.key, rows, files_of(rows, options))
                     count += 1
                     if progress:
                         progress(count + summary.resumed, len(files), item.file.name)
+                if "raised" in facts[PROBE] and worker.failures and not summary.explained + summary.resumed:
+                    break  # neither these images nor the probe: it is the network
         if summary.refused and len(summary.refused) == len(calls):
             raise UnsupportedError(_refusals(summary.refused))
-        summary.sheets = finish(folder, calls, options)
+        folder.check(keys)
+        summary.dropped = _dropped(folder, keys, {file.name for file in files})
+        made = finish(folder, options, keys)
+        summary.sheets = [path for path in made if path.name.startswith("sheet-")]
+        hopeless = bool(worker.failures) and not summary.explained + summary.resumed
         summary.seconds = time.perf_counter() - started
         counts = {"images": len(files), "failed": len(summary.failed)}
         folder.write_manifest(
             {
                 **manifest,
-                "status": "done",
+                "status": "failed" if hopeless else "done",
                 "counts": counts,
                 "refused": summary.refused,
+                "dropped": summary.dropped,
                 "seconds": round(summary.seconds, 3),
-            }
+            },
+            [path.relative_to(out).as_posix() for path in made],
         )
+        if hopeless:
+            raise every_image(len(worker.failures), worker.failures[0])
         return summary
+
+
+def _keyed(items: Iterable[Item], keys: list[str]) -> Iterator[Item]:
+    """The items, each noted by its key as it passes."""
+    for item in items:
+        keys.append(item.key)
+        yield item
+
+
+def _dropped(folder: RunFolder, keys: Sequence[str], names: set[str]) -> list[tuple[str, str]]:
+    """Images that were done by an earlier start and are no longer what they were, and why."""
+    present = set(keys)
+    before = {entry["rows"][0]["file"]: "" for entry in folder.journal.entries() if entry["id"] not in present}
+    return [(name, "changed since" if name in names else "no longer there") for name in before]
 
 
 def _check(calls: list[MethodCall], loaded: LoadedModel, batch_size: int) -> None:

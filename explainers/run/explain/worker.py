@@ -4,24 +4,16 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import torch
 from torch import Tensor
 
 from explainers.core.explainer import Explained, Explainer
+from explainers.core.image_by_image import Failure, in_parts
 from explainers.core.targets import SeenTargets
-from explainers.errors import (
-    DependencyError,
-    ExplainersError,
-    ImageError,
-    LayerError,
-    OptionError,
-    TargetError,
-    UnsupportedError,
-    WriteError,
-)
+from explainers.errors import ExplainersError, ImageError, LayerError, OptionError, UnsupportedError, WriteError
 from explainers.models import LoadedModel
 from explainers.network.input import fixed_batch
 from explainers.network.output import class_scores
@@ -29,6 +21,7 @@ from explainers.run.explain.options import RunOptions
 from explainers.run.explain.outputs import Finding, Outputs
 from explainers.run.explain.reading import Item
 from explainers.run.explain.summary import RunSummary
+from explainers.storage.atomic import is_of_the_disk
 from explainers.storage.journal import Row
 
 
@@ -47,6 +40,7 @@ class Worker:
         self.loaded, self.explainers, self.target = loaded, explainers, target
         self.options, self.outputs, self.summary = options, outputs, summary
         self.proven: set[str] = set()  # methods that have made a map on this network
+        self.failures: list[str] = []  # what the network or a method raised, image by image
 
     def explain(self, batch: list[Item], pool: ThreadPoolExecutor) -> Iterator[tuple[Item, list[Row]]]:
         """Rows of each image of a batch, when its files are written."""
@@ -56,8 +50,8 @@ class Worker:
                 yield item, [self._failed(item, item.reason)]
         pending: deque[tuple[Item, Future[list[Row]]]] = deque()
         for item, findings in self._findings(good):
-            if isinstance(findings, str):
-                yield item, [self._failed(item, findings)]
+            if isinstance(findings, Failure):
+                yield item, [self._failed(item, findings.reason)]
             else:
                 assert item.photo is not None
                 pending.append((item, pool.submit(self.outputs.write, item.file, item.photo, findings)))
@@ -66,26 +60,23 @@ class Worker:
                 rows = future.result()
                 self.summary.explained += 1
             except (ImageError, WriteError) as error:
+                if isinstance(error, WriteError) and is_of_the_disk(error):
+                    raise  # it would be the same with every other image
                 rows = [self._failed(item, str(error))]
             yield item, rows
 
-    def _findings(self, items: list[Item]) -> Iterator[tuple[Item, list[Finding] | str]]:
-        """The maps of a batch; where it fails it is split, so that only the guilty image does."""
-        if not items:
-            return
-        try:
-            found = self._maps(torch.stack([item.input for item in items if item.input is not None]))
-        except (ExplainersError, RuntimeError, ValueError, MemoryError) as error:
-            if isinstance(error, (TargetError, OptionError, DependencyError)):
-                raise  # of the run, not of an image
-            if len(items) == 1:
-                yield items[0], _reason(error)
-                return
-            middle = len(items) // 2
-            yield from self._findings(items[:middle])
-            yield from self._findings(items[middle:])
-            return
-        yield from zip(items, found, strict=True)
+    def _findings(self, items: list[Item]) -> Iterator[tuple[Item, list[Finding] | Failure]]:
+        """The maps of a batch, or what each image failed at."""
+
+        def maps(part: Sequence[Item]) -> list[list[Finding]]:
+            return self._maps(torch.stack([item.input for item in part if item.input is not None]))
+
+        for part, found in in_parts(items, maps):
+            if isinstance(found, Failure):
+                self.failures.append(found.reason)
+                yield part[0], found
+            else:
+                yield from zip(part, found, strict=True)
 
     def _maps(self, images: Tensor) -> list[list[Finding]]:
         images = images.to(self.loaded.device)
@@ -140,8 +131,3 @@ class Worker:
 
 class _Refused(OptionError, UnsupportedError):
     """A refusal that ends the run: the methods asked for do not fit the network."""
-
-
-def _reason(error: BaseException) -> str:
-    text = str(error).strip().partition("\n")[0]
-    return text if isinstance(error, ExplainersError) else f"{type(error).__name__}: {text}"
