@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from explainers.core.preprocessing import Preprocessing
 from explainers.errors import DependencyError, ExplainersError, ModelFileError
+from explainers.models.given_preprocessing import from_processor
 from explainers.models.source import Parts, Request
 from explainers.models.weight_files import fit_state, named_as, read_state
 
@@ -149,29 +150,13 @@ def from_hf(request: Request) -> Parts:
     notes: list[str] = []
     try:
         processor = transformers.AutoImageProcessor.from_pretrained(request.name, trust_remote_code=False)
-        preprocessing = _hf_preprocessing(processor.to_dict(), request.name)
+        preprocessing = from_processor(processor.to_dict(), request.name)
     except Exception as error:  # likewise
         preprocessing = None
         notes.append(f"no usable image processor in {request.name} ({str(error).partition(chr(10))[0]})")
     labels = network.config.id2label
     names = tuple(str(labels[index]) for index in range(len(labels))) if labels else None
     return Parts(network, preprocessing, names, notes)
-
-
-def _hf_preprocessing(config: dict[str, Any], name: str) -> Preprocessing:
-    resize: int | tuple[int, int] | None = None
-    size = config.get("size") or {}
-    if config.get("do_resize", True):
-        resize = size["shortest_edge"] if "shortest_edge" in size else (size["height"], size["width"])
-    crop = config.get("crop_size") if config.get("do_center_crop") else None
-    if config.get("crop_pct") and isinstance(resize, int) and crop is None and resize < 384:
-        crop, resize = {"height": resize, "width": resize}, int(resize / config["crop_pct"])  # ConvNeXt's rule
-    mean = tuple(config["image_mean"]) if config.get("do_normalize", True) else (0.0, 0.0, 0.0)
-    std = tuple(config["image_std"]) if config.get("do_normalize", True) else (1.0, 1.0, 1.0)
-    mode = {0: "nearest", 2: "bilinear", 3: "bicubic"}.get(int(config.get("resample", 2)), "bilinear")
-    return Preprocessing(
-        resize, (crop["height"], crop["width"]) if crop else None, mean, std, mode, source=f"hf {name}"
-    )
 
 
 def from_open_clip(request: Request) -> Parts:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
@@ -13,6 +14,7 @@ from explainers.core.preprocessing import Preprocessing
 from explainers.errors import ModelFileError, OptionError
 from explainers.models.embedded import embedded_model
 from explainers.models.factory import from_factory
+from explainers.models.given_preprocessing import as_preprocessing
 from explainers.models.libraries import from_hf, from_open_clip, from_timm, from_torchvision
 from explainers.models.loaded import LoadedModel, choose_device, state_hash
 from explainers.models.network_files import from_file
@@ -37,7 +39,7 @@ def load_model(
     weights: str | PathLike[str] | None = None,
     device: str = "auto",
     trust_model_file: bool = False,
-    preprocessing: Preprocessing | None = None,
+    preprocessing: Any = None,
     labels: Sequence[str] | str | PathLike[str] | None = None,
 ) -> LoadedModel:
     """Load a network by name or file, in evaluation mode, with its preprocessing and class names where they are known.
@@ -49,7 +51,7 @@ def load_model(
             (safetensors, or a state dict, read as data).
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         trust_model_file: allow pickled modules, TorchScript and torch.export files, which run code when loaded.
-        preprocessing: instead of the one that the source knows.
+        preprocessing: instead of the one that the source knows, in any form that `as_preprocessing` understands.
         labels: class names, or a file with one a line or a JSON list.
 
     Raises:
@@ -57,7 +59,7 @@ def load_model(
         DependencyError: the library for this spec is missing or broken.
         OptionError: no such device.
     """
-    chosen = choose_device(device)
+    chosen, own = choose_device(device), as_preprocessing(preprocessing)
     text = str(spec)
     names = None if labels is None else _labels(labels)
     parts = _parts(Request(text, None if weights is None else str(weights), names, trust_model_file))
@@ -69,7 +71,7 @@ def load_model(
     hashed = parts.sha256 or (state_hash(network) if isinstance(network, nn.Module) else "")
     return LoadedModel(
         network,
-        preprocessing or parts.preprocessing,
+        own or parts.preprocessing,
         names or parts.class_names,
         text,
         None if weights is None else str(weights),

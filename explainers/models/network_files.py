@@ -27,8 +27,8 @@ def from_file(request: Request) -> Parts:
         what = "holds weights without a network" if kind == "safetensors" or _is_state(path) else "is a pickle"
         raise ModelFileError(
             f"{shown(path)} {what}: name the network and pass the file as weights (--model torchvision:NAME, "
-            "timm:NAME or FILE.py:factory with --weights FILE); a pickled network needs trust_model_file (--trust-model-file), "
-            "because loading it runs code"
+            "timm:NAME or FILE.py:factory with --weights FILE); a pickled network needs trust_model_file "
+            "(--trust-model-file), because loading it runs code"
         )
     if kind == "unknown":
         raise ModelFileError(

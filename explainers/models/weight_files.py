@@ -24,8 +24,6 @@ WRAPPED = 8  # wrappers at most; a pickle can hold itself
 SMALL = 64 << 20  # bytes that any file may unpack to
 # What trainers keep beside a network and no network computes with: averaging, losses, counts of accuracy.
 BESIDE = re.compile(r"(\w*_)?(n_averaged|criterions?|loss|losses|loss_fn|metrics?|acc|accuracy)([._].*)?")
-    r"(\w*_)?(n_averaged|criterion|criterions|loss|losses|loss_fn|metric|metrics|acc|accuracy)([._].*)?"
-)
 
 
 def kind_of(path: Path) -> str:
