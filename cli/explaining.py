@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import Any
 
 from .progress import Progress
-from .values import note, printable, target
+from .values import note, print_json, printable, target
 
 
 def explain_images(arguments: argparse.Namespace, images: Any, loaded: Any, calls: list[Any], out: Path) -> int:
@@ -44,7 +43,7 @@ def explain_images(arguments: argparse.Namespace, images: Any, loaded: Any, call
     for name, reason in summary.failed:
         print(f"explain: failed: {printable(name)}: {printable(reason)}", file=sys.stderr)
     if arguments.json:
-        print(json.dumps({**summary.to_dict(), "results": str(out / "results.csv")}, indent=2))
+        print_json({**summary.to_dict(), "results": str(out / "results.csv")})
     else:
         _report(summary, options)
     return 1 if summary.failed else 0

@@ -10,6 +10,7 @@ from explainers.errors import ExplainersError
 
 from .commands import COMMANDS
 from .parser import parse
+from .values import error_text, json_alone
 
 OK, SOME_FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 
@@ -21,11 +22,14 @@ def main(argv: list[str] | None = None) -> int:
     except SystemExit as leaving:
         return int(leaving.code or 0)
     try:
-        return _versions() if arguments.version else COMMANDS[arguments.command].act(arguments)
+        if arguments.version:
+            return _versions()
+        with json_alone(bool(getattr(arguments, "json", False))):
+            return COMMANDS[arguments.command].act(arguments)
     except ExplainersError as error:
         if arguments.debug:
             raise
-        print(f"explain: error: {error}", file=sys.stderr)
+        print(f"explain: error: {error_text(error)}", file=sys.stderr)
         return USAGE
     except KeyboardInterrupt:
         print("explain: interrupted; the same command goes on from here", file=sys.stderr)

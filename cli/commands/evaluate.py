@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
 import sys
 from pathlib import Path
@@ -20,7 +19,7 @@ from ..arguments import (
     pass_arguments,
     target_arguments,
 )
-from ..values import note, printable, target
+from ..values import note, print_json, printable, target
 
 HELP = "score methods on the images of a folder: which map can be believed?"
 
@@ -127,7 +126,7 @@ def _evaluate(arguments: argparse.Namespace, loaded: Any, out: Path) -> int:
     for image, reason in failed:
         print(f"explain: failed: {printable(image)}: {printable(reason)}", file=sys.stderr)
     if arguments.json:
-        print(json.dumps({"scores": result.summary().rows(), "refused": result.refused, "out": str(out)}, indent=2))
+        print_json({"scores": result.summary().rows(), "refused": result.refused, "out": str(out)})
     else:
         width = max(80, shutil.get_terminal_size((160, 24)).columns)
         print("\n".join(printable(line) for line in result.summary().text(width).split("\n")))

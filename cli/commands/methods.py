@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 
 import explainers
 
 from ..arguments import common_arguments
+from ..values import print_json
 
 HELP = "list the methods"
 
@@ -25,7 +25,7 @@ def act(arguments: argparse.Namespace) -> int:
         summary = (cls.__doc__ or "").partition("\n")[0]
         rows.append({"name": name, "needs": sorted(cls.needs), "reference": cls.reference, "summary": summary})
     if arguments.json:
-        print(json.dumps(rows, indent=2))
+        print_json(rows)
         return 0
     width = max(len(row["name"]) for row in rows)
     for row in rows:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import re
 import zipfile
 from collections import Counter
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -110,7 +110,7 @@ _INSTEAD = {
 def _safe_load(path: Path) -> Any:
     try:
         # The settings of a script as argparse leaves them, which many checkpoints carry: a bag of values, no code.
-        with torch.serialization.safe_globals([argparse.Namespace]):
+        with torch.serialization.safe_globals([(SimpleNamespace, "argparse.Namespace")]):
             return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged pickle can raise anything
         culprits = _unsafe(path)

@@ -21,7 +21,8 @@ class EvaluationOptions:
     model returns to scores (N, classes); seed: of random maps, noise and statistics; figures: whether to draw into the
     output folder; batch_size: images explained at once (passes find their own batch size); preprocessing: from photo to
     network input, where the model does not bring its own, in any form that `as_preprocessing` understands;
-    skip_unsupported: leave out methods that cannot be right on this network; max_pixels: larger images are refused; precision, compile: of perturbation passes, see `Predictor`.
+    skip_unsupported: leave out methods that cannot be right on this network; max_pixels: larger images are refused;
+    precision, compile: of perturbation passes, see `Predictor`.
     """
 
     activation: str | None = "softmax"
