@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
 from .progress import Progress
 from .telling import tell_failures
-from .values import note, printable, target
+from .values import note, print_json, printable, target
 
 
 def explain_images(arguments: argparse.Namespace, images: Any, loaded: Any, calls: list[Any], out: Path) -> int:
@@ -45,7 +44,7 @@ def explain_images(arguments: argparse.Namespace, images: Any, loaded: Any, call
         note(arguments, f"{printable(name)} ({reason}) is no longer in the table; an earlier run had it")
     tell_failures(summary.failed)
     if arguments.json:
-        print(json.dumps({**summary.to_dict(), "results": str(out / "results.csv")}, indent=2))
+        print_json({**summary.to_dict(), "results": str(out / "results.csv")})
     else:
         _report(summary, options)
     return 1 if summary.failed else 0

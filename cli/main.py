@@ -17,6 +17,7 @@ from explainers.errors import ExplainersError
 from .commands import COMMANDS
 from .parser import parse
 from .telling import warnings_as_notes
+from .values import error_text, json_alone
 
 OK, SOME_FAILED, USAGE, DEFECT, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -32,12 +33,13 @@ def main(argv: list[str] | None = None) -> int:
     except SystemExit as leaving:
         return int(leaving.code or 0)
     try:
-        with _interrupting(), warnings_as_notes(arguments):
+        json_asked = bool(getattr(arguments, "json", False))
+        with _interrupting(), warnings_as_notes(arguments), json_alone(json_asked):
             return _versions() if arguments.version else COMMANDS[arguments.command].act(arguments)
     except ExplainersError as error:
         if arguments.debug:
             raise
-        print(f"explain: error: {error}", file=sys.stderr)
+        print(f"explain: error: {error_text(error)}", file=sys.stderr)
         return USAGE
     except KeyboardInterrupt:
         print("explain: interrupted; the same command goes on from here", file=sys.stderr)

@@ -15,6 +15,7 @@ from torch import Tensor
 from explainers.core.targets import resolve_targets
 from explainers.errors import ImageError, OptionError, TargetError
 from explainers.methods import create
+from explainers.models import as_preprocessing
 from explainers.network.input import first_parameter
 from explainers.network.output import class_scores
 from explainers.network.unwrapping import as_network
@@ -115,7 +116,7 @@ def explain(
     method: str = "grad-cam",
     target: Any = None,
     *,
-    preprocessing: Preprocessing | None = None,
+    preprocessing: Any = None,
     class_names: Sequence[str] | None = None,
     **options: Any,
 ) -> Explanation:
@@ -127,7 +128,8 @@ def explain(
             (C, H, W) as the network takes it.
         method: a name of `available()`, or `captum:NAME`.
         target: None (the predicted class), a class index or name, (N,) or (N, K) indices.
-        preprocessing: from photo to network input, where `model` does not bring its own.
+        preprocessing: from photo to network input, where `model` does not bring its own: a `Preprocessing`, a
+            Compose or `weights.transforms()` of torchvision, or an image processor of transformers.
         class_names: likewise.
         options: of the method.
 
@@ -144,7 +146,7 @@ def compare(
     methods: Sequence[str] = ("grad-cam", "guided-grad-cam", "saliency"),
     target: Any = None,
     *,
-    preprocessing: Preprocessing | None = None,
+    preprocessing: Any = None,
     class_names: Sequence[str] | None = None,
     options: dict[str, dict[str, Any]] | None = None,
 ) -> Figure:
@@ -177,11 +179,11 @@ def _explanations(
     image: Any,
     methods: Sequence[tuple[str, dict[str, Any]]],
     target: Any,
-    preprocessing: Preprocessing | None,
+    preprocessing: Any,
     class_names: Sequence[str] | None,
 ) -> list[Explanation]:
     explainers = [create(name, model, **options) for name, options in methods]
-    preprocessing = preprocessing or getattr(model, "preprocessing", None)
+    preprocessing = as_preprocessing(preprocessing) or getattr(model, "preprocessing", None)
     names = class_names or getattr(model, "class_names", None)
     images, pixels, boxes = _prepared(image, preprocessing)
     parameter = first_parameter(as_network(model))

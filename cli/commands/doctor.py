@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 
 import explainers
 from explainers.errors import ExplainersError
 
 from ..arguments import inspection_arguments
+from ..values import print_json
 
 HELP = "check installation, network and methods"
 PACKAGES = ("torch", "torchvision", "numpy", "opencv-python", "opencv-python-headless", "pillow", "timm", "captum")
@@ -31,7 +31,7 @@ def act(arguments: argparse.Namespace) -> int:
             print(f"problem                  {problem}")
     diagnosis = diagnosed(arguments) if arguments.model else None
     if arguments.json:
-        print(json.dumps({**facts, "problems": problems, "model": diagnosis and diagnosis.to_dict()}, indent=2))
+        print_json({**facts, "problems": problems, "model": diagnosis and diagnosis.to_dict()})
     elif diagnosis is not None:
         print(f"\n{diagnosis}")
     return 2 if problems else 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from ..arguments import (
     target_arguments,
 )
 from ..telling import tell_failures
-from ..values import note, printable, target
+from ..values import note, print_json, printable, target
 
 HELP = "score methods on the images of a folder: which map can be believed?"
 
@@ -128,7 +127,7 @@ def _evaluate(arguments: argparse.Namespace, loaded: Any, out: Path) -> int:
     failed = dict.fromkeys((row["image"], row["reason"]) for row in result.rows if row["status"] != "ok")
     tell_failures(failed)
     if arguments.json:
-        print(json.dumps({"scores": result.summary().rows(), "refused": result.refused, "out": str(out)}, indent=2))
+        print_json({"scores": result.summary().rows(), "refused": result.refused, "out": str(out)})
     else:
         width = max(80, shutil.get_terminal_size((160, 24)).columns)
         print("\n".join(printable(line) for line in result.summary().text(width).split("\n")))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 
 from explainers.errors import ExplainersError
 
 from ..arguments import inspection_arguments
+from ..values import print_json
 
 HELP = "list a network's layers"
 
@@ -23,7 +23,7 @@ def act(arguments: argparse.Namespace) -> int:
 
     diagnosis = diagnosed(arguments)
     if arguments.json:
-        print(json.dumps({"stages": diagnosis.stages, "layers": diagnosis.candidates}, indent=2))
+        print_json({"stages": diagnosis.stages, "layers": diagnosis.candidates})
         return 0
     if not diagnosis.stages:
         raise ExplainersError("; ".join(diagnosis.notes) or f"{diagnosis.network} has no spatial layer")

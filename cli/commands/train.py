@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ..arguments import common_arguments, device_argument, preprocessing_arguments
-from ..values import note, pairs, printable
+from ..values import note, pairs, print_json, printable
 
 HELP = "train a network that explains itself, or any classifier"
 
@@ -114,7 +113,7 @@ def act(arguments: argparse.Namespace) -> int:
             watch=shown.epoch,
         )
     if arguments.json:
-        print(json.dumps({"run": str(run.folder), **run.result}, indent=2))
+        print_json({"run": str(run.folder), **run.result})
         return 0
     result = run.result
     early = ", stopped early" if result["stopped_early"] else ""

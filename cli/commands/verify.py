@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 from ..arguments import common_arguments
-from ..values import printable
+from ..values import print_json, printable
 
 HELP = "check that the files of a finished run, evaluation or training are as they were written"
 
@@ -24,7 +23,7 @@ def act(arguments: argparse.Namespace) -> int:
 
     found = verify(Path(arguments.folder))
     if arguments.json:
-        print(json.dumps({"folder": arguments.folder, **vars(found), "whole": not found.problems}, indent=2))
+        print_json({"folder": arguments.folder, **vars(found), "whole": not found.problems})
     else:
         for problem in found.problems:
             print(printable(problem))

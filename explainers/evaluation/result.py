@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -20,6 +18,7 @@ from explainers.evaluation.metrics.similarity import average_ranks
 from explainers.evaluation.rows import Row
 from explainers.evaluation.statistics import bootstrap_interval
 from explainers.evaluation.summary import Summary, summarise
+from explainers.storage.csv_text import csv_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -214,12 +213,7 @@ def table(rows: Sequence[Mapping[str, Any]] | Iterable[Mapping[str, Any]]) -> st
     for last in ("status", "reason"):
         if last in columns:
             columns.append(columns.pop(columns.index(last)))
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, columns, lineterminator="\n", restval="")
-    writer.writeheader()
-    for row in listed:
-        writer.writerow({key: _cell(value) for key, value in row.items()})
-    return buffer.getvalue()
+    return csv_text(columns, ({key: _cell(value) for key, value in row.items()} for row in listed))
 
 
 def _cell(value: Any) -> Any:

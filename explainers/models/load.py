@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from explainers.core.preprocessing import Preprocessing
 from explainers.errors import ModelFileError, OptionError
 from explainers.models.embedded import embedded_model
 from explainers.models.factory import from_factory
+from explainers.models.given_preprocessing import as_preprocessing
 from explainers.models.libraries import from_hf, from_open_clip, from_timm, from_torchvision
 from explainers.models.loaded import LoadedModel, choose_device, state_hash
 from explainers.models.network_files import from_file
@@ -43,7 +45,7 @@ def load_model(
     weights: str | PathLike[str] | None = None,
     device: str = "auto",
     trust_model_file: bool = False,
-    preprocessing: Preprocessing | None = None,
+    preprocessing: Any = None,
     labels: Sequence[str] | str | PathLike[str] | None = None,
     seed: int = 0,
 ) -> LoadedModel:
@@ -56,7 +58,7 @@ def load_model(
             (safetensors, or a state dict, read as data).
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         trust_model_file: allow pickled modules, TorchScript and torch.export files, which run code when loaded.
-        preprocessing: instead of the one that the source knows.
+        preprocessing: instead of the one that the source knows, in any form that `as_preprocessing` understands.
         labels: class names, or a file with one a line or a JSON list.
         seed: of weights that are drawn at random, so that the same call gives the same network; generators of torch,
             NumPy and Python are as before afterwards.
@@ -66,7 +68,7 @@ def load_model(
         DependencyError: the library for this spec is missing or broken.
         OptionError: no such device, or another number of labels than classes.
     """
-    chosen = choose_device(device)
+    chosen, own = choose_device(device), as_preprocessing(preprocessing)
     text = str(spec)
     names = None if labels is None else _labels(labels)
     with _seeded(seed):
@@ -79,7 +81,7 @@ def load_model(
     hashed = parts.sha256 or (state_hash(network) if isinstance(network, nn.Module) else "")
     loaded = LoadedModel(
         network,
-        preprocessing or parts.preprocessing,
+        own or parts.preprocessing,
         names or parts.class_names,
         text,
         None if weights is None else str(weights),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from typing import Any
 
 from explainers.errors import ModelFileError, OptionError
 from explainers.storage.atomic import write_bytes, write_json
+from explainers.storage.csv_text import csv_text
 from explainers.storage.fingerprint import differences
 from explainers.storage.run_folder import Contents, RunFolder
 
@@ -127,11 +127,7 @@ def open_run(folder: Path, config: Mapping[str, Any], *, overwrite: bool, extend
 def write_log(path: Path, history: Sequence[Mapping[str, Any]]) -> None:
     """One line for each epoch, all or nothing."""
     columns = list(dict.fromkeys(key for row in history for key in row))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(history)
-    write_bytes(path, text.getvalue().encode())
+    write_bytes(path, csv_text(columns, history).encode())
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -55,6 +55,8 @@ def find_images(folder: str | PathLike[str]) -> list[ImageFile]:
         return [ImageFile(root, root.name)]
     if not root.exists():
         raise ImageError(f"no file or folder {shown(root)}")
+    if not root.is_dir():
+        raise ImageError(f"{shown(root)} is neither a folder nor a regular file")
     found = sorted(_walk(root, root, set()), key=lambda image: image.name)
     if not found:
         raise ImageError(f"no images below {shown(root)} (looked for {', '.join(sorted(SUFFIXES))})")
@@ -82,5 +84,5 @@ def _walk(folder: Path, root: Path, seen: set[str]) -> Iterator[ImageFile]:
         path = folder / entry.name
         if path.suffix.lower() in SUFFIXES:
             yield ImageFile(path, path.relative_to(root).as_posix())
-        if entry.is_dir():
+        if path.is_dir():  # as DirEntry.is_dir, which raises where a link leads to itself
             yield from _walk(path, root, seen)

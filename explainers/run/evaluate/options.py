@@ -9,6 +9,7 @@ import torch
 from explainers.core.preprocessing import Preprocessing
 from explainers.data.images import MAX_PIXELS
 from explainers.errors import OptionError
+from explainers.models import as_preprocessing
 from explainers.network.output import Output
 
 
@@ -19,8 +20,9 @@ class EvaluationOptions:
     activation: "softmax", "sigmoid" or None, from scores to the probabilities that are watched; output: from what the
     model returns to scores (N, classes); seed: of random maps, noise and statistics; figures: whether to draw into the
     output folder; batch_size: images explained at once (passes find their own batch size); preprocessing: from photo to
-    network input, where the model does not bring its own; skip_unsupported: leave out methods that cannot be right on
-    this network; max_pixels: larger images are refused; precision, compile: of perturbation passes, see `Predictor`.
+    network input, where the model does not bring its own, in any form that `as_preprocessing` understands;
+    skip_unsupported: leave out methods that cannot be right on this network; max_pixels: larger images are refused;
+    precision, compile: of perturbation passes, see `Predictor`.
     """
 
     activation: str | None = "softmax"
@@ -35,5 +37,6 @@ class EvaluationOptions:
     compile: bool = False
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "preprocessing", as_preprocessing(self.preprocessing))
         if self.batch_size < 1:
             raise OptionError(f"batch_size={self.batch_size}; expected at least 1")

@@ -13,6 +13,7 @@ from explainers.errors import ImageError
 from explainers.models import LoadedModel
 from explainers.run.explain.options import RunOptions
 from explainers.run.explain.summary import RunSummary
+from explainers.storage.files import content_hash
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ def _key(file: ImageFile) -> str:
     """Name and content: a changed image is explained again, a touched one is not."""
     digest = hashlib.sha256(file.name.encode("utf-8", "surrogateescape"))
     try:
-        digest.update(hashlib.sha256(file.path.read_bytes()).digest())
+        digest.update(content_hash(file.path))
     except OSError:
         digest.update(b"unreadable")
     return digest.hexdigest()
