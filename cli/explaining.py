@@ -14,6 +14,14 @@ from .values import note, printable, target
 
 def explain_images(arguments: argparse.Namespace, images: Any, loaded: Any, calls: list[Any], out: Path) -> int:
     """Runs the methods on the images, tells what was done, and returns the exit code."""
+    summary = explained_images(arguments, images, loaded, calls, out)
+    if arguments.json:
+        print(json.dumps(as_json(summary), indent=2))
+    return 1 if summary.failed else 0
+
+
+def explained_images(arguments: argparse.Namespace, images: Any, loaded: Any, calls: list[Any], out: Path) -> Any:
+    """Runs the methods on the images and tells what was done, unless JSON is asked for; returns the run's summary."""
     from explainers.run import RunOptions, run as explain_folder
 
     given = {key: getattr(arguments, key, None) for key in ("top_k", "cmap", "opacity", "scale", "max_pixels")}
@@ -43,11 +51,14 @@ def explain_images(arguments: argparse.Namespace, images: Any, loaded: Any, call
         note(arguments, f"left out {title}: {reason}")
     for name, reason in summary.failed:
         print(f"explain: failed: {printable(name)}: {printable(reason)}", file=sys.stderr)
-    if arguments.json:
-        print(json.dumps({**summary.to_dict(), "results": str(out / "results.csv")}, indent=2))
-    else:
+    if not arguments.json:
         _report(summary, options)
-    return 1 if summary.failed else 0
+    return summary
+
+
+def as_json(summary: Any) -> dict[str, Any]:
+    """What a run did as plain values."""
+    return {**summary.to_dict(), "results": str(summary.out / "results.csv")}
 
 
 def _report(summary: Any, options: Any) -> None:

