@@ -12,9 +12,9 @@ PHOTOGRAPHS = Path(__file__).parent / "photographs"
 
 
 def sample_photographs() -> list[ImageFile]:
-    """Four photographs in the public domain or under CC0, from scikit-image, at most 512 pixels wide; sorted.
+    """Four square photographs in the public domain or under CC0, from scikit-image; sorted.
 
-    None was picked by its result: the network for photographs takes rocket.jpg for a drilling platform.
+    ImageNet has no class of space rockets: the network for photographs takes rocket.jpg for a missile.
     """
     return [ImageFile(path, path.name) for path in sorted(PHOTOGRAPHS.glob("*.jpg"))]
 

@@ -71,7 +71,7 @@ def test_photographs_are_named(loaded):
     assert images.shape == (4, 3, 224, 224)
     found = [loaded.class_names[index] for index in explainers.class_scores(loaded, images).argmax(1)]
     assert found[0] == "tripod"
-    assert found[1] in ("tiger cat", "Egyptian cat")  # 0.376 and 0.370
+    assert found[1] in ("tiger cat", "Egyptian cat")  # 0.36 and 0.38
     assert found[2] == "espresso"
 
 

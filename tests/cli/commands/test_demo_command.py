@@ -18,7 +18,7 @@ def test_demo_explains_photographs_and_digits_each_with_its_network(tmp_path, ca
     assert "digits: the embedded digit classifier" in printed.err
     predicted = {row["file"]: row["predicted_name"] for row in rows(out / "photographs")}
     assert predicted["camera.jpg"] == "tripod"
-    assert predicted["chelsea.jpg"] in ("tiger cat", "Egyptian cat")  # 0.376 and 0.370
+    assert predicted["chelsea.jpg"] in ("tiger cat", "Egyptian cat")  # 0.36 and 0.38
     assert predicted["coffee.jpg"] == "espresso"
     assert predicted.keys() == {"camera.jpg", "chelsea.jpg", "coffee.jpg", "rocket.jpg"}
     assert len(rows(out / "digits")) == 48
