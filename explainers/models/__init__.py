@@ -6,9 +6,8 @@ sources known through `source.py`. Stands on `core.preprocessing` and `network`.
 """
 
 from explainers.core.preprocessing import Preprocessing
-from explainers.models.efficientnet_lite import published_weights
 from explainers.models.libraries import torchvision_or_explain
 from explainers.models.load import load_model
 from explainers.models.loaded import LoadedModel, class_index
 
-__all__ = ["LoadedModel", "Preprocessing", "class_index", "load_model", "published_weights", "torchvision_or_explain"]
+__all__ = ["LoadedModel", "Preprocessing", "class_index", "load_model", "torchvision_or_explain"]

@@ -147,12 +147,15 @@ def published_weights() -> Path:
     """Where the package of the weights keeps its file; none of the package's code is run.
 
     Raises:
-        DependencyError: it is not installed.
+        DependencyError: it is not installed, or not whole.
     """
     try:
-        return Path(str(distribution(PACKAGE).locate_file(FILE)))
+        path = Path(str(distribution(PACKAGE).locate_file(FILE)))
     except PackageNotFoundError as error:
         raise DependencyError(f"the weights of photographs are not installed; {_remedy()}") from error
+    if not path.is_file():
+        raise DependencyError(f"the package of photographs' weights has lost its file {path}; {_remedy()}")
+    return path
 
 
 def imagenet_classes() -> tuple[tuple[str, ...] | None, list[str]]:

@@ -15,8 +15,8 @@ from explainers import load_model
 from explainers.data.images import read_image
 from explainers.data.samples import sample_photographs
 from explainers.errors import DependencyError, ModelFileError
-from explainers.models import efficientnet_lite, published_weights
-from explainers.models.efficientnet_lite import SHA256, EfficientNetLite0, SamePadding
+from explainers.models import efficientnet_lite
+from explainers.models.efficientnet_lite import SHA256, EfficientNetLite0, SamePadding, published_weights
 
 
 @pytest.fixture(scope="module")
