@@ -13,6 +13,14 @@ from .values import note, print_json, printable, target
 
 def explain_images(arguments: argparse.Namespace, images: Any, loaded: Any, calls: list[Any], out: Path) -> int:
     """Runs the methods on the images, tells what was done, and returns the exit code."""
+    summary = explained_images(arguments, images, loaded, calls, out)
+    if arguments.json:
+        print_json(as_json(summary))
+    return 1 if summary.failed else 0
+
+
+def explained_images(arguments: argparse.Namespace, images: Any, loaded: Any, calls: list[Any], out: Path) -> Any:
+    """Runs the methods on the images and tells what was done, unless JSON is asked for; returns the run's summary."""
     from explainers.run import RunOptions, run as explain_folder
 
     given = {key: getattr(arguments, key, None) for key in ("top_k", "cmap", "opacity", "scale", "max_pixels")}
@@ -43,11 +51,14 @@ def explain_images(arguments: argparse.Namespace, images: Any, loaded: Any, call
     for name, reason in summary.dropped:
         note(arguments, f"{printable(name)} ({reason}) is no longer in the table; an earlier run had it")
     tell_failures(summary.failed)
-    if arguments.json:
-        print_json({**summary.to_dict(), "results": str(out / "results.csv")})
-    else:
+    if not arguments.json:
         _report(summary, options)
-    return 1 if summary.failed else 0
+    return summary
+
+
+def as_json(summary: Any) -> dict[str, Any]:
+    """What a run did as plain values."""
+    return {**summary.to_dict(), "results": str(summary.out / "results.csv")}
 
 
 def _report(summary: Any, options: Any) -> None:

@@ -12,16 +12,24 @@ from explainers.errors import OptionError
 
 from .values import given, note, numbers, pair, size, value_of
 
+DEFAULT = "photographs"
+DEFAULTS = {  # what is explained where no --model is given
+    "photographs": "EfficientNet-Lite0, trained on ImageNet's 1,000 classes, is explained (--model photographs)",
+    "embedded": "the embedded digit classifier is explained (--model embedded)",
+}
 FLAGS = ("masks", "tolerance", "seed", "precision", "compile")  # for every method that has such an option
 
 
-def loaded_model(arguments: argparse.Namespace) -> Any:
-    """The network, with preprocessing flags on top of what its source knows."""
+def loaded_model(arguments: argparse.Namespace, default: str = DEFAULT) -> Any:
+    """The network, with preprocessing flags on top of what its source knows.
+
+    default: the network where --model is not given, which a note says.
+    """
     from explainers import load_model
     from explainers.models.load import check_class_names
 
     loaded = load_model(
-        arguments.model or "embedded",
+        arguments.model or default,
         weights=arguments.weights,
         device=arguments.device or "auto",
         trust_model_file=arguments.trust_model_file,
@@ -29,7 +37,7 @@ def loaded_model(arguments: argparse.Namespace) -> Any:
         seed=getattr(arguments, "seed", None) or 0,
     )
     if arguments.model is None:
-        note(arguments, "no --model: the embedded digit classifier is explained")
+        note(arguments, f"no --model: {DEFAULTS[default]}")
     loaded = replace(loaded, preprocessing=preprocessed(arguments, loaded.preprocessing))
     return loaded if getattr(arguments, "labels", None) is None else check_class_names(loaded)
 

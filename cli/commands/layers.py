@@ -1,4 +1,4 @@
-"""`explain layers --model SPEC`."""
+"""`explain layers`."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ HELP = "list a network's layers"
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """The network, and what to look with."""
-    inspection_arguments(command, required=True)
+    inspection_arguments(command)
 
 
 def act(arguments: argparse.Namespace) -> int:
-    """`explain layers --model SPEC`."""
+    """`explain layers`."""
     from ..diagnosing import diagnosed
 
     diagnosis = diagnosed(arguments)

@@ -25,7 +25,7 @@ HELP = "explain the images of a folder; `explain FOLDER` is the same"
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Images, network, methods, output."""
     command.add_argument("images", metavar="FOLDER", help="a folder (searched with all below it) or one image file")
-    model_arguments(command, required=False)
+    model_arguments(command)
     method_arguments(command)
     passes = pass_arguments(command)
     passes.add_argument(

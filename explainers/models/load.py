@@ -16,6 +16,7 @@ from torch import nn
 
 from explainers.core.preprocessing import Preprocessing
 from explainers.errors import ModelFileError, OptionError
+from explainers.models.efficientnet_lite import from_photographs
 from explainers.models.embedded import embedded_model
 from explainers.models.factory import from_factory
 from explainers.models.given_preprocessing import as_preprocessing
@@ -27,8 +28,8 @@ from explainers.network.input import fixed_batch
 from explainers.network.output import class_scores
 
 SPELLINGS = (
-    "embedded, torchvision:NAME, timm:NAME, hf:NAME, open_clip:NAME, FILE.py:factory, pkg.mod:factory, FILE.onnx, "
-    "the folder of a training, or a model file with trust_model_file (--trust-model-file)"
+    "photographs, embedded, torchvision:NAME, timm:NAME, hf:NAME, open_clip:NAME, FILE.py:factory, pkg.mod:factory, "
+    "FILE.onnx, the folder of a training, or a model file with trust_model_file (--trust-model-file)"
 )
 SOURCES: dict[str, Callable[[Request], Parts]] = {
     "torchvision": from_torchvision,
@@ -52,8 +53,9 @@ def load_model(
     """Load a network by name or file, in evaluation mode, with its preprocessing and class names where they are known.
 
     Args:
-        spec: "embedded", "torchvision:NAME", "timm:NAME", "hf:NAME", "open_clip:NAME", "FILE.py:factory",
-            "pkg.mod:factory", the folder of a training (`explainers.baselines.train`), or a file.
+        spec: "photographs" (1,000 classes), "embedded" (digits), "torchvision:NAME", "timm:NAME", "hf:NAME",
+            "open_clip:NAME", "FILE.py:factory", "pkg.mod:factory", the folder of a training
+            (`explainers.baselines.train`), or a file.
         weights: None (random, or none needed), "DEFAULT", a name that the library knows, or a file of weights
             (safetensors, or a state dict, read as data).
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
@@ -135,8 +137,8 @@ def _seeded(seed: int) -> Iterator[None]:
 def _parts(request: Request) -> Parts:
     spec = request.name
     prefix, colon, rest = spec.partition(":")
-    if spec == "embedded":
-        return _embedded(request)
+    if spec in OWN:
+        return OWN[spec](request)
     if Path(spec).is_dir():
         return _from_folder(request)
     if colon and prefix in SOURCES:
@@ -161,6 +163,9 @@ def _embedded(request: Request) -> Parts:
     return Parts(
         made["network"], Preprocessing(**made["preprocessing"]), tuple(made["class_names"]), sha256=made["sha256"]
     )
+
+
+OWN: dict[str, Callable[[Request], Parts]] = {"photographs": from_photographs, "embedded": _embedded}
 
 
 def _from_folder(request: Request) -> Parts:

@@ -12,7 +12,7 @@ from explainers.baselines import SGD, AdamW, CrossEntropy, SaliencyGuided, Setti
 
 def test_a_config_file_gives_what_was_not_typed(images, tmp_path, capsys):
     (tmp_path / "c.toml").write_text('method = ["cam"]\ntop-k = 2\nout = "%s"\nquiet = true\n' % (tmp_path / "out"))
-    assert main([str(images), "--config", str(tmp_path / "c.toml"), "--top-k", "3"]) == 0
+    assert main([str(images), "--model", "embedded", "--config", str(tmp_path / "c.toml"), "--top-k", "3"]) == 0
     assert len(rows(tmp_path / "out")) == 9
     (tmp_path / "c.toml").write_text("metod = 3\n")
     assert main([str(images), "--config", str(tmp_path / "c.toml")]) == 2

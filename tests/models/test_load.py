@@ -107,7 +107,7 @@ def test_weights_that_do_not_fit_are_refused_whole(factory, tmp_path):
         ("{dir}/none.py:make", "no file"),
         ("{dir}/net.py", "name the function"),
         ("no.such.module:make", "cannot import 'no.such.module'"),
-        ("resnet50", "is not understood; expected embedded, torchvision:NAME"),
+        ("resnet50", "is not understood; expected photographs, embedded, torchvision:NAME"),
         ("torchvision:resnet5", "close are torchvision:resnet50"),
         ("torchvision:", "names no network"),
         ("timm:resnet18x", "close are timm:resnet18"),

@@ -118,7 +118,19 @@ def test_another_evaluation_is_not_mixed_into_a_folder(tmp_path):
 
 def test_tables_and_figures_of_the_command(tmp_path, capsys):
     out = tmp_path / "out"
-    arguments = ["evaluate", str(FOLDER), "--masks", str(MASKS), "-m", "grad-cam", "-m", "guided-backprop", "--quiet"]
+    arguments = [
+        "evaluate",
+        str(FOLDER),
+        "--model",
+        "embedded",
+        "--masks",
+        str(MASKS),
+        "-m",
+        "grad-cam",
+        "-m",
+        "guided-backprop",
+        "--quiet",
+    ]
     arguments += ["--metric", "deletion:steps=6", "--metric", "miou", "--metric", "pid:patch=16+32,steps=4"]
     assert main([*arguments, "--out", str(out)]) == 0
     printed = capsys.readouterr().out
@@ -254,11 +266,29 @@ def test_maps_made_elsewhere_score_as_those_made_here(tmp_path, form):
 def test_the_maps_of_a_run_are_found_by_their_methods(tmp_path, capsys):
     images, explained = folder(tmp_path / "in"), tmp_path / "explained"
     assert (
-        main(["run", str(images), "-m", "cam", "-m", "layer-cam", "--no-overlays", "--out", str(explained), "-q"]) == 0
+        main(
+            [
+                "run",
+                str(images),
+                "--model",
+                "embedded",
+                "-m",
+                "cam",
+                "-m",
+                "layer-cam",
+                "--no-overlays",
+                "--out",
+                str(explained),
+                "-q",
+            ]
+        )
+        == 0
     )
     arguments = [
         "evaluate",
         str(images),
+        "--model",
+        "embedded",
         "-m",
         "cam",
         "--maps",
@@ -305,7 +335,19 @@ def test_maps_that_do_not_fit_are_named(tmp_path):
 def test_a_damaged_image_costs_itself_and_the_exit_code(tmp_path, capsys):
     images = folder(tmp_path / "in")
     (images / "bad.png").write_bytes(b"no image")
-    arguments = ["evaluate", str(images), "-m", "cam", "--metric", "sparseness", "--out", str(tmp_path / "out"), "-q"]
+    arguments = [
+        "evaluate",
+        str(images),
+        "--model",
+        "embedded",
+        "-m",
+        "cam",
+        "--metric",
+        "sparseness",
+        "--out",
+        str(tmp_path / "out"),
+        "-q",
+    ]
     assert main(arguments) == 1
     captured = capsys.readouterr()
     assert "failed: bad.png: " in captured.err
@@ -327,7 +369,7 @@ def test_a_damaged_image_costs_itself_and_the_exit_code(tmp_path, capsys):
 )
 def test_what_was_typed_wrong_is_named(tmp_path, capsys, arguments, text):
     images = folder(tmp_path / "in", ("a.png",))
-    assert main(["evaluate", str(images), *arguments, "--out", str(tmp_path / "out"), "-q"]) == 2
+    assert main(["evaluate", str(images), "--model", "embedded", *arguments, "--out", str(tmp_path / "out"), "-q"]) == 2
     assert text in capsys.readouterr().err
 
 
@@ -347,7 +389,14 @@ def test_generated_images_come_with_masks_and_labels(tmp_path, capsys):
 
 
 def test_metrics_of_quantus_are_named_with_their_options(tmp_path):
-    arguments = ["evaluate", str(folder(tmp_path / "in", ("a.png",))), "--metric", "quantus:Sparseness:abs=true"]
+    arguments = [
+        "evaluate",
+        str(folder(tmp_path / "in", ("a.png",))),
+        "--model",
+        "embedded",
+        "--metric",
+        "quantus:Sparseness:abs=true",
+    ]
     assert main([*arguments, "--metric", "sparseness", "--out", str(tmp_path / "out"), "--no-figures", "-q"]) == 0
     rows = {(row["explainer"], row["metric"]): row for row in table(tmp_path / "out/scores.csv")}
     theirs, ours = (float(rows["grad-cam", name]["value"]) for name in ("quantus:Sparseness", "sparseness"))
