@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from explainers.data.images.import_opencv import opencv
+from explainers.data.images.png_chunks import pixels_alone
 from explainers.errors import ImageError
 from explainers.storage.atomic import shown
 
@@ -52,7 +53,7 @@ def _by_opencv(path: Path, data: bytes, kind: str) -> np.ndarray:
     if kind in ("JPEG", "MPO") and _is_truncated_jpeg(data):
         raise ImageError(f"{shown(path)} is damaged: the JPEG ends before its picture does")
     cv2 = opencv()
-    buffer = np.frombuffer(data, np.uint8)
+    buffer = np.frombuffer(pixels_alone(data), np.uint8)
     pixels = None
     if kind in ("PNG", "WEBP", "TIFF", "GIF"):
         pixels = _with_alpha(cv2, buffer, data)
