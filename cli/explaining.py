@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .progress import Progress
-from .telling import tell_failures
-from .values import note, printable, target
+from .values import note, printable, target, tell_failures
 
 
 def explain_images(arguments: argparse.Namespace, images: Any, loaded: Any, calls: list[Any], out: Path) -> int:

@@ -10,7 +10,7 @@ from explainers.errors import ExplainersError
 
 from .commands import COMMANDS
 from .parser import parse
-from .telling import warnings_as_notes
+from .values import warnings_as_notes
 
 OK, SOME_FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 

@@ -19,8 +19,7 @@ from ..arguments import (
     pass_arguments,
     target_arguments,
 )
-from ..telling import tell_failures
-from ..values import note, printable, target
+from ..values import note, printable, target, tell_failures
 
 HELP = "score methods on the images of a folder: which map can be believed?"
 
