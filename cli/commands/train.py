@@ -18,13 +18,10 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("network", metavar="NETWORK", help="see explain networks: abn, labn, lambda-resnet, plain")
     command.add_argument(
         "--data",
-        required=True,
         metavar="SPEC",
         help="folder:PATH (class folders), cifar10:PATH, defn:PATH, idrid:PATH, magnetogram[:KEY=VALUE,…] (generated)",
     )
-    command.add_argument(
-        "--out", "-o", required=True, metavar="RUN", help="folder of the training; goes on where it was"
-    )
+    command.add_argument("--out", "-o", metavar="RUN", help="folder of the training; goes on where it was")
     device_argument(command)
     network = command.add_argument_group("network")
     network.add_argument("--backbone", metavar="SPEC", help="small-resnet, cifar-resnet20, torchvision:resnet18, …")
@@ -83,11 +80,15 @@ def act(arguments: argparse.Namespace) -> int:
 
     from explainers.baselines import train as fit
     from explainers.data.sets import data_set
+    from explainers.errors import OptionError
 
     from ..model_and_methods import preprocessed
     from ..progress import TrainingProgress
     from ..training_settings import training_settings
 
+    for name in ("data", "out"):  # after --config, which may hold them
+        if getattr(arguments, name) is None:
+            raise OptionError(f"explain train needs --{name}, typed or as {name} = in --config")
     data = data_set(arguments.data)
     data = replace(data, preprocessing=preprocessed(arguments, data.preprocessing, whole=True))
     _check_size(data.preprocessing)

@@ -101,3 +101,13 @@ def test_lists_of_a_config_file_stand_for_numbers_between_commas(asked, tmp_path
     assert asked.settings.losses == (CrossEntropy(), SaliencyGuided(keep=(0.1, 0.3), patch=(2, 8)))
     made = asked.data.preprocessing
     assert (made.resize, made.mean, made.std) == (40, (0.5,), (0.2,))
+
+
+def test_a_config_file_may_hold_data_and_folder_of_a_training(asked, tmp_path, capsys):
+    argv = ["train", "plain", *toml(tmp_path, f'data = "{DATA}"\nout = "RUN"\nquiet = true\n')]
+    assert main(argv) == 0
+    assert (asked.data.spec, asked.out) == (DATA, "RUN")
+    assert main(["train", "plain", *toml(tmp_path, 'out = "RUN"\n')]) == 2
+    assert "explain train needs --data, typed or as data = in --config" in capsys.readouterr().err
+    assert main(["train", "plain", "--data", DATA]) == 2
+    assert "explain train needs --out" in capsys.readouterr().err

@@ -31,7 +31,8 @@ CONFIG, LAST, BEST, LOG, RESULT, EPOCHS = (
     "epochs",
 )
 CONTENTS = Contents("train", files=(RESULT, LAST, BEST, LOG, CONFIG), folders=(EPOCHS, "tensorboard"))
-UNCOUNTED = (("", "versions"), ("data", "spec"))  # what may differ between two starts: versions, and the data's place
+# What may differ between two starts and leave the same weights: versions, the data's place, which weights are kept.
+UNCOUNTED = (("", "versions"), ("data", "spec"), ("settings", "keep_every"))
 
 
 @dataclass(frozen=True)
@@ -105,8 +106,10 @@ def open_run(folder: Path, config: Mapping[str, Any], *, overwrite: bool, extend
         before = read_config(folder)
         differing = sorted(differences(before, json.loads(json.dumps(config)), but=UNCOUNTED))
         if not differing:
-            if before["data"] != config["data"]:  # the same images, which have moved
-                write_json(folder / CONFIG, {**before, "data": config["data"]})
+            # The same images, which may have moved, and the same weights, of which others may be kept from now on.
+            now = {**before, "data": config["data"], "settings": config["settings"]}
+            if now != before:
+                write_json(folder / CONFIG, now)
             return
         epochs = [each["settings"]["epochs"] for each in (before, config)]
         if extend and len(differing) == 1 and differing[0].startswith("settings.epochs ") and epochs[0] < epochs[1]:

@@ -13,6 +13,7 @@ from explainers.data.images import tiff
 from explainers.data.images.eight_bits import eight_bits
 from explainers.data.images.import_opencv import opencv
 from explainers.data.images.pillow import pillow_image
+from explainers.data.images.png_chunks import pixels_alone
 from explainers.errors import ImageError
 from explainers.storage.paths import shown
 
@@ -81,7 +82,7 @@ def _by_opencv(data: bytes, header: Header) -> tuple[np.ndarray, list[str]]:
     if header.kind in ("JPEG", "MPO") and _is_truncated_jpeg(data):
         raise ValueError("the JPEG ends before its picture does")
     cv2 = opencv()
-    buffer = np.frombuffer(data, np.uint8)
+    buffer = np.frombuffer(pixels_alone(data), np.uint8)
     if header.kind in DEEP:
         deep = _deep(cv2, buffer, data, header)
         if deep is not None:
