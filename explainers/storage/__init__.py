@@ -3,5 +3,5 @@
 `explain run`, `explain evaluate` and `explain train` all write into a `RunFolder`: one process at a time, each unit of
 work noted when its files are whole, refused where another run's results lie. A command brings its units and its files.
 Needs `explainers.errors` alone. Begin with `run_folder.py`; `atomic.py` writes one file, `journal.py` notes what is
-done.
+done; `files.py` reads regular files alone, `csv_text.py` makes tables, `paths.py` shows names.
 """
