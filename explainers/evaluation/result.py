@@ -14,11 +14,11 @@ import torch
 
 from explainers.errors import DependencyError, OptionError
 from explainers.evaluation.controls import CONTROLS
+from explainers.evaluation.intervals import interval_of
 from explainers.evaluation.measuring.curves import Curve
 from explainers.evaluation.metric import Metric
 from explainers.evaluation.metrics.similarity import average_ranks
 from explainers.evaluation.rows import Row
-from explainers.evaluation.statistics import bootstrap_interval
 from explainers.evaluation.summary import Summary, summarise
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class Result:
             if not curves:
                 continue
             lines = np.stack([np.interp(shares, curve.shares, curve.values) for curve in curves])
-            band = [bootstrap_interval(line, seed=self.seed, resamples=500) for line in lines.T]
+            band = [interval_of(line, seed=self.seed, resamples=500) for line in lines.T]
             ends: list[Curve | None] = [None, None]
             if band[0] is not None:
                 ends = [Curve(shares, np.array([each[side] for each in band if each])) for side in (0, 1)]
