@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
+import explainers
 from explainers import create_metric
 from explainers.evaluation.summary import summarise
 
@@ -78,3 +80,23 @@ def test_an_id_score_of_two_baselines_says_that_zero_is_not_chance_and_has_rando
     summary = table({"random": [0.3, 0.4], "mine": [0.5, 0.6]}, create_metric("id-score", **options))
     assert ("0 is not chance: read it beside random's" in str(summary)) is said
     assert [row["random"] for row in summary.rows()] == pytest.approx([0.35, 0.35])
+
+
+def test_rows_of_maps_that_cannot_be_judged_have_the_columns_of_all_others():
+    """A map that is NaN, and one that its explainer refuses."""
+
+    def mine(images, targets):
+        if len(images) > 1 or images[0, 0, 0, 0] == 2:
+            raise explainers.errors.ImageError("not this one")
+        return images.mean(1) if images[0, 0, 0, 0] == 0 else torch.full_like(images[:, 0], torch.nan)
+
+    images = torch.rand(3, 3, 8, 8)
+    images[:, 0, 0, 0] = torch.tensor([0.0, 1.0, 2.0])
+    result = explainers.evaluate(lambda x: x.mean((2, 3)), images, {"mine": mine}, ["sparseness"])
+    wanted = ("image", "explainer", "metric", "score", "value", "target", "probability", "seconds", "curve", "parts")
+    assert all(row.keys() >= {*wanted, "status", "reason"} for row in result.rows)
+    failed = [row for row in result.rows if row["status"] == "failed"]
+    assert [(row["image"], row["score"], row["value"]) for row in failed] == [("1", "", None), ("2", "", None)]
+    assert result.scores == ("sparseness",)
+    assert set(result.values("sparseness")["mine"]) == {"0"}
+    assert result.to_csv().splitlines()[0].startswith("image,explainer,metric,score,value,target")
