@@ -33,7 +33,7 @@ class Result:
 
     rows: one dict per image, explainer and score: `image`, `explainer`, `metric`, `score` (the metric with its setting,
     such as pid@16), `value` (None where it is not defined), `target`, `probability`, `seconds` per map, the metric's
-    settings, `status`, `reason`, `curve`; where there is no map to judge, one row of no metric and no score ("") says why;
+    settings, `status`, `reason`, `curve`; where there is no map to judge, one row of no metric and no score says why;
     metrics: by their titles; refused: explainer → why it was left out.
     """
 
