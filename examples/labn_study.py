@@ -25,7 +25,8 @@ from explainers.baselines import AdamW, Cosine, CrossEntropy, Flip, SaliencyGuid
 from explainers.data.data_set import DataSet
 from explainers.data.images import write_image
 from explainers.data.sets import data_set
-from explainers.evaluation.statistics import bootstrap_interval, sign_flip_test
+from explainers.evaluation.intervals import interval_of
+from explainers.evaluation.statistics import sign_flip_test
 from explainers.render.charts import curve_chart, save_figure
 from explainers.render.overlay import overlay
 from explainers.render.sheet import contact_sheet
@@ -153,8 +154,8 @@ def values_of(results: Sequence[explainers.Result], title: str, score: str) -> n
 
 
 def cell(values: np.ndarray) -> str:
-    """Mean over seeds and images with a 95 % bootstrap interval over images."""
-    interval = bootstrap_interval(values.mean(axis=0))
+    """Mean over seeds and images with a 95 % interval over images."""
+    interval = interval_of(values.mean(axis=0))
     assert interval is not None
     return f"{values.mean():.3f} [{interval[0]:.3f}, {interval[1]:.3f}]"
 

@@ -104,6 +104,7 @@ def _evaluate(arguments: argparse.Namespace, loaded: Any, out: Path) -> int:
         folder.clear()
     images, labels = scored_images(arguments, loaded, out)
     chosen = _scored(arguments, images)
+    _note_too_few(arguments, images, len(chosen))
     with Progress(quiet=arguments.quiet or arguments.json, unit="batch", units="batches of maps") as progress:
         result = explainers.evaluate(
             loaded,
@@ -133,6 +134,23 @@ def _evaluate(arguments: argparse.Namespace, loaded: Any, out: Path) -> int:
         print("\n".join(printable(line) for line in result.summary().text(width).split("\n")))
         print(f"\ntables and figures  {printable(str(out))}")
     return 1 if failed else 0
+
+
+def _note_too_few(arguments: argparse.Namespace, images: Any, chosen: int) -> None:
+    """Before hours go into a table that cannot find any difference."""
+    from explainers.evaluation.controls import CONTROLS
+    from explainers.evaluation.statistics import images_needed
+    from explainers.run.evaluate.folder import files_of
+
+    files, titles = files_of(images), chosen + len(CONTROLS)
+    needed = images_needed(titles * (titles - 1) // 2)
+    if files is not None and (needed is None or len(files) < needed):
+        more = "fewer methods" if needed is None else f"at least {needed}"
+        note(
+            arguments,
+            f"with {len(files)} images no difference between {titles} maps (controls among them) can be found, "
+            f"however large; that needs {more}",
+        )
 
 
 def _scored(arguments: argparse.Namespace, images: Any) -> dict[str, Any]:

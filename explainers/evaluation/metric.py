@@ -44,6 +44,10 @@ class Metric(ABC):
         """Everything that changes the value, for tables."""
         return {}
 
+    def caution(self) -> str:
+        """What has to be known to read the value, for the foot of tables."""
+        return ""
+
     def combined(self, parts: np.ndarray, counts: np.ndarray) -> np.ndarray:
         """Values over data sets from sums of `parts` (R, …) over `counts` (R,) images; by default there are no parts
         and a data set's value is the mean of its images'."""

@@ -37,5 +37,18 @@ def measured_row(
 
 
 def failed_row(image: str, explainer: str, reason: str) -> Row:
-    """Why an explainer has no map of an image."""
-    return {"image": image, "explainer": explainer, "metric": "", "status": "failed", "reason": reason}
+    """Why an explainer has no map of an image, or none that can be judged; it is of no score, and has no value."""
+    return {
+        "image": image,
+        "explainer": explainer,
+        "metric": "",
+        "score": "",
+        "value": None,
+        "target": None,
+        "probability": None,
+        "seconds": None,
+        "status": "failed",
+        "reason": reason,
+        "curve": None,
+        "parts": None,
+    }

@@ -135,7 +135,7 @@ def test_tables_and_figures_of_the_command(tmp_path, capsys):
     assert main([*arguments, "--out", str(out)]) == 0
     printed = capsys.readouterr().out
     assert printed.splitlines()[0].split()[:3] == ["explainer", "deletion", "↓"]
-    assert "24 images; […] 95 % bootstrap interval" in printed
+    assert "24 images; […] 95 % interval" in printed
     assert "pid@16 ↑, pid@32 ↑: patch 16 32, baseline zero, steps 4" in printed
     rows = table(out / "scores.csv")
     assert len(rows) == 24 * 5 * 4
@@ -429,3 +429,16 @@ def test_a_folder_that_another_evaluation_writes_to_is_refused_and_left_as_it_is
             assert main([*call, *more]) == 2
         assert "another process is writing to" in capsys.readouterr().err
         assert {path: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
+
+
+@pytest.mark.parametrize(("images", "warned"), [(7, True), (8, False)])
+def test_the_command_says_before_it_starts_how_many_images_it_takes(tmp_path, capsys, images, warned):
+    """One method beside three controls makes six pairs, which need eight images."""
+    from explainers.evaluation.statistics import images_needed
+
+    assert images_needed(6) == 8
+    command = ["evaluate", f"digits:{images}", "-m", "saliency", "--metric", "sparseness", "--no-figures"]
+    assert main([*command, "--out", str(tmp_path / "out")]) == 0
+    said = capsys.readouterr()
+    assert ("no difference between 4 maps (controls among them) can be found, however large" in said.err) is warned
+    assert ("6 pairs need 8 images" in said.out) is warned

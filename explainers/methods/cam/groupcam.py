@@ -32,7 +32,8 @@ class GroupCAM(LayerExplainer):
 
     Cost: one forward and one backward pass, and `groups` forward passes per target class, and one.
 
-    Source: Zhang et al. 2021, equations 3 to 7.
+    Source: Zhang et al. 2021, equations 3 to 7. The authors' code exists in two forms and neither
+    gives exactly these maps: they differ by 0.05 to 0.07 of the range.
     """
 
     name = "group-cam"

@@ -29,6 +29,7 @@ class FullGrad(Explainer):
     bias of a convolution, linear or batch-norm layer. That is checked on every image, and the method refuses otherwise.
 
     Source: Srinivas and Fleuret 2019, eq. 3 and 6; biases without positions (linear layers) count in the check alone.
+    Maps of layers are enlarged bilinearly, pixel centres kept (`align_corners=False`); the authors' code keeps corners.
     """
 
     name = "full-grad"
