@@ -53,6 +53,10 @@ class Replica:
         self._made: Network | None = None
         self._state: tuple[Any, ...] = ()
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what was made: it is a second network, and made again where it is needed."""
+        return {**vars(self), "_made": None, "_state": ()}
+
     @property
     def precision_name(self) -> str:
         """As reports name it: "float32" stands for the network's own type."""
