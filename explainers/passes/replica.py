@@ -185,7 +185,7 @@ def _folded(twin: nn.Module, probe: Tensor, scored: Scored) -> nn.Module | None:
     Two images are compared, since a network may take different paths for them.
     """
     low, high = float(probe.min()), float(probe.max())
-    noise = torch.rand(probe.shape, generator=torch.Generator().manual_seed(0), dtype=probe.dtype)
+    noise = torch.rand(probe.shape, generator=torch.Generator().manual_seed(0), dtype=probe.dtype, device="cpu")
     other = (low + (high - low) * noise).to(probe.device)
     try:
         wanted = [scored(twin, other.clone())]

@@ -211,7 +211,7 @@ class _Estimate:
     def _maps(self, classes: slice) -> tuple[Tensor, Tensor]:
         scores = [done[:, classes].double() for done in self._done]
         whole = [values for values in scores if len(values) == self.length]
-        total = torch.zeros(scores[0].shape[1], *self.shape.size, dtype=torch.float64)
+        total = torch.zeros(scores[0].shape[1], *self.shape.size, dtype=torch.float64, device="cpu")
         mean, spread = torch.zeros_like(total), torch.zeros_like(total)
         for index, values in enumerate(scores):
             if len(values) < self.length:
@@ -231,7 +231,7 @@ class _Estimate:
     def _rest(self, index: int, values: Tensor, whole: list[Tensor]) -> Tensor:
         """An incomplete block is not balanced: the mean score of the others, in which it has no part, evens it out."""
         level = (
-            torch.cat(whole).mean(dim=0) if whole and self.rise.design == "balanced" else torch.zeros(values.shape[1])
+            torch.cat(whole).mean(dim=0) if whole and self.rise.design == "balanced" else torch.zeros_like(values[0])
         )
         part = self.shape.spread(values - level, self.block(index)[: len(values)])
         return part + (level * len(values) * self.rise.p)[:, None, None]
