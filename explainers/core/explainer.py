@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from explainers.core.option_types import refusing_unfit_options
-from explainers.core.targets import is_per_image
+from explainers.core.targets import as_indices, is_per_image
 from explainers.errors import TargetError
 from explainers.network.guard import alone, exact, preserved
 from explainers.network.input import checked_images, fixed_batch, run
@@ -104,7 +104,7 @@ class Explainer(ABC):
     def _in_batches(self, images: Tensor, targets: Any, size: int) -> Explained:
         """Maps in batches of exactly `size`, the last one filled up with copies of its last image."""
         per_image = targets is not None and not isinstance(targets, int) and not callable(targets)
-        wanted = torch.as_tensor(targets) if per_image else None
+        wanted = as_indices(targets) if per_image else None
         if wanted is not None and (wanted.ndim == 0 or len(wanted) != len(images)):
             raise TargetError(f"targets of shape {tuple(wanted.shape)} for {len(images)} images")
         parts = []

@@ -79,6 +79,10 @@ class CaptumExplainer(LayerExplainer):
         self.channels, self.seed, self.options = channels, seed, options
         self._check_options()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """By captum's name, since the class of each name is made when it is asked for."""
+        return _blank, (self.attribution_name,), vars(self)
+
     @classmethod
     def captum_class(cls) -> Any:
         """The class in captum.attr."""
@@ -269,6 +273,11 @@ def captum_names() -> tuple[str, ...]:
             and not name.startswith(("Neuron", "LLM"))
         )
     )
+
+
+def _blank(name: str) -> CaptumExplainer:
+    cls = _resolve(name)
+    return cls.__new__(cls)
 
 
 def _resolve(name: str) -> type[CaptumExplainer]:

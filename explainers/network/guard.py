@@ -5,12 +5,15 @@ from __future__ import annotations
 import itertools
 import threading
 import weakref
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
+import torch.utils.checkpoint
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 HOOK_TABLES = (
     "_forward_pre_hooks",
@@ -64,7 +67,7 @@ def preserved(model: object) -> Iterator[None]:
         yield
         return
     modules = list(model.modules())
-    with alone(*modules), _restored(model, modules):
+    with alone(*modules), _restored(model, modules), _willing():
         yield
 
 
@@ -106,6 +109,76 @@ def exact(images: Tensor, *, gradients: bool) -> Iterator[None]:
             if torch.is_autocast_enabled(device):
                 stack.enter_context(torch.autocast(device, enabled=False))
         yield
+
+
+class _Willing:
+    """In the threads that are inside, torch does what a network asks for where a map needs it otherwise.
+
+    Reentrant checkpoints, which allow no gradient of an inner tensor and hide what is inside, run their function as if
+    there were none: the values are the same, only memory is not saved. `register_hook` and `retain_grad` of a tensor
+    without gradient, an error in torch, do nothing: none will come. What is exchanged asks in which thread it is.
+    """
+
+    def __init__(self) -> None:
+        self.depth: dict[int, int] = {}  # of each thread that is inside
+        self.checkpoint: Any = None
+
+    def enter(self) -> None:
+        with _table:
+            if not self.depth:
+                self._exchange()
+            me = threading.get_ident()
+            self.depth[me] = self.depth.get(me, 0) + 1
+
+    def leave(self) -> None:
+        with _table:
+            me = threading.get_ident()
+            self.depth[me] -= 1
+            if not self.depth[me]:
+                del self.depth[me]
+            if not self.depth:
+                self._put_back()
+
+    def _exchange(self) -> None:
+        self.checkpoint, depth = torch.utils.checkpoint.CheckpointFunction, self.depth
+        plain_checkpoint, plain_hook, plain_retain = self.checkpoint, Tensor.register_hook, Tensor.retain_grad
+        self.hook, self.retain = plain_hook, plain_retain
+
+        class Checkpoint(plain_checkpoint):  # type: ignore[misc, valid-type]
+            @classmethod
+            def apply(cls, function: Callable[..., Any], preserve: bool, *inputs: Any) -> Any:
+                inside = threading.get_ident() in depth
+                return function(*inputs) if inside else plain_checkpoint.apply(function, preserve, *inputs)
+
+        def register_hook(tensor: Tensor, hook: Callable[..., Any]) -> Any:
+            if threading.get_ident() in depth and not tensor.requires_grad:
+                return RemovableHandle(OrderedDict())
+            return plain_hook(tensor, hook)
+
+        def retain_grad(tensor: Tensor) -> None:
+            if threading.get_ident() not in depth or tensor.requires_grad:
+                plain_retain(tensor)
+
+        torch.utils.checkpoint.CheckpointFunction = Checkpoint  # type: ignore[misc]
+        Tensor.register_hook = register_hook  # type: ignore[assignment, method-assign]
+        Tensor.retain_grad = retain_grad  # type: ignore[assignment, method-assign]
+
+    def _put_back(self) -> None:
+        torch.utils.checkpoint.CheckpointFunction = self.checkpoint  # type: ignore[misc]
+        Tensor.register_hook = self.hook  # type: ignore[method-assign]
+        Tensor.retain_grad = self.retain  # type: ignore[method-assign]
+
+
+_WILLING = _Willing()
+
+
+@contextmanager
+def _willing() -> Iterator[None]:
+    _WILLING.enter()
+    try:
+        yield
+    finally:
+        _WILLING.leave()
 
 
 def _lock(thing: object) -> tuple[int, threading.RLock]:

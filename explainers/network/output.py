@@ -22,9 +22,19 @@ NORMALISED = {
     "SigmoidBackward0": "a sigmoid",
 }
 
+
+def _as_they_are(scores: Tensor) -> Tensor:
+    return scores
+
+
+def _softmax(scores: Tensor) -> Tensor:
+    return scores.softmax(dim=1)
+
+
+# Functions with names, since explainers keep them and are pickled to other processes.
 ACTIVATIONS: dict[str | None, Callable[[Tensor], Tensor]] = {
-    None: lambda scores: scores,
-    "softmax": lambda scores: scores.softmax(dim=1),
+    None: _as_they_are,
+    "softmax": _softmax,
     "sigmoid": torch.sigmoid,
 }
 

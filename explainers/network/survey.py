@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from explainers.errors import OutputError, UnsupportedError
 from explainers.network.batch_norm_backward import sound_batch_norm
+from explainers.network.gradients import gradients_of
 from explainers.network.guard import in_own_thread
 from explainers.network.input import fixed_batch, run
 from explainers.network.layer_choice import Survey
@@ -120,7 +121,7 @@ class _Watch:
             weights = torch.linspace(1, 2, scores.shape[1], device=scores.device, dtype=scores.dtype)
             total = (scores * weights).sum()
             with sound_batch_norm(scores):
-                grads = torch.autograd.grad(total, [self.tensors[index] for index in live], allow_unused=True)
+                grads = gradients_of(total, [self.tensors[index] for index in live])
             for index, grad in zip(live, grads, strict=True):
                 reaches[index] = False if grad is None else _patches_matter(self.layers[index].layout, grad)
         self.layers = [

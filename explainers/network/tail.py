@@ -16,6 +16,7 @@ from explainers.network.guard import GLOBAL_SWITCHES, in_own_thread
 from explainers.network.layers import Layer, layer_tensor, with_tensor
 
 Scored = Callable[[Any, int], Tensor]  # (what the network returned, how many images) → scores (N, classes)
+DRAWN: dict[str, Any] = {"device": "cpu", "dtype": torch.float32}  # whatever torch's defaults are
 EQUAL = 1e-4  # what the short way may differ from the long one, relative to the largest score
 
 
@@ -125,7 +126,9 @@ class Tail:
 
     def _shorten(self) -> bool:
         """Play back what was recorded, if that gives the scores of the whole network."""
-        noise = torch.rand(2, *self.output.shape[1:], generator=torch.Generator().manual_seed(0)).to(self.output)
+        noise = torch.rand(2, *self.output.shape[1:], generator=torch.Generator().manual_seed(0), **DRAWN).to(
+            self.output
+        )
         trial = self.output * noise.round()
         self.short = False
         wanted = self(trial)

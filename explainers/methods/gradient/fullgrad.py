@@ -15,7 +15,8 @@ from explainers.core.registry import register
 from explainers.core.targets import resolve_targets
 from explainers.errors import refuse
 from explainers.network.gradients import target_gradients
-from explainers.network.guard import in_own_thread
+from explainers.network.guard import alone, exact, in_own_thread, preserved
+from explainers.network.input import checked_images
 from explainers.network.output import warn_if_normalised
 
 Term = tuple[Tensor, Tensor]  # pre-activation in the graph, bias broadcast against it
@@ -53,7 +54,9 @@ class FullGrad(Explainer):
 
     def contributions(self, images: Tensor, targets: Any = None) -> tuple[Tensor, Tensor]:
         """The two sides of completeness: scores (N, K) and the sums of all contributions (N, K)."""
-        with torch.enable_grad():
+        with torch.inference_mode(False):
+            images = checked_images(images, self.network)
+        with alone(self), preserved(self.network), exact(images, gradients=True):
             terms, scores, classes, gradients = self._decompose(images, targets)
             return scores.gather(1, classes).detach(), _totals(terms, gradients).sum(dim=0)
 

@@ -86,8 +86,8 @@ class Occlusion(PerturbationExplainer):
         self.predictor.run(len(boxes) + 1, image, make, take)
         watched = torch.cat(found)
         falls = watched[:1] - watched[1:]
-        total = torch.zeros(len(classes), *image.shape[-2:], dtype=torch.float64)
-        count = torch.zeros(image.shape[-2:], dtype=torch.float64)
+        total = torch.zeros(len(classes), *image.shape[-2:], dtype=torch.float64, device="cpu")
+        count = torch.zeros(image.shape[-2:], dtype=torch.float64, device="cpu")
         for (top, left, bottom, right), fall in zip(boxes, falls, strict=True):
             total[:, top:bottom, left:right] += fall[:, None, None]
             count[top:bottom, left:right] += 1

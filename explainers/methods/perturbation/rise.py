@@ -215,7 +215,7 @@ class _Estimate:
     def _maps(self, classes: slice) -> tuple[Tensor, Tensor]:
         scores = [done[:, classes].double() for done in self._done]
         whole = [values for values in scores if len(values) == self.length]
-        total = torch.zeros(scores[0].shape[1], *self.shape.size, dtype=torch.float64)
+        total = torch.zeros(scores[0].shape[1], *self.shape.size, dtype=torch.float64, device="cpu")
         mean, spread = torch.zeros_like(total), torch.zeros_like(total)
         for index, values in enumerate(scores):
             part = self.shape.spread(values, self.block(index)[: len(values)])

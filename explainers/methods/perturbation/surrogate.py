@@ -73,7 +73,7 @@ class SegmentExplainer(PerturbationExplainer):
         def watched(images: Tensor) -> Tensor:
             return self.activation(self.predictor(images))
 
-        with seeded(self.seed):
+        with seeded(self.seed), image.device:  # captum draws on torch's default device
             values = self._fitted(watched).attribute(
                 image[None],
                 baselines=substrate[None],
@@ -88,8 +88,8 @@ class SegmentExplainer(PerturbationExplainer):
         image = images[row]
         height, width = image.shape[-2:]
         if isinstance(self.segments, int):
-            down = torch.arange(height) * min(self.segments, height) // height
-            right = torch.arange(width) * min(self.segments, width) // width
+            down = torch.arange(height, device="cpu") * min(self.segments, height) // height
+            right = torch.arange(width, device="cpu") * min(self.segments, width) // width
             labels = down[:, None] * self.segments + right
         elif isinstance(self.segments, Tensor):
             labels = self.segments if self.segments.ndim == 2 else self.segments[row]
