@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from explainers.errors import UnsupportedError
 from explainers.network.axes.axis import Axes, image_axes
-from explainers.network.axes.trace import Trace
+from explainers.network.axes.trace import Recorded, Trace
 from explainers.network.batch_norm_backward import sound_batch_norm
 from explainers.network.input import fixed_batch, run
 from explainers.network.layer_choice import Survey
@@ -37,8 +37,8 @@ def survey(network: Any, images: Tensor, scores: Callable[[Any, int], Tensor]) -
     Raises:
         UnsupportedError: the network is no module, or takes no hooks (TorchScript).
 
-    Cost: one forward and one backward pass of one image; another forward pass where the graph does not say whether the
-    image feeds a layer (features computed under `no_grad`, a learned prior).
+    Cost: one forward and one backward pass of one image; another forward pass where the graph does not lead from the
+    image to a layer (a learned prior), and two more where parts run without a graph (features under `no_grad`).
     """
     if not isinstance(network, nn.Module):
         raise UnsupportedError(
@@ -64,20 +64,34 @@ def _observed(network: nn.Module, images: Tensor, scores: Callable[[Any, int], T
     leaf = images.detach().requires_grad_()
     watch = _Watch(network, leaf)
     with torch.enable_grad():
-        try:
-            result = scores(run(network, leaf), len(images))
-        finally:
-            watch.remove()
-        watch.mark_reach(result)
+        returned = watch.run(leaf)
+        if watch.unrecorded:
+            watch = _Watch(network, leaf, _axes_of_all(network, leaf))
+            returned = watch.run(leaf)
+        watch.mark_reach(scores(returned, len(images)))
         watch.mark_fed(images)
     return watch.survey()
+
+
+def _axes_of_all(network: nn.Module, leaf: Tensor) -> dict[tuple[str, int], Axes]:
+    """The dimensions of every module's output, where parts of the network compute without a graph."""
+    watch = _Watch(network, leaf)
+    try:
+        with Recorded():
+            watch.run(leaf)
+    except RuntimeError:  # such as weights that are averaged in place, which a graph does not allow
+        return {}
+    return watch.told
 
 
 class _Watch:
     """Hooks on every module that record the outputs of one forward pass."""
 
-    def __init__(self, network: nn.Module, images: Tensor) -> None:
+    def __init__(self, network: nn.Module, images: Tensor, hints: dict[tuple[str, int], Axes] | None = None) -> None:
         self.network, self.count = network, len(images)
+        self.hints = hints or {}  # by name and run, for outputs without a graph
+        self.told: dict[tuple[str, int], Axes] = {}
+        self.unrecorded = False
         self.trace = Trace(images)
         self.axes: dict[int, Axes | None] = {}  # by identity, of tensors without a graph
         self.still: dict[tuple[str, int], Tensor] = {}  # what no way through the graph leads to from the image
@@ -94,9 +108,13 @@ class _Watch:
             if name and not isinstance(module, torch.jit.ScriptModule):
                 self.handles.append(module.register_forward_hook(self._hook(name)))
 
-    def remove(self) -> None:
-        for handle in self.handles:
-            handle.remove()
+    def run(self, images: Tensor) -> Any:
+        """What the network returns, watched."""
+        try:
+            return run(self.network, images)
+        finally:
+            for handle in self.handles:
+                handle.remove()
 
     def _hook(self, name: str) -> Callable[[nn.Module, Any, Any], None]:
         def record(module: nn.Module, given: Any, returned: Any) -> None:
@@ -105,7 +123,13 @@ class _Watch:
             self.ran[name] = type(returned).__name__ if tensor is None else str(tuple(tensor.shape))
             if tensor is None or not tensor.is_floating_point():
                 return
-            layout = self._layout(module, given, tensor)
+            axes = self._axes(module, given, tensor)
+            if tensor.grad_fn is None:
+                axes = self.hints.get((name, call), axes)
+                self.unrecorded |= tensor.ndim in (3, 4)
+            elif axes is not None:
+                self.told[name, call] = axes
+            layout = self._layout(module, axes, tensor)
             if layout is None or tensor.shape[0] != self.count:
                 return
             self.output_grids[name] = layout.grid
@@ -119,9 +143,8 @@ class _Watch:
 
         return record
 
-    def _layout(self, module: nn.Module, given: Any, tensor: Tensor) -> Layout | None:
+    def _layout(self, module: nn.Module, axes: Axes | None, tensor: Tensor) -> Layout | None:
         """Told by what made the tensor; guessed from its shape where that is not known."""
-        axes = self._axes(module, given, tensor)
         if axes is not None and not any(each.unknown for each in axes):
             return layout_told(axes)
         told = None if axes is None else layout_told(axes)

@@ -236,8 +236,8 @@ class Guessed(nn.Module):
         self.head = nn.Linear(width, 4)
 
     def forward(self, x: Tensor) -> Tensor:
-        with torch.no_grad():
-            x = x.mean(1, keepdim=True).expand(-1, self.width, -1, -1).contiguous()
+        array = x.detach().mean(1, keepdim=True).expand(-1, self.width, -1, -1).numpy()
+        x = torch.from_numpy(array.copy())
         return self.head(self.body(x).mean((2, 3)))
 
 
@@ -257,3 +257,37 @@ def test_a_module_without_positions_is_called_by_its_name():
         explainers.GradCAM(network, layer=network[1])(images(3, 16, 16))
     with pytest.raises(LayerError, match='no layer "Conv2d" in Sequential'):
         explainers.GradCAM(network, layer=nn.Conv2d(3, 4, 3))(images(3, 16, 16))
+
+
+class Ungraded(Plain):
+    """Features computed without gradients, of an image that is turned, mirrored, or as it is."""
+
+    def __init__(self, move) -> None:
+        super().__init__(convolved(3, 8, stride=2, padding=1))
+        self.move = move
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.no_grad():
+            x = self.features(self.move(x))
+        return self.head(x.mean((2, 3)))
+
+
+def test_positions_are_followed_through_no_grad():
+    batch = images(3, 24, 16)
+    network = Ungraded(lambda x: x.transpose(2, 3)).eval()
+    kept = network.features(batch.mT).detach().requires_grad_()
+    expected = by_hand(kept, network.head(kept.mean((2, 3)))[:, 1], batch.mT.shape).mT
+    torch.testing.assert_close(explainers.GradCAM(network)(batch, 1), expected)
+    with pytest.raises(LayerError, match="cannot be tied to the image"):
+        explainers.GradCAM(Ungraded(lambda x: x.flip(3)).eval())(batch)
+
+
+def test_a_sequence_read_without_gradients_is_not_folded_into_a_picture():
+    class Reader(Sequence):
+        def forward(self, x):
+            with torch.no_grad():
+                read = self.reader(self.features(x).permute(0, 3, 1, 2).flatten(2))[0]
+            return self.head(read.mean(1))
+
+    with pytest.raises(LayerError, match="reader.*cannot be tied|no positions that can be tied"):
+        explainers.GradCAM(Reader("lstm").eval(), layer="reader")(images(1, 16, 64))

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from explainers.network.axes.axis import Axes, image_axes
 from explainers.network.axes.rules import rule_of
 
 Key = tuple[Any, int]  # a node of the graph and which of its results
+
+
+class Recorded(TorchFunctionMode):
+    """Records the graph also where a network says `no_grad`, of this thread's operations alone."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        with torch.enable_grad():
+            return func(*args, **(kwargs or {}))
 
 
 class Trace:
