@@ -94,7 +94,7 @@ class ChunkMaps:
         maps = made.maps.clone()
         for row in made.failed:
             maps[row] = torch.nan
-        return maps[torch.tensor(list(rows)).to(maps.device)]
+        return maps[torch.tensor(list(rows), device="cpu").to(maps.device)]
 
     def _make(self, name: str, chunk: Chunk) -> Made:
         """The maps of a chunk; where that fails it is halved, so that only the guilty image has none."""
@@ -112,7 +112,7 @@ class ChunkMaps:
             if isinstance(error, (UnsupportedError, LayerError)) and name not in self.proven:
                 raise
             if len(chunk) == 1:
-                empty = torch.zeros(1, *chunk.images.shape[-2:])
+                empty = torch.zeros(1, *chunk.images.shape[-2:], dtype=torch.float32, device="cpu")
                 return Made(empty, {0: str(error)}, 0.0)
             middle = len(chunk) // 2
             first, second = (

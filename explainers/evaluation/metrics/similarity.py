@@ -58,7 +58,7 @@ def ssim(first: Tensor, second: Tensor, *, data_range: float | None = None) -> T
 
 def _windows(length: int) -> Tensor:
     """(length - 10, length): a Gaussian window in each row; two products with it cost less than a convolution."""
-    offsets = torch.arange(length) - torch.arange(length - WINDOW + 1)[:, None]
+    offsets = torch.arange(length, device="cpu") - torch.arange(length - WINDOW + 1, device="cpu")[:, None]
     weights = torch.exp(-0.5 * ((offsets - WINDOW // 2).double() / SIGMA) ** 2)
     weights = torch.where((offsets >= 0) & (offsets < WINDOW), weights, 0)
     return weights / weights.sum(dim=1, keepdim=True)
