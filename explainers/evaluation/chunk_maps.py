@@ -86,7 +86,7 @@ class ChunkMaps:
         maps = made.maps.clone()
         for row in made.failed:
             maps[row] = torch.nan
-        return maps[torch.tensor(list(rows)).to(maps.device)]
+        return maps[torch.tensor(list(rows), device="cpu").to(maps.device)]
 
     def _make(self, name: str, chunk: Chunk) -> Made:
         """The maps of a chunk; where that fails it is halved, so that only the guilty image has none."""
@@ -100,7 +100,8 @@ class ChunkMaps:
         parts = []
         for _, made in in_parts(range(len(chunk)), made_of, of_the_run):
             if isinstance(made, Failure):
-                made = Made(torch.zeros(1, *chunk.images.shape[-2:]), {0: made.reason}, 0.0)
+                empty = torch.zeros(1, *chunk.images.shape[-2:], dtype=torch.float32, device="cpu")
+                made = Made(empty, {0: made.reason}, 0.0)
             parts.append(made)
         return reduce(Made.joined, parts)
 

@@ -138,7 +138,7 @@ class Engine:
         part = chunk.select(good)
         subject = Subject(
             part,
-            made.maps[torch.tensor(good).to(made.maps.device)],
+            made.maps[torch.tensor(good, device="cpu").to(made.maps.device)],
             None if isinstance(explainer, Stored) else explainer,
             self.network,
             Passes(self.predictor, self.activation),

@@ -79,7 +79,7 @@ class Metric(ABC):
         """
         batch = Batch(tuple(map(str, range(len(images)))), images, targets, masks=masks)
         rows = measured(self, model, batch, maps, activation=activation, seed=seed)
-        values = torch.tensor([[each.value for each in row] for row in rows], dtype=torch.float64)
+        values = torch.tensor([[each.value for each in row] for row in rows], dtype=torch.float64, device="cpu")
         return values[:, 0] if values.shape[1] == 1 else values
 
     def __repr__(self) -> str:

@@ -182,6 +182,7 @@ class Result:
                 for sign, score in zip(signs, scores, strict=True)
             ],
             dtype=torch.float64,
+            device="cpu",
         )
         ranks = average_ranks(values.nan_to_num()) if len(names) else values
         if len(names) < 2:

@@ -263,7 +263,7 @@ def _changed(network: nn.Module, images: Tensor, still: dict[tuple[str, int], Te
         return note
 
     names = {name for name, _ in still}
-    handles = [network.get_submodule(name).register_forward_hook(compare(name)) for name in names]
+    handles = [network.get_submodule(name).register_forward_hook(in_own_thread(compare(name))) for name in names]
     try:
         run(network, images + noise * (images.std(correction=0) + images.abs().mean() + 1e-3))
     finally:

@@ -76,3 +76,20 @@ def test_a_network_or_images_without_values_are_refused_in_one_sentence(method):
         explainers.create(method, partly)(images, 1)
     with pytest.raises(ImageError, match="images are on the meta device"):
         explainers.create(method, Residual())(images.to("meta"), 1)
+
+
+def test_an_evaluation_does_not_depend_on_torchs_default_type():
+    torch.manual_seed(0)
+    model, images = lively(Residual()), torch.randn(2, 3, 16, 12)
+    masks = torch.zeros(2, 16, 12, dtype=torch.bool)
+    masks[:, 3:8, 2:7] = True
+    metrics = ["insertion", "deletion", "road", "pointing-game", "infidelity", "max-sensitivity", "pid"]
+    metrics = [explainers.create_metric(name, **({"patch": (4, 4)} if name == "pid" else {})) for name in metrics]
+
+    def rows():
+        made = explainers.evaluate(model, images, {"saliency": "saliency"}, metrics, masks=masks, labels=[0, 1])
+        return {(row["image"], row["explainer"], row["score"]): row["value"] for row in made.rows}
+
+    wanted = rows()
+    with default_type(torch.float64):
+        assert rows() == pytest.approx(wanted, rel=1e-4, abs=1e-5)

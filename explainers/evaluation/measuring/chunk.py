@@ -67,7 +67,7 @@ class Chunk:
         """Some of the images, with what is known of them."""
         if list(rows) == list(range(len(self))):
             return self
-        picked = torch.tensor(list(rows), dtype=torch.int64)
+        picked = torch.tensor(list(rows), dtype=torch.int64, device="cpu")
 
         def of(value: Tensor) -> Tensor:
             return value[picked.to(value.device)]

@@ -67,7 +67,10 @@ class Passes:
         starts = [0, *accumulate(len(job.rows) for job in jobs)]
         count = starts[-1]
         if count == 0:
-            return [Seen(torch.empty(0, dtype=torch.float64), torch.empty(0, dtype=torch.bool)) for _ in jobs]
+            return [
+                Seen(torch.empty(0, dtype=torch.float64, device="cpu"), torch.empty(0, dtype=torch.bool, device="cpu"))
+                for _ in jobs
+            ]
         rows = torch.tensor([row for job in jobs for row in job.rows], device=images.device)
         wanted, right = targets[rows], expected[rows]
         probabilities: list[Tensor] = []

@@ -80,8 +80,8 @@ def _checked_window(window: int | str) -> int:
 def _windows(length: int, window: int | str) -> Tensor:
     """(length - side + 1, length): a window in each row; two products with it cost less than a convolution."""
     side = _checked_window(window)
-    offsets = torch.arange(length) - torch.arange(length - side + 1)[:, None]
-    weights = torch.ones(offsets.shape, dtype=torch.float64)
+    offsets = torch.arange(length, device="cpu") - torch.arange(length - side + 1, device="cpu")[:, None]
+    weights = torch.ones(offsets.shape, dtype=torch.float64, device="cpu")
     if window == "gaussian":
         weights = torch.exp(-0.5 * ((offsets - side // 2).double() / SIGMA) ** 2)
     weights = torch.where((offsets >= 0) & (offsets < side), weights, 0)
