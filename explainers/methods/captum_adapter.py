@@ -15,7 +15,8 @@ from explainers.core.maps import reduce_channels, upsample
 from explainers.core.option_types import refuse_unfit
 from explainers.core.registry import register_family
 from explainers.core.targets import resolve_targets
-from explainers.errors import DependencyError, ExplainersError, OptionError, UnsupportedError, refuse
+from explainers.errors import ExplainersError, OptionError, UnsupportedError, refuse
+from explainers.methods.captum_library import NOT_OFFERED, captum_attr, captum_names
 from explainers.methods.global_seeds import seeded
 from explainers.methods.gradient.rectified import Deconvolution, GuidedBackprop
 from explainers.network.batch_norm_backward import sound_batch_norm
@@ -34,14 +35,6 @@ COMPLETE = (
     "LayerDeepLiftShap",
 )  # attributions sum to the change of the score, or a module was passed over
 ONE_BY_ONE = ("GradientShap", "DeepLiftShap", "Lime", "KernelShap", "ShapleyValueSampling", "ShapleyValues")
-NOT_OFFERED = {
-    "FeaturePermutation": "permutes features between the images of a batch; use captum:FeatureAblation",
-    "LayerFeaturePermutation": "permutes features between the images of a batch; use captum:LayerFeatureAblation",
-    "GuidedGradCam": "is wrong where ReLUs are functions; use guided-grad-cam",
-    "NoiseTunnel": "wraps other methods; use smooth-grad, or pass a callable of your own",
-    "DataLoaderAttribution": "wraps other methods; call an explainer on each batch",
-    "LimeBase": "is a base class; use captum:Lime",
-}
 
 
 class CaptumExplainer(LayerExplainer):
@@ -86,7 +79,7 @@ class CaptumExplainer(LayerExplainer):
     @classmethod
     def captum_class(cls) -> Any:
         """The class in captum.attr."""
-        return getattr(_captum(), cls.attribution_name)
+        return getattr(captum_attr(), cls.attribution_name)
 
     def compute(self, images: Tensor, targets: Any) -> Tensor:
         """captum's attributions of each target, channels reduced, at the image's size."""
@@ -250,38 +243,13 @@ def _parameters(function: Any) -> dict[str, inspect.Parameter]:
     return {key: value for key, value in inspect.signature(function).parameters.items() if key != "self"}
 
 
-def _captum() -> Any:
-    try:
-        import captum.attr
-    except ImportError as error:
-        raise DependencyError("captum:… methods need captum: pip install 'explainers[captum]'") from error
-    return captum.attr
-
-
-def captum_names() -> tuple[str, ...]:
-    """The captum classes that the adapter takes."""
-    attr = _captum()
-    return tuple(
-        sorted(
-            name
-            for name, cls in vars(attr).items()
-            if inspect.isclass(cls)
-            and issubclass(cls, attr.Attribution)
-            and not inspect.isabstract(cls)
-            and name not in NOT_OFFERED
-            and not name.endswith("Attribution")
-            and not name.startswith(("Neuron", "LLM"))
-        )
-    )
-
-
 def _blank(name: str) -> CaptumExplainer:
     cls = _resolve(name)
     return cls.__new__(cls)
 
 
 def _resolve(name: str) -> type[CaptumExplainer]:
-    attr = _captum()
+    attr = captum_attr()
     if name in NOT_OFFERED:
         raise UnsupportedError(f"captum:{name} {NOT_OFFERED[name]}")
     if name not in captum_names():
