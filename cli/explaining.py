@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .progress import Progress
-from .values import note, printable, target
+from .values import activation, note, output, printable, target
 
 
 def explain_images(arguments: argparse.Namespace, images: Any, loaded: Any, calls: list[Any], out: Path) -> int:
@@ -22,6 +22,8 @@ def explain_images(arguments: argparse.Namespace, images: Any, loaded: Any, call
         contact_sheet=arguments.contact_sheet or 0,
         overlays=not arguments.no_overlays,
         maps=not arguments.no_maps,
+        activation=activation(getattr(arguments, "activation", None)),
+        output=output(getattr(arguments, "output", None)),
         skip_unsupported=getattr(arguments, "skip_unsupported", False),
         **{key: value for key, value in given.items() if value is not None},
     )
@@ -41,6 +43,13 @@ def explain_images(arguments: argparse.Namespace, images: Any, loaded: Any, call
         )
     for title, reason in summary.refused.items():
         note(arguments, f"left out {title}: {reason}")
+    if summary.constant:
+        count, (name, title) = len(summary.constant), summary.constant[0]
+        maps = "map is" if count == 1 else "maps are"
+        note(
+            arguments,
+            f"{count} {maps} the same everywhere and show nothing (status constant): {title} of {printable(name)} …",
+        )
     for name, reason in summary.failed:
         print(f"explain: failed: {printable(name)}: {printable(reason)}", file=sys.stderr)
     if arguments.json:

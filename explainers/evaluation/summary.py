@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from explainers.core.maps import CONSTANT
 from explainers.evaluation.comparison import Cell, Test, compared, parts_of
 from explainers.evaluation.controls import CONTROLS
 from explainers.evaluation.metric import Metric
@@ -28,7 +29,8 @@ class Summary:
     """All explainers by all scores, the best by the first score on top.
 
     cells: by (explainer, score); tests: every pair by every score; seconds: per map; surviving: explainers whose maps
-    hardly change when the network's weights are drawn anew; failed: explainer → images without a map.
+    hardly change when the network's weights are drawn anew; failed: explainer → images without a map; constant:
+    explainer → images whose map is the same everywhere; activations: what turned scores into f(x).
     """
 
     scores: tuple[str, ...]
@@ -42,6 +44,8 @@ class Summary:
     surviving: tuple[str, ...] = ()
     failed: dict[str, int] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
+    constant: dict[str, int] = field(default_factory=dict)
+    activations: tuple[str, ...] = ()
 
     def heading(self, score: str) -> str:
         """A score with the direction in which it is better."""
@@ -90,6 +94,11 @@ class Summary:
                 f"! maps of {', '.join(self.surviving)} stay alike (above {SURVIVES}) when the network's weights are "
                 "drawn anew: they do not explain this network"
             )
+        lines += [f"f(x): {activation}" for activation in self.activations]
+        lines += [
+            f"{name}: {count} images with a map that is the same everywhere, which are not scored"
+            for name, count in self.constant.items()
+        ]
         lines += [f"{name}: {count} images without a map or value" for name, count in self.failed.items()]
         lines += [f"left out {name}: {reason}" for name, reason in self.refused.items()]
         return lines
@@ -183,8 +192,11 @@ def summarise(
         if times and any(times.values()):
             seconds[name] = float(np.mean(list(times.values())))
     lacking: dict[str, set[str]] = {name: set() for name in names}
+    same: dict[str, set[str]] = {name: set() for name in names}
     for row in rows:
-        if row["status"] != "ok" or row["value"] is None:
+        if row["status"] == CONSTANT:
+            same[row["explainer"]].add(row["image"])
+        elif row["status"] != "ok" or row["value"] is None:
             lacking[row["explainer"]].add(row["image"])
     return Summary(
         scores,
@@ -198,6 +210,8 @@ def summarise(
         _surviving(names, cells, scores),
         {name: len(images) for name, images in lacking.items() if images},
         dict(refused or {}),
+        {name: len(images) for name, images in same.items() if images},
+        tuple(dict.fromkeys(row["activation"] for row in good if row.get("activation"))),
     )
 
 

@@ -16,14 +16,14 @@ from explainers.network.output import Output
 class EvaluationOptions:
     """Settings of an evaluation.
 
-    activation: "softmax", "sigmoid" or None, from scores to the probabilities that are watched; output: from what the
+    activation: "auto", "softmax", "sigmoid" or None, from scores to the f(x) that is watched; output: from what the
     model returns to scores (N, classes); seed: of random maps, noise and statistics; figures: whether to draw into the
     output folder; batch_size: images explained at once (passes find their own batch size); preprocessing: from photo to
     network input, where the model does not bring its own; skip_unsupported: leave out methods that cannot be right on
     this network; max_pixels: larger images are refused; precision, compile: of perturbation passes, see `Predictor`.
     """
 
-    activation: str | None = "softmax"
+    activation: str | None = "auto"
     output: Output | None = None
     seed: int = 0
     figures: bool = True

@@ -19,4 +19,6 @@ def write_tables(folder: RunFolder, result: Result) -> None:
     write_bytes(out / "summary.csv", table(summary.rows()).encode())
     write_bytes(out / "summary.md", (summary.to_markdown() + "\n").encode("utf-8", "backslashreplace"))
     tests = [vars(test) for test in summary.tests]
-    folder.write_manifest({**result.facts, "tests": tests, "refused": result.refused})
+    folder.write_manifest(
+        {**result.facts, "f(x)": list(summary.activations), "tests": tests, "refused": result.refused}
+    )

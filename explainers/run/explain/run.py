@@ -10,10 +10,12 @@ from functools import partial
 from os import PathLike
 from pathlib import Path
 
+from explainers.core.maps import CONSTANT
+from explainers.core.targets import NOT
 from explainers.data.images import ImageFile, find_images
 from explainers.data.images.read_ahead import read_ahead
-from explainers.errors import OptionError, TargetError, UnsupportedError
-from explainers.models import LoadedModel, class_index
+from explainers.errors import OptionError, UnsupportedError
+from explainers.models import LoadedModel
 from explainers.run.explain.facts import facts_of, manifest_of
 from explainers.run.explain.finish import finish
 from explainers.run.explain.options import MethodCall, Passes, Progress, RunOptions
@@ -21,6 +23,7 @@ from explainers.run.explain.outputs import CONTENTS, Outputs, is_whole
 from explainers.run.explain.reading import batches, read
 from explainers.run.explain.summary import RunSummary
 from explainers.run.explain.worker import Worker
+from explainers.run.targets import settled_target
 from explainers.storage.run_folder import RunFolder
 
 READERS = 4
@@ -60,8 +63,12 @@ def run(
     options, out = options or RunOptions(), Path(out)
     calls = [MethodCall(call) if isinstance(call, str) else call for call in methods]
     _check(calls, loaded, batch_size)
-    explainers = {call.title: call.bind(loaded, passes) for call in calls}
-    target = _target(options.target, loaded)
+    explainers = {call.title: call.bind(loaded, options, passes) for call in calls}
+    target = options.target
+    if isinstance(target, str):
+        target = settled_target(target, loaded, loaded.preprocessing, options.output)
+    if target == NOT:
+        explainers = {title: explainer.negative() for title, explainer in explainers.items()}
     files = list(images) if not isinstance(images, (str, PathLike)) else find_images(images)
     folder = RunFolder(out, CONTENTS)
     with folder.held():
@@ -86,15 +93,17 @@ def run(
                         progress(count + summary.resumed, len(files), item.file.name)
         if summary.refused and len(summary.refused) == len(calls):
             raise UnsupportedError(_refusals(summary.refused))
+        summary.constant = [(row["file"], row["method"]) for row in folder.journal.rows() if row["status"] == CONSTANT]
         summary.sheets = finish(folder, calls, options)
         summary.seconds = time.perf_counter() - started
-        counts = {"images": len(files), "failed": len(summary.failed)}
+        counts = {"images": len(files), "failed": len(summary.failed), "constant": len(summary.constant)}
         folder.write_manifest(
             {
                 **manifest,
                 "status": "done",
                 "counts": counts,
                 "refused": summary.refused,
+                "f(x)": None if worker.reading is None else str(worker.reading),
                 "seconds": round(summary.seconds, 3),
             }
         )
@@ -117,14 +126,6 @@ def _check(calls: list[MethodCall], loaded: LoadedModel, batch_size: int) -> Non
         raise OptionError(
             f"how {loaded.spec} takes a photo is not known; give its preprocessing (--size, --crop, --mean, --std)"
         )
-
-
-def _target(target: int | str | None, loaded: LoadedModel) -> int | None:
-    if not isinstance(target, str):
-        return target
-    if loaded.class_names is not None:
-        return class_index(target, loaded.class_names)
-    raise TargetError(f"target {target!r}: the class names of {loaded.spec} are not known; give an index, or labels")
 
 
 def _refusals(refused: dict[str, str]) -> str:

@@ -9,13 +9,15 @@ from typing import Any
 
 @dataclass
 class RunSummary:
-    """What a run did. failed: (file, reason); refused: method → reason, where skip_unsupported was set."""
+    """What a run did. failed: (file, reason); constant: (file, method) whose map is the same
+    everywhere; refused: method → reason, where skip_unsupported was set."""
 
     out: Path
     images: int
     explained: int = 0
     resumed: int = 0
     failed: list[tuple[str, str]] = field(default_factory=list)
+    constant: list[tuple[str, str]] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)
     sheets: list[Path] = field(default_factory=list)
     seconds: float = 0.0

@@ -18,6 +18,7 @@ COLUMNS = (
     "target",
     "target_name",
     "target_probability",
+    "activation",
     "method",
     "layer",
     "seconds",
