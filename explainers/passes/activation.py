@@ -59,8 +59,8 @@ class Reading:
         if len(large):
             raise OutputError(
                 f"the network gives one score, {float(large[0]):.4g} here, which is too large for a logit: its sigmoid "
-                "would not move. Say what it is: activation=None (--activation none) watches the score itself, "
-                "activation='sigmoid' (--activation sigmoid) its probability"
+                "would not move. Use activation=None (--activation none) to watch the score itself, or "
+                "activation='sigmoid' (--activation sigmoid) if it is one"
             )
 
     def __str__(self) -> str:
