@@ -17,6 +17,7 @@ from explainers.network.input import checked_images, fixed_batch, run
 from explainers.network.output import Negative, Output, scores_of
 from explainers.network.unwrapping import as_network
 from explainers.passes.activation import Reading
+from explainers.passes.predictor import Predictor
 
 
 @dataclass(frozen=True)
@@ -124,9 +125,11 @@ class Explainer(ABC):
         """The same method for the other class of a network with one score: of −s, whose probability is 1 − p."""
         other = copy.copy(self)
         other.output = Negative(self.output)
-        predictor = getattr(self, "predictor", None)
-        if predictor is not None:
-            other.predictor = predictor.for_output(other.output)  # type: ignore[attr-defined]
+        for name, value in vars(self).items():  # what has scores of its own
+            if isinstance(value, Explainer):
+                setattr(other, name, value.negative())
+            elif isinstance(value, Predictor):
+                setattr(other, name, value.for_output(other.output))
         return other
 
     def _named(self, images: Tensor, target: str) -> Explained:

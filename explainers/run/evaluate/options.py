@@ -16,7 +16,8 @@ from explainers.network.output import Output
 class EvaluationOptions:
     """Settings of an evaluation.
 
-    activation: "auto", "softmax", "sigmoid" or None, from scores to the f(x) that is watched; output: from what the
+    activation: "auto", "softmax", "sigmoid" or None, from scores to the f(x) that is watched, also by
+    methods given by name; output: from what the
     model returns to scores (N, classes); seed: of random maps, noise and statistics; figures: whether to draw into the
     output folder; batch_size: images explained at once (passes find their own batch size); preprocessing: from photo to
     network input, where the model does not bring its own; skip_unsupported: leave out methods that cannot be right on
