@@ -83,11 +83,30 @@ def pass_arguments(command: argparse.ArgumentParser) -> Any:
     return passes
 
 
+def reading_arguments(command: argparse.ArgumentParser) -> None:
+    """What the network's answer means."""
+    group = command.add_argument_group("scores")
+    group.add_argument(
+        "--activation",
+        choices=("auto", "softmax", "sigmoid", "none"),
+        help="from scores to probabilities (default auto: probabilities as they are, one score by sigmoid, several by "
+        "softmax; sigmoid for labels that do not exclude each other, none for values)",
+    )
+    group.add_argument(
+        "--output",
+        metavar="KEY|INDEX|FILE.py:function",
+        help="which part of what the network returns has the scores, or a function that takes it to (images, classes)",
+    )
+
+
 def target_arguments(command: argparse.ArgumentParser) -> Any:
     """Which class is explained."""
     target = command.add_argument_group("classes")
     target.add_argument(
-        "--target", metavar="CLASS", help="index, name or label (the true one); default: the predicted one"
+        "--target",
+        metavar="CLASS",
+        help="index, name, label (the true one) or not (the other class of a network with one score); default: the "
+        "predicted one",
     )
     target.add_argument("--labels", metavar="FILE", help="class names, one a line, or a JSON list")
     return target

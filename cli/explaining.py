@@ -8,7 +8,7 @@ from typing import Any
 
 from .progress import Progress
 from .telling import tell_failures
-from .values import note, print_json, printable, target
+from .values import activation, note, output, print_json, printable, target
 
 
 def explain_images(arguments: argparse.Namespace, images: Any, loaded: Any, calls: list[Any], out: Path) -> int:
@@ -29,6 +29,8 @@ def explained_images(arguments: argparse.Namespace, images: Any, loaded: Any, ca
         contact_sheet=arguments.contact_sheet or 0,
         overlays=not arguments.no_overlays,
         maps=not arguments.no_maps,
+        activation=activation(getattr(arguments, "activation", None)),
+        output=output(getattr(arguments, "output", None)),
         skip_unsupported=getattr(arguments, "skip_unsupported", False),
         **{key: value for key, value in given.items() if value is not None},
     )
@@ -50,6 +52,13 @@ def explained_images(arguments: argparse.Namespace, images: Any, loaded: Any, ca
         note(arguments, f"left out {title}: {reason}")
     for name, reason in summary.dropped:
         note(arguments, f"{printable(name)} ({reason}) is no longer in the table; an earlier run had it")
+    if summary.constant:
+        count, (name, title) = len(summary.constant), summary.constant[0]
+        maps = "map is" if count == 1 else "maps are"
+        note(
+            arguments,
+            f"{count} {maps} the same everywhere and show nothing (status constant): {title} of {printable(name)} …",
+        )
     tell_failures(summary.failed)
     if not arguments.json:
         _report(summary, options)

@@ -82,6 +82,23 @@ def target(text: str | int | None) -> int | str | None:
     return number_or_text(text) if isinstance(text, str) else text
 
 
+def activation(text: str | None) -> str | None:
+    """What --activation means; auto where it was not typed."""
+    return {None: "auto", "none": None}.get(text, text)
+
+
+def output(text: str | int | None) -> Any:
+    """What --output means: a part of what the network returns, or the user's function; None where it was not typed."""
+    if text is None:
+        return None
+    from explainers.models.factory import function_from
+    from explainers.network.output import Pick
+
+    if isinstance(text, str) and ":" in text:
+        return function_from(text)
+    return Pick(number_or_text(text) if isinstance(text, str) else text)
+
+
 def number_or_text(text: str) -> int | str:
     """A whole number where it is one."""
     return int(text) if text.lstrip("-").isdigit() else text

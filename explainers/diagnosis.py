@@ -12,10 +12,11 @@ from explainers.errors import ExplainersError
 from explainers.network.guard import exact, preserved
 from explainers.network.input import checked_images, first_parameter, run
 from explainers.network.layers import Layer
-from explainers.network.output import NORMALISED, Output, describe, scores_of
+from explainers.network.output import ENDS, Output, at_least_single, describe, end_of, scores_of
 from explainers.network.rectifiers import Rectifiers, find_rectifiers
 from explainers.network.survey import survey
 from explainers.network.unwrapping import as_network, class_name
+from explainers.passes.activation import Reading, reading_of
 
 
 @dataclass(frozen=True)
@@ -23,12 +24,13 @@ class Diagnosis:
     """Facts about one network on one image; `print` it, or take `to_dict()`.
 
     stages: (label, (C, h, w)) of the layers that -1, -2, … mean, the last first; candidates: all spatial layers;
-    methods: name → "" where it works, else the reason why not.
+    activation: what turns scores into f(x); methods: name → "" where it works, else the reason why not.
     """
 
     network: str
     output: str
     classes: int | None
+    activation: str
     parameters: int
     frozen: int
     training: int
@@ -59,6 +61,7 @@ class Diagnosis:
             f"network      {self.network}, {self.parameters:,} parameters ({self.frozen:,} frozen), "
             f"{self.dtype}, {self.device}",
             f"output       {self.output}" + ("" if self.classes is None else f" → {self.classes} classes"),
+            *([f"f(x)         {self.activation}"] if self.activation else []),
             f"layer=None   {self.layer or 'no spatial layer found'}",
             *(["stages", *stages] if stages else []),
             f"candidates   {len(self.candidates)} spatial layers",
@@ -98,6 +101,7 @@ def diagnose(model: Any, images: Tensor, *, output: Output | None = None) -> Dia
         network=class_name(network),
         output=look.output,
         classes=look.classes,
+        activation=look.activation,
         parameters=sum(value.numel() for value in parameters),
         frozen=sum(value.numel() for value in parameters if not value.requires_grad),
         training=training,
@@ -145,8 +149,24 @@ def _by_reason(methods: dict[str, str]) -> dict[str, str]:
 def _gradient_notes(scores: Tensor) -> list[str]:
     if not scores.requires_grad:
         return ["the scores carry no gradient: black-box methods only"]
-    end = NORMALISED.get(type(scores.grad_fn).__name__)
+    end = ENDS.get(end_of(scores) or "")
     return [f"the scores come out of {end}; gradient methods want logits (output=)"] if end else []
+
+
+def _reading_notes(reading: Reading, scores: Tensor) -> list[str]:
+    """What was assumed, and how to overrule it."""
+    notes = []
+    if reading.assumed:
+        other = (
+            "None (--activation none) for a value that is no logit, targets='not' (--target not) for the other class"
+        )
+        several = "'sigmoid' (--activation sigmoid) for labels that do not exclude each other, None for values"
+        notes.append(f"f(x) is assumed: activation={other if scores.shape[1] == 1 else several}")
+    try:
+        reading.check(at_least_single(scores))
+    except ExplainersError as error:
+        notes.append(str(error))
+    return notes
 
 
 Sized = tuple[str, tuple[int, int, int]]
@@ -158,6 +178,7 @@ class _Look:
 
     output: str = "none"
     failure: str = ""
+    activation: str = ""
     classes: int | None = None
     rectifiers: Rectifiers = field(default_factory=Rectifiers)
     stages: tuple[Sized, ...] = ()
@@ -181,6 +202,9 @@ def _looked(network: Any, images: Tensor, output: Output | None) -> _Look:
             look.classes = scores.shape[1]
             look.rectifiers = find_rectifiers(scores, leaf)
             look.notes += tuple(_gradient_notes(scores))
+            reading = reading_of(network, images, scores, "auto", output, check=False)
+            look.activation = str(reading)
+            look.notes += tuple(_reading_notes(reading, scores))
         except ExplainersError as error:
             look.notes += (str(error),)
         look.stages, look.candidates, note = _layers(network, images, output)

@@ -16,10 +16,11 @@ from ..arguments import (
     model_arguments,
     output_arguments,
     pass_arguments,
+    reading_arguments,
     target_arguments,
 )
 from ..telling import tell_failures
-from ..values import note, print_json, printable, target
+from ..values import activation, note, output, print_json, printable, target
 
 HELP = "score methods on the images of a folder: which map can be believed?"
 
@@ -60,10 +61,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         metavar="[TITLE=]FOLDER",
         help="score maps made elsewhere: .npy, .npz or gray pictures named like the images, or maps of explain run",
     )
-    scoring.add_argument(
-        "--activation", choices=("softmax", "sigmoid", "none"), help="from scores to probabilities (default softmax)"
-    )
     scoring.add_argument("--no-figures", action="store_true", help="tables alone")
+    reading_arguments(command)
     pass_arguments(command)
     target_arguments(command)
     output_arguments(command, "evaluated")
@@ -114,7 +113,8 @@ def _evaluate(arguments: argparse.Namespace, loaded: Any, out: Path) -> int:
             target(arguments.target),
             arguments.masks,
             labels=labels,
-            activation={None: "softmax", "none": None}.get(arguments.activation, arguments.activation),
+            activation=activation(arguments.activation),
+            output=output(arguments.output),
             seed=arguments.seed or 0,
             out=out,
             figures=not arguments.no_figures,
@@ -125,7 +125,7 @@ def _evaluate(arguments: argparse.Namespace, loaded: Any, out: Path) -> int:
             progress=progress.update,
             **({} if arguments.max_pixels is None else {"max_pixels": arguments.max_pixels}),
         )
-    failed = dict.fromkeys((row["image"], row["reason"]) for row in result.rows if row["status"] != "ok")
+    failed = dict.fromkeys((row["image"], row["reason"]) for row in result.rows if row["status"] == "failed")
     tell_failures(failed)
     if arguments.json:
         print_json({"scores": result.summary().rows(), "refused": result.refused, "out": str(out)})

@@ -15,6 +15,7 @@ from ..arguments import (
     output_arguments,
     pass_arguments,
     picture_arguments,
+    reading_arguments,
     target_arguments,
 )
 from ..values import given
@@ -27,6 +28,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("images", metavar="FOLDER", help="a folder (searched with all below it) or one image file")
     model_arguments(command)
     method_arguments(command)
+    reading_arguments(command)
     passes = pass_arguments(command)
     passes.add_argument(
         "--masks", type=int, metavar="N", help="masks of rise per image, whole blocks of 128 (default 4000)"

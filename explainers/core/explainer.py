@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -10,12 +11,14 @@ import torch
 from torch import Tensor
 
 from explainers.core.option_types import refusing_unfit_options
-from explainers.core.targets import as_indices, is_per_image
+from explainers.core.targets import NOT, as_indices, is_per_image
 from explainers.errors import TargetError
 from explainers.network.guard import alone, exact, preserved
 from explainers.network.input import checked_images, fixed_batch, run
-from explainers.network.output import Output, scores_of
+from explainers.network.output import Negative, Output, scores_of
 from explainers.network.unwrapping import as_network
+from explainers.passes.activation import Reading
+from explainers.passes.predictor import Predictor
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,11 @@ class Explained:
     maps: Tensor
     standard_error: Tensor | None = None
     details: tuple[dict[str, Any], ...] = ()
+
+
+def told(maps: Tensor, reading: Reading) -> Explained:
+    """Maps with what turned scores into the f(x) that they show, in the details of each image."""
+    return Explained(maps, details=tuple({"activation": str(reading)} for _ in range(len(maps))))
 
 
 class Explainer(ABC):
@@ -67,8 +75,8 @@ class Explainer(ABC):
 
         Args:
             images: (N, C, H, W), as the network takes them, on the network's device.
-            targets: None (the predicted class), an int, (N,) or (N, K) class indices, or a function from scores
-                (N, classes) to (N, K).
+            targets: None (the predicted class), an int, (N,) or (N, K) class indices, a function from scores
+                (N, classes) to (N, K), or "not": the other class of a network with one score.
 
         Returns:
             (N, H, W) float32 raw values on the images' device; (N, K, H, W) for (N, K) targets. A list of L layers adds
@@ -81,6 +89,8 @@ class Explainer(ABC):
 
     def explain(self, images: Tensor, targets: Any = None) -> Explained:
         """The same with what the method knows about its maps: standard errors, masks used."""
+        if isinstance(targets, str):
+            return self._named(images, targets)
         device = getattr(images, "device", None)
         with torch.inference_mode(False):
             images = checked_images(images, self.network)
@@ -119,6 +129,27 @@ class Explainer(ABC):
             torch.cat(errors)[:count] if errors else None,
             tuple(details[:count]),
         )
+
+    def negative(self) -> Explainer:
+        """The same method for the other class of a network with one score: of −s, whose probability is 1 − p."""
+        other = copy.copy(self)
+        other.output = Negative(self.output)
+        for name, value in vars(self).items():  # what has scores of its own
+            if isinstance(value, Explainer):
+                setattr(other, name, value.negative())
+            elif isinstance(value, Predictor):
+                setattr(other, name, value.for_output(other.output))
+        return other
+
+    def _named(self, images: Tensor, target: str) -> Explained:
+        if target != NOT:
+            raise TargetError(
+                f"targets={target!r} is no class index; the one name is 'not', of a network with one score"
+            )
+        other = self.negative()
+        made = other.explain(images, 0)
+        self.layers = other.layers
+        return made
 
     @classmethod
     def trial(cls, model: Any, images: Tensor, *, output: Output | None = None) -> None:

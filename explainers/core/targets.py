@@ -9,6 +9,8 @@ from torch import Tensor
 
 from explainers.errors import TargetError
 
+NOT = "not"  # the other class of a network with one score
+
 
 def resolve_targets(targets: Any, scores: Tensor) -> Tensor:
     """Target classes (N, K) for scores (N, classes).

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from explainers.core.image_by_image import OF_THE_METHOD, Failure, in_parts, is_of_the_run
+from explainers.core.maps import is_constant
 from explainers.errors import ExplainersError, LayerError, UnsupportedError
 from explainers.evaluation.chunk_maps import ChunkMaps, Stored
 from explainers.evaluation.measuring.batch import Batch
@@ -19,7 +20,8 @@ from explainers.evaluation.measuring.lock_step import lock_step
 from explainers.evaluation.measuring.passes import Passes
 from explainers.evaluation.measuring.subject import Explain, Subject
 from explainers.evaluation.metric import Metric
-from explainers.evaluation.rows import Row, failed_row, measured_row
+from explainers.evaluation.rows import Row, constant_row, failed_row, measured_row
+from explainers.passes.activation import Reading
 from explainers.passes.predictor import Predictor
 
 
@@ -45,13 +47,15 @@ class Engine:
     explainers: Mapping[str, Explain | Stored]
     metrics: Mapping[str, Metric]
     predictor: Predictor
-    activation: str | None = "softmax"
+    activation: str | None = "auto"
     black: Tensor | None = None
     seed: int = 0
     skip_unsupported: bool = False
     refused: dict[str, str] = field(default_factory=dict)
     proven: set[str] = field(default_factory=set)
     """Explainers that have made maps of this network: what they refuse from then on is an image, not the network."""
+    reading: Reading | None = None
+    """What turns scores into f(x), from the first images on."""
 
     def run(self, batches: Iterable[Batch], done: frozenset[str] | set[str] = frozenset()) -> Iterator[Unit]:
         """The units of each batch that are not done yet.
@@ -116,13 +120,18 @@ class Engine:
         return None, broken
 
     def _chunk(self, batch: Batch) -> Chunk:
-        return opened(batch, self.predictor, self.activation, black=self.black, seed=self.seed)
+        activation = self.activation if self.reading is None else self.reading
+        chunk = opened(batch, self.predictor, activation, black=self.black, seed=self.seed)
+        self.reading = chunk.reading
+        return chunk
 
     def _rows(self, name: str, all_maps: ChunkMaps) -> list[Row]:
-        """What all metrics say of an explainer's maps; first the images that have none."""
+        """What all metrics say of an explainer's maps; first the images that have none, or a constant one."""
         chunk, made = all_maps.chunk, all_maps.of(name)
-        good = [row for row in range(len(chunk)) if row not in made.failed]
+        same = [row for row in range(len(chunk)) if row not in made.failed and is_constant(made.maps[row])]
+        good = [row for row in range(len(chunk)) if row not in made.failed and row not in same]
         rows = [failed_row(chunk.names[row], name, reason) for row, reason in sorted(made.failed.items())]
+        rows += [constant_row(chunk.names[row], name) for row in same]
         if not good:
             return rows
         for part, found in in_parts(good, lambda part: self._measured(name, all_maps, part), _of_the_run):
@@ -141,7 +150,7 @@ class Engine:
             made.maps[torch.tensor(good, device="cpu").to(made.maps.device)],
             None if isinstance(explainer, Stored) else explainer,
             self.network,
-            Passes(self.predictor, self.activation),
+            Passes(self.predictor, chunk.reading),
             lambda other: all_maps.other(other, good),
         )
         metrics = {

@@ -65,7 +65,7 @@ class Metric(ABC):
         targets: Any = None,
         *,
         masks: Tensor | None = None,
-        activation: str | None = "softmax",
+        activation: str | None = "auto",
         seed: int = 0,
     ) -> Tensor:
         """The value of each map.

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from explainers.core.maps import CONSTANT
 from explainers.evaluation.comparison import SIGNIFICANT, Cell, Test, compared, parts_of
 from explainers.evaluation.controls import CONTROLS
 from explainers.evaluation.intervals import FEW
@@ -31,7 +32,8 @@ class Summary:
 
     cells: by (explainer, score); tests: every pair by every score; seconds: per map; surviving: explainers whose maps
     hardly change when the network's weights are drawn anew; failed: explainer → images without a map; cautions: score →
-    what has to be known to read it.
+    what has to be known to read it; constant: explainer → images whose map is the same everywhere; activations: what
+    turned scores into f(x).
     """
 
     scores: tuple[str, ...]
@@ -46,6 +48,8 @@ class Summary:
     failed: dict[str, int] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
     cautions: dict[str, str] = field(default_factory=dict)
+    constant: dict[str, int] = field(default_factory=dict)
+    activations: tuple[str, ...] = ()
 
     def heading(self, score: str) -> str:
         """A score with the direction in which it is better."""
@@ -103,6 +107,11 @@ class Summary:
                 f"! maps of {', '.join(self.surviving)} stay alike (above {SURVIVES}) when the network's weights are "
                 "drawn anew: they do not explain this network"
             )
+        lines += [f"f(x): {activation}" for activation in self.activations]
+        lines += [
+            f"{name}: {count} images with a map that is the same everywhere, which are not scored"
+            for name, count in self.constant.items()
+        ]
         lines += [f"{name}: {count} images without a map or value" for name, count in self.failed.items()]
         lines += [f"left out {name}: {reason}" for name, reason in self.refused.items()]
         return lines
@@ -211,8 +220,11 @@ def summarise(
         if times and any(times.values()):
             seconds[name] = float(np.mean(list(times.values())))
     lacking: dict[str, set[str]] = {name: set() for name in names}
+    same: dict[str, set[str]] = {name: set() for name in names}
     for row in rows:
-        if row["status"] != "ok" or row["value"] is None:
+        if row["status"] == CONSTANT:
+            same[row["explainer"]].add(row["image"])
+        elif row["status"] != "ok" or row["value"] is None:
             lacking[row["explainer"]].add(row["image"])
     return Summary(
         scores,
@@ -227,6 +239,8 @@ def summarise(
         {name: len(images) for name, images in lacking.items() if images},
         dict(refused or {}),
         {score: text for score in scores if (text := metrics[score.partition("@")[0]].caution())},
+        {name: len(images) for name, images in same.items() if images},
+        tuple(dict.fromkeys(row["activation"] for row in good if row.get("activation"))),
     )
 
 

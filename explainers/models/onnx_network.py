@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from explainers.errors import DependencyError, ModelFileError
+from explainers.models.onnx_graph import end_of_file
 from explainers.storage.paths import shown
 
 
@@ -30,6 +31,7 @@ class OnnxNetwork:
         self.input, self.type = inputs[0].name, inputs[0].type
         size = inputs[0].shape[0]
         self.batch = size if isinstance(size, int) and size > 0 else None
+        self.end = end_of_file(path.read_bytes()) if len(self.session.get_outputs()) == 1 else None
         self.__name__ = f"ONNX file {path.name}"
 
     def __call__(self, images: Tensor) -> Tensor | tuple[Tensor, ...]:

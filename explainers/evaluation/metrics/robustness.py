@@ -64,7 +64,7 @@ class Infidelity(CaptumMetric):
         drawn = self.noise * _drawn(chunk, self.samples, torch.randn)
 
         def forward(images: Tensor) -> Tensor:
-            return passes.activation(passes.predictor(images))
+            return passes.reading(passes.predictor(images))
 
         def perturb(images: Tensor) -> tuple[Tensor, Tensor]:
             return drawn, images - drawn

@@ -18,6 +18,7 @@ from explainers.core.registry import register
 from explainers.errors import OptionError
 from explainers.methods.perturbation.rise_masks import Block, MaskShape, block_length, draw_block
 from explainers.network.output import Output
+from explainers.passes.activation import Reading
 from explainers.passes.substrate import substrate_of
 
 DESIGNS = ("balanced", "paper")
@@ -69,7 +70,7 @@ class RISE(PerturbationExplainer):
         model: Any,
         *,
         output: Output | None = None,
-        activation: str | None = "softmax",
+        activation: str | None = "auto",
         masks: int = 4000,
         grid: int | tuple[int, int] = 7,
         p: float = 0.5,
@@ -103,17 +104,17 @@ class RISE(PerturbationExplainer):
 
     def compute(self, images: Tensor, targets: Any) -> Explained:
         """Maps and standard errors, image by image."""
-        _, classes = self.clean(images, targets)
+        reading, classes = self.clean(images, targets)
         substrates = substrate_of(images, self.substrate)
         found = [
-            self._explain(row, image, substrate, wanted)
+            self._explain(row, image, substrate, wanted, reading)
             for row, (image, substrate, wanted) in enumerate(zip(images, substrates, classes, strict=True))
         ]
         maps, errors, details = zip(*found, strict=True)
         return Explained(torch.stack(maps), torch.stack(errors), tuple(details))
 
     def _explain(
-        self, row: int, image: Tensor, substrate: Tensor, classes: Tensor
+        self, row: int, image: Tensor, substrate: Tensor, classes: Tensor, reading: Reading
     ) -> tuple[Tensor, Tensor, dict[str, Any]]:
         seed = self.seed if self.share_masks else self.seed + _digest(image)
         estimate = _Estimate(self, MaskShape(self.grid, (int(image.shape[-2]), int(image.shape[-1]))), seed)
@@ -126,7 +127,7 @@ class RISE(PerturbationExplainer):
             return torch.addcmul(substrate, masks, change, out=buffer)
 
         def take(start: int, scores: Tensor) -> bool:
-            completed = estimate.add(self.activation(scores)[:, classes])
+            completed = estimate.add(reading(scores)[:, classes])
             if completed and self.watch is not None:
                 self.watch(RiseEstimate(row, estimate.running().float(), estimate.used))
             return completed and estimate.settled()
@@ -138,6 +139,7 @@ class RISE(PerturbationExplainer):
         details = {
             "masks": estimate.used,
             "passes_per_second": passes / (time.perf_counter() - began),
+            "activation": str(reading),
         }
         return maps.to(image.device), errors.to(image.device), details
 

@@ -8,11 +8,13 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from explainers.core.explainer import Explained, told
 from explainers.core.perturbation_explainer import PerturbationExplainer
 from explainers.core.registry import register
 from explainers.errors import DependencyError, OptionError
 from explainers.methods.global_seeds import seeded
 from explainers.network.output import Output
+from explainers.passes.activation import Reading
 from explainers.passes.substrate import substrate_of
 
 Segments = int | Tensor | Callable[[Tensor], Tensor]
@@ -40,7 +42,7 @@ class SegmentExplainer(PerturbationExplainer):
         model: Any,
         *,
         output: Output | None = None,
-        activation: str | None = "softmax",
+        activation: str | None = "auto",
         segments: Segments = 7,
         samples: int = 1000,
         substrate: str | Tensor = "zero",
@@ -57,21 +59,23 @@ class SegmentExplainer(PerturbationExplainer):
         """A handful of samples."""
         cls(model, output=output, samples=8, segments=2)(images[:1])
 
-    def compute(self, images: Tensor, targets: Any) -> Tensor:
+    def compute(self, images: Tensor, targets: Any) -> Explained:
         """Image by image and class by class, each with the same samples."""
-        _, classes = self.clean(images, targets)
+        reading, classes = self.clean(images, targets)
         substrates = substrate_of(images, self.substrate)
         maps = []
         for row, (image, substrate, wanted) in enumerate(zip(images, substrates, classes, strict=True)):
             labels = self._labels(images, row)
-            maps.append(torch.stack([self._values(image, substrate, int(target), labels) for target in wanted]))
-        return torch.stack(maps)
+            maps.append(
+                torch.stack([self._values(image, substrate, int(target), labels, reading) for target in wanted])
+            )
+        return told(torch.stack(maps), reading)
 
-    def _values(self, image: Tensor, substrate: Tensor, target: int, labels: Tensor) -> Tensor:
+    def _values(self, image: Tensor, substrate: Tensor, target: int, labels: Tensor, reading: Reading) -> Tensor:
         """(H, W) for one class."""
 
         def watched(images: Tensor) -> Tensor:
-            return self.activation(self.predictor(images))
+            return reading(self.predictor(images))
 
         with seeded(self.seed), image.device:  # captum draws on torch's default device
             values = self._fitted(watched).attribute(

@@ -12,16 +12,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from explainers.core.explainer import Explainer
 from explainers.core.image_by_image import every_image, no_exit
 from explainers.core.name_table import refuse_unknown
 from explainers.core.preprocessing import Preprocessing
-from explainers.errors import ImageError, OptionError, TargetError
+from explainers.core.targets import NOT
+from explainers.errors import ImageError, OptionError
 from explainers.evaluation import Metric, Result
+from explainers.evaluation.chunk_maps import Stored
 from explainers.evaluation.controls import CONTROLS, controls
 from explainers.evaluation.engine import Engine
 from explainers.evaluation.measuring.batch import Batch
 from explainers.evaluation.rows import Row, failed_row
-from explainers.models import class_index
 from explainers.network.unwrapping import as_network
 from explainers.passes.predictor import Predictor
 from explainers.passes.probe import probe
@@ -33,6 +35,7 @@ from explainers.run.evaluate.folder import Folder, files_of, folder_batches
 from explainers.run.evaluate.options import EvaluationOptions
 from explainers.run.evaluate.outputs import CONTENTS, write_manifest, write_tables
 from explainers.run.evaluate.titles import titled_explainers, titled_metrics
+from explainers.run.targets import output_for, settled_target
 from explainers.storage.run_folder import PROBE, RunFolder
 
 Progress = Callable[[int, int | None, str], None]  # units done, of how many (None: unknown), what was done last
@@ -67,8 +70,8 @@ def evaluate(
             `pathlib.Path`) is one of maps made elsewhere, `.npy`, `.npz` or gray pictures named like the images; with
             what stands between name and suffix, as in (folder, ".grad-cam").
         metrics: names (`available_metrics()`) or `create_metric(…)`; in a mapping, under titles of yours.
-        targets: the classes whose probability counts: None (the predicted ones), an int, a class name, (N,) classes, or
-            "label".
+        targets: the classes whose probability counts: None (the predicted ones), an int, a class name, (N,) classes,
+            "label", or "not": the other class of a network with one score.
         masks: what a map should show: (N, H, W) bool; with a folder of images, a folder of masks named like them.
         labels: (N,) right classes, for metrics of accuracy; with a folder, image name → class.
         out: a folder for tables and figures; an evaluation that was interrupted goes on there when it is called again.
@@ -89,7 +92,12 @@ def evaluate(
     files = files_of(images)
     _check_masks(titled, images, masks)
     chosen = titled_explainers(explainers, model, files, options)
-    classes = _targets(targets, model)
+    classes = targets
+    if isinstance(targets, str) and targets != "label":
+        classes = settled_target(targets, model, options.preprocessing, options.output, images)
+    output = output_for(classes, options.output)
+    if isinstance(classes, str) and classes == NOT:
+        chosen, classes = {title: _negative(title, each) for title, each in chosen.items()}, 0
     if files is None:
         given = None if classes == "label" else classes
         source: Iterable[Batch] = of_loader(
@@ -103,7 +111,7 @@ def evaluate(
         network,
         {**controls(options.seed), **chosen},
         titled,
-        Predictor(model, output=options.output, precision=options.precision, compile=options.compile),
+        Predictor(model, output=output, precision=options.precision, compile=options.compile),
         options.activation,
         _black(options.preprocessing),
         options.seed,
@@ -174,14 +182,15 @@ def _check_masks(titled: Mapping[str, Metric], images: Any, masks: Any) -> None:
         raise OptionError(f"{', '.join(needy)} need masks of what a map should show: pass masks= (--masks)")
 
 
-def _targets(targets: Any, model: Any) -> Any:
-    """A class name as its index, "label" and anything else as it is."""
-    if not isinstance(targets, str) or targets == "label":
-        return targets
-    names = getattr(model, "class_names", None)
-    if not names:
-        raise TargetError(f"targets={targets!r}: the class names of this network are not known; pass an index")
-    return class_index(targets, names)
+def _negative(title: str, explainer: Any) -> Any:
+    """An explainer for the other class of a network with one score.
+
+    Raises:
+        OptionError: it is from another package, which knows the score alone.
+    """
+    if isinstance(explainer, (Explainer, Stored)):
+        return explainer.negative() if isinstance(explainer, Explainer) else explainer
+    raise OptionError(f"{title}: targets='not' needs one of our methods, or maps from files; this explainer is neither")
 
 
 def _black(preprocessing: Preprocessing | None) -> Tensor | None:

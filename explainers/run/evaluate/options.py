@@ -17,7 +17,8 @@ from explainers.network.output import Output
 class EvaluationOptions:
     """Settings of an evaluation.
 
-    activation: "softmax", "sigmoid" or None, from scores to the probabilities that are watched; output: from what the
+    activation: "auto", "softmax", "sigmoid" or None, from scores to the f(x) that is watched, also by
+    methods given by name; output: from what the
     model returns to scores (N, classes); seed: of random maps, noise and statistics; figures: whether to draw into the
     output folder; batch_size: images explained at once (passes find their own batch size); preprocessing: from photo to
     network input, where the model does not bring its own, in any form that `as_preprocessing` understands;
@@ -25,7 +26,7 @@ class EvaluationOptions:
     precision, compile: of perturbation passes, see `Predictor`.
     """
 
-    activation: str | None = "softmax"
+    activation: str | None = "auto"
     output: Output | None = None
     seed: int = 0
     figures: bool = True

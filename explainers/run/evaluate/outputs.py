@@ -27,6 +27,12 @@ def write_manifest(folder: RunFolder, result: Result, dropped: list[str], files:
     Args:
         dropped: images of earlier starts that are no longer scored; files: names of what was made.
     """
-    tests = [vars(test) for test in result.summary().tests]
-    more = {"status": "done", "tests": tests, "refused": result.refused, "dropped": dropped}
+    summary = result.summary()
+    more = {
+        "status": "done",
+        "f(x)": list(summary.activations),
+        "tests": [vars(test) for test in summary.tests],
+        "refused": result.refused,
+        "dropped": dropped,
+    }
     folder.write_manifest({**result.facts, **more}, files)

@@ -11,7 +11,7 @@ import numpy as np
 from explainers.data.images import read_image, write_image
 from explainers.render import Style, contact_sheet
 from explainers.run.explain.options import RunOptions
-from explainers.run.explain.outputs import picture
+from explainers.run.explain.outputs import DONE, picture
 from explainers.run.explain.table import write_table
 from explainers.storage.journal import Journal, Row
 from explainers.storage.run_folder import RunFolder
@@ -53,13 +53,13 @@ def _draw_on_common_scale(out: Path, units: _Units, options: RunOptions) -> list
     limits: dict[str, tuple[float, float]] = {}
     made = []
     for row in units.rows():
-        if row["status"] == "ok":
+        if row["status"] in DONE:
             with np.load(out / row["map"]) as saved:
                 low, high = float(saved["map"].min()), float(saved["map"].max())
             before = limits.get(row["method"], (low, high))
             limits[row["method"]] = (min(low, before[0]), max(high, before[1]))
     for row in units.rows():
-        if row["status"] == "ok":
+        if row["status"] in DONE:
             photo = read_image(row["source"], max_pixels=options.max_pixels)
             with np.load(out / row["map"]) as saved:
                 style = Style(options.cmap, options.opacity, limits=limits[row["method"]])
@@ -73,13 +73,13 @@ def _sheets(out: Path, units: _Units, options: RunOptions) -> Iterator[Path]:
     page: list[list[tuple[str, np.ndarray]]] = []
     number = 0
     for rows in units:
-        good = [row for row in rows if row["status"] == "ok"]
+        good = [row for row in rows if row["status"] in DONE]
         if not good:
             continue
-        caption = f"{good[0]['file']}\n{good[0]['predicted_name']} {good[0]['probability']:.2f}"
+        caption = f"{good[0]['file']}\n{_told(good[0], 'predicted_name', 'probability')}"
         line = [(caption, read_image(good[0]["source"], max_pixels=options.max_pixels).pixels)]
         for row in good:
-            target = f"{row['target_name']} {row['target_probability']:.2f}"
+            target = _told(row, "target_name", "target_probability")
             line.append((f"{row['method']}\n{target}", read_image(out / row["overlay"]).pixels))
         page.append(line)
         if len(page) == options.contact_sheet:
@@ -88,6 +88,10 @@ def _sheets(out: Path, units: _Units, options: RunOptions) -> Iterator[Path]:
             page = []
     if page:
         yield _write_sheet(out, number + 1, page)
+
+
+def _told(row: Row, name: str, value: str) -> str:
+    return f"{row[name]} {row[value]:.2f}" if row[value] != "" else str(row[name])
 
 
 def _write_sheet(out: Path, number: int, page: list[list[tuple[str, np.ndarray]]]) -> Path:

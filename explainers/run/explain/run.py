@@ -11,10 +11,12 @@ from os import PathLike
 from pathlib import Path
 
 from explainers.core.image_by_image import every_image, no_exit
+from explainers.core.maps import CONSTANT
+from explainers.core.targets import NOT
 from explainers.data.images import ImageFile, find_images
 from explainers.data.images.read_ahead import read_ahead
-from explainers.errors import OptionError, TargetError, UnsupportedError
-from explainers.models import LoadedModel, class_index
+from explainers.errors import OptionError, UnsupportedError
+from explainers.models import LoadedModel
 from explainers.run.explain.facts import facts_of, manifest_of
 from explainers.run.explain.finish import finish
 from explainers.run.explain.names import bases
@@ -23,6 +25,7 @@ from explainers.run.explain.outputs import CONTENTS, Outputs, files_of, is_whole
 from explainers.run.explain.reading import Item, batches, read
 from explainers.run.explain.summary import RunSummary
 from explainers.run.explain.worker import Worker
+from explainers.run.targets import settled_target
 from explainers.storage.run_folder import PROBE, RunFolder
 
 READERS = 4
@@ -62,8 +65,12 @@ def run(
     options, out = options or RunOptions(), Path(out)
     calls = [MethodCall(call) if isinstance(call, str) else call for call in methods]
     _check(calls, loaded, batch_size)
-    explainers = {call.title: call.bind(loaded, passes) for call in calls}
-    target = _target(options.target, loaded)
+    explainers = {call.title: call.bind(loaded, options, passes) for call in calls}
+    target = options.target
+    if isinstance(target, str):
+        target = settled_target(target, loaded, loaded.preprocessing, options.output)
+    if target == NOT:
+        explainers = {title: explainer.negative() for title, explainer in explainers.items()}
     files = list(images) if not isinstance(images, (str, PathLike)) else find_images(images)
     folder = RunFolder(out, CONTENTS)
     with folder.held(), no_exit():
@@ -95,11 +102,14 @@ def run(
             raise UnsupportedError(_refusals(summary.refused))
         folder.check(keys)
         summary.dropped = _dropped(folder, keys, {file.name for file in files})
+        summary.constant = [
+            (row["file"], row["method"]) for row in folder.journal.rows(keys) if row["status"] == CONSTANT
+        ]
         made = finish(folder, options, keys)
         summary.sheets = [path for path in made if path.name.startswith("sheet-")]
         hopeless = bool(worker.failures) and not summary.explained + summary.resumed
         summary.seconds = time.perf_counter() - started
-        counts = {"images": len(files), "failed": len(summary.failed)}
+        counts = {"images": len(files), "failed": len(summary.failed), "constant": len(summary.constant)}
         folder.write_manifest(
             {
                 **manifest,
@@ -107,6 +117,7 @@ def run(
                 "counts": counts,
                 "refused": summary.refused,
                 "dropped": summary.dropped,
+                "f(x)": None if worker.reading is None else str(worker.reading),
                 "seconds": round(summary.seconds, 3),
             },
             [path.relative_to(out).as_posix() for path in made],
@@ -146,14 +157,6 @@ def _check(calls: list[MethodCall], loaded: LoadedModel, batch_size: int) -> Non
         raise OptionError(
             f"how {loaded.spec} takes a photo is not known; give its preprocessing (--size, --crop, --mean, --std)"
         )
-
-
-def _target(target: int | str | None, loaded: LoadedModel) -> int | None:
-    if not isinstance(target, str):
-        return target
-    if loaded.class_names is not None:
-        return class_index(target, loaded.class_names)
-    raise TargetError(f"target {target!r}: the class names of {loaded.spec} are not known; give an index, or labels")
 
 
 def _refusals(refused: dict[str, str]) -> str:

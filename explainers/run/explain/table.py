@@ -17,6 +17,7 @@ COLUMNS = (
     "target",
     "target_name",
     "target_probability",
+    "activation",
     "method",
     "layer",
     "seconds",

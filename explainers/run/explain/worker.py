@@ -17,10 +17,12 @@ from explainers.errors import ExplainersError, ImageError, LayerError, OptionErr
 from explainers.models import LoadedModel
 from explainers.network.input import fixed_batch
 from explainers.network.output import class_scores
+from explainers.passes.activation import Reading, reading_of
 from explainers.run.explain.options import RunOptions
 from explainers.run.explain.outputs import Finding, Outputs
 from explainers.run.explain.reading import Item
 from explainers.run.explain.summary import RunSummary
+from explainers.run.targets import output_for
 from explainers.storage.atomic import is_of_the_disk
 from explainers.storage.journal import Row
 
@@ -32,13 +34,16 @@ class Worker:
         self,
         loaded: LoadedModel,
         explainers: dict[str, Explainer],
-        target: int | None,
+        target: int | str | None,
         options: RunOptions,
         outputs: Outputs,
         summary: RunSummary,
     ) -> None:
-        self.loaded, self.explainers, self.target = loaded, explainers, target
+        self.loaded, self.explainers = loaded, explainers
         self.options, self.outputs, self.summary = options, outputs, summary
+        self.output = output_for(target, options.output)
+        self.reading: Reading | None = None  # what turns scores into the probabilities of the table
+        self.target = 0 if isinstance(target, str) else target  # "not" is the class 0 of −s
         self.proven: set[str] = set()  # methods that have made a map on this network
         self.failures: list[str] = []  # what the network or a method raised, image by image
 
@@ -82,7 +87,9 @@ class Worker:
         images = images.to(self.loaded.device)
         seen = SeenTargets(self.target, self.options.top_k)
         if fixed_batch(self.loaded.network) is not None:
-            seen(class_scores(self.loaded, images))  # explainers fill the batch up, scores would be of that
+            seen(
+                class_scores(self.loaded, images, self.output)
+            )  # explainers fill the batch up, scores would be of that
         made: list[tuple[str, Explainer, Explained, float]] = []
         for title, explainer in list(self.explainers.items()):
             start = time.perf_counter()
@@ -98,6 +105,9 @@ class Worker:
         found: list[list[Finding]] = [[] for _ in images]
         if seen.scores is None or seen.classes is None:  # no method was left that asked
             return found
+        if self.reading is None:
+            activation = self.options.activation
+            self.reading = reading_of(self.loaded, images, seen.scores, activation, self.output, check=False)
         scores, classes = seen.scores.cpu(), seen.classes.cpu()
         for title, explainer, explained, seconds in made:
             maps, errors = explained.maps.cpu(), explained.standard_error
@@ -106,6 +116,7 @@ class Worker:
                     title,
                     explainer.layers,
                     scores[row],
+                    self.reading,
                     chosen.tolist(),
                     values.numpy(),
                     seconds,
