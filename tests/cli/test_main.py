@@ -29,10 +29,14 @@ def _with(command, does):
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGINT"])
 def test_a_signal_ends_a_command_as_an_interruption(monkeypatch, capsys, name):
     number = getattr(signal, name)
-    before = signal.getsignal(number)
-    assert ending(monkeypatch, lambda arguments: os.kill(os.getpid(), number) or signal.pause()) == 130
-    assert "interrupted; the same command goes on from here" in capsys.readouterr().err
-    assert signal.getsignal(number) == before
+    usual = signal.default_int_handler if name == "SIGINT" else signal.SIG_DFL
+    found = signal.signal(number, usual)  # tests in the background start with signals ignored
+    try:
+        assert ending(monkeypatch, lambda arguments: os.kill(os.getpid(), number) or signal.pause()) == 130
+        assert "interrupted; the same command goes on from here" in capsys.readouterr().err
+        assert signal.getsignal(number) == usual
+    finally:
+        signal.signal(number, found)
 
 
 def test_a_signal_that_is_ignored_stays_ignored(monkeypatch):
