@@ -40,7 +40,7 @@ def measured_row(
 
 def constant_row(image: str, explainer: str) -> Row:
     """A map that is the same everywhere: a score would tell of the order of its pixels, not of the map."""
-    return {"image": image, "explainer": explainer, "metric": "", "status": CONSTANT, "reason": CONSTANT_REASON}
+    return {**failed_row(image, explainer, CONSTANT_REASON), "status": CONSTANT}
 
 
 def failed_row(image: str, explainer: str, reason: str) -> Row:

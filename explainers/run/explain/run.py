@@ -86,13 +86,14 @@ def run(
 
         worker = Worker(loaded, explainers, target, options, outputs, summary)
         keys: list[str] = []  # of the images that there are
-        count = 0
+        count, noted = 0, set(done)
         with ThreadPoolExecutor(READERS) as pool:
             reader = partial(read, loaded=loaded, options=options, done=done)
             items = _keyed(read_ahead(pool, files, reader, 2 * batch_size), keys)
             for batch in batches(items, batch_size, summary):
                 for item, rows in worker.explain(batch, pool):
                     folder.note(item.key, rows, files_of(rows, options))
+                    noted.add(item.key)
                     count += 1
                     if progress:
                         progress(count + summary.resumed, len(files), item.file.name)
@@ -100,6 +101,7 @@ def run(
                     break  # neither these images nor the probe: it is the network
         if summary.refused and len(summary.refused) == len(calls):
             raise UnsupportedError(_refusals(summary.refused))
+        keys = [key for key in keys if key in noted]  # others were read ahead when the run was given up
         folder.check(keys)
         summary.dropped = _dropped(folder, keys, {file.name for file in files})
         summary.constant = [
@@ -123,7 +125,7 @@ def run(
             [path.relative_to(out).as_posix() for path in made],
         )
         if hopeless:
-            raise every_image(len(worker.failures), worker.failures[0])
+            raise every_image(len(files), worker.failures[0])
         return summary
 
 
