@@ -25,6 +25,9 @@ WORDS: dict[Any, str] = {
 }
 
 
+NAMED_BETTER = ("layer",)  # refused where it is looked up, with the layers that there are
+
+
 def refusing_unfit_options(init: Callable[..., None]) -> Callable[..., None]:
     """An `__init__` that looks at the types of its keyword options before anything is done with them.
 
@@ -52,6 +55,8 @@ def refuse_unfit(name: str, given: dict[str, Any], call: Callable[..., Any]) -> 
     hints = _hints(call)
     parameters = inspect.signature(call).parameters
     for key, value in given.items():
+        if key in NAMED_BETTER:
+            continue
         hint = hints.get(key, Any)
         default = parameters[key].default if key in parameters else inspect.Parameter.empty
         if value is not default and not fits(value, hint):

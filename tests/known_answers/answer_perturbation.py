@@ -105,6 +105,7 @@ def _lime(watched: Watched, image: Tensor, target: int, labels: Tensor) -> Tenso
     x, y, w = torch.stack(there), torch.tensor(answers, dtype=torch.float64), torch.tensor(weights, dtype=torch.float64)
     x, y = x - (w @ x) / w.sum(), y - (w @ y) / w.sum()
     slopes = torch.linalg.solve((x * w[:, None]).T @ x + torch.eye(4, dtype=torch.float64), (x * w[:, None]).T @ y)
+    slopes[slopes.abs() < 1e-15] = 0  # what rounding leaves of answers that are all the same
     return slopes[labels]
 
 

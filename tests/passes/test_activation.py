@@ -148,7 +148,9 @@ def test_every_method_that_watches_f_x_gives_one_map_for_a_logit_and_for_its_pro
         assert "ends in a sigmoid" in ended.details[0]["activation"]
         if name != "group-cam":  # its masks come from gradients, of a probability here
             assert torch.allclose(plain.maps, ended.maps, atol=1e-5)
-        assert (name, targets) == ("ablation-cam", "not") or float(plain.maps.amax() - plain.maps.amin()) > 1e-3
+        # What speaks for the score alone leaves nothing positive for the other class.
+        nothing = targets == "not" and name in ("ablation-cam", "group-cam")
+        assert nothing or float(plain.maps.amax() - plain.maps.amin()) > 1e-3
 
 
 def test_rise_and_occlusion_of_one_score_by_hand():

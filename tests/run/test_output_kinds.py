@@ -134,11 +134,11 @@ def test_a_value_has_no_probability_and_methods_that_watch_one_say_how_to_ask(im
         assert row["probability"] == ""
         assert "--activation none" in row["reason"]
     argv = [str(images), "--model", f"{net}:value", "-m", "occlusion", *SIZE, "-o", str(tmp_path / "refused")]
-    assert main(argv) == 1
+    assert main(argv) == 2  # nothing came of it
     assert all(row["status"] == "failed" and "--activation none" in row["reason"] for row in rows(tmp_path / "refused"))
     for row in explained(images, net, "value", tmp_path / "none", "-m", "occlusion", "--activation", "none"):
         assert float(row["probability"]) == pytest.approx(40 + scores_of(images, row["file"]), abs=1e-3)
-    assert main(["evaluate", *argv[:-1], str(tmp_path / "evaluated"), "--no-figures"]) == 1
+    assert main(["evaluate", *argv[:-1], str(tmp_path / "evaluated"), "--no-figures"]) == 2
     assert "--activation none" in capsys.readouterr().err
 
 
@@ -146,7 +146,7 @@ def test_a_value_has_no_probability_and_methods_that_watch_one_say_how_to_ask(im
 def test_output_picks_the_scores_in_a_run_and_in_an_evaluation(images, net, tmp_path, capsys, kind, spelled):
     spelled = spelled.replace("net.py", str(net))
     argv = [str(images), "--model", f"{net}:{kind}", "-m", "occlusion", *SIZE]
-    assert main([*argv, "-o", str(tmp_path / "no")]) == 1
+    assert main([*argv, "-o", str(tmp_path / "no")]) == 2  # nothing came of it
     text = capsys.readouterr().err + str(rows(tmp_path / "no"))
     assert "--output 0" in text if kind == "pair" else "'head'" in text
     for row in explained(images, net, kind, tmp_path / "out", "-m", "occlusion", "--output", spelled, "--target", "1"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import shutil
@@ -48,7 +49,8 @@ def box():
 def command(kind, images, out, *more):
     method = ["-m", "occlusion", "--option", "occlusion.window=48", "--option", "occlusion.stride=48"]
     metric = ["--metric", "sparseness", "--no-figures"] if kind == "evaluate" else []
-    return [kind, str(images), *method, *metric, "--out", str(out), "-q", *more]
+    model = [] if "--model" in more else ["--model", "embedded"]
+    return [kind, str(images), *model, *method, *metric, "--out", str(out), "-q", *more]
 
 
 @pytest.mark.parametrize("kind", ["run", "evaluate"])
@@ -134,7 +136,7 @@ def test_damaged_lines_of_a_journal_change_no_table(tmp_path, kind, seed):
     table = next(out.glob("*s.csv"))
 
     def content():
-        return [line.split(",") for line in table.read_text().splitlines()]
+        return list(csv.reader(table.read_text().splitlines()))
 
     timed = content()[0].index("seconds")
     before = [[value for place, value in enumerate(line) if place != timed] for line in content()]
