@@ -6,15 +6,15 @@ import argparse
 from typing import Any
 
 
-def model_arguments(command: argparse.ArgumentParser, *, required: bool) -> Any:
+def model_arguments(command: argparse.ArgumentParser) -> Any:
     """Which network, and how it takes a photo."""
     group = command.add_argument_group("network")
     group.add_argument(
         "--model",
         metavar="SPEC",
-        required=required,
-        help="torchvision:NAME, timm:NAME, hf:NAME, open_clip:NAME, FILE.py:factory, pkg.mod:factory, FILE.onnx, the "
-        "folder of a training or embedded (the default: a digit classifier)",
+        help="photographs (the default: EfficientNet-Lite0, ImageNet's 1,000 classes), torchvision:NAME, timm:NAME, "
+        "hf:NAME, open_clip:NAME, FILE.py:factory, pkg.mod:factory, FILE.onnx, the folder of a training, or embedded "
+        "(a digit classifier)",
     )
     group.add_argument("--weights", metavar="WEIGHTS", help="DEFAULT, a name the library knows, or a file")
     group.add_argument("--trust-model-file", action="store_true", help="allow model files that run code when loaded")
@@ -36,21 +36,22 @@ def device_argument(group: Any) -> None:
     group.add_argument("--device", metavar="NAME", help="auto (default), cpu, cuda, cuda:N or mps")
 
 
-def inspection_arguments(command: argparse.ArgumentParser, *, required: bool) -> None:
+def inspection_arguments(command: argparse.ArgumentParser) -> None:
     """A network that is looked at with one image."""
-    device_argument(model_arguments(command, required=required))
+    device_argument(model_arguments(command))
     command.add_argument("--image", metavar="FILE", help="look with this image instead of noise")
     common_arguments(command)
 
 
-def method_arguments(command: argparse.ArgumentParser, more: str = "") -> None:
+def method_arguments(command: argparse.ArgumentParser) -> None:
     """Which methods, with their layers and options."""
     command.add_argument(
         "--method",
         "-m",
         action="append",
         metavar="NAME[@LAYER]",
-        help=f"a method, again for more (default grad-cam); grad-cam@layer3, grad-cam@-2 choose its layer{more}",
+        help="a method, again for more (default grad-cam); grad-cam@layer3, grad-cam@-2 choose its layer; all for "
+        "every method that the network allows",
     )
     command.add_argument(
         "--layer", metavar="LAYER", help="layer of all methods that read one (default: the last stage)"
@@ -82,11 +83,30 @@ def pass_arguments(command: argparse.ArgumentParser) -> Any:
     return passes
 
 
+def reading_arguments(command: argparse.ArgumentParser) -> None:
+    """What the network's answer means."""
+    group = command.add_argument_group("scores")
+    group.add_argument(
+        "--activation",
+        choices=("auto", "softmax", "sigmoid", "none"),
+        help="from scores to probabilities (default auto: probabilities as they are, one score by sigmoid, several by "
+        "softmax; sigmoid for labels that do not exclude each other, none for values)",
+    )
+    group.add_argument(
+        "--output",
+        metavar="KEY|INDEX|FILE.py:function",
+        help="which part of what the network returns has the scores, or a function that takes it to (images, classes)",
+    )
+
+
 def target_arguments(command: argparse.ArgumentParser) -> Any:
     """Which class is explained."""
     target = command.add_argument_group("classes")
     target.add_argument(
-        "--target", metavar="CLASS", help="index, name or label (the true one); default: the predicted one"
+        "--target",
+        metavar="CLASS",
+        help="index, name, label (the true one) or not (the other class of a network with one score); default: the "
+        "predicted one",
     )
     target.add_argument("--labels", metavar="FILE", help="class names, one a line, or a JSON list")
     return target

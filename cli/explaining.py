@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 from pathlib import Path
 from typing import Any
 
 from .progress import Progress
-from .values import note, printable, target
+from .telling import tell_failures
+from .values import activation, note, output, print_json, printable, target
 
 
 def explain_images(arguments: argparse.Namespace, images: Any, loaded: Any, calls: list[Any], out: Path) -> int:
     """Runs the methods on the images, tells what was done, and returns the exit code."""
+    summary = explained_images(arguments, images, loaded, calls, out)
+    if arguments.json:
+        print_json(as_json(summary))
+    return 1 if summary.failed else 0
+
+
+def explained_images(arguments: argparse.Namespace, images: Any, loaded: Any, calls: list[Any], out: Path) -> Any:
+    """Runs the methods on the images and tells what was done, unless JSON is asked for; returns the run's summary."""
     from explainers.run import RunOptions, run as explain_folder
 
     given = {key: getattr(arguments, key, None) for key in ("top_k", "cmap", "opacity", "scale", "max_pixels")}
@@ -22,6 +29,8 @@ def explain_images(arguments: argparse.Namespace, images: Any, loaded: Any, call
         contact_sheet=arguments.contact_sheet or 0,
         overlays=not arguments.no_overlays,
         maps=not arguments.no_maps,
+        activation=activation(getattr(arguments, "activation", None)),
+        output=output(getattr(arguments, "output", None)),
         skip_unsupported=getattr(arguments, "skip_unsupported", False),
         **{key: value for key, value in given.items() if value is not None},
     )
@@ -41,13 +50,24 @@ def explain_images(arguments: argparse.Namespace, images: Any, loaded: Any, call
         )
     for title, reason in summary.refused.items():
         note(arguments, f"left out {title}: {reason}")
-    for name, reason in summary.failed:
-        print(f"explain: failed: {printable(name)}: {printable(reason)}", file=sys.stderr)
-    if arguments.json:
-        print(json.dumps({**summary.to_dict(), "results": str(out / "results.csv")}, indent=2))
-    else:
+    for name, reason in summary.dropped:
+        note(arguments, f"{printable(name)} ({reason}) is no longer in the table; an earlier run had it")
+    if summary.constant:
+        count, (name, title) = len(summary.constant), summary.constant[0]
+        maps = "map is" if count == 1 else "maps are"
+        note(
+            arguments,
+            f"{count} {maps} the same everywhere and show nothing (status constant): {title} of {printable(name)} …",
+        )
+    tell_failures(summary.failed)
+    if not arguments.json:
         _report(summary, options)
-    return 1 if summary.failed else 0
+    return summary
+
+
+def as_json(summary: Any) -> dict[str, Any]:
+    """What a run did as plain values."""
+    return {**summary.to_dict(), "results": str(summary.out / "results.csv")}
 
 
 def _report(summary: Any, options: Any) -> None:

@@ -3,29 +3,43 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import explainers
 from explainers.errors import ExplainersError
 
 from .commands import COMMANDS
 from .parser import parse
+from .telling import warnings_as_notes
+from .values import error_text, json_alone
 
-OK, SOME_FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+OK, SOME_FAILED, USAGE, DEFECT, INTERRUPTED = 0, 1, 2, 3, 130
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the command line; returns the exit code: 0, 1 (some images failed), 2 (usage, model), 130 (interrupted)."""
+    """Run the command line; returns the exit code.
+
+    0; 1: some images failed; 2: nothing came of it, for a reason that was printed (usage, model, files); 3: a defect of
+    this program, printed with where it is; 130: interrupted, by SIGINT, SIGTERM or SIGHUP.
+    """
     try:
         arguments = parse(sys.argv[1:] if argv is None else argv)
     except SystemExit as leaving:
         return int(leaving.code or 0)
     try:
-        return _versions() if arguments.version else COMMANDS[arguments.command].act(arguments)
+        json_asked = bool(getattr(arguments, "json", False))
+        with _interrupting(), warnings_as_notes(arguments), json_alone(json_asked):
+            return _versions() if arguments.version else COMMANDS[arguments.command].act(arguments)
     except ExplainersError as error:
         if arguments.debug:
             raise
-        print(f"explain: error: {error}", file=sys.stderr)
+        print(f"explain: error: {error_text(error)}", file=sys.stderr)
         return USAGE
     except KeyboardInterrupt:
         print("explain: interrupted; the same command goes on from here", file=sys.stderr)
@@ -34,6 +48,39 @@ def main(argv: list[str] | None = None) -> int:
         # The reader of our output has left (`explain methods | head`).
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
+    except SystemExit as leaving:
+        print(f"explain: error: code of yours called sys.exit({leaving.code!r}); nothing is finished", file=sys.stderr)
+        return USAGE
+    except OSError as error:
+        if arguments.debug:
+            raise
+        print(f"explain: error: {error}", file=sys.stderr)
+        return USAGE
+    except Exception:
+        traceback.print_exc()
+        print("explain: this is a defect of explainers; please report it with the lines above", file=sys.stderr)
+        return DEFECT
+
+
+@contextmanager
+def _interrupting() -> Iterator[None]:
+    """SIGTERM and SIGHUP end a command as Ctrl-C does, where nobody has decided otherwise (nohup)."""
+
+    def interrupt(number: int, frame: Any) -> None:
+        raise KeyboardInterrupt
+
+    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        numbers = [getattr(signal, name) for name in names]
+        before = {each: signal.getsignal(each) for each in numbers if signal.getsignal(each) == signal.SIG_DFL}
+    for number in before:
+        signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _versions() -> int:

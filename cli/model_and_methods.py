@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import replace
+from importlib.util import find_spec
 from typing import Any
 
 import explainers
@@ -11,23 +12,34 @@ from explainers.errors import OptionError
 
 from .values import given, note, numbers, pair, size, value_of
 
+DEFAULT = "photographs"
+DEFAULTS = {  # what is explained where no --model is given
+    "photographs": "EfficientNet-Lite0, trained on ImageNet's 1,000 classes, is explained (--model photographs)",
+    "embedded": "the embedded digit classifier is explained (--model embedded)",
+}
 FLAGS = ("masks", "tolerance", "seed", "precision", "compile")  # for every method that has such an option
 
 
-def loaded_model(arguments: argparse.Namespace) -> Any:
-    """The network, with preprocessing flags on top of what its source knows."""
+def loaded_model(arguments: argparse.Namespace, default: str = DEFAULT) -> Any:
+    """The network, with preprocessing flags on top of what its source knows.
+
+    default: the network where --model is not given, which a note says.
+    """
     from explainers import load_model
+    from explainers.models.load import check_class_names
 
     loaded = load_model(
-        arguments.model or "embedded",
+        arguments.model or default,
         weights=arguments.weights,
         device=arguments.device or "auto",
         trust_model_file=arguments.trust_model_file,
         labels=getattr(arguments, "labels", None),
+        seed=getattr(arguments, "seed", None) or 0,
     )
     if arguments.model is None:
-        note(arguments, "no --model: the embedded digit classifier is explained")
-    return replace(loaded, preprocessing=preprocessed(arguments, loaded.preprocessing))
+        note(arguments, f"no --model: {DEFAULTS[default]}")
+    loaded = replace(loaded, preprocessing=preprocessed(arguments, loaded.preprocessing))
+    return loaded if getattr(arguments, "labels", None) is None else check_class_names(loaded)
 
 
 def preprocessed(arguments: argparse.Namespace, known: Any, *, whole: bool = False) -> Any:
@@ -55,6 +67,22 @@ def preprocessed(arguments: argparse.Namespace, known: Any, *, whole: bool = Fal
         changes.setdefault("std", (1.0,) if known is None else known.std[:1])
     source = "flags" if known is None else f"{known.source}, with flags {', '.join(sorted(changes))}"
     return Preprocessing(**changes, source=source) if known is None else replace(known, **changes, source=source)
+
+
+def whole_specs(arguments: argparse.Namespace, specs: list[str]) -> list[str]:
+    """The methods asked for, with every one that can run here in the place of `all`; those it adds may be refused."""
+    if "all" not in specs:
+        return list(dict.fromkeys(specs))
+    every = []
+    for name in explainers.available():
+        missing = [package for package in explainers.method(name).packages if find_spec(package) is None]
+        if missing:
+            note(arguments, f"left out {name}: it needs {' and '.join(missing)}")
+        else:
+            every.append(name)
+    specs = list(dict.fromkeys(name for spec in specs for name in (every if spec == "all" else [spec])))
+    arguments.skip_unsupported, arguments.method = True, specs
+    return specs
 
 
 def method_call(spec: str, arguments: argparse.Namespace) -> Any:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import difflib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,14 +52,69 @@ def _command(commands: Any, name: str, text: str) -> argparse.ArgumentParser:
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
-    """The arguments, with `explain FOLDER` read as `explain run FOLDER` and --config filled in."""
-    if argv and argv[0] not in COMMANDS and not argv[0].startswith("-"):
+    """The arguments, with `explain FOLDER` read as `explain run FOLDER` and --config filled in.
+
+    Flags may stand before the folder (`explain --model X FOLDER`); what there is not is named with what comes close.
+    """
+    typed, whole = argv, parser()
+    if argv and argv[0] not in COMMANDS and argv[0] not in whole._option_string_actions:
+        if not argv[0].startswith("-") and not Path(argv[0]).exists() and (hint := near(argv[0], [*COMMANDS])):
+            whole.error(f"no command, file or folder {argv[0]!r}{hint}")
         argv = ["run", *argv]
-    whole = parser()
-    arguments = whole.parse_args(argv)
+    if argv and argv[0] in COMMANDS:
+        check_flags(argv[0], argv[1:], commands_of(whole))
+    arguments, rest = whole.parse_known_args(argv)
+    if rest:
+        commands_of(whole)[argv[0]].error(f"what is {' '.join(rest)}?{misplaced(typed, [*COMMANDS])}")
     if arguments.command is None and not arguments.version:
         whole.print_help()
         raise SystemExit(2)
     if getattr(arguments, "config", None):
         fill(arguments, Path(arguments.config), whole)
     return arguments
+
+
+def commands_of(whole: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    """The parsers of all commands by their names."""
+    (commands,) = (action for action in whole._actions if isinstance(action, argparse._SubParsersAction))
+    return dict(commands.choices)
+
+
+def near(word: str, known: Sequence[str], cutoff: float = 0.6) -> str:
+    """`did you mean X or Y?` with a leading blank; nothing where nothing comes close."""
+    close = difflib.get_close_matches(word, known, n=2, cutoff=cutoff)
+    return f"; did you mean {' or '.join(close)}?" if close else ""
+
+
+def check_flags(name: str, argv: Sequence[str], parsers: Mapping[str, argparse.ArgumentParser]) -> None:
+    """Leaves with code 2 where a command is given a flag that it does not have, before anything else is missed.
+
+    Args:
+        name: of the command; argv: what was typed behind it; parsers: of all commands.
+    """
+    known = parsers[name]._option_string_actions
+    for word in argv[: argv.index("--")] if "--" in argv else argv:
+        flag = word.partition("=")[0]
+        if not _is_flag(word) or flag in known or (not flag.startswith("--") and flag[:2] in known):
+            continue
+        others = [f"explain {other}" for other, each in parsers.items() if flag in each._option_string_actions]
+        if others:
+            hint = f"; {' and '.join(others)} {'has' if len(others) == 1 else 'have'} it"
+        else:
+            hint = near(flag, [each for each in known if each.startswith("--")])
+        parsers[name].error(f"no option {flag}{hint or f'; explain {name} --help lists all'}")
+
+
+def _is_flag(word: str) -> bool:
+    """As argparse reads it: a number and what holds a blank are values."""
+    return len(word) > 1 and word[0] == "-" and " " not in word and not word[1:2].isdigit() and word[1] != "."
+
+
+def misplaced(argv: Sequence[str], commands: Sequence[str]) -> str:
+    """The spelling that puts the command first, where one stands behind a flag."""
+    found = next((word for word in argv[1:] if word in commands), None)
+    if found is None or argv[0] in commands:
+        return ""
+    rest = list(argv)
+    rest.remove(found)
+    return f"; the command comes first: explain {' '.join([found, *rest])}"

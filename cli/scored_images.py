@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from explainers.errors import OptionError
+from explainers.storage.atomic import write_bytes
+from explainers.storage.owner import MADE
 
 from .metric_spec import SCORED, typed_metric
 from .values import note
@@ -45,6 +47,7 @@ def scored_images(arguments: argparse.Namespace, loaded: Any, out: Path) -> tupl
     from explainers.data.generated.digits import CLASSES, write_digits
 
     labels = write_digits(out / "digits", int(count))
+    write_bytes(out / "digits" / MADE, b"")
     arguments.masks = arguments.masks or str(out / "digits" / "masks")
     return out / "digits" / "images", labels if loaded.class_names == CLASSES else None
 
@@ -75,6 +78,7 @@ def _test_images(arguments: argparse.Namespace, out: Path) -> tuple[Path, dict[s
     choice = f"{spec} {kind} {arguments.count} {wanted} {needed}"
     folder = out / "test" / hashlib.sha256(choice.encode()).hexdigest()[:8]  # another choice has other files
     shutil.rmtree(folder, ignore_errors=True)  # the data may have changed since
+    write_bytes(out / "test" / MADE, b"")
     written = write_split(split, folder, count=arguments.count or TEST_IMAGES, label=wanted, masks=needed)
     counts = Counter(data.class_names[label] for label in written.labels.values())
     told = ", ".join(f"{name} {counts[name]}" for name in data.class_names if counts[name])

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import json
+import os
 import sys
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from contextvars import ContextVar
+from typing import Any, TextIO
 
 from explainers.errors import OptionError
+from explainers.storage.paths import shown
 
 
 def given(value: Any) -> bool:
@@ -16,19 +22,81 @@ def given(value: Any) -> bool:
 
 def printable(text: str) -> str:
     """Text that any terminal takes: undecodable bytes and control characters as escapes."""
-    plain = text.encode("utf-8", "backslashreplace").decode()
-    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in plain)
+    return shown(text)
+
+
+def error_text(error: BaseException) -> str:
+    """An error's lines, each of them printable: what it quotes may steer a terminal."""
+    return "\n".join(map(printable, str(error).split("\n")))
+
+
+@contextmanager
+def json_alone(asked: bool) -> Iterator[None]:
+    """With --json only `print_json` writes to stdout; what a network or a library prints meanwhile goes to stderr."""
+    if not asked:
+        yield
+        return
+    own = sys.stdout
+    with _other_programs_too(own) as stream, redirect_stdout(sys.stderr):
+        token = _JSON.set(stream)
+        try:
+            yield
+        finally:
+            _JSON.reset(token)
+
+
+@contextmanager
+def _other_programs_too(stdout: TextIO) -> Iterator[TextIO]:
+    """A stream to where stdout led, while file 1, to which C code and child processes write, leads to stderr."""
+    try:
+        stdout.flush()
+        file, error = stdout.fileno(), sys.stderr.fileno()
+    except (OSError, ValueError):  # no files, as in a notebook
+        yield stdout
+        return
+    with os.fdopen(os.dup(file), "w", encoding="utf-8") as kept:
+        os.dup2(error, file)
+        try:
+            yield kept
+        finally:
+            stdout.flush()
+            os.dup2(kept.fileno(), file)
+
+
+_JSON: ContextVar[TextIO | None] = ContextVar("_JSON", default=None)
+
+
+def print_json(value: Any) -> None:
+    """What a command answers under --json."""
+    print(json.dumps(value, indent=2), file=_JSON.get() or sys.stdout, flush=True)
 
 
 def note(arguments: argparse.Namespace, text: str) -> None:
     """A line on stderr, unless --quiet."""
     if not arguments.quiet:
-        print(f"explain: note: {text}", file=sys.stderr)
+        print(f"explain: note: {printable(text)}", file=sys.stderr)
 
 
 def target(text: str | int | None) -> int | str | None:
     """A class by index or name."""
     return number_or_text(text) if isinstance(text, str) else text
+
+
+def activation(text: str | None) -> str | None:
+    """What --activation means; auto where it was not typed."""
+    return {None: "auto", "none": None}.get(text, text)
+
+
+def output(text: str | int | None) -> Any:
+    """What --output means: a part of what the network returns, or the user's function; None where it was not typed."""
+    if text is None:
+        return None
+    from explainers.models.factory import function_from
+    from explainers.network.output import Pick
+
+    if isinstance(text, str) and ":" in text:
+        return function_from(text)
+    return Pick(number_or_text(text) if isinstance(text, str) else text)
 
 
 def number_or_text(text: str) -> int | str:

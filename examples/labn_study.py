@@ -25,7 +25,8 @@ from explainers.baselines import AdamW, Cosine, CrossEntropy, Flip, SaliencyGuid
 from explainers.data.data_set import DataSet
 from explainers.data.images import write_image
 from explainers.data.sets import data_set
-from explainers.evaluation.statistics import bootstrap_interval, sign_flip_test
+from explainers.evaluation.intervals import interval_of
+from explainers.evaluation.statistics import sign_flip_test
 from explainers.render.charts import curve_chart, save_figure
 from explainers.render.overlay import overlay
 from explainers.render.sheet import contact_sheet
@@ -149,12 +150,16 @@ def scored(options: argparse.Namespace, name: str, seed: int, data: DataSet, bas
 
 def values_of(results: Sequence[explainers.Result], title: str, score: str) -> np.ndarray:
     """(seeds, images) of a row of the table."""
-    return np.array([list(result.values(score)[title].values()) for result in results])
+    found = [result.values(score)[title] for result in results]
+    images = [name for name in found[0] if all(name in values for values in found)]  # a constant map has no score
+    return np.array([[values[name] for name in images] for values in found])
 
 
 def cell(values: np.ndarray) -> str:
-    """Mean over seeds and images with a 95 % bootstrap interval over images."""
-    interval = bootstrap_interval(values.mean(axis=0))
+    """Mean over seeds and images with a 95 % interval over images."""
+    if values.shape[1] < 2:
+        return "–"
+    interval = interval_of(values.mean(axis=0))
     assert interval is not None
     return f"{values.mean():.3f} [{interval[0]:.3f}, {interval[1]:.3f}]"
 

@@ -12,10 +12,11 @@ from explainers.errors import ExplainersError
 from explainers.network.guard import exact, preserved
 from explainers.network.input import checked_images, first_parameter, run
 from explainers.network.layers import Layer
-from explainers.network.output import NORMALISED, Output, describe, scores_of
+from explainers.network.output import ENDS, Output, at_least_single, describe, end_of, scores_of
 from explainers.network.rectifiers import Rectifiers, find_rectifiers
 from explainers.network.survey import survey
 from explainers.network.unwrapping import as_network, class_name
+from explainers.passes.activation import Reading, reading_of
 
 
 @dataclass(frozen=True)
@@ -23,12 +24,13 @@ class Diagnosis:
     """Facts about one network on one image; `print` it, or take `to_dict()`.
 
     stages: (label, (C, h, w)) of the layers that -1, -2, … mean, the last first; candidates: all spatial layers;
-    methods: name → "" where it works, else the reason why not.
+    activation: what turns scores into f(x); methods: name → "" where it works, else the reason why not.
     """
 
     network: str
     output: str
     classes: int | None
+    activation: str
     parameters: int
     frozen: int
     training: int
@@ -54,11 +56,12 @@ class Diagnosis:
     def __str__(self) -> str:
         stages = [f"  {-index - 1}  {_sized(stage)}" for index, stage in enumerate(self.stages)]
         works = [name for name, reason in self.methods.items() if not reason]
-        fails = [f"  {name}: {reason}" for name, reason in self.methods.items() if reason]
+        fails = [f"  {names}: {reason}" for reason, names in _by_reason(self.methods).items()]
         lines = [
             f"network      {self.network}, {self.parameters:,} parameters ({self.frozen:,} frozen), "
             f"{self.dtype}, {self.device}",
             f"output       {self.output}" + ("" if self.classes is None else f" → {self.classes} classes"),
+            *([f"f(x)         {self.activation}"] if self.activation else []),
             f"layer=None   {self.layer or 'no spatial layer found'}",
             *(["stages", *stages] if stages else []),
             f"candidates   {len(self.candidates)} spatial layers",
@@ -87,19 +90,8 @@ def diagnose(model: Any, images: Tensor, *, output: Output | None = None) -> Dia
     """
     network = as_network(model)
     images = checked_images(images, network)[:1]
-    notes: list[str] = []
-    classes, described, rectifiers = None, "", Rectifiers()
-    with preserved(network), exact(images, gradients=True):
-        returned = run(network, images.detach().requires_grad_())
-        described = describe(returned)
-        try:
-            scores = scores_of(returned, 1, output)
-            classes = scores.shape[1]
-            rectifiers = find_rectifiers(scores)
-            notes += _gradient_notes(scores)
-        except ExplainersError as error:
-            notes.append(str(error))
-        stages, candidates, layer_note = _layers(network, images, output)
+    look = _looked(network, images, output)
+    notes = list(dict.fromkeys(look.notes))
     modules = list(network.modules()) if isinstance(network, nn.Module) else []
     parameters = list(network.parameters()) if isinstance(network, nn.Module) else []
     training = sum(module.training for module in modules)
@@ -107,20 +99,23 @@ def diagnose(model: Any, images: Tensor, *, output: Output | None = None) -> Dia
         notes.append(f"{training} of {len(modules)} modules are in train mode; maps are made in evaluation mode")
     return Diagnosis(
         network=class_name(network),
-        output=described,
-        classes=classes,
+        output=look.output,
+        classes=look.classes,
+        activation=look.activation,
         parameters=sum(value.numel() for value in parameters),
         frozen=sum(value.numel() for value in parameters if not value.requires_grad),
         training=training,
         device=str(images.device),
         dtype=str(getattr(first_parameter(network), "dtype", images.dtype)).removeprefix("torch."),
-        stages=stages,
-        candidates=candidates,
-        strict=Rectifiers.counts(rectifiers.strict),
-        smooth=Rectifiers.counts(rectifiers.smooth),
-        opaque=Rectifiers.counts(rectifiers.opaque),
-        notes=(*notes, *layer_note),
-        methods=try_methods(network, images, output=output),
+        stages=look.stages,
+        candidates=look.candidates,
+        strict=Rectifiers.counts(look.rectifiers.strict),
+        smooth=Rectifiers.counts(look.rectifiers.smooth),
+        opaque=Rectifiers.counts(look.rectifiers.opaque + look.rectifiers.shifted),
+        notes=tuple(notes),
+        methods=dict.fromkeys(registry.available(), look.failure)
+        if look.failure
+        else try_methods(network, images, output=output),
     )
 
 
@@ -131,19 +126,90 @@ def try_methods(model: Any, images: Tensor, *, output: Output | None = None) -> 
         try:
             registry.method(name).trial(model, images[:1], output=output)
             reasons[name] = ""
-        except ExplainersError as error:
-            reasons[name] = str(error)
+        except Exception as error:  # whatever the network raises in one method's passes, others may work
+            reasons[name] = _told(error)
     return reasons
+
+
+def _told(error: Exception) -> str:
+    """An error of ours as it is, any other with its kind, in one line."""
+    first = str(error).strip().partition("\n")[0]
+    return str(error) if isinstance(error, ExplainersError) else f"{type(error).__name__}: {first}"
+
+
+def _by_reason(methods: dict[str, str]) -> dict[str, str]:
+    """reason → the methods that it keeps from working, separated by commas."""
+    names: dict[str, list[str]] = {}
+    for name, reason in methods.items():
+        if reason:
+            names.setdefault(reason, []).append(name)
+    return {reason: ", ".join(each) for reason, each in names.items()}
 
 
 def _gradient_notes(scores: Tensor) -> list[str]:
     if not scores.requires_grad:
         return ["the scores carry no gradient: black-box methods only"]
-    end = NORMALISED.get(type(scores.grad_fn).__name__)
+    end = ENDS.get(end_of(scores) or "")
     return [f"the scores come out of {end}; gradient methods want logits (output=)"] if end else []
 
 
+def _reading_notes(reading: Reading, scores: Tensor) -> list[str]:
+    """What was assumed, and how to overrule it."""
+    notes = []
+    if reading.assumed:
+        other = (
+            "None (--activation none) for a value that is no logit, targets='not' (--target not) for the other class"
+        )
+        several = "'sigmoid' (--activation sigmoid) for labels that do not exclude each other, None for values"
+        notes.append(f"f(x) is assumed: activation={other if scores.shape[1] == 1 else several}")
+    try:
+        reading.check(at_least_single(scores))
+    except ExplainersError as error:
+        notes.append(str(error))
+    return notes
+
+
 Sized = tuple[str, tuple[int, int, int]]
+
+
+@dataclass
+class _Look:
+    """What one pass shows. failure: why there was none, in words; "" where there was."""
+
+    output: str = "none"
+    failure: str = ""
+    activation: str = ""
+    classes: int | None = None
+    rectifiers: Rectifiers = field(default_factory=Rectifiers)
+    stages: tuple[Sized, ...] = ()
+    candidates: tuple[Sized, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def _looked(network: Any, images: Tensor, output: Output | None) -> _Look:
+    look = _Look()
+    with preserved(network), exact(images, gradients=True):
+        leaf = images.detach().requires_grad_()
+        try:
+            returned = run(network, leaf)
+        except Exception as error:  # a diagnosis is wanted most where the network itself fails
+            look.failure = f"the network fails on images of shape {tuple(images.shape)}: {_told(error)}"
+            look.notes = (look.failure,)
+            return look
+        look.output = describe(returned)
+        try:
+            scores = scores_of(returned, 1, output)
+            look.classes = scores.shape[1]
+            look.rectifiers = find_rectifiers(scores, leaf)
+            look.notes += tuple(_gradient_notes(scores))
+            reading = reading_of(network, images, scores, "auto", output, check=False)
+            look.activation = str(reading)
+            look.notes += tuple(_reading_notes(reading, scores))
+        except ExplainersError as error:
+            look.notes += (str(error),)
+        look.stages, look.candidates, note = _layers(network, images, output)
+        look.notes += note
+    return look
 
 
 def _layers(

@@ -12,12 +12,16 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from explainers.core.targets import resolve_targets
-from explainers.errors import ImageError, OptionError, TargetError
+from explainers.core.maps import CONSTANT, is_constant
+from explainers.core.targets import NOT, resolve_targets
+from explainers.errors import ImageError, OptionError, OutputError
 from explainers.methods import create
+from explainers.models import as_preprocessing
+from explainers.models.loaded import named_target, target_name
 from explainers.network.input import first_parameter
-from explainers.network.output import class_scores
+from explainers.network.output import Negative, class_scores
 from explainers.network.unwrapping import as_network
+from explainers.passes.activation import Reading, reading_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,7 +39,8 @@ class Explanation:
 
     maps: (N, H, W), or (N, K, H, W) for K targets, float32, raw; targets: (N,) or (N, K); scores: (N, classes), raw;
     pixels: the photos, (H, W, 3) uint8 each; boxes: where in its photo each map lies (top, left, bottom, right);
-    standard_error: of the maps, in their shape, or None; details: what the method tells of each image.
+    standard_error: of the maps, in their shape, or None; details: what the method tells of each image; reading: what
+    turns scores into probabilities. Where "not" is explained, scores are −s and targets 0.
     """
 
     maps: Tensor
@@ -48,6 +53,18 @@ class Explanation:
     class_names: tuple[str, ...] | None = None
     standard_error: Tensor | None = None
     details: tuple[dict[str, Any], ...] = ()
+    reading: Reading | None = None
+
+    @property
+    def status(self) -> tuple[str, ...]:
+        """Of each image: "ok", or "constant" where one of its maps is the same everywhere and so shows nothing."""
+        several = self.targets.ndim == 2
+        return tuple(CONSTANT if any(map(is_constant, maps if several else maps[None])) else "ok" for maps in self.maps)
+
+    @property
+    def activation(self) -> str:
+        """What turned the scores into the probabilities that captions name."""
+        return str(self.reading or "none")
 
     def __len__(self) -> int:
         return len(self.maps)
@@ -87,16 +104,25 @@ class Explanation:
         for index in range(len(self)):
             row = [("image", self.pixels[index])]
             for k, target in enumerate(targets[index].tolist()):
-                row.append((f"{self.method}\n{self.label(index, target)}", self.overlay(index, target=k, style=style)))
+                same = is_constant(self.maps[index, k] if self.targets.ndim == 2 else self.maps[index])
+                title = f"{self.method}{' (constant)' if same else ''}\n{self.label(index, target)}"
+                row.append((title, self.overlay(index, target=k, style=style)))
             rows.append(row)
         return figure(rows)
 
     def label(self, index: int, target: int) -> str:
-        """The class and its probability (softmax), as captions name it."""
-        name = self.class_names[target] if self.class_names else f"class {target}"
-        if self.scores.shape[1] == 1:
-            return f"{name} {float(self.scores[index, 0]):.3g}"
-        return f"{name} {float(self.scores[index].softmax(0)[target]):.2f}"
+        """The class and its probability, or its score where it is none, as captions name it."""
+        negative = self.reading is not None and self.reading.negative
+        name = target_name(NOT if negative else target, self.class_names, self.scores.shape[1])
+        name = f"class {name}" if name.isdigit() else name
+        scores = self.scores[index : index + 1]
+        try:
+            if self.reading is not None and self.reading.probability:
+                self.reading.check(scores)
+                return f"{name} {float(self.reading(scores)[0, target]):.2f}"
+        except OutputError:  # one score that is no logit
+            pass
+        return f"{name} {float(scores[0, target]):.3g}"
 
     def _repr_png_(self) -> bytes:
         figure = self.plot()
@@ -106,7 +132,9 @@ class Explanation:
 
     def __repr__(self) -> str:
         shape = " × ".join(map(str, self.maps.shape))
-        return f"Explanation({self.method}, {shape}, targets {self.targets.tolist()})"
+        same = self.status.count(CONSTANT)
+        told = f", {same} of {len(self)} the same everywhere" if same else ""
+        return f"Explanation({self.method}, {shape}, targets {self.targets.tolist()}{told})"
 
 
 def explain(
@@ -115,7 +143,7 @@ def explain(
     method: str = "grad-cam",
     target: Any = None,
     *,
-    preprocessing: Preprocessing | None = None,
+    preprocessing: Any = None,
     class_names: Sequence[str] | None = None,
     **options: Any,
 ) -> Explanation:
@@ -126,8 +154,10 @@ def explain(
         image: a path, a PIL image, an array (H, W, 3) uint8 or 0 … 1, a list of these, or a tensor (N, C, H, W) or
             (C, H, W) as the network takes it.
         method: a name of `available()`, or `captum:NAME`.
-        target: None (the predicted class), a class index or name, (N,) or (N, K) indices.
-        preprocessing: from photo to network input, where `model` does not bring its own.
+        target: None (the predicted class), a class index or name, (N,) or (N, K) indices, or "not": the other class of
+            a network with one score.
+        preprocessing: from photo to network input, where `model` does not bring its own: a `Preprocessing`, a
+            Compose or `weights.transforms()` of torchvision, or an image processor of transformers.
         class_names: likewise.
         options: of the method.
 
@@ -144,7 +174,7 @@ def compare(
     methods: Sequence[str] = ("grad-cam", "guided-grad-cam", "saliency"),
     target: Any = None,
     *,
-    preprocessing: Preprocessing | None = None,
+    preprocessing: Any = None,
     class_names: Sequence[str] | None = None,
     options: dict[str, dict[str, Any]] | None = None,
 ) -> Figure:
@@ -177,11 +207,11 @@ def _explanations(
     image: Any,
     methods: Sequence[tuple[str, dict[str, Any]]],
     target: Any,
-    preprocessing: Preprocessing | None,
+    preprocessing: Any,
     class_names: Sequence[str] | None,
 ) -> list[Explanation]:
     explainers = [create(name, model, **options) for name, options in methods]
-    preprocessing = preprocessing or getattr(model, "preprocessing", None)
+    preprocessing = as_preprocessing(preprocessing) or getattr(model, "preprocessing", None)
     names = class_names or getattr(model, "class_names", None)
     images, pixels, boxes = _prepared(image, preprocessing)
     parameter = first_parameter(as_network(model))
@@ -189,7 +219,12 @@ def _explanations(
         images = images.to(parameter.device)
     output = methods[0][1].get("output")
     scores = class_scores(model, images, output)
-    wanted = _by_name(target, names)
+    wanted = named_target(target, names, scores.shape[1]) if isinstance(target, str) else target
+    if isinstance(wanted, str):  # "not": the score turned around, whose class is 0
+        explainers, wanted = [explainer.negative() for explainer in explainers], 0
+        output = Negative(output)
+        scores = class_scores(model, images, output)
+    reading = reading_of(model, images, scores, _activation(methods), output, check=False)
     classes = resolve_targets(wanted, scores)
     several = isinstance(wanted, (Tensor, list, tuple)) and torch.as_tensor(wanted).ndim == 2
     targets = classes if several else classes[:, 0]
@@ -198,7 +233,9 @@ def _explanations(
         made = explainer.explain(images, targets)
         known = (pixels, boxes, tuple(names) if names else None)
         explanations.append(
-            Explanation(made.maps, targets, scores, name, explainer.layers, *known, made.standard_error, made.details)
+            Explanation(
+                made.maps, targets, scores, name, explainer.layers, *known, made.standard_error, made.details, reading
+            )
         )
     return explanations
 
@@ -240,15 +277,9 @@ def _shown(image: Tensor, preprocessing: Preprocessing | None) -> np.ndarray:
     return (value.clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
 
 
-def _by_name(target: Any, names: Sequence[str] | None) -> Any:
-    """A class name as its index; anything else as it is."""
-    if not isinstance(target, str):
-        return target
-    from explainers.models import class_index
-
-    if not names:
-        raise TargetError(f"target={target!r}: the class names of this network are not known; pass an index")
-    return class_index(target, names)
+def _activation(methods: Sequence[tuple[str, dict[str, Any]]]) -> str | None:
+    """What turns scores into probabilities, as the first method that was told says."""
+    return next((options["activation"] for _, options in methods if "activation" in options), "auto")
 
 
 def _save_arrays(path: Path, **arrays: Tensor) -> Path:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 from typing import Protocol
 
-from . import demo, doctor, evaluate, layers, methods, metrics, networks, run, train
+from . import demo, doctor, evaluate, layers, methods, metrics, networks, run, train, verify
 
 
 class Command(Protocol):
@@ -31,6 +31,7 @@ COMMANDS: dict[str, Command] = {  # in the order of the help
     "demo": demo,
     "evaluate": evaluate,
     "train": train,
+    "verify": verify,
     "methods": methods,
     "metrics": metrics,
     "networks": networks,

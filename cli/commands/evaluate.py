@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +16,11 @@ from ..arguments import (
     model_arguments,
     output_arguments,
     pass_arguments,
+    reading_arguments,
     target_arguments,
 )
-from ..values import note, printable, target
+from ..telling import tell_failures
+from ..values import activation, note, output, print_json, printable, target
 
 HELP = "score methods on the images of a folder: which map can be believed?"
 
@@ -37,8 +37,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         "--images", dest="count", type=int, metavar="N", help="test images of a training (default 200)"
     )
     command.add_argument("--only", metavar="CLASS", help="test images of a training with this true class")
-    model_arguments(command, required=False)
-    method_arguments(command, "; all for every method that the network allows")
+    model_arguments(command)
+    method_arguments(command)
     scoring = command.add_argument_group("scoring")
     scoring.add_argument(
         "--metric",
@@ -61,10 +61,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         metavar="[TITLE=]FOLDER",
         help="score maps made elsewhere: .npy, .npz or gray pictures named like the images, or maps of explain run",
     )
-    scoring.add_argument(
-        "--activation", choices=("softmax", "sigmoid", "none"), help="from scores to probabilities (default softmax)"
-    )
     scoring.add_argument("--no-figures", action="store_true", help="tables alone")
+    reading_arguments(command)
     pass_arguments(command)
     target_arguments(command)
     output_arguments(command, "evaluated")
@@ -76,12 +74,12 @@ def act(arguments: argparse.Namespace) -> int:
     """`explain evaluate FOLDER`."""
     from explainers.storage.lock import locked
 
-    from ..model_and_methods import loaded_model
+    from ..model_and_methods import DEFAULT, loaded_model
     from ..scored_images import is_training
 
     if arguments.model is None and is_training(arguments.images):
         arguments.model = arguments.images
-    loaded = loaded_model(arguments)
+    loaded = loaded_model(arguments, "embedded" if arguments.images.startswith("digits:") else DEFAULT)
     if not arguments.method and not arguments.maps and hasattr(loaded.network, "forward_branches"):
         arguments.method = ["attention", "grad-cam"]  # what it says of itself beside what is found afterwards
     for text in loaded.notes:
@@ -99,10 +97,13 @@ def _evaluate(arguments: argparse.Namespace, loaded: Any, out: Path) -> int:
     from ..progress import Progress
     from ..scored_images import scored_images
 
+    folder = RunFolder(out, CONTENTS)
+    folder.claim()  # before any test image is written there
     if arguments.overwrite:
-        RunFolder(out, CONTENTS).clear()
+        folder.clear()
     images, labels = scored_images(arguments, loaded, out)
     chosen = _scored(arguments, images)
+    _note_too_few(arguments, images, len(chosen))
     with Progress(quiet=arguments.quiet or arguments.json, unit="batch", units="batches of maps") as progress:
         result = explainers.evaluate(
             loaded,
@@ -112,7 +113,8 @@ def _evaluate(arguments: argparse.Namespace, loaded: Any, out: Path) -> int:
             target(arguments.target),
             arguments.masks,
             labels=labels,
-            activation={None: "softmax", "none": None}.get(arguments.activation, arguments.activation),
+            activation=activation(arguments.activation),
+            output=output(arguments.output),
             seed=arguments.seed or 0,
             out=out,
             figures=not arguments.no_figures,
@@ -123,11 +125,10 @@ def _evaluate(arguments: argparse.Namespace, loaded: Any, out: Path) -> int:
             progress=progress.update,
             **({} if arguments.max_pixels is None else {"max_pixels": arguments.max_pixels}),
         )
-    failed = dict.fromkeys((row["image"], row["reason"]) for row in result.rows if row["status"] != "ok")
-    for image, reason in failed:
-        print(f"explain: failed: {printable(image)}: {printable(reason)}", file=sys.stderr)
+    failed = dict.fromkeys((row["image"], row["reason"]) for row in result.rows if row["status"] == "failed")
+    tell_failures(failed)
     if arguments.json:
-        print(json.dumps({"scores": result.summary().rows(), "refused": result.refused, "out": str(out)}, indent=2))
+        print_json({"scores": result.summary().rows(), "refused": result.refused, "out": str(out)})
     else:
         width = max(80, shutil.get_terminal_size((160, 24)).columns)
         print("\n".join(printable(line) for line in result.summary().text(width).split("\n")))
@@ -135,19 +136,34 @@ def _evaluate(arguments: argparse.Namespace, loaded: Any, out: Path) -> int:
     return 1 if failed else 0
 
 
+def _note_too_few(arguments: argparse.Namespace, images: Any, chosen: int) -> None:
+    """Before hours go into a table that cannot find any difference."""
+    from explainers.evaluation.controls import CONTROLS
+    from explainers.evaluation.statistics import images_needed
+    from explainers.run.evaluate.folder import files_of
+
+    files, titles = files_of(images), chosen + len(CONTROLS)
+    needed = images_needed(titles * (titles - 1) // 2)
+    if files is not None and (needed is None or len(files) < needed):
+        more = "fewer methods" if needed is None else f"at least {needed}"
+        note(
+            arguments,
+            f"with {len(files)} images no difference between {titles} maps (controls among them) can be found, "
+            f"however large; that needs {more}",
+        )
+
+
 def _scored(arguments: argparse.Namespace, images: Any) -> dict[str, Any]:
     """Methods and folders of maps by their titles."""
     from explainers.run.evaluate.stored_maps import found_maps
 
-    from ..model_and_methods import method_call
+    from ..model_and_methods import method_call, whole_specs
 
     specs = arguments.method or ([] if arguments.maps else ["grad-cam"])
-    arguments.skip_unsupported = arguments.skip_unsupported or "all" in specs
-    specs = [name for spec in specs for name in (explainers.available() if spec == "all" else [spec])]
-    arguments.method = arguments.method and specs
+    specs = whole_specs(arguments, specs)
     chosen: dict[str, Any] = {}
     ours = {**vars(arguments), "masks": None}  # here --masks is a folder
-    for call in [method_call(spec, argparse.Namespace(**ours)) for spec in dict.fromkeys(specs)]:
+    for call in [method_call(spec, argparse.Namespace(**ours)) for spec in specs]:
         chosen[call.title] = (call.name, call.options)
     for entry in arguments.maps or []:
         title, equals, folder = entry.partition("=")

@@ -1,29 +1,29 @@
-"""`explain layers --model SPEC`."""
+"""`explain layers`."""
 
 from __future__ import annotations
 
 import argparse
-import json
 
 from explainers.errors import ExplainersError
 
 from ..arguments import inspection_arguments
+from ..values import print_json
 
 HELP = "list a network's layers"
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """The network, and what to look with."""
-    inspection_arguments(command, required=True)
+    inspection_arguments(command)
 
 
 def act(arguments: argparse.Namespace) -> int:
-    """`explain layers --model SPEC`."""
+    """`explain layers`."""
     from ..diagnosing import diagnosed
 
     diagnosis = diagnosed(arguments)
     if arguments.json:
-        print(json.dumps({"stages": diagnosis.stages, "layers": diagnosis.candidates}, indent=2))
+        print_json({"stages": diagnosis.stages, "layers": diagnosis.candidates})
         return 0
     if not diagnosis.stages:
         raise ExplainersError("; ".join(diagnosis.notes) or f"{diagnosis.network} has no spatial layer")

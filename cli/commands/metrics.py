@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 from typing import Any
 
 import explainers
 
 from ..arguments import common_arguments
+from ..values import print_json
 
 HELP = "list the metrics"
 
@@ -31,7 +31,7 @@ def act(arguments: argparse.Namespace) -> int:
         facts = {"better": cls.better, "needs": sorted(cls.needs), "reference": cls.reference, "summary": summary}
         rows.append({"name": name, **facts, "options": metric_options(cls)})
     if arguments.json:
-        print(json.dumps(rows, indent=2))
+        print_json(rows)
         return 0
     width = max(len(row["name"]) for row in rows)
     for row in rows:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 from typing import Any
 
 from ..arguments import common_arguments
+from ..values import print_json
 
 HELP = "list the networks that can be trained"
 
@@ -25,7 +25,7 @@ def act(arguments: argparse.Namespace) -> int:
         for name in available_networks()
     ]
     if arguments.json:
-        print(json.dumps(rows, indent=2))
+        print_json(rows)
         return 0
     width = max(len(row["name"]) for row in rows)
     for row in rows:

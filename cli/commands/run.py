@@ -15,6 +15,7 @@ from ..arguments import (
     output_arguments,
     pass_arguments,
     picture_arguments,
+    reading_arguments,
     target_arguments,
 )
 from ..values import given
@@ -25,10 +26,13 @@ HELP = "explain the images of a folder; `explain FOLDER` is the same"
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Images, network, methods, output."""
     command.add_argument("images", metavar="FOLDER", help="a folder (searched with all below it) or one image file")
-    model_arguments(command, required=False)
+    model_arguments(command)
     method_arguments(command)
+    reading_arguments(command)
     passes = pass_arguments(command)
-    passes.add_argument("--masks", type=int, metavar="N", help="masks of rise per image (default 4000)")
+    passes.add_argument(
+        "--masks", type=int, metavar="N", help="masks of rise per image, whole blocks of 128 (default 4000)"
+    )
     target = target_arguments(command)
     target.add_argument("--top-k", type=int, metavar="K", help="explain the K best classes of each image")
     picture_arguments(output_arguments(command, "explained"))
@@ -39,10 +43,10 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 def act(arguments: argparse.Namespace) -> int:
     """`explain run FOLDER`."""
     from ..explaining import explain_images
-    from ..model_and_methods import FLAGS, loaded_model, method_call
+    from ..model_and_methods import FLAGS, loaded_model, method_call, whole_specs
 
     loaded = loaded_model(arguments)
-    calls = [method_call(spec, arguments) for spec in arguments.method or ["grad-cam"]]
+    calls = [method_call(spec, arguments) for spec in whole_specs(arguments, arguments.method or ["grad-cam"])]
     for flag in FLAGS:
         if given(getattr(arguments, flag)) and not any(flag in call.options for call in calls):
             raise OptionError(f"--{flag}: none of the methods {', '.join(call.title for call in calls)} has it")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ..arguments import common_arguments, device_argument, preprocessing_arguments
-from ..values import note, pairs, printable
+from ..values import note, pairs, print_json, printable
 
 HELP = "train a network that explains itself, or any classifier"
 
@@ -19,13 +18,10 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("network", metavar="NETWORK", help="see explain networks: abn, labn, lambda-resnet, plain")
     command.add_argument(
         "--data",
-        required=True,
         metavar="SPEC",
         help="folder:PATH (class folders), cifar10:PATH, defn:PATH, idrid:PATH, magnetogram[:KEY=VALUE,…] (generated)",
     )
-    command.add_argument(
-        "--out", "-o", required=True, metavar="RUN", help="folder of the training; goes on where it was"
-    )
+    command.add_argument("--out", "-o", metavar="RUN", help="folder of the training; goes on where it was")
     device_argument(command)
     network = command.add_argument_group("network")
     network.add_argument("--backbone", metavar="SPEC", help="small-resnet, cifar-resnet20, torchvision:resnet18, …")
@@ -84,11 +80,15 @@ def act(arguments: argparse.Namespace) -> int:
 
     from explainers.baselines import train as fit
     from explainers.data.sets import data_set
+    from explainers.errors import OptionError
 
     from ..model_and_methods import preprocessed
     from ..progress import TrainingProgress
     from ..training_settings import training_settings
 
+    for name in ("data", "out"):  # after --config, which may hold them
+        if getattr(arguments, name) is None:
+            raise OptionError(f"explain train needs --{name}, typed or as {name} = in --config")
     data = data_set(arguments.data)
     data = replace(data, preprocessing=preprocessed(arguments, data.preprocessing, whole=True))
     _check_size(data.preprocessing)
@@ -114,7 +114,7 @@ def act(arguments: argparse.Namespace) -> int:
             watch=shown.epoch,
         )
     if arguments.json:
-        print(json.dumps({"run": str(run.folder), **run.result}, indent=2))
+        print_json({"run": str(run.folder), **run.result})
         return 0
     result = run.result
     early = ", stopped early" if result["stopped_early"] else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -9,12 +10,15 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from explainers.core.targets import is_per_image
+from explainers.core.option_types import refusing_unfit_options
+from explainers.core.targets import NOT, as_indices, is_per_image
 from explainers.errors import TargetError
-from explainers.network.guard import exact, preserved
+from explainers.network.guard import alone, exact, preserved
 from explainers.network.input import checked_images, fixed_batch, run
-from explainers.network.output import Output, scores_of
+from explainers.network.output import Negative, Output, scores_of
 from explainers.network.unwrapping import as_network
+from explainers.passes.activation import Reading
+from explainers.passes.predictor import Predictor
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,11 @@ class Explained:
     details: tuple[dict[str, Any], ...] = ()
 
 
+def told(maps: Tensor, reading: Reading) -> Explained:
+    """Maps with what turned scores into the f(x) that they show, in the details of each image."""
+    return Explained(maps, details=tuple({"activation": str(reading)} for _ in range(len(maps))))
+
+
 class Explainer(ABC):
     """A method bound to a network. Call it on a batch; nothing is kept between calls.
 
@@ -39,15 +48,23 @@ class Explainer(ABC):
 
     Class attributes:
         name: registry key and command-line name; reference: the paper; needs: subset of {"gradients", "layer"}, empty
-        for black-box methods; signed: whether maps can be negative; class_blind: whether all targets have one map.
+        for black-box methods; packages: what it imports beside those that every method does; signed: whether maps can
+        be negative; class_blind: whether all targets have one map.
     """
 
     name: ClassVar[str]
     reference: ClassVar[str]
     needs: ClassVar[frozenset[str]] = frozenset()
+    packages: ClassVar[tuple[str, ...]] = ()
     signed: ClassVar[bool] = False
     class_blind: ClassVar[bool] = False
 
+    def __init_subclass__(cls, **more: Any) -> None:
+        super().__init_subclass__(**more)
+        if "__init__" in vars(cls):
+            setattr(cls, "__init__", refusing_unfit_options(cls.__init__))  # noqa: B010
+
+    @refusing_unfit_options
     def __init__(self, model: Any, *, output: Output | None = None) -> None:
         self.network = as_network(model)
         self.output = output
@@ -58,8 +75,8 @@ class Explainer(ABC):
 
         Args:
             images: (N, C, H, W), as the network takes them, on the network's device.
-            targets: None (the predicted class), an int, (N,) or (N, K) class indices, or a function from scores
-                (N, classes) to (N, K).
+            targets: None (the predicted class), an int, (N,) or (N, K) class indices, a function from scores
+                (N, classes) to (N, K), or "not": the other class of a network with one score.
 
         Returns:
             (N, H, W) float32 raw values on the images' device; (N, K, H, W) for (N, K) targets. A list of L layers adds
@@ -72,13 +89,15 @@ class Explainer(ABC):
 
     def explain(self, images: Tensor, targets: Any = None) -> Explained:
         """The same with what the method knows about its maps: standard errors, masks used."""
+        if isinstance(targets, str):
+            return self._named(images, targets)
         device = getattr(images, "device", None)
         with torch.inference_mode(False):
             images = checked_images(images, self.network)
         size = fixed_batch(self.network)
         if size is not None and len(images) != size:
             return self._in_batches(images, targets, size)
-        with preserved(self.network), exact(images, gradients=True):
+        with alone(self), preserved(self.network), exact(images, gradients=True):
             made = self.compute(images, targets)
         made = made if isinstance(made, Explained) else Explained(made)
 
@@ -95,7 +114,7 @@ class Explainer(ABC):
     def _in_batches(self, images: Tensor, targets: Any, size: int) -> Explained:
         """Maps in batches of exactly `size`, the last one filled up with copies of its last image."""
         per_image = targets is not None and not isinstance(targets, int) and not callable(targets)
-        wanted = torch.as_tensor(targets) if per_image else None
+        wanted = as_indices(targets) if per_image else None
         if wanted is not None and (wanted.ndim == 0 or len(wanted) != len(images)):
             raise TargetError(f"targets of shape {tuple(wanted.shape)} for {len(images)} images")
         parts = []
@@ -110,6 +129,27 @@ class Explainer(ABC):
             torch.cat(errors)[:count] if errors else None,
             tuple(details[:count]),
         )
+
+    def negative(self) -> Explainer:
+        """The same method for the other class of a network with one score: of −s, whose probability is 1 − p."""
+        other = copy.copy(self)
+        other.output = Negative(self.output)
+        for name, value in vars(self).items():  # what has scores of its own
+            if isinstance(value, Explainer):
+                setattr(other, name, value.negative())
+            elif isinstance(value, Predictor):
+                setattr(other, name, value.for_output(other.output))
+        return other
+
+    def _named(self, images: Tensor, target: str) -> Explained:
+        if target != NOT:
+            raise TargetError(
+                f"targets={target!r} is no class index; the one name is 'not', of a network with one score"
+            )
+        other = self.negative()
+        made = other.explain(images, 0)
+        self.layers = other.layers
+        return made
 
     @classmethod
     def trial(cls, model: Any, images: Tensor, *, output: Output | None = None) -> None:

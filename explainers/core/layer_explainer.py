@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from explainers.core.explainer import Explainer
+from explainers.core.explainer import Explained, Explainer
 from explainers.core.maps import upsample
 from explainers.core.targets import resolve_targets
 from explainers.errors import LayerError
@@ -21,6 +21,7 @@ from explainers.network.layers import Layer
 from explainers.network.layout import Layout
 from explainers.network.output import Output, scores_of, warn_if_normalised
 from explainers.network.survey import survey
+from explainers.passes.activation import reading_of
 
 LayerOption = LayerChoice | Sequence[LayerChoice] | None
 Spatial = Callable[[Tensor], Tensor]
@@ -49,7 +50,7 @@ class LayerExplainer(Explainer):
         self.layer, self.spatial = layer, spatial
         self._found: dict[tuple[int, ...], tuple[Layer, ...]] = {}
 
-    def compute(self, images: Tensor, targets: Any) -> Tensor:
+    def compute(self, images: Tensor, targets: Any) -> Tensor | Explained:
         """The method's map of each layer, upsampled."""
         layers = self.resolve(images)
         captured, scores = self.run(images, layers)
@@ -138,7 +139,9 @@ def try_layer(explainer: LayerExplainer, images: Tensor) -> None:
     """Find and capture the layer in one pass: the trial of methods whose map takes a pass per channel."""
     images = checked_images(images, explainer.network)
     with preserved(explainer.network), exact(images, gradients=True):
-        explainer.run(images, explainer.resolve(images))
+        _, scores = explainer.run(images, explainer.resolve(images))
+        if hasattr(explainer, "activation"):
+            reading_of(explainer.network, images, scores, explainer.activation, explainer.output)
 
 
 def _check_reach(layer: Layer, seen: Survey) -> None:

@@ -25,6 +25,16 @@ def upsample(maps: Tensor, size: Sequence[int]) -> Tensor:
     return F.interpolate(maps, size=tuple(size), mode="bilinear", align_corners=False)
 
 
+CONSTANT = "constant"  # the status of a map that shows nothing
+CONSTANT_REASON = "the map is the same everywhere, so it shows nothing of this image"
+
+
+def is_constant(values: Tensor) -> bool:
+    """Whether a map is the same everywhere, as far as float32 can tell: all of it zero, or no pixel above another."""
+    low, high = values.amin(), values.amax()
+    return bool(high - low <= 1e-6 * torch.maximum(low.abs(), high.abs()))
+
+
 def scaled(maps: Tensor) -> Tensor:
     """Each map (…, H, W) scaled to 0 … 1; zero where it is the same everywhere."""
     low, high = maps.amin(dim=(-2, -1), keepdim=True), maps.amax(dim=(-2, -1), keepdim=True)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
-from explainers.errors import ExplainersError, OptionError
+from explainers.errors import DependencyError, ExplainersError, OptionError
 
 Thing = TypeVar("Thing")
 
@@ -23,6 +23,7 @@ class Names(Generic[Thing]):
         self.kind, self.error = kind, error
         self._things: dict[str, Thing] = {}
         self._families: dict[str, Callable[[str], Thing]] = {}
+        self._members: dict[str, Callable[[], Iterable[str]]] = {}
 
     def __contains__(self, name: str) -> bool:
         return name in self._things
@@ -36,11 +37,13 @@ class Names(Generic[Thing]):
             raise ValueError(f"two {self.kind}s are called {name!r}: {self._things[name]} and {thing}")
         self._things[name] = thing
 
-    def add_family(self, prefix: str, resolve: Callable[[str], Thing]) -> None:
-        """`prefix:NAME` is resolve(NAME) from then on."""
+    def add_family(
+        self, prefix: str, resolve: Callable[[str], Thing], members: Callable[[], Iterable[str]] = tuple
+    ) -> None:
+        """`prefix:NAME` is resolve(NAME) from then on; members: all its NAMEs, for whoever misses the prefix."""
         if prefix in self._families:
             raise ValueError(f"two families of {self.kind}s are called {prefix!r}")
-        self._families[prefix] = resolve
+        self._families[prefix], self._members[prefix] = resolve, members
 
     def find(self, name: str, shown: Callable[[str], str] = str) -> Thing:
         """What goes by a name; shown: how a name is written in the error.
@@ -53,10 +56,27 @@ class Names(Generic[Thing]):
             return self._families[family](member)
         if name not in self._things:
             close = difflib.get_close_matches(name.lower().replace("_", "-"), self._things, n=3, cutoff=0.5)
-            hint = f"did you mean {' or '.join(map(shown, close))}? " if close else ""
+            close = [*self._meant(name), *map(shown, close)]
+            hint = f"did you mean {' or '.join(close)}? " if close else ""
             known = [*map(shown, self), *(f"{prefix}:NAME" for prefix in sorted(self._families))]
             raise self.error(f"no {self.kind} {name!r}; {hint}available: {', '.join(known)}")
         return self._things[name]
+
+    def _meant(self, name: str) -> list[str]:
+        """`prefix:NAME` of every family that has this name, however its words are joined."""
+        found = []
+        for prefix, members in self._members.items():
+            try:
+                alike = {_squashed(member): member for member in members()}
+            except DependencyError:  # the family's package is not installed
+                continue
+            near = difflib.get_close_matches(_squashed(name), alike, n=1, cutoff=0.9)
+            found += [f"{prefix}:{alike[each]}" for each in near]
+        return found
+
+
+def _squashed(name: str) -> str:
+    return "".join(filter(str.isalnum, name.lower()))
 
 
 def keywords(call: Callable[..., Any]) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from explainers.core.explainer import Explainer
 from explainers.core.targets import resolve_targets
-from explainers.network.output import Output, at_least_single, checked_activation
+from explainers.network.output import Output
+from explainers.passes.activation import Reading, checked_activation, reading_of
 from explainers.passes.predictor import Predictor
 
 
@@ -17,19 +18,21 @@ class PerturbationExplainer(Explainer):
     """A method made of forward passes through a `Predictor`; works on black boxes.
 
     Args:
-        activation: "softmax", "sigmoid" or None: what turns scores into the probabilities that are watched.
+        activation: "auto", "softmax", "sigmoid" or None: what turns scores into the f(x) that is watched, see
+            `explainers.passes.activation.reading_of`; details say what was chosen.
         passes: `batch_size`, `precision`, `compile` and `progress` of the `Predictor`.
     """
 
     def __init__(
-        self, model: Any, *, output: Output | None = None, activation: str | None = "softmax", **passes: Any
+        self, model: Any, *, output: Output | None = None, activation: str | None = "auto", **passes: Any
     ) -> None:
         super().__init__(model, output=output)
         self.activation = checked_activation(activation)
         self.predictor = Predictor(model, output=output, **passes)
 
-    def clean(self, images: Tensor, targets: Any) -> tuple[Tensor, Tensor]:
-        """Probabilities (N, classes) of the images as they are, in full precision, and the target classes (N, K)."""
+    def clean(self, images: Tensor, targets: Any) -> tuple[Reading, Tensor]:
+        """What turns scores into f(x), decided on the images as they are, and the target classes (N, K)."""
         with torch.no_grad():
             scores = self.scores(images)
-        return self.activation(at_least_single(scores)), resolve_targets(targets, scores)
+        reading = reading_of(self.network, images, scores, self.activation, self.output)
+        return reading, resolve_targets(targets, scores)

@@ -109,6 +109,10 @@ class Preprocessing:
         top, left, bottom, right = self._edges(height, width)
         return self._scaled_size(bottom - top, right - left)
 
+    def input_size(self) -> tuple[int, int, int]:
+        """(channels, h, w) of what the network gets of a square photo of 256 × 256."""
+        return self.channels, *(self.crop or self.resized_size(256, 256))
+
     def _edges(self, height: int, width: int) -> tuple[int, int, int, int]:
         """Rows and columns of the window in a photo: (top, left, bottom, right), at least one pixel."""
         if self.window is None:
@@ -140,14 +144,18 @@ class Preprocessing:
         if size == tuple(image.shape[1:]):
             return image
         antialias = MODES[self.interpolation]
-        wide = F.interpolate(
-            image[None].float(),
-            size=size,
-            mode=self.interpolation,
-            antialias=antialias,
-            align_corners=False if antialias else None,
-        )[0]
-        return wide.round().clamp(0, 255).to(torch.uint8)
+        # Channel by channel, since a large photo as floats takes four times its memory.
+        wide = [
+            F.interpolate(
+                channel[None, None].float(),
+                size=size,
+                mode=self.interpolation,
+                antialias=antialias,
+                align_corners=False if antialias else None,
+            )[0, 0]
+            for channel in image
+        ]
+        return torch.stack(wide).round().clamp(0, 255).to(torch.uint8)
 
     def _cropped(self, image: Tensor) -> Tensor:
         if self.crop is None:

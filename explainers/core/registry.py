@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from explainers.core.explainer import Explainer
 from explainers.core.name_table import Names, keywords, refuse_unknown, takes_any
+from explainers.core.option_types import PASSES
 from explainers.passes.predictor import Predictor
 
-PASSES = "passes"  # the name under which methods hand on the options of their Predictor
 METHODS: Names[type[Explainer]] = Names("method")
 Method = TypeVar("Method", bound=type[Explainer])
 
@@ -21,9 +21,11 @@ def register(cls: Method) -> Method:
     return cls
 
 
-def register_family(prefix: str, resolve: Callable[[str], type[Explainer]]) -> None:
-    """Make `prefix:NAME` known: `resolve(NAME)` gives an Explainer class."""
-    METHODS.add_family(prefix, resolve)
+def register_family(
+    prefix: str, resolve: Callable[[str], type[Explainer]], members: Callable[[], Iterable[str]] = tuple
+) -> None:
+    """Make `prefix:NAME` known: `resolve(NAME)` gives an Explainer class, `members()` all NAMEs."""
+    METHODS.add_family(prefix, resolve, members)
 
 
 def available() -> tuple[str, ...]:
@@ -52,7 +54,7 @@ def create(name: str, model: Any, **settings: Any) -> Explainer:
     """An explainer by name: `create("grad-cam", model, layer="layer4")`.
 
     Raises:
-        OptionError: unknown name, or an option that this method does not have.
+        OptionError: unknown name, an option that this method does not have, or a value that does not fit it.
     """
     cls = method(name)
     if not takes_any(cls, but=PASSES):

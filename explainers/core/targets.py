@@ -9,6 +9,8 @@ from torch import Tensor
 
 from explainers.errors import TargetError
 
+NOT = "not"  # the other class of a network with one score
+
 
 def resolve_targets(targets: Any, scores: Tensor) -> Tensor:
     """Target classes (N, K) for scores (N, classes).
@@ -26,7 +28,7 @@ def resolve_targets(targets: Any, scores: Tensor) -> Tensor:
     if callable(targets):
         targets = targets(scores.detach())
     try:
-        wanted = torch.as_tensor(targets)
+        wanted = as_indices(targets)
     except (TypeError, ValueError, RuntimeError) as error:
         raise TargetError(f"targets={targets!r} are not class indices: {error}") from error
     if wanted.dtype == torch.bool or wanted.is_floating_point() or wanted.is_complex():
@@ -72,8 +74,13 @@ class SeenTargets:
         return classes
 
 
+def as_indices(targets: Any) -> Tensor:
+    """A tensor of what was given, on the CPU unless it is one, whatever torch's default device is."""
+    return targets if isinstance(targets, Tensor) else torch.as_tensor(targets, device="cpu")
+
+
 def is_per_image(targets: Any) -> bool:
     """Whether `targets` names one class per image, so that the result has no class dimension."""
     if targets is None or isinstance(targets, int):
         return True
-    return not callable(targets) and torch.as_tensor(targets).ndim < 2
+    return not callable(targets) and as_indices(targets).ndim < 2

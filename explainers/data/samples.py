@@ -1,4 +1,4 @@
-"""The sample images that ship with the package: generated test images of `data.generated.digits`, and their masks."""
+"""The images that ship with the package: photographs, and test images of `data.generated.digits` with their masks."""
 
 from __future__ import annotations
 
@@ -8,6 +8,15 @@ from explainers.data.images import ImageFile
 
 FOLDER = Path(__file__).parent / "samples"
 MASKS = Path(__file__).parent / "masks"
+PHOTOGRAPHS = Path(__file__).parent / "photographs"
+
+
+def sample_photographs() -> list[ImageFile]:
+    """Four square photographs in the public domain or under CC0, from scikit-image; sorted.
+
+    ImageNet has no class of space rockets: the network for photographs takes rocket.jpg for a missile.
+    """
+    return [ImageFile(path, path.name) for path in sorted(PHOTOGRAPHS.glob("*.jpg"))]
 
 
 def sample_images() -> list[ImageFile]:

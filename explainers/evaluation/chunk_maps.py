@@ -5,25 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from explainers.errors import (
-    DependencyError,
-    ExplainersError,
-    LayerError,
-    MapError,
-    OptionError,
-    TargetError,
-    UnsupportedError,
-)
+from explainers.core.image_by_image import OF_THE_METHOD, Failure, in_parts, is_of_the_run
+from explainers.errors import OptionError
 from explainers.evaluation.measuring.chunk import Chunk
 from explainers.evaluation.measuring.subject import Explain
 from explainers.evaluation.measuring.validation import checked_maps
-
-OF_THE_RUN = (OptionError, TargetError, DependencyError, MapError)  # errors that no other image would not have
 
 
 @dataclass(frozen=True)
@@ -94,31 +86,34 @@ class ChunkMaps:
         maps = made.maps.clone()
         for row in made.failed:
             maps[row] = torch.nan
-        return maps[torch.tensor(list(rows)).to(maps.device)]
+        return maps[torch.tensor(list(rows), device="cpu").to(maps.device)]
 
     def _make(self, name: str, chunk: Chunk) -> Made:
         """The maps of a chunk; where that fails it is halved, so that only the guilty image has none."""
+
+        def of_the_run(error: Exception) -> bool:
+            return is_of_the_run(error) or (isinstance(error, OF_THE_METHOD) and name not in self.proven)
+
+        def made_of(rows: Sequence[int]) -> Made:
+            return self._whole(name, chunk if len(rows) == len(chunk) else chunk.select(rows))
+
+        parts = []
+        for _, made in in_parts(range(len(chunk)), made_of, of_the_run):
+            if isinstance(made, Failure):
+                empty = torch.zeros(1, *chunk.images.shape[-2:], dtype=torch.float32, device="cpu")
+                made = Made(empty, {0: made.reason}, 0.0)
+            parts.append(made)
+        return reduce(Made.joined, parts)
+
+    def _whole(self, name: str, chunk: Chunk) -> Made:
+        """The maps of a chunk, all at once."""
         explainer = self.explainers[name]
         start = time.perf_counter()
-        try:
-            if isinstance(explainer, Stored):
-                height, width = chunk.images.shape[-2:]
-                returned: Any = explainer.maps(chunk.names, (height, width))
-            else:
-                returned = explainer(chunk.images, chunk.targets)
-        except OF_THE_RUN:
-            raise
-        except ExplainersError as error:
-            if isinstance(error, (UnsupportedError, LayerError)) and name not in self.proven:
-                raise
-            if len(chunk) == 1:
-                empty = torch.zeros(1, *chunk.images.shape[-2:])
-                return Made(empty, {0: str(error)}, 0.0)
-            middle = len(chunk) // 2
-            first, second = (
-                self._make(name, chunk.select(rows)) for rows in (range(middle), range(middle, len(chunk)))
-            )
-            return first.joined(second)
+        if isinstance(explainer, Stored):
+            height, width = chunk.images.shape[-2:]
+            returned: Any = explainer.maps(chunk.names, (height, width))
+        else:
+            returned = explainer(chunk.images, chunk.targets)
         self.proven.add(name)
         maps = checked_maps(returned, chunk.images, name)
         if maps.device.type == "cuda":

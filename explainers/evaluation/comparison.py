@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from explainers.evaluation.controls import CONTROLS
+from explainers.evaluation.intervals import interval_of
 from explainers.evaluation.metric import Metric
 from explainers.evaluation.rows import Row
-from explainers.evaluation.statistics import bootstrap_interval, mean_of, pairwise, value_of
+from explainers.evaluation.statistics import Combine, mean_of, pairwise, value_of
 
 SIGNIFICANT = 0.05
 
@@ -20,8 +21,9 @@ SIGNIFICANT = 0.05
 class Cell:
     """One explainer's value of one score.
 
-    interval: None for fewer than two images; images: how many have a value; best: nothing is better by the test;
-    chance: not better than every control by the test (always False for controls).
+    interval: None for fewer than two images; images: how many have a value; best: no other explainer, controls aside,
+    is better by the test (always False where there is no other); chance: not better than every control by the test
+    (always False for controls).
     """
 
     value: float
@@ -33,7 +35,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Test:
-    """A paired comparison: the values' difference (first less second) and its corrected p."""
+    """A paired comparison: first less second over the images of both, and the corrected p."""
 
     score: str
     first: str
@@ -67,11 +69,12 @@ def compared(
     values = {name: value_of(np.stack(list(images.values())), combine) for name, images in found.items()}
     tested = {name: {image: metric.coarser(each) for image, each in images.items()} for name, images in found.items()}
     p = pairwise(tested if whole else found, combine, seed=seed)
+    apart = {pair: _difference(found[pair[0]], found[pair[1]], combine) for pair in p}
     sign = {"higher": 1.0, "lower": -1.0}.get(metric.better, 0.0)
 
     def beats(first: str, second: str) -> bool:
-        corrected = p[first, second] if (first, second) in p else p[second, first]
-        return corrected < SIGNIFICANT and sign * (values[first] - values[second]) > 0
+        pair, turned = ((first, second), 1.0) if (first, second) in p else ((second, first), -1.0)
+        return p[pair] < SIGNIFICANT and sign * turned * apart[pair] > 0
 
     own = [name for name in found if name not in CONTROLS]
     rivals = [name for name in found if name in CONTROLS]
@@ -79,7 +82,7 @@ def compared(
     for name, images in found.items():
         cells[name, score] = Cell(
             values[name],
-            bootstrap_interval(np.stack(list(images.values())), combine, seed=seed),
+            interval_of(np.stack(list(images.values())), combine, seed=seed),
             len(images),
             bool(sign)
             and name in own
@@ -87,5 +90,14 @@ def compared(
             and not any(beats(other, name) for other in own if other != name),
             bool(sign) and name in own and not all(beats(name, control) for control in rivals),
         )
-    tests = [Test(score, *pair, values[pair[0]] - values[pair[1]], each) for pair, each in p.items()]
+    tests = [Test(score, *pair, apart[pair], each) for pair, each in p.items()]
     return cells, tests
+
+
+def _difference(first: dict[str, Any], second: dict[str, Any], combine: Combine) -> float:
+    """First less second over the images that both have, which the test is of too; NaN where there are none."""
+    names = [name for name in first if name in second]
+    if not names:
+        return float("nan")
+    one, two = (value_of(np.stack([each[name] for name in names]), combine) for each in (first, second))
+    return one - two

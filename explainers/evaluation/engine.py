@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from explainers.core.image_by_image import OF_THE_METHOD, Failure, in_parts, is_of_the_run
+from explainers.core.maps import is_constant
 from explainers.errors import ExplainersError, LayerError, UnsupportedError
-from explainers.evaluation.chunk_maps import OF_THE_RUN, ChunkMaps, Stored
+from explainers.evaluation.chunk_maps import ChunkMaps, Stored
 from explainers.evaluation.measuring.batch import Batch
 from explainers.evaluation.measuring.chunk import Chunk, opened
 from explainers.evaluation.measuring.lock_step import lock_step
 from explainers.evaluation.measuring.passes import Passes
 from explainers.evaluation.measuring.subject import Explain, Subject
 from explainers.evaluation.metric import Metric
-from explainers.evaluation.rows import Row, failed_row, measured_row
+from explainers.evaluation.rows import Row, constant_row, failed_row, measured_row
+from explainers.passes.activation import Reading
 from explainers.passes.predictor import Predictor
 
 
@@ -44,13 +47,15 @@ class Engine:
     explainers: Mapping[str, Explain | Stored]
     metrics: Mapping[str, Metric]
     predictor: Predictor
-    activation: str | None = "softmax"
+    activation: str | None = "auto"
     black: Tensor | None = None
     seed: int = 0
     skip_unsupported: bool = False
     refused: dict[str, str] = field(default_factory=dict)
     proven: set[str] = field(default_factory=set)
     """Explainers that have made maps of this network: what they refuse from then on is an image, not the network."""
+    reading: Reading | None = None
+    """What turns scores into f(x), from the first images on."""
 
     def run(self, batches: Iterable[Batch], done: frozenset[str] | set[str] = frozenset()) -> Iterator[Unit]:
         """The units of each batch that are not done yet.
@@ -63,13 +68,16 @@ class Engine:
         """
         for batch in batches:
             keys = {name: self._key(batch, name) for name in self.explainers if name not in self.refused}
-            for name, key in keys.items():
-                if key in done:
-                    self.proven.add(name)
-                    yield Unit(key, name, batch.names, None)
             left = {name: key for name, key in keys.items() if key not in done}
-            if left:
-                yield from self._batch(batch, left)
+            self.proven |= keys.keys() - left.keys()
+            made = self._batch(batch, left) if left else iter(())
+            waiting = next(made, None)
+            for name, key in keys.items():  # in one order, whatever was done before
+                if key in done:
+                    yield Unit(key, name, batch.names, None)
+                elif waiting is not None and waiting.explainer == name:
+                    yield waiting
+                    waiting = next(made, None)
 
     def _key(self, batch: Batch, name: str) -> str:
         """Names a unit by its batch, its explainer and, where they are files, its maps."""
@@ -96,39 +104,53 @@ class Engine:
 
     def _opened(self, batch: Batch) -> tuple[Chunk | None, dict[str, str]]:
         """The chunk of the images that the network has scores for, and why the others have none."""
-        rows, broken = list(range(len(batch.names))), {}
-        try:
-            return self._chunk(batch.select(rows)), {}
-        except OF_THE_RUN:
-            raise
-        except ExplainersError as error:
-            if len(rows) == 1:
-                return None, {batch.names[0]: str(error)}
-        for row in list(rows):
-            try:
-                self._chunk(batch.select([row]))
-            except ExplainersError as error:
-                broken[batch.names[row]] = str(error)
-                rows.remove(row)
-        return (self._chunk(batch.select(rows)) if rows else None), broken
+        rows: list[int] = []
+        broken: dict[str, str] = {}
+        for part, found in in_parts(range(len(batch.names)), lambda rows: self._chunk(batch.select(rows))):
+            if isinstance(found, Failure):
+                broken[batch.names[part[0]]] = found.reason
+            elif len(part) == len(batch.names):
+                return found, {}
+            else:
+                rows += part
+        for _, joined in in_parts([rows] if rows else [], lambda parts: self._chunk(batch.select(parts[0]))):
+            if not isinstance(joined, Failure):
+                return joined, broken
+            broken |= {batch.names[row]: joined.reason for row in rows}  # together they fail, though none does alone
+        return None, broken
 
     def _chunk(self, batch: Batch) -> Chunk:
-        return opened(batch, self.predictor, self.activation, black=self.black, seed=self.seed)
+        activation = self.activation if self.reading is None else self.reading
+        chunk = opened(batch, self.predictor, activation, black=self.black, seed=self.seed)
+        self.reading = chunk.reading
+        return chunk
 
     def _rows(self, name: str, all_maps: ChunkMaps) -> list[Row]:
-        """What all metrics say of an explainer's maps; first the images that have none."""
-        chunk, made, explainer = all_maps.chunk, all_maps.of(name), self.explainers[name]
-        good = [row for row in range(len(chunk)) if row not in made.failed]
+        """What all metrics say of an explainer's maps; first the images that have none, or a constant one."""
+        chunk, made = all_maps.chunk, all_maps.of(name)
+        same = [row for row in range(len(chunk)) if row not in made.failed and is_constant(made.maps[row])]
+        good = [row for row in range(len(chunk)) if row not in made.failed and row not in same]
         rows = [failed_row(chunk.names[row], name, reason) for row, reason in sorted(made.failed.items())]
+        rows += [constant_row(chunk.names[row], name) for row in same]
         if not good:
             return rows
+        for part, found in in_parts(good, lambda part: self._measured(name, all_maps, part), _of_the_run):
+            if isinstance(found, Failure):
+                rows.append(failed_row(chunk.names[part[0]], name, found.reason))
+            else:
+                rows += found
+        return rows
+
+    def _measured(self, name: str, all_maps: ChunkMaps, good: Sequence[int]) -> list[Row]:
+        """What all metrics say of an explainer's maps of these images."""
+        chunk, made, explainer = all_maps.chunk, all_maps.of(name), self.explainers[name]
         part = chunk.select(good)
         subject = Subject(
             part,
-            made.maps[torch.tensor(good).to(made.maps.device)],
+            made.maps[torch.tensor(good, device="cpu").to(made.maps.device)],
             None if isinstance(explainer, Stored) else explainer,
             self.network,
-            Passes(self.predictor, self.activation),
+            Passes(self.predictor, chunk.reading),
             lambda other: all_maps.other(other, good),
         )
         metrics = {
@@ -136,6 +158,7 @@ class Engine:
             for title, metric in self.metrics.items()
             if subject.explain is not None or "explainer" not in metric.needs
         }
+        rows = []
         for title, measured in zip(metrics, lock_step(subject, list(metrics.values())), strict=True):
             each = len(measured) // len(part)
             for row in range(len(part)):
@@ -147,3 +170,8 @@ class Engine:
         if not self.skip_unsupported:
             raise error
         self.refused[name] = str(error)
+
+
+def _of_the_run(error: Exception) -> bool:
+    """What a metric refuses, it refuses for every image."""
+    return is_of_the_run(error) or isinstance(error, OF_THE_METHOD)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from explainers.core.name_table import Names, keywords, refuse_unknown, takes_any
+from explainers.core.option_types import refusing_unfit_options
 from explainers.evaluation.measuring.batch import Batch
 from explainers.evaluation.measuring.given_maps import measured
 from explainers.evaluation.measuring.subject import Measuring, Subject
@@ -29,6 +30,11 @@ class Metric(ABC):
     reference: ClassVar[str]
     needs: ClassVar[frozenset[str]] = frozenset()
 
+    def __init_subclass__(cls, **more: Any) -> None:
+        super().__init_subclass__(**more)
+        if "__init__" in vars(cls):
+            setattr(cls, "__init__", refusing_unfit_options(cls.__init__))  # noqa: B010
+
     @abstractmethod
     def measure(self, subject: Subject) -> Measuring:
         """A generator that asks for passes by yielding jobs, gets what the network says of them, and returns a
@@ -37,6 +43,10 @@ class Metric(ABC):
     def settings(self) -> dict[str, Any]:
         """Everything that changes the value, for tables."""
         return {}
+
+    def caution(self) -> str:
+        """What has to be known to read the value, for the foot of tables."""
+        return ""
 
     def combined(self, parts: np.ndarray, counts: np.ndarray) -> np.ndarray:
         """Values over data sets from sums of `parts` (R, …) over `counts` (R,) images; by default there are no parts
@@ -55,7 +65,7 @@ class Metric(ABC):
         targets: Any = None,
         *,
         masks: Tensor | None = None,
-        activation: str | None = "softmax",
+        activation: str | None = "auto",
         seed: int = 0,
     ) -> Tensor:
         """The value of each map.
@@ -69,7 +79,7 @@ class Metric(ABC):
         """
         batch = Batch(tuple(map(str, range(len(images)))), images, targets, masks=masks)
         rows = measured(self, model, batch, maps, activation=activation, seed=seed)
-        values = torch.tensor([[each.value for each in row] for row in rows], dtype=torch.float64)
+        values = torch.tensor([[each.value for each in row] for row in rows], dtype=torch.float64, device="cpu")
         return values[:, 0] if values.shape[1] == 1 else values
 
     def __repr__(self) -> str:
@@ -86,9 +96,11 @@ def register_metric(cls: Kind) -> Kind:
     return cls
 
 
-def register_metric_family(prefix: str, resolve: Callable[[str], type[Metric]]) -> None:
-    """Make `prefix:NAME` known: `resolve(NAME)` gives a Metric class."""
-    METRICS.add_family(prefix, resolve)
+def register_metric_family(
+    prefix: str, resolve: Callable[[str], type[Metric]], members: Callable[[], Iterable[str]] = tuple
+) -> None:
+    """Make `prefix:NAME` known: `resolve(NAME)` gives a Metric class, `members()` all NAMEs."""
+    METRICS.add_family(prefix, resolve, members)
 
 
 def available_metrics() -> tuple[str, ...]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,12 +12,13 @@ import torch
 
 from explainers.errors import DependencyError, OptionError
 from explainers.evaluation.controls import CONTROLS
+from explainers.evaluation.intervals import interval_of
 from explainers.evaluation.measuring.curves import Curve
 from explainers.evaluation.metric import Metric
 from explainers.evaluation.metrics.similarity import average_ranks
 from explainers.evaluation.rows import Row
-from explainers.evaluation.statistics import bootstrap_interval
 from explainers.evaluation.summary import Summary, summarise
+from explainers.storage.csv_text import csv_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -33,7 +32,8 @@ class Result:
 
     rows: one dict per image, explainer and score: `image`, `explainer`, `metric`, `score` (the metric with its setting,
     such as pid@16), `value` (None where it is not defined), `target`, `probability`, `seconds` per map, the metric's
-    settings, `status`, `reason`, `curve`; metrics: by their titles; refused: explainer → why it was left out.
+    settings, `status`, `reason`, `curve`; where there is no map to judge, one row of no metric and no score says why;
+    metrics: by their titles; refused: explainer → why it was left out.
     """
 
     rows: list[Row]
@@ -96,7 +96,7 @@ class Result:
             if not curves:
                 continue
             lines = np.stack([np.interp(shares, curve.shares, curve.values) for curve in curves])
-            band = [bootstrap_interval(line, seed=self.seed, resamples=500) for line in lines.T]
+            band = [interval_of(line, seed=self.seed, resamples=500) for line in lines.T]
             ends: list[Curve | None] = [None, None]
             if band[0] is not None:
                 ends = [Curve(shares, np.array([each[side] for each in band if each])) for side in (0, 1)]
@@ -182,6 +182,7 @@ class Result:
                 for sign, score in zip(signs, scores, strict=True)
             ],
             dtype=torch.float64,
+            device="cpu",
         )
         ranks = average_ranks(values.nan_to_num()) if len(names) else values
         if len(names) < 2:
@@ -214,12 +215,7 @@ def table(rows: Sequence[Mapping[str, Any]] | Iterable[Mapping[str, Any]]) -> st
     for last in ("status", "reason"):
         if last in columns:
             columns.append(columns.pop(columns.index(last)))
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, columns, lineterminator="\n", restval="")
-    writer.writeheader()
-    for row in listed:
-        writer.writerow({key: _cell(value) for key, value in row.items()})
-    return buffer.getvalue()
+    return csv_text(columns, ({key: _cell(value) for key, value in row.items()} for row in listed))
 
 
 def _cell(value: Any) -> Any:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from explainers.core.maps import CONSTANT, CONSTANT_REASON
 from explainers.evaluation.measuring.chunk import Chunk
 from explainers.evaluation.measuring.subject import Measured
 from explainers.evaluation.metric import Metric
@@ -25,6 +26,7 @@ def measured_row(
         "value": None if np.isnan(result.value) else float(result.value),
         "target": int(chunk.targets[row]),
         "probability": float(chunk.probability[row]),
+        "activation": str(chunk.reading),
         "seconds": seconds,
         **metric.settings(),
         **result.settings,
@@ -36,6 +38,24 @@ def measured_row(
     }
 
 
+def constant_row(image: str, explainer: str) -> Row:
+    """A map that is the same everywhere: a score would tell of the order of its pixels, not of the map."""
+    return {**failed_row(image, explainer, CONSTANT_REASON), "status": CONSTANT}
+
+
 def failed_row(image: str, explainer: str, reason: str) -> Row:
-    """Why an explainer has no map of an image."""
-    return {"image": image, "explainer": explainer, "metric": "", "status": "failed", "reason": reason}
+    """Why an explainer has no map of an image, or none that can be judged; it is of no score, and has no value."""
+    return {
+        "image": image,
+        "explainer": explainer,
+        "metric": "",
+        "score": "",
+        "value": None,
+        "target": None,
+        "probability": None,
+        "seconds": None,
+        "status": "failed",
+        "reason": reason,
+        "curve": None,
+        "parts": None,
+    }

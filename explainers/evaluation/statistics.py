@@ -1,4 +1,4 @@
-"""How sure a mean over images is, and whether one method is better than another: bootstrap and sign-flip tests."""
+"""Whether one method is better than another over images: paired sign-flip tests."""
 
 from __future__ import annotations
 
@@ -8,11 +8,9 @@ from typing import Any
 
 import numpy as np
 
-RESAMPLES = 2000
 FLIPS = 20_000  # half as many where a value is no mean, which takes longer
 ROUNDING = 1e-9  # sums in another order round otherwise; what is equal must count as equal
 BLOCK = 1000
-LEVEL = 0.95
 
 Combine = Callable[[np.ndarray, np.ndarray], np.ndarray]  # (sums (R, …) of parts, counts (R,)) → values (R,)
 
@@ -27,31 +25,6 @@ def value_of(parts: np.ndarray, combine: Combine = mean_of) -> float:
     if not len(parts):
         return float("nan")
     return float(combine(parts.sum(axis=0)[None], np.array([len(parts)]))[0])
-
-
-def bootstrap_interval(
-    parts: np.ndarray, combine: Combine = mean_of, *, resamples: int = RESAMPLES, seed: int = 0
-) -> tuple[float, float] | None:
-    """95 % percentile interval of a data set's value, over images; None for fewer than two.
-
-    Args:
-        parts: (N, …), a value or more of each image.
-
-    Source: Efron 1979; percentile method.
-    """
-    count = len(parts)
-    if count < 2:
-        return None
-    rng = np.random.default_rng(seed)
-    flat = parts.reshape(count, -1)
-    values = []
-    for first in range(0, resamples, BLOCK):
-        size = min(BLOCK, resamples - first)
-        weights = rng.multinomial(count, np.full(count, 1 / count), size=size).astype(np.float64)
-        sums = (weights @ flat).reshape(size, *parts.shape[1:])
-        values.append(combine(sums, np.full(size, count)))
-    low, high = np.nanquantile(np.concatenate(values), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return float(low), float(high)
 
 
 def sign_flip_test(first: np.ndarray, second: np.ndarray, combine: Combine = mean_of, *, seed: int = 0) -> float:
@@ -112,6 +85,20 @@ def _p_values(extreme: Callable[[np.ndarray], np.ndarray], count: int, flips: in
         found = found + extreme(1.0 - 2.0 * bits).sum(axis=0)
     result: np.ndarray = found / total if exact else (found + 1) / (total + 1)
     return result
+
+
+def images_needed(tests: int, *, level: float = 0.05, flips: int = FLIPS) -> int | None:
+    """How many images it takes for the smallest corrected p of so many tests to fall below a level.
+
+    Both of two exchanges that differ in every sign are as extreme as each other, so that no p of N images is below
+    2 / 2ᴺ; where exchanges are drawn, none is below 1 / (flips + 1). None: no number of images is enough.
+    """
+    count = 1
+    while 2**count <= flips:
+        if tests * 2 / 2**count < level:
+            return count
+        count += 1
+    return count if tests / (flips + 1) < level else None
 
 
 def holm(p: np.ndarray) -> np.ndarray:

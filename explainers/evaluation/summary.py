@@ -9,17 +9,20 @@ from typing import Any
 
 import numpy as np
 
-from explainers.evaluation.comparison import Cell, Test, compared, parts_of
+from explainers.core.maps import CONSTANT
+from explainers.evaluation.comparison import SIGNIFICANT, Cell, Test, compared, parts_of
 from explainers.evaluation.controls import CONTROLS
+from explainers.evaluation.intervals import FEW
 from explainers.evaluation.metric import Metric
 from explainers.evaluation.rows import Row
+from explainers.evaluation.statistics import images_needed
 
 ARROWS = {"higher": "↑", "lower": "↓", "": ""}
 RANDOMISATION = "model-randomisation"
 SURVIVES = 0.5
 LEGEND = (
-    "[…] 95 % bootstrap interval over images; = not distinguishable from the best explainer, ° not better than a "
-    "control (paired sign-flip tests, Holm-corrected, 5 %)"
+    "[…] 95 % interval over images; = no other explainer is better, ° not better than every control (paired sign-flip "
+    "tests over the images of both, Holm-corrected, 5 %)"
 )
 
 
@@ -28,7 +31,9 @@ class Summary:
     """All explainers by all scores, the best by the first score on top.
 
     cells: by (explainer, score); tests: every pair by every score; seconds: per map; surviving: explainers whose maps
-    hardly change when the network's weights are drawn anew; failed: explainer → images without a map.
+    hardly change when the network's weights are drawn anew; failed: explainer → images without a map; cautions: score →
+    what has to be known to read it; constant: explainer → images whose map is the same everywhere; activations: what
+    turned scores into f(x).
     """
 
     scores: tuple[str, ...]
@@ -42,6 +47,9 @@ class Summary:
     surviving: tuple[str, ...] = ()
     failed: dict[str, int] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
+    cautions: dict[str, str] = field(default_factory=dict)
+    constant: dict[str, int] = field(default_factory=dict)
+    activations: tuple[str, ...] = ()
 
     def heading(self, score: str) -> str:
         """A score with the direction in which it is better."""
@@ -57,6 +65,7 @@ class Summary:
                 if cell is None:
                     continue
                 low, high = cell.interval or (None, None)
+                chance = self.cells.get(("random", score))
                 found.append(
                     {
                         "explainer": explainer,
@@ -66,7 +75,8 @@ class Summary:
                         "low": low,
                         "high": high,
                         "images": cell.images,
-                        "indistinguishable_from_best": cell.best,
+                        "random": None if chance is None else chance.value,
+                        "no_other_is_better": cell.best,
                         "no_better_than_control": None if explainer in CONTROLS else cell.chance,
                         "survives_randomisation": explainer in self.surviving if randomised else None,
                         "seconds_per_map": self.seconds.get(explainer),
@@ -80,6 +90,13 @@ class Summary:
         lines = [f"{self.images} image{'s' * (self.images != 1)}; {LEGEND}"]
         if self.images < 2:
             lines.append("a single image has no interval and nothing to test")
+        elif self.images < FEW:
+            lines.append(
+                f"fewer than {FEW} images: intervals of skewed scores hold the true value less often than they say "
+                "(docs/metrics.md)"
+            )
+        lines += self._too_few()
+        lines += [f"{self.heading(score)}: {text}" for score, text in self.cautions.items()]
         lines += [
             f"{', '.join(map(self.heading, scores))}: {settings}"
             for settings, scores in self._by_settings().items()
@@ -90,9 +107,29 @@ class Summary:
                 f"! maps of {', '.join(self.surviving)} stay alike (above {SURVIVES}) when the network's weights are "
                 "drawn anew: they do not explain this network"
             )
+        lines += [f"f(x): {activation}" for activation in self.activations]
+        lines += [
+            f"{name}: {count} images with a map that is the same everywhere, which are not scored"
+            for name, count in self.constant.items()
+        ]
         lines += [f"{name}: {count} images without a map or value" for name, count in self.failed.items()]
         lines += [f"left out {name}: {reason}" for name, reason in self.refused.items()]
         return lines
+
+    def _too_few(self) -> list[str]:
+        """Where no difference could be found, however large: with how many images it could."""
+        scores: dict[tuple[int, int | None], list[str]] = {}
+        for score in self.scores:
+            tests = sum(each.score == score for each in self.tests)
+            needed = images_needed(tests, level=SIGNIFICANT) if tests else 0
+            images = max(cell.images for (_, of), cell in self.cells.items() if of == score)
+            if needed is None or images < needed:
+                scores.setdefault((tests, needed), []).append(score)
+        return [
+            f"{', '.join(names)}: no difference can be found with so few images, however large: {tests} pairs need "
+            + ("fewer explainers" if needed is None else f"{needed} images")
+            for (tests, needed), names in scores.items()
+        ]
 
     def _by_settings(self) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
@@ -183,8 +220,11 @@ def summarise(
         if times and any(times.values()):
             seconds[name] = float(np.mean(list(times.values())))
     lacking: dict[str, set[str]] = {name: set() for name in names}
+    same: dict[str, set[str]] = {name: set() for name in names}
     for row in rows:
-        if row["status"] != "ok" or row["value"] is None:
+        if row["status"] == CONSTANT:
+            same[row["explainer"]].add(row["image"])
+        elif row["status"] != "ok" or row["value"] is None:
             lacking[row["explainer"]].add(row["image"])
     return Summary(
         scores,
@@ -198,6 +238,9 @@ def summarise(
         _surviving(names, cells, scores),
         {name: len(images) for name, images in lacking.items() if images},
         dict(refused or {}),
+        {score: text for score in scores if (text := metrics[score.partition("@")[0]].caution())},
+        {name: len(images) for name, images in same.items() if images},
+        tuple(dict.fromkeys(row["activation"] for row in good if row.get("activation"))),
     )
 
 

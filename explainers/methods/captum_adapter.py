@@ -5,8 +5,6 @@ from __future__ import annotations
 import inspect
 import math
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import torch
@@ -14,15 +12,20 @@ from torch import Tensor, nn
 
 from explainers.core.layer_explainer import LayerExplainer, LayerOption
 from explainers.core.maps import reduce_channels, upsample
+from explainers.core.option_types import refuse_unfit
 from explainers.core.registry import register_family
 from explainers.core.targets import resolve_targets
-from explainers.errors import DependencyError, ExplainersError, OptionError, UnsupportedError, refuse
+from explainers.errors import ExplainersError, OptionError, UnsupportedError, refuse
+from explainers.methods.captum_library import NOT_OFFERED, captum_attr, captum_names
+from explainers.methods.global_seeds import seeded
 from explainers.methods.gradient.rectified import Deconvolution, GuidedBackprop
 from explainers.network.batch_norm_backward import sound_batch_norm
+from explainers.network.guard import in_own_thread
 from explainers.network.input import run
 from explainers.network.layers import Layer
 from explainers.network.output import Output, scores_of
 from explainers.network.rectifiers import find_rectifiers
+from explainers.network.tail import copied
 
 OURS = {"GuidedBackprop": GuidedBackprop, "Deconvolution": Deconvolution}
 COMPLETE = (
@@ -32,14 +35,6 @@ COMPLETE = (
     "LayerDeepLiftShap",
 )  # attributions sum to the change of the score, or a module was passed over
 ONE_BY_ONE = ("GradientShap", "DeepLiftShap", "Lime", "KernelShap", "ShapleyValueSampling", "ShapleyValues")
-NOT_OFFERED = {
-    "FeaturePermutation": "permutes features between the images of a batch; use captum:FeatureAblation",
-    "LayerFeaturePermutation": "permutes features between the images of a batch; use captum:LayerFeatureAblation",
-    "GuidedGradCam": "is wrong where ReLUs are functions; use guided-grad-cam",
-    "NoiseTunnel": "wraps other methods; use smooth-grad, or pass a callable of your own",
-    "DataLoaderAttribution": "wraps other methods; call an explainer on each batch",
-    "LimeBase": "is a base class; use captum:Lime",
-}
 
 
 class CaptumExplainer(LayerExplainer):
@@ -58,6 +53,7 @@ class CaptumExplainer(LayerExplainer):
     """
 
     attribution_name: ClassVar[str]
+    packages = ("captum",)
     signed = True
 
     def __init__(
@@ -76,10 +72,14 @@ class CaptumExplainer(LayerExplainer):
         self.channels, self.seed, self.options = channels, seed, options
         self._check_options()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """By captum's name, since the class of each name is made when it is asked for."""
+        return _blank, (self.attribution_name,), vars(self)
+
     @classmethod
     def captum_class(cls) -> Any:
         """The class in captum.attr."""
-        return getattr(_captum(), cls.attribution_name)
+        return getattr(captum_attr(), cls.attribution_name)
 
     def compute(self, images: Tensor, targets: Any) -> Tensor:
         """captum's attributions of each target, channels reduced, at the image's size."""
@@ -112,7 +112,12 @@ class CaptumExplainer(LayerExplainer):
         wants_module = next(iter(_parameters(cls.__init__))) == "model"
         if wants_module and not isinstance(self.network, nn.Module):
             raise refuse(self.name, "it is a black box, and captum needs its modules", "rise or occlusion")
-        scored = _Scored(self.network, self.output) if wants_module else self.scores
+        network: Any = self.network
+        if wants_module or layer is not None:
+            # captum hangs its hooks on modules, where passes of other threads would meet them.
+            network, _ = copied(network)
+        scored = _Scored(network, self.output) if wants_module else lambda images: self._scored_by(network, images)
+        module = [network.get_submodule(layer.name)] if layer else []
         built = {key: value for key, value in self.options.items() if key in _parameters(cls.__init__)}
         call = {key: value for key, value in self.options.items() if key in _parameters(cls.attribute)}
         call = {**_defaults(cls, images), **call}
@@ -125,7 +130,7 @@ class CaptumExplainer(LayerExplainer):
                 warnings.filterwarnings(
                     "ignore", module=r"captum\."
                 )  # about hooks and gradients that it sets and removes
-                attribution = cls(scored, *([layer.module] if layer else []), **built)
+                attribution = cls(scored, *module, **built)
                 result = attribution.attribute(images.clone(), **call)
         except (ExplainersError, torch.OutOfMemoryError, MemoryError):
             raise
@@ -136,6 +141,9 @@ class CaptumExplainer(LayerExplainer):
                 "(a method of our own, such as guided-backprop, grad-cam or saliency, may work)"
             ) from error
         return self._verified(result, images, classes)
+
+    def _scored_by(self, network: Any, images: Tensor) -> Tensor:
+        return scores_of(run(network, images), len(images), self.output)
 
     def _verified(self, result: Any, images: Tensor, classes: Tensor) -> Tensor:
         delta: Tensor | None = None
@@ -166,13 +174,15 @@ class CaptumExplainer(LayerExplainer):
             nonlocal runs
             runs += 1
 
-        handles = [m.register_forward_hook(count) for m in self.network.modules() if isinstance(m, nn.ReLU)]  # type: ignore[attr-defined]
+        modules = self.network.modules()  # type: ignore[attr-defined]
+        handles = [m.register_forward_hook(in_own_thread(count)) for m in modules if isinstance(m, nn.ReLU)]
         try:
-            found = find_rectifiers(self.scores(images[:1].detach().requires_grad_()))
+            leaf = images[:1].detach().requires_grad_()
+            found = find_rectifiers(self.scores(leaf), leaf)
         finally:
             for handle in handles:
                 handle.remove()
-        if runs != len(found.strict) or found.smooth:
+        if runs != len(found.strict) or found.smooth or found.opaque or found.shifted:
             raise refuse(self.name, "it has nonlinearities that are no ReLU modules", "captum:IntegratedGradients")
 
     def _check_options(self) -> None:
@@ -184,6 +194,9 @@ class CaptumExplainer(LayerExplainer):
             raise OptionError(
                 f"{self.name} has no option {', '.join(unknown)}; captum's are {', '.join(sorted(known))}"
             )
+        for call in (cls.__init__, cls.attribute):
+            own = _parameters(call)
+            refuse_unfit(self.name, {key: value for key, value in self.options.items() if key in own}, call)
         needed = [
             key
             for key, value in _parameters(cls.attribute).items()
@@ -226,52 +239,17 @@ def _defaults(cls: Any, images: Tensor) -> dict[str, Any]:
     return chosen
 
 
-@contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """captum draws from the global generators of torch and NumPy; they are put back afterwards."""
-    import numpy as np
-
-    state = np.random.get_state()
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        np.random.seed(seed)
-        try:
-            yield
-        finally:
-            np.random.set_state(state)
-
-
 def _parameters(function: Any) -> dict[str, inspect.Parameter]:
     return {key: value for key, value in inspect.signature(function).parameters.items() if key != "self"}
 
 
-def _captum() -> Any:
-    try:
-        import captum.attr
-    except ImportError as error:
-        raise DependencyError("captum:… methods need captum: pip install 'explainers[captum]'") from error
-    return captum.attr
-
-
-def captum_names() -> tuple[str, ...]:
-    """The captum classes that the adapter takes."""
-    attr = _captum()
-    return tuple(
-        sorted(
-            name
-            for name, cls in vars(attr).items()
-            if inspect.isclass(cls)
-            and issubclass(cls, attr.Attribution)
-            and not inspect.isabstract(cls)
-            and name not in NOT_OFFERED
-            and not name.endswith("Attribution")
-            and not name.startswith(("Neuron", "LLM"))
-        )
-    )
+def _blank(name: str) -> CaptumExplainer:
+    cls = _resolve(name)
+    return cls.__new__(cls)
 
 
 def _resolve(name: str) -> type[CaptumExplainer]:
-    attr = _captum()
+    attr = captum_attr()
     if name in NOT_OFFERED:
         raise UnsupportedError(f"captum:{name} {NOT_OFFERED[name]}")
     if name not in captum_names():
@@ -292,4 +270,4 @@ def _resolve(name: str) -> type[CaptumExplainer]:
     )
 
 
-register_family("captum", _resolve)
+register_family("captum", _resolve, captum_names)

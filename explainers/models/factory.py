@@ -18,12 +18,7 @@ from explainers.models.weight_files import fit_state, read_state
 
 def from_factory(request: Request) -> Parts:
     """`FILE.py:factory` or `pkg.mod:factory`: calls it without arguments; it gives a network, or a network class."""
-    where, _, name = request.name.rpartition(":")
-    module = _module_from(where)
-    factory = getattr(module, name, None)
-    if not callable(factory):
-        public = sorted(key for key, value in vars(module).items() if callable(value) and not key.startswith("_"))
-        raise ModelFileError(f"{where} has no callable {name!r}; it has {', '.join(public[:12]) or 'none'}")
+    module, factory = _named(request.name)
     try:
         network = factory()
     except Exception as error:
@@ -38,6 +33,26 @@ def from_factory(request: Request) -> Parts:
         state, notes = read_state(path)
         notes = [*notes, *fit_state(network, state, path)]
     return Parts(network, notes=notes, sha256=None if isinstance(network, nn.Module) else _file_hash(module))
+
+
+def function_from(spec: str) -> Any:
+    """The callable that `FILE.py:function` or `pkg.mod:function` names.
+
+    Raises:
+        ModelFileError: there is none.
+    """
+    return _named(spec)[1]
+
+
+def _named(spec: str) -> tuple[Any, Any]:
+    """The module and the callable in it."""
+    where, _, name = spec.rpartition(":")
+    module = _module_from(where)
+    function = getattr(module, name, None)
+    if not callable(function):
+        public = sorted(key for key, value in vars(module).items() if callable(value) and not key.startswith("_"))
+        raise ModelFileError(f"{where} has no callable {name!r}; it has {', '.join(public[:12]) or 'none'}")
+    return module, function
 
 
 def _module_from(where: str) -> Any:

@@ -14,9 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from explainers.core.preprocessing import Preprocessing
-from explainers.errors import DependencyError, ModelFileError
+from explainers.errors import DependencyError, ExplainersError, ModelFileError
+from explainers.models.given_preprocessing import from_processor
 from explainers.models.source import Parts, Request
-from explainers.models.weight_files import fit_state, read_state
+from explainers.models.weight_files import fit_state, named_as, read_state
 
 RANDOM = "random weights: the maps are those of an untrained network (pass weights DEFAULT or a file)"
 
@@ -46,6 +47,10 @@ def from_torchvision(request: Request) -> Parts:
         raise _unknown("torchvision", name, models.list_models())
     enum = models.get_model_weights(name)
     member = enum.DEFAULT if len(enum) else None
+    if member is not None and type(member.transforms()).__name__ == "VideoClassification":
+        raise ModelFileError(
+            f"torchvision:{name} takes clips of frames (N, C, T, H, W); explained are networks that take images"
+        )
     options: dict[str, Any] = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
     if "/" not in name and name.startswith(("fcn_", "deeplabv3", "lraspp", "fasterrcnn", "maskrcnn", "retinanet")):
         options["weights_backbone"] = None
@@ -82,15 +87,15 @@ def _torchvision_preprocessing(member: Any) -> Preprocessing | None:
 
 def _fitting(build: Any, state: dict[str, Tensor], path: Path) -> nn.Module:
     """The network with as many classes and the side outputs that the file has."""
-    names = [key.removeprefix("module.") for key in state]
-    more: dict[str, Any] = {}
     plain = build()
-    if any(name.startswith(("aux1.", "AuxLogits.")) for name in plain.state_dict()):
-        more["aux_logits"] = any(name.startswith(("aux1.", "AuxLogits.")) for name in names)
-    heads = [key for key, value in plain.state_dict().items() if value.ndim > 1 and value.shape[0] == 1000]
-    if heads and heads[-1] in names:
-        tensor = next(value for key, value in state.items() if key.removeprefix("module.") == heads[-1])
-        more["num_classes"] = tensor.shape[0]
+    wanted = plain.state_dict()
+    named, _ = named_as(wanted, state, path)
+    more: dict[str, Any] = {}
+    if any(name.startswith(("aux1.", "AuxLogits.")) for name in wanted):
+        more["aux_logits"] = any(name.startswith(("aux1.", "AuxLogits.")) for name in named)
+    heads = [key for key, value in wanted.items() if value.ndim > 1 and value.shape[0] == 1000]
+    if heads and heads[-1] in named and named[heads[-1]].ndim:
+        more["num_classes"] = named[heads[-1]].shape[0]
     return build(**more) if more else plain
 
 
@@ -110,8 +115,8 @@ def from_timm(request: Request) -> Parts:
     else:
         state, notes = read_state(path)
         network = timm.create_model(request.name)
-        head = state.get(f"{_head_name(network)}.weight")
-        if head is not None and head.shape[0] != network.num_classes:
+        head = named_as(network.state_dict(), state, path)[0].get(f"{_head_name(network)}.weight")
+        if head is not None and head.ndim and head.shape[0] != network.num_classes:
             network = timm.create_model(request.name, num_classes=head.shape[0])
         notes += fit_state(network, state, path)
     config = timm.data.resolve_model_data_config(network)
@@ -149,29 +154,13 @@ def from_hf(request: Request) -> Parts:
     notes: list[str] = []
     try:
         processor = transformers.AutoImageProcessor.from_pretrained(request.name, trust_remote_code=False)
-        preprocessing = _hf_preprocessing(processor.to_dict(), request.name)
-    except (OSError, ValueError, KeyError) as error:
+        preprocessing = from_processor(processor.to_dict(), request.name)
+    except Exception as error:  # likewise
         preprocessing = None
         notes.append(f"no usable image processor in {request.name} ({str(error).partition(chr(10))[0]})")
     labels = network.config.id2label
     names = tuple(str(labels[index]) for index in range(len(labels))) if labels else None
     return Parts(network, preprocessing, names, notes)
-
-
-def _hf_preprocessing(config: dict[str, Any], name: str) -> Preprocessing:
-    resize: int | tuple[int, int] | None = None
-    size = config.get("size") or {}
-    if config.get("do_resize", True):
-        resize = size["shortest_edge"] if "shortest_edge" in size else (size["height"], size["width"])
-    crop = config.get("crop_size") if config.get("do_center_crop") else None
-    if config.get("crop_pct") and isinstance(resize, int) and crop is None and resize < 384:
-        crop, resize = {"height": resize, "width": resize}, int(resize / config["crop_pct"])  # ConvNeXt's rule
-    mean = tuple(config["image_mean"]) if config.get("do_normalize", True) else (0.0, 0.0, 0.0)
-    std = tuple(config["image_std"]) if config.get("do_normalize", True) else (1.0, 1.0, 1.0)
-    mode = {0: "nearest", 2: "bilinear", 3: "bicubic"}.get(int(config.get("resample", 2)), "bilinear")
-    return Preprocessing(
-        resize, (crop["height"], crop["width"]) if crop else None, mean, std, mode, source=f"hf {name}"
-    )
 
 
 def from_open_clip(request: Request) -> Parts:
@@ -230,7 +219,9 @@ def _downloaded(build: Any, what: str) -> Any:
     """Run a constructor that may fetch weights; a failure names the way that needs no network."""
     try:
         return build()
-    except (OSError, RuntimeError, ValueError, KeyError) as error:
+    except ExplainersError:
+        raise
+    except Exception as error:  # a damaged folder or file raises whatever its reader does
         first = str(error).strip().partition("\n")[0] or type(error).__name__
         raise ModelFileError(
             f"{what} could not be loaded: {first}. Without a network connection pass weights (--weights) as a file, "

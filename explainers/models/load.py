@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+import random
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import torch
 from torch import nn
 
 from explainers.core.preprocessing import Preprocessing
 from explainers.errors import ModelFileError, OptionError
+from explainers.models.efficientnet_lite import from_photographs
 from explainers.models.embedded import embedded_model
 from explainers.models.factory import from_factory
+from explainers.models.given_preprocessing import as_preprocessing
 from explainers.models.libraries import from_hf, from_open_clip, from_timm, from_torchvision
 from explainers.models.loaded import LoadedModel, choose_device, state_hash
 from explainers.models.network_files import from_file
 from explainers.models.source import FOLDER_SOURCES, Parts, Request
+from explainers.network.input import fixed_batch
+from explainers.network.output import class_scores
 
 SPELLINGS = (
-    "embedded, torchvision:NAME, timm:NAME, hf:NAME, open_clip:NAME, FILE.py:factory, pkg.mod:factory, FILE.onnx, "
-    "the folder of a training, or a model file with trust_model_file (--trust-model-file)"
+    "photographs, embedded, torchvision:NAME, timm:NAME, hf:NAME, open_clip:NAME, FILE.py:factory, pkg.mod:factory, "
+    "FILE.onnx, the folder of a training, or a model file with trust_model_file (--trust-model-file)"
 )
 SOURCES: dict[str, Callable[[Request], Parts]] = {
     "torchvision": from_torchvision,
@@ -37,39 +46,44 @@ def load_model(
     weights: str | PathLike[str] | None = None,
     device: str = "auto",
     trust_model_file: bool = False,
-    preprocessing: Preprocessing | None = None,
+    preprocessing: Any = None,
     labels: Sequence[str] | str | PathLike[str] | None = None,
+    seed: int = 0,
 ) -> LoadedModel:
     """Load a network by name or file, in evaluation mode, with its preprocessing and class names where they are known.
 
     Args:
-        spec: "embedded", "torchvision:NAME", "timm:NAME", "hf:NAME", "open_clip:NAME", "FILE.py:factory",
-            "pkg.mod:factory", the folder of a training (`explainers.baselines.train`), or a file.
+        spec: "photographs" (1,000 classes), "embedded" (digits), "torchvision:NAME", "timm:NAME", "hf:NAME",
+            "open_clip:NAME", "FILE.py:factory", "pkg.mod:factory", the folder of a training
+            (`explainers.baselines.train`), or a file.
         weights: None (random, or none needed), "DEFAULT", a name that the library knows, or a file of weights
             (safetensors, or a state dict, read as data).
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         trust_model_file: allow pickled modules, TorchScript and torch.export files, which run code when loaded.
-        preprocessing: instead of the one that the source knows.
+        preprocessing: instead of the one that the source knows, in any form that `as_preprocessing` understands.
         labels: class names, or a file with one a line or a JSON list.
+        seed: of weights that are drawn at random, so that the same call gives the same network; generators of torch,
+            NumPy and Python are as before afterwards.
 
     Raises:
         ModelFileError: unknown spec, unreadable or unfitting file, or one that runs code, without trust.
         DependencyError: the library for this spec is missing or broken.
-        OptionError: no such device.
+        OptionError: no such device, or another number of labels than classes.
     """
-    chosen = choose_device(device)
+    chosen, own = choose_device(device), as_preprocessing(preprocessing)
     text = str(spec)
     names = None if labels is None else _labels(labels)
-    parts = _parts(Request(text, None if weights is None else str(weights), names, trust_model_file))
+    with _seeded(seed):
+        parts = _parts(Request(text, None if weights is None else str(weights), names, trust_model_file))
     network = parts.network
     if isinstance(network, nn.Module):
         network = network.to(chosen)
         for module in network.modules():
             module.training = False  # exported modules refuse .eval()
     hashed = parts.sha256 or (state_hash(network) if isinstance(network, nn.Module) else "")
-    return LoadedModel(
+    loaded = LoadedModel(
         network,
-        preprocessing or parts.preprocessing,
+        own or parts.preprocessing,
         names or parts.class_names,
         text,
         None if weights is None else str(weights),
@@ -77,13 +91,54 @@ def load_model(
         hashed,
         tuple(parts.notes),
     )
+    return loaded if names is None else check_class_names(loaded)
+
+
+def check_class_names(loaded: LoadedModel) -> LoadedModel:
+    """The same, where it has a name for each class, told by a pass of one image of zeros.
+
+    A network whose way from a photo is not known yet, or that cannot take zeros, is not looked at.
+
+    Raises:
+        OptionError: more or fewer names than classes.
+    """
+    names, steps, network = loaded.class_names, loaded.preprocessing, loaded.network
+    if names is None or steps is None:
+        return loaded
+    size = steps.crop or steps.resized_size(256, 256)
+    try:
+        zeros = torch.zeros(fixed_batch(network) or 1, steps.channels, *size, device=loaded.device)
+        classes = class_scores(network, zeros).shape[1]
+    except Exception:  # whatever it is, it will be told where images are explained
+        return loaded
+    if len(names) != classes and not (classes == 1 and len(names) == 2):  # one score tells two classes apart
+        raise OptionError(f"{len(names)} labels for {classes} classes: give a name for each class, in their order")
+    return loaded
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """The generators that networks draw their weights from: seeded inside, as before afterwards."""
+    python, numpy = random.getstate(), np.random.get_state()
+    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
+    with torch.random.fork_rng(devices):
+        try:
+            torch.random.default_generator.manual_seed(seed)
+            if torch.cuda.is_initialized():
+                torch.cuda.manual_seed_all(seed)
+            random.seed(seed)
+            np.random.seed(seed % 2**32)
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(numpy)
 
 
 def _parts(request: Request) -> Parts:
     spec = request.name
     prefix, colon, rest = spec.partition(":")
-    if spec == "embedded":
-        return _embedded(request)
+    if spec in OWN:
+        return OWN[spec](request)
     if Path(spec).is_dir():
         return _from_folder(request)
     if colon and prefix in SOURCES:
@@ -108,6 +163,9 @@ def _embedded(request: Request) -> Parts:
     return Parts(
         made["network"], Preprocessing(**made["preprocessing"]), tuple(made["class_names"]), sha256=made["sha256"]
     )
+
+
+OWN: dict[str, Callable[[Request], Parts]] = {"photographs": from_photographs, "embedded": _embedded}
 
 
 def _from_folder(request: Request) -> Parts:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from explainers.core.preprocessing import Preprocessing
+from explainers.core.targets import NOT
 from explainers.errors import OptionError, TargetError
 
 
@@ -60,6 +61,36 @@ def class_index(name: str, class_names: Sequence[str]) -> int:
             f"no class {name!r}; " + (f"close are {hint}" if hint else f"there are {len(folded)} classes")
         )
     return found[0]
+
+
+def named_target(name: str, class_names: Sequence[str] | None, classes: int) -> int | str:
+    """The target that a name means, for a network of so many scores: an index, or "not".
+
+    A network with one score has a class without an index: "not". Two names of such a network are those of "not" and of
+    the score, in this order.
+
+    Raises:
+        TargetError: see `class_index`; or the names are not known.
+    """
+    if name == NOT and NOT not in (class_names or ()):
+        return NOT
+    if not class_names:
+        raise TargetError(f"target={name!r}: the class names of this network are not known; pass an index")
+    index = class_index(name, class_names)
+    if classes == 1 and len(class_names) == 2:
+        return NOT if index == 0 else 0
+    return index
+
+
+def target_name(target: int | str, class_names: Sequence[str] | None, classes: int) -> str:
+    """How tables and captions call a target, the reverse of `named_target`."""
+    names = class_names or ()
+    if classes == 1 and len(names) == 2:
+        return names[0 if target == NOT else 1]
+    if target == NOT:
+        return f"not {names[0]}" if names else NOT
+    index = int(target)
+    return names[index] if index < len(names) else str(index)
 
 
 def choose_device(device: str) -> torch.device:

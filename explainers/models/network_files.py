@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,8 @@ from explainers.models.onnx_network import OnnxNetwork
 from explainers.models.source import Parts, Request
 from explainers.models.weight_files import kind_of, read_state
 from explainers.network.input import fixed_batch
+from explainers.storage.files import content_hash
+from explainers.storage.paths import shown
 
 
 def from_file(request: Request) -> Parts:
@@ -25,18 +26,18 @@ def from_file(request: Request) -> Parts:
     if kind == "safetensors" or (kind == "checkpoint" and not request.trust):
         what = "holds weights without a network" if kind == "safetensors" or _is_state(path) else "is a pickle"
         raise ModelFileError(
-            f"{path} {what}: name the network and pass the file as weights (--model torchvision:NAME, timm:NAME or "
-            "FILE.py:factory with --weights FILE); a pickled network needs trust_model_file (--trust-model-file), "
-            "because loading it runs code"
+            f"{shown(path)} {what}: name the network and pass the file as weights (--model torchvision:NAME, "
+            "timm:NAME or FILE.py:factory with --weights FILE); a pickled network needs trust_model_file "
+            "(--trust-model-file), because loading it runs code"
         )
     if kind == "unknown":
         raise ModelFileError(
-            f"{path} is no model file that is known here (ONNX, TorchScript, torch.export, torch.save)"
+            f"{shown(path)} is no model file that is known here (ONNX, TorchScript, torch.export, torch.save)"
         )
     if not request.trust:
         raise ModelFileError(
-            f"{path} is a {kind} file, and loading it can run code: pass trust_model_file (--trust-model-file) if you "
-            "trust where it comes from"
+            f"{shown(path)} is a {kind} file, and loading it can run code: pass trust_model_file (--trust-model-file) "
+            "if you trust where it comes from"
         )
     loaders = {"checkpoint": _pickled, "torchscript": _scripted, "export": _exported}
     try:
@@ -45,7 +46,7 @@ def from_file(request: Request) -> Parts:
         raise
     except Exception as error:
         first = str(error).strip().partition("\n")[0]
-        raise ModelFileError(f"{path} could not be loaded as {kind}: {type(error).__name__}: {first}") from error
+        raise ModelFileError(f"{shown(path)} could not be loaded as {kind}: {type(error).__name__}: {first}") from error
     return Parts(network, sha256=_digest(path), notes=[note])
 
 
@@ -61,7 +62,7 @@ def _pickled(path: Path) -> tuple[nn.Module, str]:
     loaded = torch.load(path, map_location="cpu", weights_only=False)
     if not isinstance(loaded, nn.Module):
         raise ModelFileError(
-            f"{path} holds {type(loaded).__name__}, no network; pass it as weights of torchvision:NAME or "
+            f"{shown(path)} holds {type(loaded).__name__}, no network; pass it as weights of torchvision:NAME or "
             "FILE.py:factory"
         )
     return loaded, "pickled module: its code was run on loading"
@@ -104,4 +105,4 @@ class FixedBatch(nn.Module):
 
 
 def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return content_hash(path).hex()

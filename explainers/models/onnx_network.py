@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 
 from explainers.errors import DependencyError, ModelFileError
+from explainers.models.onnx_graph import end_of_file
+from explainers.storage.paths import shown
 
 
 class OnnxNetwork:
@@ -21,14 +23,15 @@ class OnnxNetwork:
         try:
             self.session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
         except Exception as error:
-            raise ModelFileError(f"{path} cannot be read by onnxruntime: {str(error).strip()[:300]}") from error
+            raise ModelFileError(f"{shown(path)} cannot be read by onnxruntime: {str(error).strip()[:300]}") from error
         inputs = self.session.get_inputs()
         if len(inputs) != 1 or len(inputs[0].shape) != 4:
             shapes = ", ".join(f"{value.name} {value.shape}" for value in inputs)
-            raise ModelFileError(f"{path} takes {shapes}; expected one input of images (N, C, H, W)")
+            raise ModelFileError(f"{shown(path)} takes {shapes}; expected one input of images (N, C, H, W)")
         self.input, self.type = inputs[0].name, inputs[0].type
         size = inputs[0].shape[0]
         self.batch = size if isinstance(size, int) and size > 0 else None
+        self.end = end_of_file(path.read_bytes()) if len(self.session.get_outputs()) == 1 else None
         self.__name__ = f"ONNX file {path.name}"
 
     def __call__(self, images: Tensor) -> Tensor | tuple[Tensor, ...]:

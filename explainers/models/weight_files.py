@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from explainers.errors import ModelFileError
+from explainers.storage.paths import shown
 
-WRAPPERS = ("state_dict", "model_state_dict", "model_state", "model", "net", "network", "weights")
-PREFIXES = ("module.", "_orig_mod.", "model.", "net.", "backbone.")
+WRAPPERS = (
+    *("state_dict", "model_state_dict", "model_state", "model", "net", "network", "weights"),
+    *("state_dict_ema", "model_ema", "ema_state_dict", "ema"),
+)
+WRAPPED = 8  # wrappers at most; a pickle can hold itself
+SMALL = 64 << 20  # bytes that any file may unpack to
+# What trainers keep beside a network and no network computes with: averaging, losses, counts of accuracy.
+BESIDE = re.compile(r"(\w*_)?(n_averaged|criterions?|loss|losses|loss_fn|metrics?|acc|accuracy)([._].*)?")
 
 
 def kind_of(path: Path) -> str:
@@ -23,25 +33,47 @@ def kind_of(path: Path) -> str:
         ModelFileError: there is no such file, or it is empty.
     """
     if not path.is_file():
-        raise ModelFileError(f"no file {path}")
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
+        raise ModelFileError(f"no file {shown(path)}")
+    if (names := _members(path)) is not None:
         inner = [name.partition("/")[2] for name in names]
         if any(name.startswith("code/") for name in inner) and "constants.pkl" in inner:
             return "torchscript"
         if any(name.startswith("models/") or "serialized_exported_program" in name for name in [*names, *inner]):
             return "export"
         return "checkpoint" if "data.pkl" in inner else "unknown"
-    with path.open("rb") as file:
-        head = file.read(64)
+    try:
+        with path.open("rb") as file:
+            head = file.read(64)
+    except OSError as error:
+        raise ModelFileError(f"cannot read {shown(path)}: {error.strerror}") from error
     if not head:
-        raise ModelFileError(f"{path} is empty (0 bytes)")
+        raise ModelFileError(f"{shown(path)} is empty (0 bytes)")
     if head[8:9] == b"{":
         return "safetensors"
     if head[:1] == b"\x80":
         return "checkpoint"
     return "onnx" if path.suffix.lower() == ".onnx" else "unknown"
+
+
+def _members(path: Path) -> list[str] | None:
+    """Names in a zip file, None where it is none.
+
+    Raises:
+        ModelFileError: it is damaged, or unpacks to much more than it has: no library compresses weights.
+    """
+    try:
+        if not zipfile.is_zipfile(path):
+            return None
+        with zipfile.ZipFile(path) as archive:
+            inside, size = archive.infolist(), path.stat().st_size
+    except Exception as error:  # a damaged directory can raise anything
+        raise ModelFileError(f"{shown(path)} is damaged: {error}") from error
+    unpacked = sum(info.file_size for info in inside)
+    if unpacked > max(SMALL, 4 * size):
+        raise ModelFileError(
+            f"{shown(path)} has {size:,} bytes and would unpack to {unpacked:,}; this is no weight file"
+        )
+    return [info.filename for info in inside]
 
 
 def read_state(path: Path) -> tuple[dict[str, Tensor], list[str]]:
@@ -59,10 +91,10 @@ def read_state(path: Path) -> tuple[dict[str, Tensor], list[str]]:
 
         try:
             return load_file(path), []
-        except (SafetensorError, OSError, ValueError) as error:
-            raise ModelFileError(f"{path} is not a whole safetensors file: {error}") from error
+        except (SafetensorError, OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
+            raise ModelFileError(f"{shown(path)} is not a whole safetensors file: {error}") from error
     if kind != "checkpoint":
-        raise ModelFileError(f"{path} is {_WHAT.get(kind, 'no weight file')}; {_INSTEAD.get(kind, _EXPECTED)}")
+        raise ModelFileError(f"{shown(path)} is {_WHAT.get(kind, 'no weight file')}; {_INSTEAD.get(kind, _EXPECTED)}")
     return _unwrapped(path, _safe_load(path))
 
 
@@ -77,17 +109,19 @@ _INSTEAD = {
 
 def _safe_load(path: Path) -> Any:
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        # The settings of a script as argparse leaves them, which many checkpoints carry: a bag of values, no code.
+        with torch.serialization.safe_globals([(SimpleNamespace, "argparse.Namespace")]):
+            return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged pickle can raise anything
         culprits = _unsafe(path)
         if culprits:
             raise ModelFileError(
-                f"{path} holds more than tensors ({', '.join(culprits[:5])}), and loading it would run code. "
+                f"{shown(path)} holds more than tensors ({', '.join(culprits[:5])}), and loading it would run code. "
                 "Save the weights alone (torch.save(model.state_dict(), …) or safetensors); a whole pickled network is "
                 "passed as the model, with trust_model_file (--trust-model-file), if you trust where it comes from"
             ) from error
         first = str(error).strip().partition("\n")[0]
-        raise ModelFileError(f"{path} is damaged or no file of torch.save: {first}") from error
+        raise ModelFileError(f"{shown(path)} is damaged or no file of torch.save: {first}") from error
 
 
 def _unsafe(path: Path) -> list[str]:
@@ -100,31 +134,74 @@ def _unsafe(path: Path) -> list[str]:
 
 def _unwrapped(path: Path, loaded: Any) -> tuple[dict[str, Tensor], list[str]]:
     notes = []
-    for key in WRAPPERS:
-        if isinstance(loaded, Mapping) and isinstance(loaded.get(key), Mapping):
-            loaded = loaded[key]
-            notes.append(f"weights taken from {key!r} of {path.name}")
+    for _ in range(WRAPPED):
+        if not isinstance(loaded, Mapping):
+            break
+        found = [key for key in WRAPPERS if isinstance(loaded.get(key), Mapping) and loaded[key]]
+        if not found:
+            break
+        others = f" ({', '.join(found[1:])} beside it left out)" if len(found) > 1 else ""
+        notes.append(f"weights taken from {found[0]!r} of {shown(path.name)}{others}")
+        loaded = loaded[found[0]]
     state = (
-        {key: value for key, value in loaded.items() if isinstance(value, Tensor)}
+        {key: value for key, value in loaded.items() if isinstance(key, str) and isinstance(value, Tensor)}
         if isinstance(loaded, Mapping)
         else {}
     )
     if not state:
-        raise ModelFileError(f"{path} holds {type(loaded).__name__}, and no state dict was found in it; {_EXPECTED}")
+        raise ModelFileError(
+            f"{shown(path)} holds {type(loaded).__name__}, and no state dict was found in it; {_EXPECTED}"
+        )
     return state, notes
 
 
+def named_as(wanted: Collection[str], state: dict[str, Tensor], path: Path) -> tuple[dict[str, Tensor], list[str]]:
+    """A state dict under the names of a network, and notes: the prefix of a wrapper removed, and what a trainer kept
+    beside the network left out.
+
+    The prefix is the one under which most of the network's names are found: `module.`, `model.net.`,
+    `_orig_mod.module.` or whatever a wrapper called its part. Every other name stays, and `fit_state` refuses it.
+
+    Raises:
+        ModelFileError: several parts of the file have the network's names.
+    """
+    own = {key: value for key, value in state.items() if key in wanted or not _is_beside(key, wanted)}
+    counts: Counter[str] = Counter()
+    for key in own:
+        parts = key.split(".")
+        tails = (".".join(parts[start:]) for start in range(len(parts)))
+        counts.update(key.removesuffix(tail) for tail in tails if tail in wanted)
+    most = max(counts.values(), default=0)
+    best = [prefix for prefix, count in counts.items() if count == most]
+    notes = []
+    if most and "" not in best and 2 * most >= len(wanted):
+        if len(best) > 1:
+            raise ModelFileError(
+                f"{shown(path)} holds {len(best)} networks, {', '.join(sorted(best))}; save the one that is meant alone"
+            )
+        prefix = best[0]
+        own = {key.removeprefix(prefix): value for key, value in own.items()}
+        own = {key: value for key, value in own.items() if key in wanted or not _is_beside(key, wanted)}
+        notes.append(f"prefix {prefix!r} removed from the names in {shown(path.name)}")
+    left = len(state) - len(own)
+    if left:
+        names = [key for key in state if _is_beside(key, wanted)] or ["of its prefix"]
+        notes.append(f"{left} values beside the network in {shown(path.name)} left out ({', '.join(names[:3])})")
+    return own, notes
+
+
+def _is_beside(key: str, wanted: Collection[str]) -> bool:
+    return key not in wanted and BESIDE.fullmatch(key) is not None
+
+
 def fit_state(network: nn.Module, state: dict[str, Tensor], path: Path) -> list[str]:
-    """Load a state dict into a network, every tensor or none; returns notes on prefixes that were removed.
+    """Load a state dict into a network, every tensor or none; returns notes on names that were changed or left out.
 
     Raises:
         ModelFileError: names are missing, left over, or have other shapes.
     """
-    wanted, notes = network.state_dict(), []
-    for prefix in PREFIXES:
-        if not set(state) & set(wanted) and all(key.startswith(prefix) for key in state):
-            state = {key.removeprefix(prefix): value for key, value in state.items()}
-            notes.append(f"prefix {prefix!r} removed from the names in {path.name}")
+    wanted = network.state_dict()
+    state, notes = named_as(wanted, state, path)
     missing, extra = [key for key in wanted if key not in state], [key for key in state if key not in wanted]
     shapes = [
         f"{key} {tuple(state[key].shape)} in the file, {tuple(value.shape)} in the network"
@@ -137,6 +214,6 @@ def fit_state(network: nn.Module, state: dict[str, Tensor], path: Path) -> list[
         if names
     ]
     if problems:
-        raise ModelFileError(f"the weights in {path} do not fit {type(network).__name__}: {'; '.join(problems)}")
+        raise ModelFileError(f"the weights in {shown(path)} do not fit {type(network).__name__}: {'; '.join(problems)}")
     network.load_state_dict(state)
     return notes

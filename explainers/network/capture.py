@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from explainers.errors import LayerError
+from explainers.network.guard import in_own_thread
 from explainers.network.layers import Layer, layer_tensor, with_tensor
 
 
@@ -36,7 +37,9 @@ class Capture:
         wanted: dict[nn.Module, dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
         for index, layer in enumerate(self.layers):
             wanted[layer.module][layer.call].append(index)
-        self._handles = [module.register_forward_hook(self._hook(runs)) for module, runs in wanted.items()]
+        self._handles = [
+            module.register_forward_hook(in_own_thread(self._hook(runs))) for module, runs in wanted.items()
+        ]
         return self
 
     def __exit__(

@@ -42,18 +42,27 @@ def target_gradients(
     last = classes.shape[1] - 1
     for k in range(classes.shape[1]):
         total = scores.gather(1, classes[:, k : k + 1]).sum()
-        try:
-            with sound_batch_norm(scores):
-                grads = torch.autograd.grad(total, inputs, retain_graph=retain or k < last, allow_unused=True)
-        except RuntimeError as error:
-            if "heckpoint" not in str(error):
-                raise
-            raise UnsupportedError(
-                "the network checkpoints its activations in the reentrant form, which allows no gradient of an input; "
-                "use checkpoint(…, use_reentrant=False), or switch checkpointing off"
-            ) from error
+        with sound_batch_norm(scores):
+            grads = gradients_of(total, inputs, retain=retain or k < last)
         if not unused and any(grad is None for grad in grads):
             raise UnsupportedError(NO_GRADIENT)
         filled = [torch.zeros_like(value) if grad is None else grad for value, grad in zip(inputs, grads, strict=True)]
         per_class.append(tuple(filled))
     return [torch.stack(grads, dim=1) for grads in zip(*per_class, strict=True)]
+
+
+def gradients_of(total: Tensor, inputs: Sequence[Tensor], *, retain: bool = False) -> tuple[Tensor | None, ...]:
+    """∂total/∂input of each input, None where it has no part in the total.
+
+    Raises:
+        UnsupportedError: reentrant checkpoints of a package of their own are on the way.
+    """
+    try:
+        return torch.autograd.grad(total, inputs, retain_graph=retain, allow_unused=True)
+    except RuntimeError as error:
+        if "heckpoint" not in str(error):
+            raise
+        raise UnsupportedError(
+            "the network checkpoints its activations in the reentrant form, which allows no gradient of an input; "
+            "use checkpoint(…, use_reentrant=False), or switch checkpointing off"
+        ) from error

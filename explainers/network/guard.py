@@ -1,12 +1,19 @@
-"""Leave the network, and torch's global modes, as they were found."""
+"""Leave the network, and torch's global modes, as they were found; one thread at a time, and out of the others' way."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+import threading
+import weakref
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import torch
+import torch.utils.checkpoint
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 HOOK_TABLES = (
     "_forward_pre_hooks",
@@ -14,11 +21,44 @@ HOOK_TABLES = (
     "_backward_pre_hooks",
     "_backward_hooks",
 )
+GLOBAL_SWITCHES = threading.RLock()  # held by whoever sets a switch or a generator that all of torch shares
+
+_table = threading.Lock()
+_numbers = itertools.count()
+_locks: weakref.WeakKeyDictionary[Any, tuple[int, threading.RLock]] = weakref.WeakKeyDictionary()
+
+
+@contextmanager
+def alone(*things: object) -> Iterator[None]:
+    """Inside, no other thread is in such a block with one of these things; the same thread may enter it again.
+
+    Locks are taken in one order for all threads. What takes no weak reference has none.
+    """
+    with _table:
+        found = {_lock(thing) for thing in things if type(thing).__weakrefoffset__}
+    with ExitStack() as stack:
+        for _, lock in sorted(found, key=lambda each: each[0]):
+            stack.enter_context(lock)
+        yield
+
+
+def in_own_thread(hook: Callable[..., Any]) -> Callable[..., Any]:
+    """A module hook that does nothing in other threads, whose passes through the network are their own business."""
+    owner = threading.get_ident()
+
+    def own(*args: Any) -> Any:
+        return hook(*args) if threading.get_ident() == owner else None
+
+    return own
 
 
 @contextmanager
 def preserved(model: object) -> Iterator[None]:
     """Evaluation mode inside; afterwards modes, `requires_grad`, `.grad`, buffers and hooks are what they were.
+
+    Calls of several threads wait for each other where their networks have a module in common. Passes of others that
+    come through no explainer are not held up: hooks act in the thread that set them alone. A network in train mode is
+    in evaluation mode for them too, meanwhile; and a hook that they set meanwhile is taken for one of the call's.
 
     The train/eval flags are set one by one instead of through `model.eval()`, because networks override `train()` with
     side effects (merged adapters, frozen batch norm) and exported ones refuse it.
@@ -27,6 +67,12 @@ def preserved(model: object) -> Iterator[None]:
         yield
         return
     modules = list(model.modules())
+    with alone(*modules), _restored(model, modules), _willing():
+        yield
+
+
+@contextmanager
+def _restored(model: nn.Module, modules: list[nn.Module]) -> Iterator[None]:
     modes = [getattr(module, "training", False) for module in modules]  # frozen TorchScript has no such flag
     hooks = [{table: set(getattr(module, table, ())) for table in HOOK_TABLES} for module in modules]
     parameters = [(parameter, parameter.requires_grad, parameter.grad) for parameter in model.parameters()]
@@ -63,6 +109,82 @@ def exact(images: Tensor, *, gradients: bool) -> Iterator[None]:
             if torch.is_autocast_enabled(device):
                 stack.enter_context(torch.autocast(device, enabled=False))
         yield
+
+
+class _Willing:
+    """In the threads that are inside, torch does what a network asks for where a map needs it otherwise.
+
+    Reentrant checkpoints, which allow no gradient of an inner tensor and hide what is inside, run their function as if
+    there were none: the values are the same, only memory is not saved. `register_hook` and `retain_grad` of a tensor
+    without gradient, an error in torch, do nothing: none will come. What is exchanged asks in which thread it is.
+    """
+
+    def __init__(self) -> None:
+        self.depth: dict[int, int] = {}  # of each thread that is inside
+        self.checkpoint: Any = None
+
+    def enter(self) -> None:
+        with _table:
+            if not self.depth:
+                self._exchange()
+            me = threading.get_ident()
+            self.depth[me] = self.depth.get(me, 0) + 1
+
+    def leave(self) -> None:
+        with _table:
+            me = threading.get_ident()
+            self.depth[me] -= 1
+            if not self.depth[me]:
+                del self.depth[me]
+            if not self.depth:
+                self._put_back()
+
+    def _exchange(self) -> None:
+        self.checkpoint, depth = torch.utils.checkpoint.CheckpointFunction, self.depth
+        plain_checkpoint, plain_hook, plain_retain = self.checkpoint, Tensor.register_hook, Tensor.retain_grad
+        self.hook, self.retain = plain_hook, plain_retain
+
+        class Checkpoint(plain_checkpoint):  # type: ignore[misc, valid-type]
+            @classmethod
+            def apply(cls, function: Callable[..., Any], preserve: bool, *inputs: Any) -> Any:
+                inside = threading.get_ident() in depth
+                return function(*inputs) if inside else plain_checkpoint.apply(function, preserve, *inputs)
+
+        def register_hook(tensor: Tensor, hook: Callable[..., Any]) -> Any:
+            if threading.get_ident() in depth and not tensor.requires_grad:
+                return RemovableHandle(OrderedDict())
+            return plain_hook(tensor, hook)
+
+        def retain_grad(tensor: Tensor) -> None:
+            if threading.get_ident() not in depth or tensor.requires_grad:
+                plain_retain(tensor)
+
+        torch.utils.checkpoint.CheckpointFunction = Checkpoint  # type: ignore[misc]
+        Tensor.register_hook = register_hook  # type: ignore[assignment, method-assign]
+        Tensor.retain_grad = retain_grad  # type: ignore[assignment, method-assign]
+
+    def _put_back(self) -> None:
+        torch.utils.checkpoint.CheckpointFunction = self.checkpoint  # type: ignore[misc]
+        Tensor.register_hook = self.hook  # type: ignore[method-assign]
+        Tensor.retain_grad = self.retain  # type: ignore[method-assign]
+
+
+_WILLING = _Willing()
+
+
+@contextmanager
+def _willing() -> Iterator[None]:
+    _WILLING.enter()
+    try:
+        yield
+    finally:
+        _WILLING.leave()
+
+
+def _lock(thing: object) -> tuple[int, threading.RLock]:
+    if thing not in _locks:
+        _locks[thing] = next(_numbers), threading.RLock()
+    return _locks[thing]
 
 
 def _buffers(module: nn.Module) -> list[tuple[str, Tensor | None]]:

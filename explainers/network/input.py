@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -27,6 +28,10 @@ def checked_images(images: Any, network: Any) -> Tensor:
         raise ImageError(f"expected images of shape (N, C, H, W), got {tuple(images.shape)}{hint}")
     if 0 in images.shape:
         raise ImageError(f"the batch is empty: shape {tuple(images.shape)}")
+    empty = next((value for value in _values(network) if value.is_meta), None)
+    if images.is_meta or empty is not None:
+        what = "the images are" if images.is_meta else "the network is, at least in part,"
+        raise ImageError(f"{what} on the meta device, which has shapes and no values; load the values first")
     if not images.is_floating_point():
         raise ImageError(f"images are {images.dtype}; expected the network's float input (scaled and normalised)")
     images = images.detach()
@@ -41,7 +46,7 @@ def checked_images(images: Any, network: Any) -> Tensor:
             "or use a copy: network.load_state_dict of its weights into a new one"
         )
     if parameter is not None:
-        if parameter.device != images.device and parameter.device.type != "meta":
+        if parameter.device != images.device:
             raise ImageError(
                 f"the images are on {images.device} and the network is on {parameter.device}; "
                 f"move the images: images.to({str(parameter.device)!r})"
@@ -56,6 +61,12 @@ def first_parameter(network: Any) -> Tensor | None:
     if not isinstance(network, nn.Module):
         return None
     return next((value for value in network.parameters() if value.is_floating_point()), None)
+
+
+def _values(network: Any) -> Iterator[Tensor]:
+    if isinstance(network, nn.Module):
+        yield from network.parameters()
+        yield from network.buffers()
 
 
 def run(network: Any, images: Tensor) -> Any:

@@ -19,19 +19,23 @@ class Survey:
     """What one forward pass of one image showed.
 
     layers: every spatial output in the order of execution, one entry per tensor, under its outermost name;
-    every: the same with all names; ran: the names of all modules that ran, with the shapes that were not spatial.
+    every: the same with all names; ran: the names of all modules that ran, with the shapes that were not spatial;
+    names: of every module.
     """
 
     network: str
     layers: tuple[Layer, ...]
     every: tuple[Layer, ...]
     ran: dict[str, str]
-    known: frozenset[str]
+    names: dict[nn.Module, str]
 
     @property
     def stages(self) -> tuple[Layer, ...]:
         """The last layer at each resolution, or the blocks of a network that keeps one resolution; -1 is the last."""
-        layers = [layer for layer in self.layers if not layer.pooled and not layer.rearranged]
+        plain = [layer for layer in self.layers if not layer.pooled and not layer.rearranged and layer.fed]
+        sure = [layer for layer in plain if not layer.layout.tied]
+        layers = [layer for layer in sure if not layer.strip]
+        layers = layers if any(_usable(layer) or layer.reaches is None for layer in layers) else sure
         usable = [layer for layer in layers if _usable(layer)] or [layer for layer in layers if layer.reaches is None]
         last: dict[tuple[int, int], Layer] = {}
         for layer in usable:
@@ -56,7 +60,7 @@ class Survey:
             return self._stage(choice)
         if isinstance(choice, nn.Module):
             found = [layer for layer in self.every if layer.module is choice]
-            name = found[0].name if found else class_name(choice)
+            name = found[0].name if found else self.names.get(choice, class_name(choice))
             return self._checked(name, found, None)
         name, _, call = choice.partition("#")
         if call and not call.lstrip("-").isdigit():
@@ -66,6 +70,16 @@ class Survey:
 
     def _stage(self, index: int) -> Layer:
         stages = self.stages
+        tied = [layer for layer in self.layers if layer.layout.tied]
+        if not stages and tied:
+            raise LayerError(_which_way(tied[-1]))
+        moved = [name for name in self.ran if self._untied(name)]
+        if not stages and moved:
+            raise LayerError(
+                f'positions in the layers of {self.network} cannot be tied to the image (those of "{moved[-1]}" are '
+                "cropped, mirrored, shuffled or folded before, or the image has no part in them); name a layer with "
+                "layer= and say with spatial= how its output becomes (N, C, h, w), or use saliency"
+            )
         if not stages:
             raise LayerError(
                 f"{self.network} has no spatial layer that reaches its scores through a gradient (none has more than "
@@ -93,15 +107,31 @@ class Survey:
             raise LayerError(
                 f'layer "{name}#{call}" has no positions in that run; spatial layers are {self._choices()}'
             )
-        return found[0]
+        (layer, *_) = found
+        if not layer.fed:
+            raise LayerError(
+                f'layer "{layer.label}": the image does not feed it (it is the same for another image: a learned '
+                f"prior, a stored reference); spatial layers are {self._choices()}"
+            )
+        if layer.layout.tied:
+            raise LayerError(_which_way(layer))
+        return layer
 
     def _missing(self, name: str) -> str:
         remedy = f"spatial layers are {self._choices()}{self._cause()}"
         if name in self.ran:
-            return f'layer "{name}" of {self.network} gives {self.ran[name]}, which has no positions; {remedy}'
-        if name in self.known:
+            what = f'layer "{name}" of {self.network} gives {self.ran[name]}, which has no positions'
+            return f"{what}{self._untied(name)}; {remedy}"
+        if name in self.names.values():
             return f'layer "{name}" of {self.network} did not run in the forward pass; {remedy}'
         return f'no layer "{name}" in {self.network}; {remedy}'
+
+    def _untied(self, name: str) -> str:
+        """Several entries that may be positions, of which the operations between say otherwise or nothing."""
+        sizes = self.ran[name].strip("(),").split(", ")
+        if len(sizes) < 3 or set(sizes[2:]) == {"1"}:
+            return ""
+        return " that can be tied to the image (if you know them, pass spatial=, from its output to (N, C, h, w))"
 
     def _choices(self) -> str:
         labels = [layer.label for layer in self.stages]
@@ -111,12 +141,23 @@ class Survey:
         return f'{named} (try layer="{labels[-1]}" or None)'
 
     def _cause(self) -> str:
-        if len(self.known) > 1 and not self.ran:
+        if len(self.names) > 1 and not self.ran:
             return (
                 "; none of its modules ran under a hook, as in an exported program: "
                 "use torch.export.unflatten(program), or load the file with explainers.load_model"
             )
         return ""
+
+
+def _which_way(layer: Layer) -> str:
+    """That the shape alone could mean channels first and channels last."""
+    channels, (h, w) = layer.layout.channels, layer.layout.grid
+    sizes = (channels, h, w) if layer.layout.kind == "nchw" else (h, w, channels)
+    return (
+        f'layer "{layer.label}" gives (N, {", ".join(map(str, sizes))}), which may be (N, C, h, w) as well as '
+        "(N, h, w, C), and nothing is known of what made it; say which with spatial=, such as "
+        "spatial=lambda value: value (channels first) or spatial=lambda value: value.permute(0, 3, 1, 2)"
+    )
 
 
 def _usable(layer: Layer) -> bool:

@@ -1,48 +1,69 @@
-"""From whatever a network returns to scores (N, classes), and from scores to probabilities."""
+"""From whatever a network returns to scores (N, classes)."""
 
 from __future__ import annotations
 
+import hashlib
+import inspect
+import re
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from explainers.errors import OptionError, OutputError
+from explainers.errors import OutputError, TargetError
 from explainers.network.guard import exact, preserved
 from explainers.network.input import run
 from explainers.network.unwrapping import as_network
 
 Output = Callable[[Any], Tensor]
 
-NORMALISED = {
-    "SoftmaxBackward0": "a softmax",
-    "LogSoftmaxBackward0": "a log-softmax",
-    "SigmoidBackward0": "a sigmoid",
-}
+ENDS = {"Softmax": "a softmax", "LogSoftmax": "a log-softmax", "Sigmoid": "a sigmoid", "LogSigmoid": "a log-sigmoid"}
+# What passes values on, or picks, joins, limits or averages them: probabilities stay probabilities.
+PASSING = re.compile(
+    "Alias|Amax|Amin|Cat|Clamp|ClampMax|ClampMin|Clone|Expand|Index|IndexSelect|Max|Mean|Min|Narrow|Permute|ReshapeAlias|"
+    "Select|Slice|Split|Squeeze|Stack|T|ToCopy|Transpose|Unbind|UnsafeView|Unsqueeze|View"
+)
 
-ACTIVATIONS: dict[str | None, Callable[[Tensor], Tensor]] = {
-    None: lambda scores: scores,
-    "softmax": lambda scores: scores.softmax(dim=1),
-    "sigmoid": torch.sigmoid,
-}
+
+@dataclass(frozen=True)
+class Negative:
+    """The other class of a network with one score: −s instead of s. An `output=`, around the `output=` that gives s."""
+
+    of: Output | None = None
+
+    def __call__(self, returned: Any) -> Any:
+        """−s of what the network returned."""
+        return -(_default(returned) if self.of is None else self.of(returned))
+
+
+@dataclass(frozen=True)
+class Pick:
+    """An `output=` that takes one part of what a network returns: by position, by key or by name."""
+
+    key: int | str
+
+    def __call__(self, returned: Any) -> Any:
+        """The part.
+
+        Raises:
+            OutputError: there is no such part.
+        """
+        try:
+            if isinstance(returned, Mapping) or (isinstance(self.key, int) and isinstance(returned, (tuple, list))):
+                return returned[self.key]  # type: ignore[index]
+            if isinstance(self.key, str):
+                return getattr(returned, self.key)
+        except (KeyError, IndexError, AttributeError):
+            pass
+        raise OutputError(f"output {self.key!r}: the network returned {describe(returned)}, which has no such part")
 
 
 def at_least_single(values: Tensor) -> Tensor:
     """Half precision as float32; anything else as it is."""
     return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
-
-
-def checked_activation(activation: str | None) -> Callable[[Tensor], Tensor]:
-    """The function of that name.
-
-    Raises:
-        OptionError: there is none.
-    """
-    if activation not in ACTIVATIONS:
-        raise OptionError(f"activation={activation!r}; expected 'softmax', 'sigmoid' or None")
-    return ACTIVATIONS[activation]
 
 
 def class_scores(model: Any, images: Tensor, output: Output | None = None) -> Tensor:
@@ -56,12 +77,21 @@ def scores_of(returned: Any, count: int, output: Output | None = None) -> Tensor
     """Scores (N, classes) out of what the network returned for `count` images.
 
     Args:
-        returned: a tensor, a tuple or list (its first 2-D tensor), a mapping or dataclass with `logits` or `out`.
+        returned: a tensor, a tuple or list (its only 2-D tensor), a mapping or dataclass with `logits` or `out`.
         output: takes `returned` and gives the scores instead; for regression, segmentation, several heads.
 
     Raises:
-        OutputError: nothing in it is (N, classes), or a score is NaN or infinite.
+        OutputError: nothing in it is (N, classes), several tensors are, or a score is NaN or infinite.
+        TargetError: `output` is `Negative`, and there is not one score.
     """
+    if isinstance(output, Negative):
+        scores = scores_of(returned, count, output.of)
+        if scores.shape[1] != 1:
+            raise TargetError(
+                f"targets='not' is the other class of a network with one score; this one has {scores.shape[1]}: "
+                "name the class by its index"
+            )
+        return -scores
     scores = _default(returned) if output is None else output(returned)
     if not isinstance(scores, Tensor) or scores.ndim != 2 or not scores.is_floating_point():
         source = "the network returned" if output is None else "output= gave"
@@ -71,8 +101,9 @@ def scores_of(returned: Any, count: int, output: Output | None = None) -> Tensor
         )
     if len(scores) != count:
         raise OutputError(
-            f"the scores have {len(scores)} rows for {count} images; the network must give one row per image "
-            "(does it mix, drop or fold the batch?)"
+            f"the scores have {len(scores)} rows for {count} image{'s' * (count != 1)}; the network must give one row "
+            "per image (does it mix, drop or fold the batch, or bind a second input of another number of images? Then "
+            "bind that of one image and explain image by image)"
         )
     if scores.shape[1] == 0:
         raise OutputError("the scores have no classes (shape (N, 0))")
@@ -86,15 +117,42 @@ def scores_of(returned: Any, count: int, output: Output | None = None) -> Tensor
     return scores
 
 
+def end_of(scores: Tensor) -> str | None:
+    """The normalisation that scores come out of, a key of ENDS, as their graph tells; None where there is none."""
+    return None if scores.grad_fn is None else _end(scores.grad_fn, 0)
+
+
+def _end(node: Any, depth: int) -> str | None:
+    name = re.sub(r"Backward\d*$", "", type(node).__name__)
+    if name in ENDS:
+        return name
+    if not PASSING.fullmatch(name) or depth > 50:
+        return None
+    ends = {_end(source, depth + 1) for source, _ in node.next_functions if source is not None}
+    end = ends.pop() if len(ends) == 1 else None
+    return None if name == "Mean" and end in ("LogSoftmax", "LogSigmoid") else end
+
+
 def warn_if_normalised(scores: Tensor) -> None:
     """Gradient methods are defined on logits; say so when the network ends in a softmax or sigmoid."""
-    node = None if scores.grad_fn is None else type(scores.grad_fn).__name__
-    if node in NORMALISED:
+    end = end_of(scores)
+    if end is not None:
         warnings.warn(
-            f"the scores come out of {NORMALISED[node]}: the map shows the gradient of a probability, not of the logit "
+            f"the scores come out of {ENDS[end]}: the map shows the gradient of a probability, not of the logit "
             "that the papers use. Explain the network without its last layer, or pass output= to get the logits.",
             stacklevel=2,
         )
+
+
+def output_name(output: Output) -> str:
+    """What tells an `output=` from another, as far as plain text does."""
+    if isinstance(output, (Pick, Negative)):
+        return repr(output)
+    name = f"{getattr(output, '__module__', '')}.{getattr(output, '__qualname__', type(output).__qualname__)}"
+    try:
+        return f"{name} {hashlib.sha256(inspect.getsource(output).encode()).hexdigest()[:12]}"
+    except (OSError, TypeError):  # typed at a prompt, or no function
+        return name
 
 
 def describe(value: Any) -> str:
@@ -118,8 +176,26 @@ def _default(returned: Any) -> Any:
     if isinstance(getattr(returned, "logits", None), Tensor):
         return returned.logits
     if isinstance(returned, (tuple, list)):
-        return next((item for item in returned if isinstance(item, Tensor) and item.ndim == 2), returned)
+        return _only(returned)
     return returned
+
+
+def _only(returned: Sequence[Any]) -> Any:
+    """The one (N, classes) of a tuple.
+
+    Raises:
+        OutputError: there are several, and features would be explained as classes if the first was taken.
+    """
+    found = {index: item for index, item in enumerate(returned) if _is_scores(item)}
+    if len({id(item) for item in found.values()}) > 1:
+        each = ", ".join(f"y[{index}] of shape {tuple(item.shape)}" for index, item in found.items())
+        spelled = " or ".join(f"output=lambda y: y[{index}] (--output {index})" for index in found)
+        raise OutputError(f"the network returned several tensors that could be the scores: {each}. Pass {spelled}")
+    return next(iter(found.values()), returned)
+
+
+def _is_scores(item: Any) -> bool:
+    return isinstance(item, Tensor) and item.ndim == 2 and item.is_floating_point()
 
 
 def _suggestion(returned: Any) -> str:

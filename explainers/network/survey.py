@@ -10,13 +10,23 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from explainers.errors import UnsupportedError
+from explainers.errors import OutputError, UnsupportedError
+from explainers.network.axes.axis import Axes, image_axes
+from explainers.network.axes.trace import Recorded, Trace
 from explainers.network.batch_norm_backward import sound_batch_norm
+from explainers.network.gradients import gradients_of
+from explainers.network.guard import in_own_thread
 from explainers.network.input import fixed_batch, run
 from explainers.network.layer_choice import Survey
 from explainers.network.layers import Layer, layer_tensor
-from explainers.network.layout import Layout, distortion, layout_of
+from explainers.network.layout import Layout, distortion, layout_of, layout_told
 from explainers.network.unwrapping import class_name
+
+DEFINED = (  # give (N, C, h, w) by definition
+    nn.Conv2d, nn.ConvTranspose2d, nn.BatchNorm2d, nn.InstanceNorm2d, nn.MaxPool2d, nn.AvgPool2d, nn.LPPool2d,
+    nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d, nn.FractionalMaxPool2d, nn.PixelShuffle, nn.UpsamplingBilinear2d,
+    nn.UpsamplingNearest2d,
+)  # fmt: skip
 
 
 def survey(network: Any, images: Tensor, scores: Callable[[Any, int], Tensor]) -> Survey:
@@ -29,7 +39,8 @@ def survey(network: Any, images: Tensor, scores: Callable[[Any, int], Tensor]) -
     Raises:
         UnsupportedError: the network is no module, or takes no hooks (TorchScript).
 
-    Cost: one forward and one backward pass of one image.
+    Cost: one forward and one backward pass of one image; another forward pass where the graph does not lead from the
+    image to a layer (a learned prior), and two more where parts run without a graph (features under `no_grad`).
     """
     if not isinstance(network, nn.Module):
         raise UnsupportedError(
@@ -45,31 +56,51 @@ def survey(network: Any, images: Tensor, scores: Callable[[Any, int], Tensor]) -
         return _observed(network, images, scores)
     try:
         return _observed(network, images[:1], scores)
-    except RuntimeError:
+    except (RuntimeError, OutputError):  # some networks hold something for every image of the batch
         if len(images) == 1:
             raise
         return _observed(network, images, scores)
 
 
 def _observed(network: nn.Module, images: Tensor, scores: Callable[[Any, int], Tensor]) -> Survey:
-    watch = _Watch(network, images)
+    leaf = images.detach().requires_grad_()
+    watch = _Watch(network, leaf)
     with torch.enable_grad():
-        try:
-            result = scores(run(network, images.detach().requires_grad_()), len(images))
-        finally:
-            watch.remove()
-        watch.mark_reach(result)
+        returned = watch.run(leaf)
+        if watch.unrecorded:
+            watch = _Watch(network, leaf, _axes_of_all(network, leaf))
+            returned = watch.run(leaf)
+        watch.mark_reach(scores(returned, len(images)))
+        watch.mark_fed(images)
     return watch.survey()
+
+
+def _axes_of_all(network: nn.Module, leaf: Tensor) -> dict[tuple[str, int], Axes]:
+    """The dimensions of every module's output, where parts of the network compute without a graph."""
+    watch = _Watch(network, leaf)
+    try:
+        with Recorded():
+            watch.run(leaf)
+    except RuntimeError:  # such as weights that are averaged in place, which a graph does not allow
+        return {}
+    return watch.told
 
 
 class _Watch:
     """Hooks on every module that record the outputs of one forward pass."""
 
-    def __init__(self, network: nn.Module, images: Tensor) -> None:
+    def __init__(self, network: nn.Module, images: Tensor, hints: dict[tuple[str, int], Axes] | None = None) -> None:
         self.network, self.count = network, len(images)
+        self.hints = hints or {}  # by name and run, for outputs without a graph
+        self.told: dict[tuple[str, int], Axes] = {}
+        self.unrecorded = False
+        self.trace = Trace(images)
+        self.axes: dict[int, Axes | None] = {}  # by identity, of tensors without a graph
+        self.still: dict[tuple[str, int], Tensor] = {}  # what no way through the graph leads to from the image
         self.image = (int(images.shape[2]), int(images.shape[3]))
         self.layers: list[Layer] = []
         self.tensors: list[Tensor] = []  # kept alive, so that identities stay unique
+        self.kept: list[Tensor] = []
         self.grids: list[tuple[int, int]] = []
         self.calls: Counter[str] = Counter()
         self.ran: dict[str, str] = {}
@@ -77,38 +108,74 @@ class _Watch:
         self.handles = []
         for name, module in network.named_modules():
             if name and not isinstance(module, torch.jit.ScriptModule):
-                self.handles.append(module.register_forward_hook(self._hook(name)))
+                self.handles.append(module.register_forward_hook(in_own_thread(self._hook(name))))
 
-    def remove(self) -> None:
-        for handle in self.handles:
-            handle.remove()
+    def run(self, images: Tensor) -> Any:
+        """What the network returns, watched."""
+        try:
+            return run(self.network, images)
+        finally:
+            for handle in self.handles:
+                handle.remove()
 
     def _hook(self, name: str) -> Callable[[nn.Module, Any, Any], None]:
-        def record(module: nn.Module, _: Any, returned: Any) -> None:
+        def record(module: nn.Module, given: Any, returned: Any) -> None:
             call, self.calls[name] = self.calls[name], self.calls[name] + 1
             tensor = layer_tensor(returned)
             self.ran[name] = type(returned).__name__ if tensor is None else str(tuple(tensor.shape))
             if tensor is None or not tensor.is_floating_point():
                 return
-            layout = layout_of(tuple(tensor.shape), self.image, self.grids)
-            if layout is None or tensor.shape[0] != self.count or self._inside_attention(layout):
+            axes = self._axes(module, given, tensor)
+            if tensor.grad_fn is None:
+                axes = self.hints.get((name, call), axes)
+                self.unrecorded |= tensor.ndim in (3, 4)
+            elif axes is not None:
+                self.told[name, call] = axes
+            layout = self._layout(module, axes, tensor)
+            if layout is None or tensor.shape[0] != self.count:
                 return
-            layout = _settled(layout, module)
             self.output_grids[name] = layout.grid
-            if layout.kind != "tokens":
+            if not layout.sequence:
                 self.grids.append(layout.grid)
-            self.layers.append(Layer(name, module, layout, call, pooled=_is_pooling(module)))
+            strip = layout.sequence and min(layout.grid) == 1 < min(self.image)
+            self.layers.append(Layer(name, module, layout, call, pooled=_is_pooling(module), strip=strip))
             self.tensors.append(tensor)
+            if not self.trace.feeds(tensor):
+                self.still[name, call] = tensor.detach().clone()
 
         return record
 
+    def _layout(self, module: nn.Module, axes: Axes | None, tensor: Tensor) -> Layout | None:
+        """Told by what made the tensor; guessed from its shape where that is not known."""
+        if axes is not None and not any(each.unknown for each in axes):
+            return layout_told(axes)
+        told = None if axes is None else layout_told(axes)
+        if told is not None:
+            return told
+        layout = layout_of(tuple(tensor.shape), self.image, self.grids, axes)
+        return None if layout is None or self._inside_attention(layout) else _settled(layout, module)
+
+    def _axes(self, module: nn.Module, given: Any, tensor: Tensor) -> Axes | None:
+        """From the graph; where nothing was recorded, from the kind of module and from what it was given."""
+        if tensor.grad_fn is not None:
+            return self.trace.axes(tensor)
+        if id(tensor) not in self.axes:
+            source = layer_tensor(given)
+            alone = not any(True for _ in module.children())
+            if tensor.ndim == 4 and isinstance(module, DEFINED):
+                self.axes[id(tensor)] = image_axes(tuple(tensor.shape))
+            elif alone and source is not None and source.shape == tensor.shape:
+                before = self.axes.get(id(source))
+                self.axes[id(tensor)] = self.trace.axes(source) if source.grad_fn is not None else before
+            if id(tensor) in self.axes:
+                self.kept.append(tensor)
+        return self.axes.get(id(tensor))
+
     def _inside_attention(self, layout: Layout) -> bool:
         """(N, heads, T, d) looks like feature maps, but has as many rows or columns as there are tokens."""
-        tokens = [layer.layout for layer in self.layers if layer.layout.kind == "tokens"]
+        tokens = [layer.layout for layer in self.layers if layer.layout.sequence]
         lengths = {token.prefix + token.grid[0] * token.grid[1] for token in tokens}
-        return (
-            layout.kind != "tokens" and not lengths.isdisjoint(layout.grid) and distortion(layout.grid, self.image) > 0
-        )
+        return not layout.sequence and not lengths.isdisjoint(layout.grid) and distortion(layout.grid, self.image) > 0
 
     def mark_reach(self, scores: Tensor) -> None:
         """Which outputs the scores depend on, and for tokens whether through the patches or the prefix alone."""
@@ -119,7 +186,7 @@ class _Watch:
             weights = torch.linspace(1, 2, scores.shape[1], device=scores.device, dtype=scores.dtype)
             total = (scores * weights).sum()
             with sound_batch_norm(scores):
-                grads = torch.autograd.grad(total, [self.tensors[index] for index in live], allow_unused=True)
+                grads = gradients_of(total, [self.tensors[index] for index in live])
             for index, grad in zip(live, grads, strict=True):
                 reaches[index] = False if grad is None else _patches_matter(self.layers[index].layout, grad)
         self.layers = [
@@ -127,16 +194,22 @@ class _Watch:
             for index, layer in enumerate(self.layers)
         ]
 
+    def mark_fed(self, images: Tensor) -> None:
+        """Which outputs change with the image, of those that the graph does not join to it."""
+        changed = _changed(self.network, images, self.still) if self.still else set()
+        self.layers = [
+            replace(layer, fed=(layer.name, layer.call) not in self.still or (layer.name, layer.call) in changed)
+            for layer in self.layers
+        ]
+
     def survey(self) -> Survey:
-        width = Counter(
-            (layer.layout.grid, layer.layout.channels) for layer in self.layers if layer.layout.kind == "tokens"
-        )
+        width = Counter((layer.layout.grid, layer.layout.channels) for layer in self.layers if layer.layout.sequence)
         usual: dict[tuple[int, int], int] = {}
         for (grid, channels), _ in width.most_common():
             usual.setdefault(grid, channels)
         groups: dict[int, list[Layer]] = {}
         for layer, tensor in zip(self.layers, self.tensors, strict=True):
-            if layer.layout.kind == "tokens" and (
+            if layer.layout.sequence and (
                 isinstance(layer.module, nn.Linear) or usual[layer.layout.grid] != layer.layout.channels
             ):
                 continue  # projections inside attention and MLP
@@ -146,7 +219,7 @@ class _Watch:
             tuple(self._representative(group) for group in groups.values()),
             tuple(self.layers),
             self.ran,
-            frozenset(name for name, _ in self.network.named_modules()),
+            {module: name for name, module in self.network.named_modules()},
         )
 
     def _representative(self, group: list[Layer]) -> Layer:
@@ -157,11 +230,12 @@ class _Watch:
         around = [name for end in range(1, len(parts)) if self._bounds(name := ".".join(parts[:end]))]
         grids = [self.output_grids.get(name) for name in around]
         whole = any(grid is not None and distortion(grid, self.image) == 0 for grid in grids)
+        guessed = not chosen.layout.told
         return replace(
             chosen,
             pooled=any(layer.pooled for layer in group),
             inside=sum(grid != chosen.layout.grid for grid in grids),
-            rearranged=whole and distortion(chosen.layout.grid, self.image) > 0,
+            rearranged=guessed and whole and distortion(chosen.layout.grid, self.image) > 0,
         )
 
     def _bounds(self, name: str) -> bool:
@@ -173,14 +247,42 @@ class _Watch:
         return not sequence
 
 
+def _changed(network: nn.Module, images: Tensor, still: dict[tuple[str, int], Tensor]) -> set[tuple[str, int]]:
+    """Which runs of which modules give something else for another image."""
+    noise = torch.randn(images.shape, generator=torch.Generator().manual_seed(0)).to(images)
+    calls: Counter[str] = Counter()
+    found: set[tuple[str, int]] = set()
+
+    def compare(name: str) -> Callable[[nn.Module, Any, Any], None]:
+        def note(_: nn.Module, __: Any, returned: Any) -> None:
+            key, tensor = (name, calls[name]), layer_tensor(returned)
+            calls[name] += 1
+            if key in still and tensor is not None and not torch.equal(tensor.detach(), still[key]):
+                found.add(key)
+
+        return note
+
+    names = {name for name, _ in still}
+    handles = [network.get_submodule(name).register_forward_hook(in_own_thread(compare(name))) for name in names]
+    try:
+        run(network, images + noise * (images.std(correction=0) + images.abs().mean() + 1e-3))
+    finally:
+        for handle in handles:
+            handle.remove()
+    return found
+
+
 def _settled(layout: Layout, module: nn.Module) -> Layout:
-    """A (N, a, a, a) output reads both ways; a module of linear layers and layer norms alone puts channels last."""
-    if layout.kind != "nchw" or layout.grid != (layout.channels, layout.channels):
+    """Where a guess is tied, linear layers and layer norms alone put channels last, convolutions first."""
+    if not layout.tied:
         return layout
     kinds = [type(part) for part in module.modules()]
     first = any(issubclass(kind, (nn.modules.conv._ConvNd, nn.modules.batchnorm._BatchNorm)) for kind in kinds)
     last = any(issubclass(kind, (nn.Linear, nn.LayerNorm)) for kind in kinds)
-    return replace(layout, kind="nhwc") if last and not first else layout
+    square = layout.grid == (layout.channels, layout.channels)
+    if not square or first == last:
+        return layout
+    return replace(layout, kind="nhwc" if last else "nchw", tied=False)
 
 
 def _is_pooling(module: nn.Module) -> bool:
@@ -189,6 +291,6 @@ def _is_pooling(module: nn.Module) -> bool:
 
 def _patches_matter(layout: Layout, grad: Tensor) -> bool | None:
     """False where only the class token of this layer is read, None where nothing is (a head of zeros)."""
-    if layout.kind != "tokens" or layout.prefix == 0 or bool(grad[:, layout.prefix :].any()):
+    if not layout.sequence or bool(layout.patches(grad).any()):
         return True
-    return False if bool(grad[:, : layout.prefix].any()) else None
+    return False if bool(grad.any()) else None

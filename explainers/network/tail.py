@@ -12,9 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from explainers.errors import LayerError
+from explainers.network.guard import GLOBAL_SWITCHES, in_own_thread
 from explainers.network.layers import Layer, layer_tensor, with_tensor
 
 Scored = Callable[[Any, int], Tensor]  # (what the network returned, how many images) → scores (N, classes)
+DRAWN: dict[str, Any] = {"device": "cpu", "dtype": torch.float32}  # whatever torch's defaults are
 EQUAL = 1e-4  # what the short way may differ from the long one, relative to the largest score
 
 
@@ -38,13 +40,13 @@ class Tail:
     """
 
     def __init__(self, network: nn.Module, layer: Layer, image: Tensor, scored: Scored) -> None:
-        self.network, self.copied = _copied(network)
+        self.network, self.copied = copied(network)
         self.layer, self.image, self.scored = layer, image, scored
         self.module = self.network.get_submodule(layer.name)
         self.values: Tensor | None = None
         self.runs = itertools.count()
         self.output = self._record()
-        self.handle = self.module.register_forward_hook(self._replace)
+        self.handle = self.module.register_forward_hook(in_own_thread(self._replace))
         self.short = self.copied and self._shorten()
 
     def close(self) -> None:
@@ -100,14 +102,16 @@ class Tail:
             return note
 
         self.begun, self.returned = False, None
-        handles.append(self.module.register_forward_pre_hook(begins))
+        handles.append(self.module.register_forward_pre_hook(in_own_thread(begins)))
         for name, module in self.network.named_modules():
             if name and not isinstance(module, torch.jit.ScriptModule):
-                handles.append(module.register_forward_hook(ends(name)))
-        with _without_fused_layers():
-            self.network(self.image.clone())
-        for handle in handles:
-            handle.remove()
+                handles.append(module.register_forward_hook(in_own_thread(ends(name))))
+        try:
+            with _without_fused_layers():
+                self.network(self.image.clone())
+        finally:
+            for handle in handles:
+                handle.remove()
         if not seen:
             raise self._unseen()
         self.done = {name: value for name, value in self.done.items() if calls[name] == 1 and _playable(value)}
@@ -122,7 +126,9 @@ class Tail:
 
     def _shorten(self) -> bool:
         """Play back what was recorded, if that gives the scores of the whole network."""
-        noise = torch.rand(2, *self.output.shape[1:], generator=torch.Generator().manual_seed(0)).to(self.output)
+        noise = torch.rand(2, *self.output.shape[1:], generator=torch.Generator().manual_seed(0), **DRAWN).to(
+            self.output
+        )
         trial = self.output * noise.round()
         self.short = False
         wanted = self(trial)
@@ -152,8 +158,8 @@ class Tail:
         return forward
 
 
-def _copied(network: nn.Module) -> tuple[nn.Module, bool]:
-    """A copy in evaluation mode, or the network itself where its parts (scripted, exported) cannot be copied."""
+def copied(network: nn.Module) -> tuple[nn.Module, bool]:
+    """A copy in evaluation mode with the same weights, or the network itself where that cannot be copied (scripted)."""
     shared: dict[int, Any] = {id(value): value for value in network.parameters()}
     try:
         twin = copy.deepcopy(network, shared)
@@ -167,12 +173,13 @@ def _copied(network: nn.Module) -> tuple[nn.Module, bool]:
 @contextmanager
 def _without_fused_layers() -> Iterator[None]:
     """torch's own transformer layers run without their hooks where no gradient is recorded, unless told not to."""
-    before = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(before)
+    with GLOBAL_SWITCHES:
+        before = torch.backends.mha.get_fastpath_enabled()
+        torch.backends.mha.set_fastpath_enabled(False)
+        try:
+            yield
+        finally:
+            torch.backends.mha.set_fastpath_enabled(before)
 
 
 def _playable(value: Any) -> bool:

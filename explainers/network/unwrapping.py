@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor, nn
 
-from explainers.errors import OptionError
+from explainers.errors import OptionError, UnsupportedError
 
 
 def as_network(model: Any) -> Callable[[Tensor], Any]:
@@ -27,7 +28,31 @@ def as_network(model: Any) -> Callable[[Tensor], Any]:
             break
     if not callable(model):
         raise OptionError(f"expected a network (a torch.nn.Module or a callable on image batches), got {type(model)}")
+    _check_inputs(model)
     return model
+
+
+def _check_inputs(network: Any) -> None:
+    """Nothing, where a batch of images is all that the network has to be given.
+
+    Raises:
+        UnsupportedError: it is not.
+    """
+    call = network.forward if isinstance(network, nn.Module) else network
+    try:
+        signature = inspect.signature(call)
+    except (TypeError, ValueError):  # written in C
+        return
+    try:
+        signature.bind(object())
+    except TypeError as error:
+        needed = [each for each in signature.parameters.values() if each.default is each.empty]
+        named = [each.name for each in needed if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)]
+        brought = ", ".join(["images", *(f"self.{name}" for name in named[1:])])
+        raise UnsupportedError(
+            f"{class_name(network)} takes ({', '.join(named)}), but explained is what takes one batch of images. Wrap "
+            f"it in a torch.nn.Module that brings the rest: def forward(self, images): return self.network({brought})"
+        ) from error
 
 
 def class_name(network: Any) -> str:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from explainers.network.guard import HOOK_TABLES
+from explainers.network.guard import HOOK_TABLES, in_own_thread
 
 FOLDED = (torch.float32, torch.float64)  # fewer bits would round the product visibly
 
@@ -43,8 +43,8 @@ def _pairs(network: nn.Module, run: Callable[[], object]) -> list[tuple[nn.Conv2
     with ExitStack() as stack:
         for module in network.modules():
             if _is_conv(module) or _is_norm(module):
-                stack.callback(module.register_forward_pre_hook(watch.enter).remove)
-                stack.callback(module.register_forward_hook(watch.leave).remove)
+                stack.callback(module.register_forward_pre_hook(in_own_thread(watch.enter)).remove)
+                stack.callback(module.register_forward_hook(in_own_thread(watch.leave)).remove)
         stack.enter_context(watch)
         run()
     return [

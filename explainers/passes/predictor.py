@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
@@ -123,6 +124,12 @@ class Predictor:
                     break
                 if self.progress:
                     self.progress(start, count)
+
+    def for_output(self, output: Output) -> Predictor:
+        """The same for other scores of what the network returns; batch sizes and replica are shared."""
+        other = copy.copy(self)
+        other.output = output
+        return other
 
     def describe(self) -> dict[str, Any]:
         """What was used, for a manifest: precision, whether compiled, the last batch size, how many passes."""

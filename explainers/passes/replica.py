@@ -53,6 +53,10 @@ class Replica:
         self._made: Network | None = None
         self._state: tuple[Any, ...] = ()
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what was made: it is a second network, and made again where it is needed."""
+        return {**vars(self), "_made": None, "_state": ()}
+
     @property
     def precision_name(self) -> str:
         """As reports name it: "float32" stands for the network's own type."""
@@ -181,7 +185,7 @@ def _folded(twin: nn.Module, probe: Tensor, scored: Scored) -> nn.Module | None:
     Two images are compared, since a network may take different paths for them.
     """
     low, high = float(probe.min()), float(probe.max())
-    noise = torch.rand(probe.shape, generator=torch.Generator().manual_seed(0), dtype=probe.dtype)
+    noise = torch.rand(probe.shape, generator=torch.Generator().manual_seed(0), dtype=probe.dtype, device="cpu")
     other = (low + (high - low) * noise).to(probe.device)
     try:
         wanted = [scored(twin, other.clone())]

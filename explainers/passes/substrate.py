@@ -49,7 +49,7 @@ def blurred(images: Tensor, kernel: int | None = None, sigma: float | None = Non
     sigma = SIGMA * side / SIDE if sigma is None else sigma
     kernel = (round(KERNEL * side / SIDE) | 1) if kernel is None else kernel
     half = min(kernel // 2, side - 1)  # reflection needs a pixel more than it pads
-    offsets = torch.arange(-half, half + 1, dtype=torch.float64)
+    offsets = torch.arange(-half, half + 1, dtype=torch.float64, device="cpu")
     weights = torch.exp(-0.5 * (offsets / sigma) ** 2)
     weights = (weights / weights.sum()).to(images)
     channels = images.shape[1]

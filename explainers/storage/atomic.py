@@ -1,7 +1,8 @@
-"""Files that are whole or as before."""
+"""Files that are whole or as before, also after the power has failed."""
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -12,19 +13,26 @@ from typing import Any
 from explainers.errors import WriteError
 from explainers.storage.paths import shown
 
+OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)  # what no other file would be spared
+
 
 @contextmanager
 def replaced(path: Path) -> Iterator[Path]:
     """A name beside a file to write to; afterwards it takes the file's place, so that the file is whole or as before.
+
+    What was written is on the disk before the name is, and the name before this returns: what is noted afterwards in
+    another file holds after a loss of power too.
 
     Raises:
         WriteError: it cannot be written.
     """
     temporary = path.with_name(f".{path.name[:80]}.{os.getpid()}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _make(path.parent)
         yield temporary
+        synced(temporary)
         os.replace(temporary, path)
+        synced(path.parent)
     except OSError as error:
         raise unwritten(path, error) from error
     finally:
@@ -45,6 +53,36 @@ def write_bytes(path: Path, data: bytes) -> None:
 def write_json(path: Path, value: Any, *, default: Callable[[Any], Any] | None = None) -> None:
     """An indented file, all or nothing; default: what stands for a value that is none of JSON's."""
     write_bytes(path, (json.dumps(value, indent=2, default=default) + "\n").encode())
+
+
+def synced(path: Path) -> None:
+    """Has the disk take a file's content, or a folder's names; where a system cannot do that for folders, not."""
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except PermissionError:  # Windows opens no folders
+        if path.is_dir():
+            return
+        raise
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.EBADF, errno.ENOTSUP):  # file systems that know no such thing
+            raise
+    finally:
+        os.close(handle)
+
+
+def _make(folder: Path) -> None:
+    """A folder with those above it, whose names are on the disk too."""
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for each in missing:
+        synced(each.parent)
+
+
+def is_of_the_disk(error: WriteError) -> bool:
+    """Whether no other file could be written either: the disk is full, or takes nothing."""
+    return isinstance(error.__cause__, OSError) and error.__cause__.errno in OF_THE_DISK
 
 
 def unwritten(path: Path, error: OSError) -> WriteError:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
+
+NAMED = 8  # differences that an error names
+LONGEST = 80  # letters of a value that an error shows
 
 
 def fingerprint(facts: Mapping[str, Any]) -> str:
@@ -32,10 +35,31 @@ def differences(before: Any, now: Any, *, but: Collection[tuple[str, str]] = (),
             for index, (old, new) in enumerate(zip(before, now, strict=True))
             for each in differences(old, new, but=but, name=f"{name}[{index}]")
         ]
-    return [] if before == now else [f"{name} ({_short(before)} there, {_short(now)} now)"]
+    if before == now:
+        return []
+    old, new = _shortened(_short(before), _short(now))
+    return [f"{name} ({old} there, {new} now)"]
+
+
+def named(differing: Sequence[str]) -> str:
+    """Differences as an error names them, the first few."""
+    more = f"; and {len(differing) - NAMED} more" if len(differing) > NAMED else ""
+    return "; ".join(differing[:NAMED]) + more
 
 
 def _short(value: Any) -> str:
     if isinstance(value, list) and value and all(isinstance(each, dict) for each in value):
         return " + ".join(str(each.get("kind", each)) for each in value)
     return repr(value)
+
+
+def _shortened(old: str, new: str) -> tuple[str, str]:
+    """Long texts from a little before where they part."""
+    part = next((place for place, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), min(len(old), len(new)))
+    first = max(0, part - LONGEST // 4) if max(len(old), len(new)) > LONGEST else 0
+
+    def cut(text: str) -> str:
+        window = text[first : first + LONGEST]
+        return f"{'…' * (first > 0)}{window}{'…' * (first + LONGEST < len(text))}"
+
+    return cut(old), cut(new)

@@ -2,69 +2,122 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from explainers.storage.atomic import write_bytes
+from explainers.errors import WriteError
+from explainers.storage.atomic import unwritten, write_bytes
+from explainers.storage.paths import shown
 
 Row = dict[str, Any]
 
 
 class Journal:
-    """An append-only file of finished units of work, one line of JSON each with all rows of the unit.
+    """An append-only file of finished units of work, one line of JSON each with all rows of the unit and its files.
 
-    A line is written when every file of the unit is in place, so what it names exists. A torn last line is dropped. The
-    first line tells of which run the others are.
+    A line is written when every file of the unit is on the disk, so what it names exists. Each line has a sum of its
+    own: one that was torn or damaged is as none, and its unit is done again. The first line tells of which run the
+    others are.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._identity: tuple[int, int] | None = None  # of the file that was started or gone on with
 
-    def continues(self, digest: str) -> bool:
-        """Whether the lines are of the run with this fingerprint."""
-        return self.path.exists() and next(_lines(self.path), {}).get("fingerprint") == digest
+    def head(self) -> Row | None:
+        """The first line, where it is whole."""
+        first = next(iter(_lines(self.path)), None)
+        return None if first is None or first[1] is None or "facts" not in first[1] else first[1]
 
     def has_entries(self) -> bool:
         """Whether anything was done; a start that did nothing has none."""
-        return self.path.exists() and any("id" in entry for entry in _lines(self.path))
+        return any(number for number, _ in enumerate(_lines(self.path)))
 
-    def start(self, digest: str) -> None:
+    def start(self, head: Row) -> None:
         """Begin with nothing done."""
-        write_bytes(self.path, (json.dumps({"fingerprint": digest}) + "\n").encode())
+        write_bytes(self.path, _sealed(head))
+        self._identity = _identity(self.path)
 
-    def done(self, whole: Callable[[list[Row]], bool]) -> set[str]:
-        """The units that are noted and still whole: the folder may have moved and files may have been deleted since."""
-        found = {entry["id"] for entry in _lines(self.path) if "id" in entry and whole(entry["rows"])}
+    def done(self, whole: Callable[[Row], bool]) -> set[str]:
+        """The units whose last line is whole, as the caller sees it: files may have been changed or deleted since."""
         self._cut_torn_line()
-        return found
+        self._identity = _identity(self.path)
+        return {entry["id"] for entry in self.entries() if whole(entry)}
 
-    def append(self, key: str, rows: list[Row]) -> None:
-        """Note a unit as done."""
-        line = json.dumps({"id": key, "rows": rows}, ensure_ascii=True) + "\n"
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(line)
-            file.flush()
-            os.fsync(file.fileno())
+    def append(self, key: str, rows: list[Row], files: Mapping[str, Any]) -> None:
+        """Note a unit as done.
 
-    def entries(self) -> Iterator[tuple[str, list[Row]]]:
-        """Each unit's key and rows, the last entry where there are several (a failed image that was tried again)."""
-        last = {entry["id"]: number for number, entry in enumerate(_lines(self.path)) if "id" in entry}
-        for number, entry in enumerate(_lines(self.path)):
-            if "id" in entry and last[entry["id"]] == number:
-                yield entry["id"], entry["rows"]
+        Args:
+            files: the unit's files, as `listed`; they are on the disk.
 
-    def units(self) -> Iterator[list[Row]]:
+        Raises:
+            WriteError: it cannot be written, or the journal is no longer where it was.
+        """
+        line = _sealed({"id": key, "rows": rows, "files": dict(files)})
+        try:
+            with self.path.open("r+b") as file:  # which makes no file, should somebody have removed it
+                state = os.fstat(file.fileno())
+                if self._identity not in (None, (state.st_dev, state.st_ino)):
+                    raise gone(self.path)
+                end = file.seek(0, os.SEEK_END)
+                try:
+                    file.write(line)
+                    file.flush()
+                    os.fsync(file.fileno())
+                except OSError:
+                    file.truncate(end)
+                    raise
+        except FileNotFoundError as error:
+            raise gone(self.path) from error
+        except OSError as error:
+            raise unwritten(self.path, error) from error
+
+    def entries(self, keys: Iterable[str] | None = None) -> Iterator[Row]:
+        """Each unit's last whole line; in the order of `keys`, or of the file."""
+        places = self._places()
+        if not places:
+            return
+        with self.path.open("rb") as file:
+            for key in places if keys is None else keys:
+                if key in places:
+                    file.seek(places[key])
+                    yield _opened(file.readline()) or {}
+
+    def units(self, keys: Iterable[str] | None = None) -> Iterator[list[Row]]:
         """The rows of each unit."""
-        for _, rows in self.entries():
-            yield rows
+        for entry in self.entries(keys):
+            yield entry["rows"]
 
-    def rows(self) -> Iterator[Row]:
+    def rows(self, keys: Iterable[str] | None = None) -> Iterator[Row]:
         """All rows, one after the other."""
-        for rows in self.units():
+        for rows in self.units(keys):
             yield from rows
+
+    def damaged(self) -> int:
+        """How many lines cannot be read."""
+        return sum(entry is None for _, entry in _lines(self.path))
+
+    def check(self, keys: Collection[str]) -> None:
+        """See that these units are noted.
+
+        Raises:
+            WriteError: the journal was removed or changed while the run was going on.
+        """
+        if not self.path.exists() or set(keys) - set(self._places()):
+            raise gone(self.path)
+
+    def _places(self) -> dict[str, int]:
+        """Where each unit's last whole line begins, in the order of the file."""
+        found: dict[str, int] = {}
+        for place, entry in _lines(self.path):
+            if entry is not None and "id" in entry:
+                found.pop(entry["id"], None)
+                found[entry["id"]] = place
+        return found
 
     def _cut_torn_line(self) -> None:
         data = self.path.read_bytes()
@@ -72,10 +125,45 @@ class Journal:
             write_bytes(self.path, data[: data.rfind(b"\n") + 1])
 
 
-def _lines(path: Path) -> Iterator[Row]:
-    with path.open(encoding="utf-8") as file:
-        for line in file:
-            try:
-                yield json.loads(line)
-            except json.JSONDecodeError:
-                continue  # torn by a kill; the unit is done again
+def gone(path: Path) -> WriteError:
+    """What to raise when a journal has disappeared during a run."""
+    return WriteError(
+        f"{shown(path)} is no longer the file that this run was writing: its folder was removed or replaced meanwhile, "
+        "and what was there is lost; the same command begins again"
+    )
+
+
+def _lines(path: Path) -> Iterator[tuple[int, Row | None]]:
+    """Where each line begins, and what it says; None for one that was torn or damaged."""
+    try:
+        with path.open("rb") as file:
+            place = 0
+            for line in file:
+                yield place, _opened(line)
+                place += len(line)
+    except FileNotFoundError:
+        return
+
+
+def _sealed(entry: Row) -> bytes:
+    """An entry as a line, with a sum over it."""
+    return (json.dumps({**entry, "sum": _sum(entry)}) + "\n").encode("ascii")
+
+
+def _opened(line: bytes) -> Row | None:
+    try:
+        entry = json.loads(line) if line.endswith(b"\n") else None
+        if isinstance(entry, dict) and entry.pop("sum", "") == _sum(entry):
+            return entry
+    except (ValueError, RecursionError):
+        pass
+    return None
+
+
+def _sum(entry: Row) -> str:
+    return hashlib.sha256(json.dumps(entry, sort_keys=True).encode("ascii")).hexdigest()[:16]
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    state = path.stat()
+    return state.st_dev, state.st_ino

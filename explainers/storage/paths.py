@@ -7,5 +7,6 @@ from os import PathLike
 
 
 def shown(path: str | PathLike[str]) -> str:
-    """A path as messages print it: bytes that are no UTF-8 as escapes."""
-    return os.fspath(path).encode("utf-8", "backslashreplace").decode()
+    """A path as messages print it: bytes that are no UTF-8, and what steers a terminal, as escapes."""
+    plain = os.fspath(path).encode("utf-8", "backslashreplace").decode()
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in plain)

@@ -7,9 +7,9 @@ import json
 import numpy as np
 import pytest
 import torch
-from sklearn.metrics import accuracy_score, balanced_accuracy_score
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, top_k_accuracy_score
 
-from explainers.baselines.training.accuracy import classification_scores
+from explainers.baselines.training.accuracy import classification_scores, top_accuracy
 
 
 @pytest.mark.parametrize("classes", [2, 3, 5])
@@ -59,3 +59,16 @@ def test_without_one_of_two_classes_there_is_no_skill_to_speak_of():
     for label in (0, 1):
         scores = classification_scores(torch.tensor([0, 1]), torch.tensor([label, label]), 2)
         assert scores == {"accuracy": 0.5, "balanced_accuracy": 0.5, "tss": None}
+
+
+@pytest.mark.parametrize("best", [1, 3, 5])
+def test_top_accuracy_is_that_of_sklearn(best):
+    rng = np.random.default_rng(best)
+    logits, labels = rng.normal(size=(80, 9)), rng.integers(0, 9, 80)
+    found = top_accuracy(torch.from_numpy(logits), torch.from_numpy(labels), best)
+    assert found == pytest.approx(top_k_accuracy_score(labels, logits, k=best, labels=range(9)))
+
+
+def test_top_accuracy_by_hand():
+    logits = torch.tensor([[6.0, 5, 4, 3, 2, 1], [6.0, 5, 4, 3, 2, 1]])
+    assert top_accuracy(logits, torch.tensor([4, 5])) == 0.5

@@ -120,12 +120,19 @@ def test_parameters_of_abn_on_resnet18_by_hand():
 
 
 @pytest.mark.parametrize(
-    ("name", "count"), [("cifar-resnet20", 0.27e6), ("cifar-resnet56", 0.85e6), ("cifar-resnet110", 1.7e6)]
+    ("name", "count"),
+    [("cifar-resnet20", 0.27e6), ("cifar-basic-resnet56", 0.85e6), ("cifar-basic-resnet110", 1.7e6)],
 )
 def test_cifar_resnets_have_the_papers_parameters(name, count):
     """Table 6 of He et al. 2016; ours have 1 × 1 shortcuts where theirs pad with zeros (2,752 more)."""
     with torch.device("meta"):
         assert parameters(resnet(name, classes=10)) == pytest.approx(count, rel=0.03)
+
+
+@pytest.mark.parametrize(("name", "count"), [("cifar-resnet56", 1_588_562), ("cifar-resnet110", 3_056_786)])
+def test_abn_on_deep_cifar_resnets_has_the_published_codes_parameters(name, count):
+    """Counted in the code of attention branch networks, which stacks bottlenecks, with 100 classes."""
+    assert parameters(ABN(resnet(name, classes=100))) == count
 
 
 def test_lambda_resnet50_replaces_every_3x3_convolution():

@@ -170,7 +170,7 @@ def test_a_stopped_training_goes_on_to_the_same_weights(epoch, step, tmp_path):
     run = train("abn", bars(), tmp_path / "broken", ALL, options=SMALL)
     assert alike(tmp_path / "whole", tmp_path / "broken")
     whole = read_run(tmp_path / "whole")
-    times = {"seconds"}
+    times = {"seconds", "files"}  # hashes of files that hold times
     assert {k: v for k, v in run.result.items() if k not in times} == {
         k: v for k, v in whole.result.items() if k not in times
     }
@@ -258,7 +258,7 @@ def test_other_images_are_another_training(tmp_path):
 
 def test_a_folder_is_a_model_only_with_a_training_in_it(tmp_path):
     with pytest.raises(
-        ModelFileError, match="is a folder without a training in it \\(no run.json\\); expected embedded, "
+        ModelFileError, match="is a folder without a training in it \\(no run.json\\); expected photographs, "
     ):
         explainers.load_model(tmp_path)
     train("plain", bars(), tmp_path / "run", Settings(epochs=1), options=SMALL)
@@ -517,3 +517,24 @@ def test_the_configuration_is_plain_json(tmp_path):
     }
     assert [loss["kind"] for loss in config["settings"]["losses"]] == ["CrossEntropy", "CrossEntropy", "SaliencyGuided"]
     assert config["settings"]["seed"] == 5
+
+
+def test_which_weights_are_kept_may_change_when_a_training_goes_on(tmp_path):
+    out, constant = tmp_path / "run", replace(ALL, schedule=Constant())
+    train("abn", bars(), out, replace(constant, epochs=1), options=SMALL)
+    train("abn", bars(), out, replace(constant, epochs=3, keep_every=2), options=SMALL)
+    assert [path.name for path in (out / "epochs").iterdir()] == ["0002.safetensors"]
+    train("abn", bars(), tmp_path / "undisturbed", replace(constant, epochs=3), options=SMALL)
+    assert alike(out, tmp_path / "undisturbed")
+    assert json.loads((out / "run.json").read_text())["settings"]["keep_every"] == 2
+    train("abn", bars(), out, replace(constant, epochs=3), options=SMALL)
+    assert json.loads((out / "run.json").read_text())["settings"]["keep_every"] is None
+
+
+def test_more_than_five_classes_have_a_top5_accuracy(tmp_path):
+    data, settings = bars(), replace(ALL, epochs=1, class_weights=None, sampling="natural")
+    six = replace(data, class_names=tuple(f"class {number}" for number in range(6)))
+    told = train("abn", six, tmp_path / "six", settings, options=SMALL).result
+    assert told["val"]["accuracy"] <= told["val"]["top5_accuracy"] <= 1
+    assert "top5_accuracy" in told["test"]
+    assert "top5_accuracy" not in train("abn", data, tmp_path / "few", settings, options=SMALL).result["val"]

@@ -41,9 +41,14 @@ def identity(data: str) -> dict[str, object]:
     return {"spec": data, **counts, "sha256": digest.hexdigest()}
 
 
+def image_folders(out: Path) -> list[Path]:
+    """The folders of images that evaluations wrote, one for each choice of them."""
+    return [path for path in (out / "test").iterdir() if path.is_dir()]
+
+
 def images_of(out: Path) -> Path:
     """Where an evaluation wrote its images: one folder for one choice of them."""
-    (folder,) = (out / "test").iterdir()
+    (folder,) = image_folders(out)
     assert re.fullmatch("[0-9a-f]{8}", folder.name)
     return folder
 

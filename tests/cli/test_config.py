@@ -12,7 +12,7 @@ from explainers.baselines import SGD, AdamW, CrossEntropy, SaliencyGuided, Setti
 
 def test_a_config_file_gives_what_was_not_typed(images, tmp_path, capsys):
     (tmp_path / "c.toml").write_text('method = ["cam"]\ntop-k = 2\nout = "%s"\nquiet = true\n' % (tmp_path / "out"))
-    assert main([str(images), "--config", str(tmp_path / "c.toml"), "--top-k", "3"]) == 0
+    assert main([str(images), "--model", "embedded", "--config", str(tmp_path / "c.toml"), "--top-k", "3"]) == 0
     assert len(rows(tmp_path / "out")) == 9
     (tmp_path / "c.toml").write_text("metod = 3\n")
     assert main([str(images), "--config", str(tmp_path / "c.toml")]) == 2
@@ -101,3 +101,13 @@ def test_lists_of_a_config_file_stand_for_numbers_between_commas(asked, tmp_path
     assert asked.settings.losses == (CrossEntropy(), SaliencyGuided(keep=(0.1, 0.3), patch=(2, 8)))
     made = asked.data.preprocessing
     assert (made.resize, made.mean, made.std) == (40, (0.5,), (0.2,))
+
+
+def test_a_config_file_may_hold_data_and_folder_of_a_training(asked, tmp_path, capsys):
+    argv = ["train", "plain", *toml(tmp_path, f'data = "{DATA}"\nout = "RUN"\nquiet = true\n')]
+    assert main(argv) == 0
+    assert (asked.data.spec, asked.out) == (DATA, "RUN")
+    assert main(["train", "plain", *toml(tmp_path, 'out = "RUN"\n')]) == 2
+    assert "explain train needs --data, typed or as data = in --config" in capsys.readouterr().err
+    assert main(["train", "plain", "--data", DATA]) == 2
+    assert "explain train needs --out" in capsys.readouterr().err

@@ -11,6 +11,7 @@ import pytest
 import torch
 from explainers.cli.commands import COMMANDS
 from explainers.cli.main import main
+from explainers.cli.parser import parse
 
 
 @pytest.mark.parametrize("argv", [["run"], ["--nonsense"], ["run", "x", "--scale", "huge"], [], ["methods", "--meth"]])
@@ -65,3 +66,42 @@ def test_versions_are_printed_with_a_command_and_without(more, capsys):
     assert main(["--version", *more]) == 0
     versions = f"explainers {explainers.__version__}, torch {torch.__version__}, Python "
     assert capsys.readouterr().out.startswith(versions)
+
+
+def test_flags_may_stand_before_the_folder(images, net, tmp_path, capsys):
+    argv = ["--model", f"{net}:make", "--size", "48", "--out", str(tmp_path / "out"), str(images)]
+    assert main(argv) == 0
+    assert "3 of 3 images explained" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("argv", "told"),
+    [
+        (["evalute", "photos"], "no command, file or folder 'evalute'; did you mean evaluate?"),
+        (["doctr"], "no command, file or folder 'doctr'; did you mean doctor?"),
+        (["photos", "--modle", "x"], "no option --modle; did you mean --model"),
+        (["evaluate", "--metrc=pid", "photos"], "no option --metrc; did you mean --metric"),
+        (["train", "abn", "--dat", "x"], "no option --dat; did you mean --data"),
+        (["photos", "--metric", "pid"], "no option --metric; explain evaluate has it"),
+        (["methods", "-x"], "no option -x; explain methods --help lists all"),
+        (["--device", "cpu", "evaluate", "photos"], "explain evaluate --device cpu photos"),
+        (["photos", "more"], "what is more?"),
+        (["--qqq"], "no option --qqq; explain run --help lists all"),
+    ],
+)
+def test_what_there_is_not_is_named_with_what_comes_close(argv, told, capsys):
+    assert main(argv) == 2
+    assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "argv", [["-qm", "cam"], ["-mcam"], ["--target", "-1", "-m=cam"], ["-o=out", "--opacity", "-.5"]]
+)
+def test_short_flags_and_negative_numbers_are_no_unknown_flags(argv):
+    assert parse(["photos", *argv]).command == "run"
+
+
+def test_a_folder_that_is_called_nearly_like_a_command_is_a_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs").mkdir()
+    assert parse(["runs"]).images == "runs"

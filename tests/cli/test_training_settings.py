@@ -237,10 +237,15 @@ def test_unknown_data_is_refused(tmp_path, capsys, spec, message):
     assert not (tmp_path / "RUN").exists()
 
 
-@pytest.mark.parametrize("argv", [["train"], ["train", "abn"], ["train", "abn", "--data", DATA, "--out", "x", "--o"]])
+@pytest.mark.parametrize("argv", [["train"], ["train", "abn", "--data", DATA, "--out", "x", "--o"]])
 def test_bad_usage_is_code_two(argv, capsys):
     assert main(argv) == 2
     assert "usage: explain" in capsys.readouterr().err
+
+
+def test_a_training_without_data_is_refused(capsys):
+    assert main(["train", "abn"]) == 2
+    assert capsys.readouterr().err == "explain: error: explain train needs --data, typed or as data = in --config\n"
 
 
 def test_a_folder_of_other_files_is_refused(tmp_path, capsys):

@@ -222,3 +222,31 @@ def test_a_missing_display_library_names_the_way_out(monkeypatch):
         opencv()
     monkeypatch.undo()
     opencv.cache_clear()
+
+
+def test_a_png_with_damaged_remarks_is_read_alike_and_prints_nothing(tmp_path, capfd):
+    """An unreadable colour profile, a time and a number of bits that are none, which libpng remarks on."""
+    pixels = np.random.default_rng(0).integers(0, 255, (16, 20, 4), np.uint8)
+    for mode in ("RGB", "RGBA", "L", "P"):
+        image = Image.fromarray(pixels).convert(mode)
+        image.save(tmp_path / "clean.png")
+        image.save(tmp_path / "odd.png", icc_profile=b"junk" * 50)
+        data = (tmp_path / "odd.png").read_bytes()
+        (tmp_path / "odd.png").write_bytes(
+            data[:33] + _chunk(b"tIME", b"\0") + _chunk(b"sBIT", b"12345678") + data[33:]
+        )
+        odd, clean = read_image(tmp_path / "odd.png").pixels, read_image(tmp_path / "clean.png").pixels
+        np.testing.assert_array_equal(odd, clean)
+    assert capfd.readouterr().err == ""
+
+
+def test_an_orientation_in_a_png_stays(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 255, (16, 20, 3), np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(pixels).save(tmp_path / "turned.png", exif=exif)
+    np.testing.assert_array_equal(read_image(tmp_path / "turned.png").pixels, np.rot90(pixels, -1))
+
+
+def _chunk(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))

@@ -1,4 +1,4 @@
-"""Intervals and tests against SciPy and answers by hand."""
+"""Tests of differences against SciPy and answers by hand."""
 
 from __future__ import annotations
 
@@ -6,23 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from explainers.evaluation.statistics import bootstrap_interval, holm, pairwise, sign_flip_test, value_of
-
-
-def test_the_interval_is_scipys_percentile_bootstrap():
-    values = np.random.default_rng(0).exponential(size=60)
-    low, high = bootstrap_interval(values, resamples=20_000, seed=3)
-    wanted = stats.bootstrap(
-        (values,), np.mean, method="percentile", n_resamples=20_000, random_state=np.random.default_rng(1)
-    ).confidence_interval
-    assert (low, high) == pytest.approx(tuple(wanted), abs=0.02)
-    assert bootstrap_interval(values, seed=3) == bootstrap_interval(values, seed=3)
-    assert bootstrap_interval(values, seed=3) != bootstrap_interval(values, seed=4)
-
-
-def test_one_image_has_no_interval_and_equal_ones_have_none_to_speak_of():
-    assert bootstrap_interval(np.array([0.3])) is None
-    assert bootstrap_interval(np.full(5, 0.25)) == (0.25, 0.25)
+from explainers.evaluation.statistics import holm, images_needed, pairwise, sign_flip_test, value_of
 
 
 def test_a_data_set_value_may_be_more_than_a_mean():
@@ -98,3 +82,18 @@ def test_a_value_that_is_no_mean_is_exchanged_image_by_image():
         return sums[:, 1, 2] / counts
 
     assert sign_flip_test(first, second, corner) == pytest.approx(sign_flip_test(first[:, 1, 2], second[:, 1, 2]))
+
+
+@pytest.mark.parametrize(
+    ("methods", "images"),
+    [(2, 6), (3, 7), (5, 9), (10, 11), (13, 12), (46, None)],  # 1035 pairs: one of 20,001 is above 5 % of them
+)
+def test_so_many_images_are_needed_to_find_anything(methods, images):
+    pairs = methods * (methods - 1) // 2
+    assert images_needed(pairs) == images
+    if images is not None and images < 13:
+        for count, found in ((images - 1, False), (images, True)):
+            best, rest = np.full(count, 1.0), np.full(count, 0.0)
+            p = np.full(pairs, 1.0)
+            p[0] = sign_flip_test(best, rest)
+            assert bool(holm(p)[0] < 0.05) is found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,7 +12,7 @@ import torch.nn.functional as F
 from answer_layers import Array, upsampled
 from torch import Tensor, nn
 
-Scores = Callable[[Tensor], Tensor]  # (1, C, H, W) → (1, classes)
+Watched = Callable[[Tensor], Tensor]  # (1, C, H, W) → f(x), (1, classes)
 MASKS, CELLS, SEED = 6, 3, 5  # of RISE
 WINDOW, STRIDE = (27, 25), (20, 17)  # of occlusion
 SAMPLES, SEGMENTS = 12, 2  # of LIME and KernelSHAP
@@ -25,12 +26,12 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
-def probability(scores: Scores, image: Tensor, target: int) -> float:
+def probability(watched: Watched, image: Tensor, target: int) -> float:
     with torch.no_grad():
-        return float(scores(image[None].clone()).softmax(dim=1)[0, target])
+        return float(watched(image[None].clone())[0, target])
 
 
-def rise(scores: Scores, image: Tensor, target: int) -> Array:
+def rise(watched: Watched, image: Tensor, target: int) -> Array:
     """Petsiuk 2018, equation 6, with the documented draws: grids and shifts of a block of 64 from one generator."""
     height, width = image.shape[-2:]
     cell = -(-height // CELLS), -(-width // CELLS)
@@ -42,20 +43,20 @@ def rise(scores: Scores, image: Tensor, target: int) -> Array:
     for index in range(MASKS):
         top, left = int(down[index]), int(right[index])
         mask = large[index, 0, top : top + height, left : left + width]
-        total += probability(scores, image * mask, target) * mask.numpy()
+        total += probability(watched, image * mask, target) * mask.numpy()
     return total / (MASKS * 0.5)
 
 
-def occlusion(scores: Scores, image: Tensor, target: int) -> Array:
+def occlusion(watched: Watched, image: Tensor, target: int) -> Array:
     """Zeiler 2014: the fall of the probability, averaged over the windows that cover a pixel."""
     height, width = image.shape[-2:]
-    whole = probability(scores, image, target)
+    whole = probability(watched, image, target)
     total, count = np.zeros((height, width)), np.zeros((height, width))
     for top in _starts(height, WINDOW[0], STRIDE[0]):
         for left in _starts(width, WINDOW[1], STRIDE[1]):
             hidden = image.clone()
             hidden[:, top : top + WINDOW[0], left : left + WINDOW[1]] = 0
-            total[top : top + WINDOW[0], left : left + WINDOW[1]] += whole - probability(scores, hidden, target)
+            total[top : top + WINDOW[0], left : left + WINDOW[1]] += whole - probability(watched, hidden, target)
             count[top : top + WINDOW[0], left : left + WINDOW[1]] += 1
     return total / count
 
@@ -69,8 +70,8 @@ def _starts(length: int, window: int, stride: int) -> Iterator[int]:
         start += stride
 
 
-def by_captum(name: str, scores: Scores, image: Tensor, target: int) -> Array:
-    """captum's LIME and KernelSHAP on the bare network, one perturbed image at a time."""
+def by_captum(name: str, watched: Watched, image: Tensor, target: int) -> Array:
+    """KernelSHAP by captum on the bare network; LIME's regression by hand on the samples that captum draws."""
     import captum.attr
 
     height, width = image.shape[-2:]
@@ -81,24 +82,44 @@ def by_captum(name: str, scores: Scores, image: Tensor, target: int) -> Array:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         np.random.seed(0)
-        values = getattr(captum.attr, name)(lambda x: scores(x.clone()).softmax(dim=1)).attribute(
-            image[None], target=target, feature_mask=labels[None, None], n_samples=SAMPLES
-        )
+        if name == "Lime":
+            values = _lime(watched, image, target, labels)
+        else:
+            values = getattr(captum.attr, name)(lambda x: watched(x.clone())).attribute(
+                image[None], target=target, feature_mask=labels[None, None], n_samples=SAMPLES
+            )[0, 0]
     np.random.set_state(state)
-    return values[0, 0].detach().numpy().astype(float)
+    return values.detach().numpy().astype(float)
 
 
-def score_cam(scores: Scores, image: Tensor, target: int, activation: Array) -> Array:
+def _lime(watched: Watched, image: Tensor, target: int, labels: Tensor) -> Tensor:
+    """Ribeiro 2016 with the ridge of its code: (Xᵀ W X + 1) β = Xᵀ W y about weighted means, β put on the segments."""
+    there, answers, weights = [], [], []
+    for _ in range(SAMPLES):
+        on = torch.bernoulli(torch.full((1, 4), 0.5))[0]
+        changed = image * on[labels]
+        there.append(on.double())
+        answers.append(probability(watched, changed, target))
+        distance = 1 - F.cosine_similarity(image.flatten().float(), changed.flatten().float(), dim=0)
+        weights.append(math.sqrt(math.exp(-(float(distance) ** 2))))
+    x, y, w = torch.stack(there), torch.tensor(answers, dtype=torch.float64), torch.tensor(weights, dtype=torch.float64)
+    x, y = x - (w @ x) / w.sum(), y - (w @ y) / w.sum()
+    slopes = torch.linalg.solve((x * w[:, None]).T @ x + torch.eye(4, dtype=torch.float64), (x * w[:, None]).T @ y)
+    slopes[slopes.abs() < 1e-15] = 0  # what rounding leaves of answers that are all the same
+    return slopes[labels]
+
+
+def score_cam(watched: Watched, image: Tensor, target: int, activation: Array) -> Array:
     """(u, v): Wang 2020, algorithm 1."""
     size = int(image.shape[-2]), int(image.shape[-1])
-    base = probability(scores, torch.zeros_like(image), target)
+    base = probability(watched, torch.zeros_like(image), target)
     rises, live = [], []
     for index, channel in enumerate(activation):
         if channel.max() == channel.min():
             continue
         mask = upsampled(channel, *size)
         mask = (mask - mask.min()) / (mask.max() - mask.min())
-        rises.append(probability(scores, image * torch.from_numpy(mask), target) - base)
+        rises.append(probability(watched, image * torch.from_numpy(mask), target) - base)
         live.append(index)
     weights = np.exp(np.array(rises) - max(rises, default=0))
     total = np.zeros(activation.shape[1:])
@@ -140,11 +161,11 @@ def ablation_cam(
     return np.maximum(total, 0)
 
 
-def group_cam(scores: Scores, image: Tensor, target: int, activation: Array, gradient: Array) -> Array:
+def group_cam(watched: Watched, image: Tensor, target: int, activation: Array, gradient: Array) -> Array:
     """(H, W): Zhang 2021, equations 3 to 7, on the mean colour instead of a blur."""
     size = int(image.shape[-2]), int(image.shape[-1])
     mean = image.mean(dim=(1, 2), keepdim=True).expand_as(image)
-    base = probability(scores, mean, target)
+    base = probability(watched, mean, target)
     channels = [gradient[k].mean() * activation[k] for k in range(len(activation))]
     total = np.zeros(size)
     for members in np.array_split(np.arange(len(channels)), min(GROUPS, len(channels))):
@@ -153,5 +174,5 @@ def group_cam(scores: Scores, image: Tensor, target: int, activation: Array, gra
             continue
         mask = (mask - mask.min()) / (mask.max() - mask.min())
         part = torch.from_numpy(mask)
-        total += max(0.0, probability(scores, image * part + mean * (1 - part), target) - base) * mask
+        total += max(0.0, probability(watched, image * part + mean * (1 - part), target) - base) * mask
     return total

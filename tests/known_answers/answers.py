@@ -44,6 +44,9 @@ class Answers:
     def scores(self, images: Tensor) -> Tensor:
         return self.case.scores(self.network(images))
 
+    def watched(self, images: Tensor) -> Tensor:
+        return self.case.watched(self.scores(images))
+
     @cached_property
     def targets(self) -> Tensor:
         if self._targets is not None:
@@ -138,19 +141,19 @@ class Answers:
         image, target = self.images[index], int(self.targets[index])
         if method in ("lime", "kernel-shap"):
             name = {"lime": "Lime", "kernel-shap": "KernelShap"}[method]
-            return perturbed.by_captum(name, self.scores, image, target)
+            return perturbed.by_captum(name, self.watched, image, target)
         if method == "group-cam":
-            return perturbed.group_cam(self.scores, image, target, *self._halves(index))
-        return {"rise": perturbed.rise, "occlusion": perturbed.occlusion}[method](self.scores, image, target)
+            return perturbed.group_cam(self.watched, image, target, *self._halves(index))
+        return {"rise": perturbed.rise, "occlusion": perturbed.occlusion}[method](self.watched, image, target)
 
     def _by_channel(self, method: str, index: int) -> Array:
         image, target, case = self.images[index], int(self.targets[index]), self.case
         if method == "score-cam":
-            return perturbed.score_cam(self.scores, image, target, self._halves(index)[0])
+            return perturbed.score_cam(self.watched, image, target, self._halves(index)[0])
         assert case.layer is not None
 
         def score(returned: Any) -> float:
-            return float(case.scores(returned).detach().softmax(dim=1)[0, target])
+            return float(case.watched(case.scores(returned).detach())[0, target])
 
         return perturbed.ablation_cam(self.network, case.layer, image, score, case.spatial)
 

@@ -17,6 +17,7 @@ RECTIFIED = frozenset({"guided-backprop", "guided-backprop-minus", "deconvolutio
 PLAIN = frozenset({"saliency", "input-x-gradient", "smooth-grad"})
 CHANNELS = frozenset({"score-cam", "ablation-cam"})  # a pass per channel
 PERTURBATION = frozenset({"rise", "occlusion", "lime", "kernel-shap"})  # work on black boxes
+WATCHING = CHANNELS | PERTURBATION | {"group-cam"}  # look at f(x), not at the score
 METHODS = LAYER | RECTIFIED | PLAIN | CHANNELS | PERTURBATION
 OWN = frozenset(
     {"attention-rollout", "attention", "lambda-attention"}
@@ -46,6 +47,10 @@ class Stage:
     padding: int
 
 
+def softmaxed(scores: Tensor) -> Tensor:
+    return scores.softmax(dim=1)
+
+
 @dataclass(frozen=True)
 class Case:
     """A network of the zoo.
@@ -55,6 +60,7 @@ class Case:
     layer: dotted name of the last spatial layer ("name#2": third run), None where none can be captured; spatial: from
     its output to (N, C, u, v); given: the layer must be named by the user.
     rectifiers: "strict" (ReLUs in some spelling and nothing else), "smooth", "mixed" or "none".
+    watched: from scores to the f(x) that perturbations are watched by.
     linear: dotted name of the linear layer behind global average pooling, "" where the channels are the classes, None
     where the head is another; cap: a ReLU stands between `layer` and the pooling, and ends at this value.
     chain: every layer up to `layer` has one input, the layer before; walk: else the stages of VisualBackProp in order; attention: (network, images) to the (N, heads, T, T)
@@ -72,6 +78,7 @@ class Case:
     wrap: Callable[[nn.Module, Tensor], Any] = unchanged
     around: Callable[[], AbstractContextManager[Any]] = nullcontext
     scores: Callable[[Any], Tensor] = as_it_is
+    watched: Callable[[Tensor], Tensor] = softmaxed
     layer: str | None = None
     spatial: Callable[[Tensor], Tensor] = as_it_is
     given: bool = False

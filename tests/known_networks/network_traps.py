@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 import torch
-from network_case import CHANNELS, LAYER, METHODS, PLAIN, RECTIFIED, Case, Stage
+from network_case import CHANNELS, LAYER, METHODS, PLAIN, RECTIFIED, WATCHING, Case, Stage, as_it_is, softmaxed
 from network_families import channels_last, patches, stages, torch_attention
 from network_structures import (
     Around,
@@ -133,15 +133,23 @@ DOORS = (
     refused("returns a vector", lambda y: y[:, 0]),
     refused("returns class indices", lambda y: y.argmax(1)),
     refused("returns NaN", lambda y: y / 0 * 0),
-    *(trap(f"{name} inside the network", partial(Around, behind=behind), **{**INNER, "linear": None})
-      for name, behind in {"softmax": lambda y: y.softmax(1), "log-softmax": lambda y: y.log_softmax(1),
-                           "sigmoid": torch.sigmoid}.items()),
+    refused("returns features and logits", lambda y: (y.repeat(1, 3), y)),
+    *(trap(f"{name} inside the network", partial(Around, behind=behind),
+           **{**INNER, "linear": None, "watched": watched})
+      for name, behind, watched in (
+          ("softmax", lambda y: y.softmax(1), as_it_is),
+          ("clamped softmax", lambda y: y.softmax(1).clamp(1e-6, 1 - 1e-6), as_it_is),
+          ("log-softmax", lambda y: y.log_softmax(1), softmaxed),
+          ("sigmoid", torch.sigmoid, as_it_is),
+          ("one sigmoid", lambda y: y[:, :1].sigmoid(), as_it_is),
+      )),
+    trap("one value", partial(Around, behind=lambda y: y[:, :1] + 40), refused=WATCHING, **{**INNER, "linear": None}),
     trap("works on its input in place", partial(Around, before=lambda x: x.mul_(2)), **INNER),
     trap("normalises its input", partial(Around, before=lambda x: (x - 0.4) / 0.3), **INNER),
     trap("one channel", partial(Modular, 1), shape=(1, 32, 32), **HEAD),
     trap("six channels", partial(Modular, 6), shape=(6, 32, 32), **HEAD),
     trap("two classes", partial(Modular, classes=2), **HEAD),
-    trap("one score", partial(Modular, classes=1), **HEAD),
+    trap("one score", partial(Modular, classes=1), watched=torch.sigmoid, **HEAD),
     trap("wide image 40 × 72", Modular, shape=(3, 40, 72), **HEAD),
     trap("odd image 37 × 53", Modular, shape=(3, 37, 53), **HEAD),
     trap("odd image 37 × 53, skip connection", Residual, shape=(3, 37, 53), layer="block", linear="head",

@@ -149,7 +149,7 @@ def test_bad_images_are_refused_with_their_reason(name, images, message):
         ([0, 1, 2], "3 targets for 2 images"),
         (torch.tensor([0.0, 1.0]), "integer class indices"),
         (torch.tensor([True, False]), "torch.bool"),
-        ("cat", "not class indices"),
+        ("cat", "no class index"),
         (torch.zeros(2, 1, 1, dtype=torch.long), "expected none"),
     ],
 )

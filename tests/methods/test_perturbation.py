@@ -133,3 +133,34 @@ def test_random_methods_leave_the_generators_alone():
 def lively_once():
     with torch.random.fork_rng():
         return lively(Chain()).eval()
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-2, 1e-4, 1e-6])
+@pytest.mark.parametrize("method", ["lime", "kernel-shap"])
+def test_what_each_segment_adds_is_found_however_small_the_score(method, scale):
+    """A score that is a planted sum over the segments that are there: the map is that sum's parts, at every scale."""
+    planted = torch.tensor([0.5, -0.3, 0.0, 0.2, 0.1, 0.0, -0.1, 0.05, 0.4])
+
+    def network(images):
+        there = images[:, 0].unfold(1, 4, 4).unfold(2, 4, 4).flatten(1, 2).amax((-2, -1))
+        return torch.stack([scale * (there @ planted + 0.2), there.sum(1)], dim=1)
+
+    image = torch.ones(1, 3, 12, 12)
+    explainer = explainers.create(method, network, activation=None, segments=3, samples=1000)
+    values = explainer(image, 0)[0].unfold(0, 4, 4).unfold(1, 4, 4)[..., 0, 0].flatten()
+    # a ridge of 1 on a thousand samples shrinks by less than a hundredth
+    torch.testing.assert_close(values / scale, planted, rtol=0.01, atol=1e-3)
+
+
+@pytest.mark.parametrize("share", [0.9, 0.04, 1e-3, 1e-5])
+def test_lime_is_not_empty_for_classes_that_are_hardly_probable(share):
+    """The right segment comes first, for a class whose probability is `share` and falls by a half without it."""
+
+    def network(images):
+        seen = images[:, 0, 4:8, 8:12].mean((1, 2))
+        probability = share * (0.5 + 0.5 * seen)
+        return torch.stack([probability.log(), (1 - probability).log()], dim=1)
+
+    values = LIME(network, segments=3, samples=200, activation="softmax")(torch.ones(1, 3, 12, 12), 0)[0]
+    assert values.argmax() == 4 * 12 + 8
+    assert float(values.max()) == pytest.approx(share / 2, rel=0.05)

@@ -180,7 +180,43 @@ def test_tolerance_stops_when_halves_agree_and_the_map_is_that_of_the_masks_used
     converged = RISE(model, masks=30_000, seed=9)(image)
     agreement = np.corrcoef(explained.maps.flatten(), converged.flatten())[0, 1]
     assert agreement > 0.97
-    assert RISE(model, masks=300, tolerance=1e-9).explain(image).details[0]["masks"] == 300
+    assert RISE(model, masks=300, tolerance=1e-9).explain(image).details[0]["masks"] == 256  # two whole blocks
+
+
+@pytest.mark.parametrize(("grid", "p", "block"), [(3, 0.5, 32), ((2, 4), 0.5, 32), (3, 0.3, 64)])
+def test_the_balanced_design_takes_whole_blocks_alone(grid, p, block):
+    """A begun block would put more error into the map than its masks take away, and its standard error would not say so."""
+    image = torch.rand(1, 1, 6, 6, dtype=torch.float64)
+
+    def explained(masks, design="balanced"):
+        return RISE(nonlinear, grid=grid, p=p, masks=masks, design=design, activation=None).explain(image, 0)
+
+    whole = explained(4 * block)
+    for more in (1, block // 2, block - 1):
+        begun = explained(4 * block + more)
+        assert begun.details[0]["masks"] == 4 * block
+        assert torch.equal(begun.maps, whole.maps)
+        assert torch.equal(begun.standard_error, whole.standard_error)
+    assert explained(block - 3).details[0]["masks"] == block - 3
+    assert explained(4 * block + 7, "paper").details[0]["masks"] == 4 * block + 7
+
+
+@pytest.mark.parametrize("masks", [250, 250 - 250 % 64])
+def test_the_standard_error_is_that_of_the_map_whatever_the_number_of_masks(masks):
+    """Over 40 runs on a score of random pairs of pixels; errors that err are on the safe side."""
+    draw = torch.Generator().manual_seed(3)
+    pairs = torch.randn(16, 16, generator=draw, dtype=torch.float64) / 16
+
+    def score(images):
+        seen = images[:, 0].flatten(1)
+        return torch.sigmoid(torch.einsum("ni,ij,nj->n", seen, pairs, seen))[:, None]
+
+    image = torch.ones(1, 1, 4, 4, dtype=torch.float64)
+    found = [RISE(score, grid=4, masks=masks, activation=None, seed=seed).explain(image, 0) for seed in range(40)]
+    maps = torch.stack([each.maps[0] for each in found]).double()
+    errors = torch.stack([each.standard_error[0] for each in found]).double()
+    ratio = (maps.var(0).mean() / errors.square().mean()).sqrt()
+    assert 0.85 < ratio < 1.15
 
 
 def test_the_estimate_can_be_watched():

@@ -107,7 +107,7 @@ def test_weights_that_do_not_fit_are_refused_whole(factory, tmp_path):
         ("{dir}/none.py:make", "no file"),
         ("{dir}/net.py", "name the function"),
         ("no.such.module:make", "cannot import 'no.such.module'"),
-        ("resnet50", "is not understood; expected embedded, torchvision:NAME"),
+        ("resnet50", "is not understood; expected photographs, embedded, torchvision:NAME"),
         ("torchvision:resnet5", "close are torchvision:resnet50"),
         ("torchvision:", "names no network"),
         ("timm:resnet18x", "close are timm:resnet18"),
@@ -316,3 +316,26 @@ def test_a_users_factory_needs_no_torchvision(factory, monkeypatch):
     assert load_model(f"{factory}:make", device="cpu")(torch.randn(1, 3, 8, 8)).shape == (1, 3)
     with pytest.raises(DependencyError):
         load_model("torchvision:resnet18")
+
+
+def test_weights_that_are_drawn_are_the_same_in_every_call_and_touch_no_generator(tmp_path):
+    code = """
+import random
+import numpy as np
+import torch
+from torch import nn
+
+def make():
+    net = nn.Conv2d(3, 4, 3)
+    nn.init.constant_(net.bias, np.random.rand() + random.random())
+    return net
+"""
+    (tmp_path / "net.py").write_text(code)
+    spec = f"{tmp_path / 'net.py'}:make"
+    torch.manual_seed(5)
+    before = torch.random.get_rng_state()
+    first, again = load_model(spec, device="cpu"), load_model(spec, device="cpu")
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert first.sha256 == again.sha256 != load_model(spec, device="cpu", seed=1).sha256
+    one, two = (load_model("torchvision:squeezenet1_1", device="cpu").sha256 for _ in range(2))
+    assert one == two

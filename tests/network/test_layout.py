@@ -49,3 +49,21 @@ def test_tokens_take_the_grid_of_the_layer_before_them():
     # 50 tokens of a 50 × 100 image could be 5 × 10, or 7 × 7 and a class token: the patch embedding decides.
     assert layout_of((1, 50, 8), (50, 100), [(7, 7)]).grid == (7, 7)
     assert layout_of((1, 50, 8), (50, 100), [(5, 10)]).grid == (5, 10)
+
+
+@pytest.mark.parametrize(
+    ("shape", "image", "tied"),
+    [
+        ((1, 64, 112, 196), (224, 392), True),  # 64 × 112 has the proportions of 112 × 196
+        ((1, 14, 14, 14), (224, 224), True),
+        ((1, 512, 7, 7), (224, 224), False),
+        ((1, 7, 7, 768), (224, 224), False),
+    ],
+)
+def test_a_shape_that_reads_both_ways_is_tied(shape, image, tied):
+    assert layout_of(shape, image).tied == tied
+
+
+def test_tokens_that_fit_no_layer_before_them_are_not_folded():
+    assert layout_of((1, 16, 8), (16, 64), [(4, 16)]) is None
+    assert layout_of((1, 16, 8), (64, 64)).grid == (4, 4)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from small import Chain, Residual, Tokens, lively
 
+import explainers
 from explainers.network.survey import survey
 
 
@@ -18,3 +20,37 @@ def test_stages_are_the_last_layers_of_each_resolution_or_the_blocks():
     assert stages(lively(Residual()), 3, 16, 24) == ["stem", "block"]
     assert stages(lively(Tokens()), 3, 16, 24)[-1] == "blocks.1.norm"
     assert stages(lively(Tokens(pooled=True)), 3, 16, 24)[-1] == "norm"
+
+
+class Bound(torch.nn.Module):
+    """Brings a second input, a row for each image of a batch."""
+
+    def __init__(self, rows: int) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.features = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3, padding=1), torch.nn.ReLU())
+        self.fc = torch.nn.Linear(8, 5)
+        self.register_buffer("table", torch.randn(rows, 8))
+
+    def forward(self, images):
+        return self.fc(self.features(images).mean((2, 3)) + self.table)
+
+
+def test_a_batch_through_a_wrapper_that_binds_a_second_input_is_explained_row_by_row():
+    network, images = Bound(3), torch.randn(3, 3, 8, 8)
+    maps = explainers.GradCAM(network)(images, targets=2)
+    for row in range(3):
+        single = Bound(1)
+        single.load_state_dict({**network.state_dict(), "table": network.table[row : row + 1]})
+        torch.testing.assert_close(maps[row], explainers.GradCAM(single)(images[row : row + 1], targets=2)[0])
+
+
+def test_other_numbers_of_images_than_a_wrapper_binds_are_refused_with_the_cause():
+    with pytest.raises(explainers.errors.OutputError, match="bind a second input of another number of images"):
+        explainers.RISE(Bound(3), masks=20)(torch.randn(3, 3, 8, 8))
+
+
+@pytest.mark.parametrize("call", [lambda images, more: images, lambda *, images: images, lambda: None])
+def test_what_does_not_take_one_batch_is_refused_at_once(call):
+    with pytest.raises(explainers.errors.UnsupportedError, match="explained is what takes one batch of images"):
+        explainers.RISE(call)

@@ -95,7 +95,7 @@ def test_what_is_done_is_not_done_again_and_a_new_image_is_added(tmp_path):
     assert calls == [1, 1, 1]
     assert [row["value"] for row in first.rows] == [row["value"] for row in again.rows]
     assert np.array_equal(first.rows[0]["curve"].values, again.rows[0]["curve"].values)
-    write_image(tmp_path / "in/d.png", np.full((40, 40, 3), 200, np.uint8))
+    write_image(tmp_path / "in/d.png", np.random.default_rng(9).integers(0, 255, (40, 40, 3), np.uint8))
     assert len(go().values("deletion")["mine"]) == 4
     assert calls == [1, 1, 1, 1]
     (tmp_path / "in/a.png").unlink()
@@ -105,20 +105,37 @@ def test_what_is_done_is_not_done_again_and_a_new_image_is_added(tmp_path):
 def test_another_evaluation_is_not_mixed_into_a_folder(tmp_path):
     images, out = folder(tmp_path / "in"), tmp_path / "out"
     explainers.evaluate(embedded(), images, ["grad-cam"], quick("deletion"), out=out, figures=False)
-    for change in ({"metrics": ["sparseness"]}, {"explainers": ["cam"]}, {"seed": 1}, {"targets": 3}):
+    for change, text in (
+        ({"metrics": ["sparseness"]}, r"metrics\.deletion \(.* there, None now\); metrics\.sparseness \(None there, "),
+        ({"explainers": ["cam"]}, r"methods\.grad-cam \(.* there, None now\); methods\.cam \(None there, "),
+        ({"seed": 1}, r"seed \(0 there, 1 now\)\. Go on"),
+        ({"targets": 3}, r"targets \(None there, 3 now\)\. Go on"),
+    ):
         call = {"explainers": ["grad-cam"], "metrics": quick("deletion"), **change}
-        with pytest.raises(OptionError, match="holds a run with another model, explainers, metrics or options"):
+        with pytest.raises(OptionError, match=f"holds a run that differs in .*{text}"):
             explainers.evaluate(embedded(), images, **call, out=out, figures=False)
 
 
 def test_tables_and_figures_of_the_command(tmp_path, capsys):
     out = tmp_path / "out"
-    arguments = ["evaluate", str(FOLDER), "--masks", str(MASKS), "-m", "grad-cam", "-m", "guided-backprop", "--quiet"]
+    arguments = [
+        "evaluate",
+        str(FOLDER),
+        "--model",
+        "embedded",
+        "--masks",
+        str(MASKS),
+        "-m",
+        "grad-cam",
+        "-m",
+        "guided-backprop",
+        "--quiet",
+    ]
     arguments += ["--metric", "deletion:steps=6", "--metric", "miou", "--metric", "pid:patch=16+32,steps=4"]
     assert main([*arguments, "--out", str(out)]) == 0
     printed = capsys.readouterr().out
     assert printed.splitlines()[0].split()[:3] == ["explainer", "deletion", "↓"]
-    assert "24 images; […] 95 % bootstrap interval" in printed
+    assert "24 images; […] 95 % interval" in printed
     assert "pid@16 ↑, pid@32 ↑: patch 16 32, baseline zero, steps 4" in printed
     rows = table(out / "scores.csv")
     assert len(rows) == 24 * 5 * 4
@@ -249,11 +266,29 @@ def test_maps_made_elsewhere_score_as_those_made_here(tmp_path, form):
 def test_the_maps_of_a_run_are_found_by_their_methods(tmp_path, capsys):
     images, explained = folder(tmp_path / "in"), tmp_path / "explained"
     assert (
-        main(["run", str(images), "-m", "cam", "-m", "layer-cam", "--no-overlays", "--out", str(explained), "-q"]) == 0
+        main(
+            [
+                "run",
+                str(images),
+                "--model",
+                "embedded",
+                "-m",
+                "cam",
+                "-m",
+                "layer-cam",
+                "--no-overlays",
+                "--out",
+                str(explained),
+                "-q",
+            ]
+        )
+        == 0
     )
     arguments = [
         "evaluate",
         str(images),
+        "--model",
+        "embedded",
         "-m",
         "cam",
         "--maps",
@@ -300,7 +335,19 @@ def test_maps_that_do_not_fit_are_named(tmp_path):
 def test_a_damaged_image_costs_itself_and_the_exit_code(tmp_path, capsys):
     images = folder(tmp_path / "in")
     (images / "bad.png").write_bytes(b"no image")
-    arguments = ["evaluate", str(images), "-m", "cam", "--metric", "sparseness", "--out", str(tmp_path / "out"), "-q"]
+    arguments = [
+        "evaluate",
+        str(images),
+        "--model",
+        "embedded",
+        "-m",
+        "cam",
+        "--metric",
+        "sparseness",
+        "--out",
+        str(tmp_path / "out"),
+        "-q",
+    ]
     assert main(arguments) == 1
     captured = capsys.readouterr()
     assert "failed: bad.png: " in captured.err
@@ -322,7 +369,7 @@ def test_a_damaged_image_costs_itself_and_the_exit_code(tmp_path, capsys):
 )
 def test_what_was_typed_wrong_is_named(tmp_path, capsys, arguments, text):
     images = folder(tmp_path / "in", ("a.png",))
-    assert main(["evaluate", str(images), *arguments, "--out", str(tmp_path / "out"), "-q"]) == 2
+    assert main(["evaluate", str(images), "--model", "embedded", *arguments, "--out", str(tmp_path / "out"), "-q"]) == 2
     assert text in capsys.readouterr().err
 
 
@@ -342,7 +389,14 @@ def test_generated_images_come_with_masks_and_labels(tmp_path, capsys):
 
 
 def test_metrics_of_quantus_are_named_with_their_options(tmp_path):
-    arguments = ["evaluate", str(folder(tmp_path / "in", ("a.png",))), "--metric", "quantus:Sparseness:abs=true"]
+    arguments = [
+        "evaluate",
+        str(folder(tmp_path / "in", ("a.png",))),
+        "--model",
+        "embedded",
+        "--metric",
+        "quantus:Sparseness:abs=true",
+    ]
     assert main([*arguments, "--metric", "sparseness", "--out", str(tmp_path / "out"), "--no-figures", "-q"]) == 0
     rows = {(row["explainer"], row["metric"]): row for row in table(tmp_path / "out/scores.csv")}
     theirs, ours = (float(rows["grad-cam", name]["value"]) for name in ("quantus:Sparseness", "sparseness"))
@@ -375,3 +429,16 @@ def test_a_folder_that_another_evaluation_writes_to_is_refused_and_left_as_it_is
             assert main([*call, *more]) == 2
         assert "another process is writing to" in capsys.readouterr().err
         assert {path: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
+
+
+@pytest.mark.parametrize(("images", "warned"), [(7, True), (8, False)])
+def test_the_command_says_before_it_starts_how_many_images_it_takes(tmp_path, capsys, images, warned):
+    """One method beside three controls makes six pairs, which need eight images."""
+    from explainers.evaluation.statistics import images_needed
+
+    assert images_needed(6) == 8
+    command = ["evaluate", f"digits:{images}", "-m", "saliency", "--metric", "sparseness", "--no-figures"]
+    assert main([*command, "--out", str(tmp_path / "out")]) == 0
+    said = capsys.readouterr()
+    assert ("no difference between 4 maps (controls among them) can be found, however large" in said.err) is warned
+    assert ("6 pairs need 8 images" in said.out) is warned

@@ -167,7 +167,9 @@ def test_the_same_run_again_does_nothing_and_another_one_is_refused(tmp_path):
     changed = run(images, loaded, ["cam"], out)
     assert (changed.explained, changed.resumed) == (2, 1)
     assert (out / "overlays" / "a.cam.png").exists()
-    with pytest.raises(OptionError, match="another model, methods or options"):
+    with pytest.raises(
+        OptionError, match=r"differs in methods\.cam \(.* there, None now\); methods\.grad-cam \(None there"
+    ):
         run(images, loaded, ["grad-cam"], out)
     assert len(table(out)) >= 3
     assert run(images, loaded, ["grad-cam"], out, overwrite=True).explained == 3

@@ -43,7 +43,7 @@ def kept(saliency: Tensor, keep: float, patch: int = 1) -> Tensor:
 
 
 def input_gradient(network: nn.Module, images: Tensor, labels: Tensor, *, absolute: bool) -> Tensor:
-    """(N, H, W): gradient of the true class's logit with respect to the image, its sum over the channels.
+    """(N, H, W): gradient of the true class's logit with respect to the image, summed over the channels.
 
     The network runs in evaluation mode for it, since batch norm of a batch would mix what belongs to one image into the
     gradient of another; its modes and statistics are as before afterwards.
@@ -61,7 +61,8 @@ def input_gradient(network: nn.Module, images: Tensor, labels: Tensor, *, absolu
     finally:
         for module, training in modes:
             module.training = training
-    return (gradient.abs() if absolute else gradient).sum(dim=1).float()
+    combined = gradient.sum(dim=1).float()
+    return combined.abs() if absolute else combined
 
 
 @contextmanager
@@ -86,8 +87,9 @@ class SaliencyGuided(Loss):
         weight: of the term (α₂).
         keep: share of the image that stays, or several of which each step draws one.
         patch: side in pixels of what stays or goes together, or several of which each step draws one.
-        rank: importance by the network's attention map ("attention"), the true class's input gradient, signed
-            ("gradient") or absolute ("magnitude"); "auto" takes the map where the network makes one, else "gradient".
+        rank: importance by the network's attention map ("attention"), the true class's input gradient summed over the
+            channels, signed ("gradient") or the absolute value of that sum ("magnitude", as its source); "auto" takes
+            the map where the network makes one, else "gradient".
         fill: "bias" (the pixel-wise mean of the training images), "black", "mean" (of each image and channel), "blur",
             or "uniform" (noise in each image's range, as Ismail).
         of: whose logits are held together, "logits" or "attention_logits".

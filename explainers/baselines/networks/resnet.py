@@ -129,8 +129,12 @@ CIFAR = Design(planes=(16, 32, 64), stem=16, kernel=3, stride=1, pool=False)
 SMALL = Design(planes=(16, 32, 64, 128), blocks=(1, 1, 1, 1), stem=16, kernel=3, pool=False)
 RESNETS: dict[str, Design] = {
     "cifar-resnet20": replace(CIFAR, blocks=(3, 3, 3)),
-    "cifar-resnet56": replace(CIFAR, blocks=(9, 9, 9)),
-    "cifar-resnet110": replace(CIFAR, blocks=(18, 18, 18)),
+    # From depth 44 on the code of attention branch networks stacks bottlenecks, (depth - 2) / 6 a stage; the paper of
+    # ResNets has basic blocks at every depth.
+    "cifar-resnet56": replace(CIFAR, block="bottleneck", blocks=(9, 9, 9)),
+    "cifar-resnet110": replace(CIFAR, block="bottleneck", blocks=(18, 18, 18)),
+    "cifar-basic-resnet56": replace(CIFAR, blocks=(9, 9, 9)),
+    "cifar-basic-resnet110": replace(CIFAR, blocks=(18, 18, 18)),
     "small-resnet": SMALL,
     "small-lambda-resnet": replace(SMALL, lambdas=True, scope=7),
     "lambda-resnet18": Design(lambdas=True),

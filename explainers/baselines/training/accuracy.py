@@ -8,6 +8,16 @@ import torch
 from torch import Tensor
 
 
+def top_accuracy(logits: Tensor, labels: Tensor, best: int = 5) -> float:
+    """Share of images whose label is among the `best` classes with the largest logits, 0 … 1.
+
+    Args:
+        logits: (N, classes), of more classes than `best`; labels: (N,) class indices.
+    """
+    found = logits.topk(best, dim=1).indices == labels[:, None]
+    return float(found.any(dim=1).double().mean())
+
+
 def classification_scores(predicted: Tensor, labels: Tensor, classes: int) -> dict[str, Any]:
     """Accuracy and what rare classes need beside it.
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from explainers.baselines.losses.loss import Loss, Pass, Step, forward
-from explainers.baselines.training.accuracy import classification_scores
+from explainers.baselines.training.accuracy import classification_scores, top_accuracy
 from explainers.baselines.training.batches import Examples, balanced_weights, batches
 from explainers.baselines.training.checkpoint import load_state, save_state, save_weights
 from explainers.baselines.training.plans import Stage, frozen
@@ -28,8 +28,10 @@ from explainers.errors import ImageError, OptionError, TrainingError
 from explainers.models.weight_files import fit_state, read_state
 from explainers.network.guard import preserved
 from explainers.storage.atomic import write_json
+from explainers.storage.listing import listed
 
 REMEDY = "lower the learning rate, clip gradients or train in float32; epochs that were whole before are kept"
+TOP = 5  # classes of which one has to be right, where there are more
 SHOWN = 10  # damaged images that an error names
 Progress = Callable[[int, int, int, Mapping[str, float]], None]  # epoch and step from 1, steps, losses by name
 Watch = Callable[[Mapping[str, Any]], None]  # an epoch's row of the log
@@ -179,7 +181,10 @@ class Training:
         weights = None if self.class_weights is None else self.class_weights.cpu()
         step = Step(self.network, torch.empty(0), examples.labels, made, torch.Generator(), weights)
         terms = [loss.weight * float(loss(step)) for loss in self.losses if loss.validated]
-        found = classification_scores(made.logits.argmax(1), examples.labels, len(self.source.class_names))
+        classes = len(self.source.class_names)
+        found = classification_scores(made.logits.argmax(1), examples.labels, classes)
+        if classes > TOP:
+            found[f"top{TOP}_accuracy"] = top_accuracy(made.logits, examples.labels, TOP)
         return {"loss": sum(terms), **{name: value for name, value in found.items() if value is not None}}
 
     def _keep(self, losses: Sequence[float]) -> None:
@@ -208,6 +213,7 @@ class Training:
         }
         if self.tested is not None:
             result["test"] = self._judged(self.tested)
+        result["files"] = listed(self.folder, [name for name in (LAST, BEST, LOG) if (self.folder / name).is_file()])
         write_json(self.folder / RESULT, result)
 
     def _autocast(self) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from typing import Any
 
 from explainers.errors import ModelFileError, OptionError
 from explainers.storage.atomic import write_bytes, write_json
+from explainers.storage.csv_text import csv_text
 from explainers.storage.fingerprint import differences
 from explainers.storage.run_folder import Contents, RunFolder
 
@@ -30,8 +30,9 @@ CONFIG, LAST, BEST, LOG, RESULT, EPOCHS = (
     "result.json",
     "epochs",
 )
-CONTENTS = Contents("settings", files=(RESULT, LAST, BEST, LOG, CONFIG), folders=(EPOCHS, "tensorboard"))
-UNCOUNTED = (("", "versions"), ("data", "spec"))  # what may differ between two starts: versions, and the data's place
+CONTENTS = Contents("train", files=(RESULT, LAST, BEST, LOG, CONFIG), folders=(EPOCHS, "tensorboard"))
+# What may differ between two starts and leave the same weights: versions, the data's place, which weights are kept.
+UNCOUNTED = (("", "versions"), ("data", "spec"), ("settings", "keep_every"))
 
 
 @dataclass(frozen=True)
@@ -105,8 +106,10 @@ def open_run(folder: Path, config: Mapping[str, Any], *, overwrite: bool, extend
         before = read_config(folder)
         differing = sorted(differences(before, json.loads(json.dumps(config)), but=UNCOUNTED))
         if not differing:
-            if before["data"] != config["data"]:  # the same images, which have moved
-                write_json(folder / CONFIG, {**before, "data": config["data"]})
+            # The same images, which may have moved, and the same weights, of which others may be kept from now on.
+            now = {**before, "data": config["data"], "settings": config["settings"]}
+            if now != before:
+                write_json(folder / CONFIG, now)
             return
         epochs = [each["settings"]["epochs"] for each in (before, config)]
         if extend and len(differing) == 1 and differing[0].startswith("settings.epochs ") and epochs[0] < epochs[1]:
@@ -127,11 +130,7 @@ def open_run(folder: Path, config: Mapping[str, Any], *, overwrite: bool, extend
 def write_log(path: Path, history: Sequence[Mapping[str, Any]]) -> None:
     """One line for each epoch, all or nothing."""
     columns = list(dict.fromkeys(key for row in history for key in row))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(history)
-    write_bytes(path, text.getvalue().encode())
+    write_bytes(path, csv_text(columns, history).encode())
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """Image files as people have them, and the files that belong to them.
 
-`find.py` lists them, `read.py` makes photos of them or says why not, `decode.py` knows their formats, `convert.py`
-takes images that a caller has in hand, `write.py` writes them, `read_ahead.py` keeps a pool of threads reading;
-`companions.py` finds masks and maps by an image's name, `label_table.py` reads classes. The one place that knows
+`find.py` lists them, `read.py` makes photos of them or says why not, `decode.py` knows their formats (`tiff.py` what a
+TIFF holds, `eight_bits.py` other depths, `pillow.py` what OpenCV does not read), `convert.py` takes images that a
+caller has in hand, `write.py` writes them, `read_ahead.py` keeps a pool of threads reading; `companions.py` finds masks
+and maps by an image's name, `arrays.py` reads those of NumPy, `label_table.py` reads classes. The one place that knows
 OpenCV. May import `storage` and `errors`. Begin with `read.py`.
 """
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from os import PathLike
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import numpy as np
 
+from explainers.data.images.arrays import SUFFIXES as ARRAYS, read_array
 from explainers.data.images.find import SUFFIXES
 from explainers.data.images.read import read_image
 from explainers.errors import MapError
+from explainers.storage.files import content_hash
 from explainers.storage.paths import shown
 
-ARRAYS = (".npy", ".npz")
 INSIDE = 128  # gray value from which a mask's pixel is inside
 
 
@@ -47,6 +47,8 @@ class Beside:
         stems = dict.fromkeys((str(base), str(base.with_suffix(""))))
         paths = [self.folder / f"{stem}{ending}{suffix}" for stem in stems for suffix in (*ARRAYS, *sorted(SUFFIXES))]
         found = [path for path in paths if path.is_file()]
+        if len(found) > 1 and (very := [path for path in found if path.name.startswith(f"{base.name}{ending}.")]):
+            found = very  # the image's whole name, which no other image has
         if len(found) > 1:
             raise MapError(
                 f"several {self.kind}s of {shown(name)}: {', '.join(map(shown, found))}; leave the one that is meant"
@@ -68,6 +70,33 @@ class Beside:
             )
         return found
 
+    def refuse_shared(self, names: Sequence[str], ending: str = "") -> None:
+        """See that no file would be that of two images, such as `a.npy` of `a.jpg` and `a.png`.
+
+        Raises:
+            MapError: one would.
+        """
+        owner: dict[Path, str] = {}
+        for name in names:
+            path = self.find(name, ending)
+            if path is not None and owner.setdefault(path, name) != name:
+                raise MapError(
+                    f"{shown(path)} could be the {self.kind} of {shown(owner[path])} and of {shown(name)}; give each a "
+                    f"file with its whole name, such as {shown(name)}{ending}{path.suffix}"
+                )
+
+    def digest(self, name: str, ending: str = "") -> bytes:
+        """SHA-256 of an image's file.
+
+        Raises:
+            MapError: there is none, or it cannot be read.
+        """
+        path = self.path(name, ending)
+        try:
+            return content_hash(path)
+        except OSError as error:
+            raise MapError(f"cannot read {shown(path)}: {error.strerror}") from error
+
     def missing(self, names: list[str], ending: str = "") -> list[str]:
         """Images without a file."""
         return [name for name in names if self.find(name, ending) is None]
@@ -80,8 +109,7 @@ def read_mask(path: Path, *, max_pixels: int) -> np.ndarray:
         MapError: not two-dimensional, or nothing inside. ImageError: a picture that cannot be read.
     """
     if path.suffix.lower() in ARRAYS:
-        values = read_array(path, "mask")
-        mask = values != 0
+        mask = read_array(path, "mask", max_pixels=max_pixels) != 0
     else:
         mask = read_image(path, max_pixels=max_pixels).pixels.max(axis=2) >= INSIDE
     if not mask.any():
@@ -96,31 +124,11 @@ def read_map(path: Path, *, max_pixels: int) -> np.ndarray:
         MapError: not two-dimensional, not numbers, or a coloured picture, whose values no longer tell an order.
     """
     if path.suffix.lower() in ARRAYS:
-        return read_array(path, "map").astype(np.float32)
+        return read_array(path, "map", max_pixels=max_pixels).astype(np.float32)
     pixels = read_image(path, max_pixels=max_pixels).pixels
     if (pixels != pixels[..., :1]).any():
         raise MapError(f"the map {shown(path)} is a coloured picture; give raw values (.npy, .npz) or a gray picture")
     return pixels[..., 0].astype(np.float32)
-
-
-def read_array(path: Path, key: str) -> np.ndarray:
-    """(H, W) numbers of a .npy file, or of the array `key` (or the only one) of a .npz file."""
-    try:
-        loaded: Any = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.lib.npyio.NpzFile):
-            with loaded:
-                names = loaded.files
-                if key not in names and len(names) != 1:
-                    raise MapError(f"{shown(path)} holds {', '.join(names) or 'nothing'}; expected an array {key!r}")
-                loaded = loaded[key if key in names else names[0]]
-    except (OSError, ValueError, EOFError) as error:
-        raise MapError(f"cannot read {shown(path)}: {error}") from error
-    if loaded.dtype.kind not in "bfiu":
-        raise MapError(f"{shown(path)} holds {loaded.dtype}, expected numbers")
-    values = loaded[0] if loaded.ndim == 3 and len(loaded) == 1 else loaded
-    if values.ndim != 2 or 0 in values.shape:
-        raise MapError(f"{shown(path)} has shape {loaded.shape}; expected (H, W)")
-    return values
 
 
 def methods_of(folder: str | PathLike[str], names: list[str]) -> Iterator[str]:
@@ -132,6 +140,8 @@ def methods_of(folder: str | PathLike[str], names: list[str]) -> Iterator[str]:
             parent = (root / stem).parent
             prefix = PurePosixPath(stem).name + "."
             for path in parent.glob("*.npz") if parent.is_dir() else ():
-                if path.name.startswith(prefix) and "." not in (rest := path.name[len(prefix) : -len(".npz")]):
-                    found.add("." + rest)
+                # Nothing where the file is called like the image alone; the image's suffix in a.jpg.npz.
+                ending = path.name[len(prefix) - 1 : -len(".npz")]
+                if path.name.startswith(prefix) and ending.count(".") == 1 and stem + ending != name:
+                    found.add(ending)
     yield from sorted(found)

@@ -9,7 +9,8 @@ from os import PathLike
 from pathlib import Path
 
 from explainers.errors import ImageError
-from explainers.storage.atomic import shown
+from explainers.storage.owner import MADE, is_output, outputs_in
+from explainers.storage.paths import shown
 
 SUFFIXES = frozenset(
     (
@@ -43,7 +44,8 @@ def find_images(folder: str | PathLike[str]) -> list[ImageFile]:
     """All image files below a folder, by suffix, sorted by name; a single file gives itself.
 
     Dot files are skipped, links are followed once, and what only looks like an image stays in the list, so that it can
-    be reported. A folder with an image's suffix is listed and searched.
+    be reported. A folder with an image's suffix is listed and searched. What a run of this program has written below
+    the folder (overlays, sheets, figures, test images that it made) is not among them, unless it is named itself.
 
     Raises:
         ImageError: there is no such folder, it cannot be read, or there is no image below it.
@@ -53,6 +55,8 @@ def find_images(folder: str | PathLike[str]) -> list[ImageFile]:
         return [ImageFile(root, root.name)]
     if not root.exists():
         raise ImageError(f"no file or folder {shown(root)}")
+    if not root.is_dir():
+        raise ImageError(f"{shown(root)} is neither a folder nor a regular file")
     found = sorted(_walk(root, root, set()), key=lambda image: image.name)
     if not found:
         raise ImageError(f"no images below {shown(root)} (looked for {', '.join(sorted(SUFFIXES))})")
@@ -71,11 +75,14 @@ def _walk(folder: Path, root: Path, seen: set[str]) -> Iterator[ImageFile]:
             raise ImageError(f"cannot read the folder {shown(folder)}: {error.strerror}") from error
         yield ImageFile(folder, folder.relative_to(root).as_posix())
         return
+    outputs = outputs_in(folder)
+    if folder != root and any(entry.name == MADE for entry in entries):
+        return
     for entry in entries:
-        if entry.name.startswith("."):
+        if entry.name.startswith(".") or is_output(entry.name, outputs):
             continue
         path = folder / entry.name
         if path.suffix.lower() in SUFFIXES:
             yield ImageFile(path, path.relative_to(root).as_posix())
-        if entry.is_dir():
+        if path.is_dir():  # as DirEntry.is_dir, which raises where a link leads to itself
             yield from _walk(path, root, seen)

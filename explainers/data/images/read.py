@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import io
-import os
-import stat
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from explainers.data.images.decode import decoded
+from explainers.data.images import tiff
+from explainers.data.images.decode import Header, decoded
+from explainers.data.images.pillow import UnknownFormatError, pillow_image
 from explainers.errors import DependencyError, ImageError
-from explainers.storage.atomic import shown
+from explainers.storage.files import read_bytes
+from explainers.storage.paths import shown
 
 if TYPE_CHECKING:
     import numpy as np
 
 MAX_PIXELS = 100_000_000
+BYTES_PER_PIXEL, SMALL = 8, 64 << 20  # four channels of 16 bits; a file of up to 64 MB is read in any case
 
 
 @dataclass(frozen=True)
@@ -32,57 +33,63 @@ def read_image(path: str | PathLike[str], *, max_pixels: int = MAX_PIXELS) -> Ph
     """Decode an image file: EXIF orientation applied, alpha on white, 8 bits a channel, first frame of an animation.
 
     Raises:
-        ImageError: not an image, truncated, empty, unreadable, or more than `max_pixels` pixels by its header.
+        ImageError: not an image, truncated, empty, unreadable, more than `max_pixels` pixels by its header, or a TIFF
+            of which it is not known what is the picture (several pages, bands).
         DependencyError: OpenCV cannot be imported, or a HEIC file without pillow-heif.
     """
     path = Path(path)
-    data = _bytes_of(path)
-    kind, frames, opaque = _header(path, data, max_pixels)
-    notes = []
-    if frames > 1:
-        notes.append(f"first of {frames} frames")
-    pixels = decoded(path, data, kind)
+    data = _bytes_of(path, max_pixels)
+    header, opaque = _header(path, data, max_pixels)
+    pixels, assumed = decoded(path, data, header)
+    notes = [*header.notes, *assumed]
     if not opaque:
         notes.append("transparency composited on white")
     return Photo(pixels, tuple(notes))
 
 
-def _bytes_of(path: Path) -> bytes:
+def _bytes_of(path: Path, max_pixels: int) -> bytes:
+    """A regular file's bytes, unless they are more than so many pixels take that are not compressed."""
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            kind = "a folder" if path.is_dir() else "not a regular file"
-            raise ImageError(f"{shown(path)} is {kind}, not an image")
-        data = path.read_bytes()
+        data = read_bytes(path, max(SMALL, BYTES_PER_PIXEL * max_pixels))
+    except IsADirectoryError as error:
+        raise ImageError(f"{shown(path)} is a folder, not an image") from error
     except OSError as error:
         raise ImageError(f"cannot read {shown(path)}: {error.strerror}") from error
+    except MemoryError as error:
+        raise ImageError(f"cannot read {shown(path)}: there is not enough memory") from error
     if not data:
         raise ImageError(f"{shown(path)} is empty (0 bytes)")
     return data
 
 
-def _header(path: Path, data: bytes, max_pixels: int) -> tuple[str, int, bool]:
-    """(format, frames, opaque) from the header alone; OpenCV would decode a bomb without asking."""
-    from PIL import Image, UnidentifiedImageError
-
+def _header(path: Path, data: bytes, max_pixels: int) -> tuple[Header, bool]:
+    """What the header tells, and whether nothing is transparent; OpenCV would decode a bomb without asking."""
+    if data[:4] in tiff.MAGIC:
+        page, notes = tiff.picture(path, data)
+        _check_size(path, page.width, page.height, max_pixels)
+        return Header("TIFF", tuple(notes), page), not page.has_alpha
     _register_heif(data)
-    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with pillow_image(data) as image:
             width, height = image.size
+            _check_size(path, width, height, max_pixels)
             kind, frames = image.format or "", getattr(image, "n_frames", 1)
             opaque = not ("A" in image.getbands() or "transparency" in image.info)
-    except UnidentifiedImageError as error:
+    except ImageError:
+        raise
+    except UnknownFormatError as error:
         raise ImageError(f"{shown(path)} is not an image{_guess(data)}") from error
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
+    except Exception as error:  # a decoder raises anything on damaged bytes
         raise ImageError(f"{shown(path)} is damaged: {error}") from error
-    finally:
-        Image.MAX_IMAGE_PIXELS = limit
+    return Header(kind, (f"first of {frames} frames",) if frames > 1 else ()), opaque
+
+
+def _check_size(path: Path, width: int, height: int, max_pixels: int) -> None:
     if width * height > max_pixels:
         raise ImageError(
             f"{shown(path)} has {width} × {height} pixels, more than the limit of {max_pixels:,}; "
             "raise it with max_pixels (--max-pixels) if you trust the file"
         )
-    return kind, frames, opaque
 
 
 def _register_heif(data: bytes) -> None:

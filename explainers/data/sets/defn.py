@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from explainers.core.preprocessing import Preprocessing
 from explainers.data.data_set import DataSet, Split, register_data_set
-from explainers.data.images.label_table import read_labels
+from explainers.data.label_table import read_labels
 from explainers.data.sets.splits import folder_of
 from explainers.errors import DataError, ImageError
 from explainers.storage.paths import shown

@@ -30,7 +30,7 @@ from pathlib import Path
 from explainers.core.preprocessing import Preprocessing
 from explainers.data.data_set import DataSet, register_data_set
 from explainers.data.images import ImageFile
-from explainers.data.images.label_table import read_labels
+from explainers.data.label_table import read_labels
 from explainers.data.sets.splits import FileSplit, folder_of, held_out
 from explainers.errors import DataError
 from explainers.storage.paths import shown

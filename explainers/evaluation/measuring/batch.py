@@ -39,7 +39,7 @@ class Batch:
 
     def select(self, rows: Sequence[int]) -> Batch:
         """Some of the images, with what came with them."""
-        picked = torch.tensor(rows)
+        picked = torch.tensor(rows, dtype=torch.int64, device="cpu")
 
         def of(value: Tensor | None) -> Tensor | None:
             return None if value is None else value[picked.to(value.device)]

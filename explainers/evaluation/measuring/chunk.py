@@ -12,8 +12,10 @@ from explainers.core.targets import resolve_targets
 from explainers.errors import OptionError, TargetError
 from explainers.evaluation.measuring.batch import Batch
 from explainers.evaluation.measuring.fillings import IMAGE, Baseline, baseline_name, baseline_of, image_seed
-from explainers.network.output import checked_activation
+from explainers.passes.activation import Reading, reading_of
 from explainers.passes.predictor import Predictor
+
+SCORES = Reading(None, "the scores themselves", probability=False)
 
 
 @dataclass(eq=False)
@@ -22,7 +24,8 @@ class Chunk:
 
     names: how rows call them; images: (N, C, H, W); targets: (N,) the classes whose probability is watched; expected:
     (N,) classes that accuracy is measured by (labels, where there are any, else the targets); probability: (N,) of the
-    targets on the images as they are; masks: (N, H, W) bool, or None; black: (C,) a black pixel, or None.
+    targets on the images as they are; masks: (N, H, W) bool, or None; black: (C,) a black pixel, or None;
+    reading: what turned scores into probabilities.
     """
 
     names: tuple[str, ...]
@@ -35,6 +38,7 @@ class Chunk:
     labelled: bool = False
     black: Tensor | None = None
     seed: int = 0
+    reading: Reading = SCORES
     substrates: dict[str, Tensor] = field(default_factory=dict)
     """Pixels (N, H·W, C) of each baseline used so far, and of the images."""
     ends: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
@@ -67,7 +71,7 @@ class Chunk:
         """Some of the images, with what is known of them."""
         if list(rows) == list(range(len(self))):
             return self
-        picked = torch.tensor(list(rows), dtype=torch.int64)
+        picked = torch.tensor(list(rows), dtype=torch.int64, device="cpu")
 
         def of(value: Tensor) -> Tensor:
             return value[picked.to(value.device)]
@@ -83,21 +87,24 @@ class Chunk:
             self.labelled,
             self.black,
             self.seed,
+            self.reading,
             {key: of(value) for key, value in self.substrates.items()},
             {key: (of(first), of(second)) for key, (first, second) in self.ends.items()},
         )
 
 
 def opened(
-    batch: Batch, predictor: Predictor, activation: str | None, *, black: Tensor | None = None, seed: int = 0
+    batch: Batch, predictor: Predictor, activation: str | Reading | None, *, black: Tensor | None = None, seed: int = 0
 ) -> Chunk:
     """The chunk that a batch is after the one unperturbed pass of its images.
 
     Args:
-        activation: what turns scores into probabilities; black: (C,) a black pixel, or None; seed: of the chunk.
+        activation: what turns scores into f(x), or what was found of this network before; black: (C,) a black pixel, or
+            None; seed: of the chunk.
 
     Raises:
         TargetError: a class that the network does not have. OptionError: a label that it does not have.
+        OutputError: one score that is no logit, see `Reading.check`.
     """
     images, labels = batch.images, batch.labels
     scores = predictor(images)
@@ -111,7 +118,12 @@ def opened(
             f"classes 0 … {scores.shape[1] - 1}"
         )
     expected = classes if labels is None else labels.to(classes)
-    probability = checked_activation(activation)(scores).gather(1, classes[:, None])[:, 0]
+    if isinstance(activation, Reading):
+        reading = activation
+        reading.check(scores)
+    else:
+        reading = reading_of(predictor.network, images, scores, activation, predictor.output)
+    probability = reading(scores).gather(1, classes[:, None])[:, 0]
     hit = scores.argmax(dim=1) == expected
     return Chunk(
         batch.names,
@@ -124,6 +136,7 @@ def opened(
         labels is not None,
         black,
         seed,
+        reading,
     )
 
 

@@ -73,7 +73,8 @@ def image_seed(image: Tensor, seed: int) -> int:
 
 
 def _noise(image: Tensor, seed: int) -> Tensor:
-    drawn = torch.randn(image.shape, generator=torch.Generator().manual_seed(seed)).to(image)
+    generator = torch.Generator().manual_seed(seed)
+    drawn = torch.randn(image.shape, generator=generator, dtype=torch.float32, device="cpu").to(image)
     mean, spread = image.mean(dim=(1, 2), keepdim=True), image.std(dim=(1, 2), keepdim=True, correction=0)
     return mean + spread * drawn
 

@@ -30,7 +30,7 @@ def measured(
     batch: Batch,
     maps: Tensor,
     *,
-    activation: str | None = "softmax",
+    activation: str | None = "auto",
     seed: int = 0,
 ) -> list[list[Measured]]:
     """What one metric says of given maps (N, H, W): for each image its values, one per setting of the metric.
@@ -52,7 +52,7 @@ def measured(
     maps = checked_maps(maps, batch.images, "maps")
     if not torch.isfinite(maps).all():
         raise MapError("the maps have NaN or infinite values")
-    subject = Subject(chunk, maps, None, model, Passes(predictor, activation), lambda name: _no_other(metric, name))
+    subject = Subject(chunk, maps, None, model, Passes(predictor, chunk.reading), lambda name: _no_other(metric, name))
     results = lock_step(subject, [metric])[0]
     each = len(results) // count
     return [results[row * each : (row + 1) * each] for row in range(count)]

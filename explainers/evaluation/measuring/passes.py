@@ -11,7 +11,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from explainers.network.output import checked_activation
+from explainers.passes.activation import Reading
 from explainers.passes.predictor import Predictor
 
 
@@ -51,11 +51,11 @@ class Passes:
     """Runs jobs.
 
     Args:
-        predictor: makes the passes; activation: what turns scores into probabilities.
+        predictor: makes the passes; reading: what turns scores into f(x).
     """
 
-    def __init__(self, predictor: Predictor, activation: str | None) -> None:
-        self.predictor, self.activation = predictor, checked_activation(activation)
+    def __init__(self, predictor: Predictor, reading: Reading) -> None:
+        self.predictor, self.reading = predictor, reading
 
     def run(self, jobs: Sequence[Job], images: Tensor, targets: Tensor, expected: Tensor) -> list[Seen]:
         """What the network says of each job's copies.
@@ -67,7 +67,10 @@ class Passes:
         starts = [0, *accumulate(len(job.rows) for job in jobs)]
         count = starts[-1]
         if count == 0:
-            return [Seen(torch.empty(0, dtype=torch.float64), torch.empty(0, dtype=torch.bool)) for _ in jobs]
+            return [
+                Seen(torch.empty(0, dtype=torch.float64, device="cpu"), torch.empty(0, dtype=torch.bool, device="cpu"))
+                for _ in jobs
+            ]
         rows = torch.tensor([row for job in jobs for row in job.rows], device=images.device)
         wanted, right = targets[rows], expected[rows]
         probabilities: list[Tensor] = []
@@ -85,7 +88,7 @@ class Passes:
 
         def take(start: int, scores: Tensor) -> None:
             here = slice(start, start + len(scores))
-            probabilities.append(self.activation(scores).gather(1, wanted[here, None])[:, 0])
+            probabilities.append(self.reading(scores).gather(1, wanted[here, None])[:, 0])
             hits.append(scores.argmax(dim=1) == right[here])
 
         self.predictor.run(count, images, make, take)

@@ -68,7 +68,7 @@ def patch_orders(maps: Tensor, patch: int) -> list[Order]:
 @lru_cache(maxsize=32)
 def _patches(height: int, width: int, patch: int) -> tuple[Tensor, Tensor, Tensor]:
     """Pixels (H·W,) patch by patch; where each patch begins among them; how many it has."""
-    rows, columns = torch.arange(height) // patch, torch.arange(width) // patch
+    rows, columns = torch.arange(height, device="cpu") // patch, torch.arange(width, device="cpu") // patch
     across = -(-width // patch)
     patches = (rows[:, None] * across + columns).flatten()
     sizes = patches.bincount()

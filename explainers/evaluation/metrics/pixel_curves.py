@@ -109,6 +109,12 @@ class IDScore(Metric):
         names = [baseline_name(self.insertion), baseline_name(self.deletion)]
         return {"baseline": " and ".join(dict.fromkeys(names)), **self.sampling.settings()}
 
+    def caution(self) -> str:
+        """Whether 0 is what a random map gets."""
+        if baseline_name(self.insertion) == baseline_name(self.deletion):
+            return ""
+        return "comes in on one baseline and goes to another, so that 0 is not chance: read it beside random's"
+
 
 @register_metric
 class MoRF(CurveMetric):

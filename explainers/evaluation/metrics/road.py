@@ -52,7 +52,9 @@ class ROAD(Metric):
     def measure(self, subject: Subject) -> Measuring:
         """All images, shares and both orders in one job."""
         chunk, count = subject.chunk, len(self.percent)
-        drawn = [torch.randn(chunk.images.shape[1:], generator=torch.Generator().manual_seed(s)) for s in chunk.seeds()]
+        seeds = [torch.Generator().manual_seed(seed) for seed in chunk.seeds()]
+        size = chunk.images.shape[1:]
+        drawn = [torch.randn(size, generator=each, dtype=torch.float32, device="cpu") for each in seeds]
         noise = self.noise * torch.stack(drawn).to(chunk.images)
         pixels = chunk.images.shape[-2] * chunk.images.shape[-1]
         amounts = [round(k / 100 * pixels) for k in self.percent]

@@ -64,7 +64,7 @@ class Infidelity(CaptumMetric):
         drawn = self.noise * _drawn(chunk, self.samples, torch.randn)
 
         def forward(images: Tensor) -> Tensor:
-            return passes.activation(passes.predictor(images))
+            return passes.reading(passes.predictor(images))
 
         def perturb(images: Tensor) -> tuple[Tensor, Tensor]:
             return drawn, images - drawn
@@ -133,7 +133,8 @@ class MaxSensitivity(CaptumMetric):
 def _drawn(chunk: Chunk, samples: int, draw: Any) -> Tensor:
     """(N · samples, C, H, W) random numbers, those of an image one after the other, the same in every batch."""
     size = (samples, *chunk.images.shape[1:])
-    each = [draw(size, generator=torch.Generator().manual_seed(seed)) for seed in chunk.seeds()]
+    seeds = [torch.Generator().manual_seed(seed) for seed in chunk.seeds()]
+    each = [draw(size, generator=seed, dtype=torch.float32, device="cpu") for seed in seeds]
     return torch.cat(each).to(chunk.images)
 
 

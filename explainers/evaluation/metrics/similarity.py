@@ -21,7 +21,14 @@ from explainers.evaluation.metric import Metric, register_metric
 WINDOW, SIGMA, K1, K2 = 11, 1.5, 0.01, 0.03  # Wang et al. 2004
 
 
-def ssim(first: Tensor, second: Tensor, *, data_range: float | None = None) -> Tensor:
+def ssim(
+    first: Tensor,
+    second: Tensor,
+    *,
+    data_range: float | None = None,
+    window: int | str = "gaussian",
+    unbiased: bool = False,
+) -> Tensor:
     """Structural similarity: the mean of (2 μ μ' + C1)(2 σ_{12} + C2) / ((μ² + μ'² + C1)(σ² + σ'² + C2)) over windows.
 
     Only windows that lie inside the map count, which is what scikit-image's margin comes to: no border is invented.
@@ -29,38 +36,55 @@ def ssim(first: Tensor, second: Tensor, *, data_range: float | None = None) -> T
     Args:
         data_range: L in C1 = (K1 L)², C2 = (K2 L)², with the maps taken as they are; None scales each map to 0 … 1
             first (a constant map to 0), and L is 1.
+        window: "gaussian" (11 pixels, σ 1.5), or an odd number of pixels: the side of a window whose pixels all count
+            alike (7 in scikit-image's default).
+        unbiased: variances and covariance divided by one less than the window's pixels (scikit-image's default).
 
     Returns:
         -1 … 1; 1 for equal maps.
 
     Raises:
-        OptionError: a side of less than 11 pixels, or a data range that is not above 0.
+        OptionError: a side of less than the window, a window that is none, or a data range that is not above 0.
 
     Source: Wang et al. 2004, eq. 13, with its Gaussian window and population covariance.
     """
     height, width = first.shape[-2:]
-    if min(height, width) < WINDOW:
-        raise OptionError(f"maps of {height} x {width} pixels; SSIM needs at least {WINDOW} x {WINDOW}, its window")
+    side = _checked_window(window)
+    if min(height, width) < side:
+        raise OptionError(f"maps of {height} x {width} pixels; SSIM needs at least {side} x {side}, its window")
     if data_range is not None and not data_range > 0:
         raise OptionError(f"data_range={data_range!r}; expected a number above 0, or None to scale the maps to 0 … 1")
     first, second = first.double(), second.double()
     if data_range is None:
         first, second, data_range = scaled(first), scaled(second), 1.0
-    down, across = _windows(height).to(first), _windows(width).to(first)
+    down, across = _windows(height, window).to(first), _windows(width, window).to(first)
     means = down @ torch.stack([first, second, first**2, second**2, first * second]) @ across.T
     mean, other, square, other_square, product = means.unbind()
     c1, c2 = (K1 * data_range) ** 2, (K2 * data_range) ** 2
     luminance = (2 * mean * other + c1) / (mean**2 + other**2 + c1)
-    variances = square - mean**2 + other_square - other**2
-    structure = (2 * (product - mean * other) + c2) / (variances + c2)
+    free = side**2 / (side**2 - 1) if unbiased else 1.0
+    variances = free * (square - mean**2 + other_square - other**2)
+    structure = (2 * free * (product - mean * other) + c2) / (variances + c2)
     return (luminance * structure).mean(dim=(-2, -1))
 
 
-def _windows(length: int) -> Tensor:
-    """(length - 10, length): a Gaussian window in each row; two products with it cost less than a convolution."""
-    offsets = torch.arange(length) - torch.arange(length - WINDOW + 1)[:, None]
-    weights = torch.exp(-0.5 * ((offsets - WINDOW // 2).double() / SIGMA) ** 2)
-    weights = torch.where((offsets >= 0) & (offsets < WINDOW), weights, 0)
+def _checked_window(window: int | str) -> int:
+    """Its side in pixels."""
+    if window == "gaussian":
+        return WINDOW
+    if isinstance(window, int) and not isinstance(window, bool) and window >= 3 and window % 2 == 1:
+        return window
+    raise OptionError(f'window={window!r}; expected "gaussian" or an odd number of pixels from 3 on')
+
+
+def _windows(length: int, window: int | str) -> Tensor:
+    """(length - side + 1, length): a window in each row; two products with it cost less than a convolution."""
+    side = _checked_window(window)
+    offsets = torch.arange(length, device="cpu") - torch.arange(length - side + 1, device="cpu")[:, None]
+    weights = torch.ones(offsets.shape, dtype=torch.float64, device="cpu")
+    if window == "gaussian":
+        weights = torch.exp(-0.5 * ((offsets - side // 2).double() / SIGMA) ** 2)
+    weights = torch.where((offsets >= 0) & (offsets < side), weights, 0)
     return weights / weights.sum(dim=1, keepdim=True)
 
 
@@ -168,11 +192,28 @@ class LikenessMetric(Metric):
 
 @register_metric
 class SSIM(LikenessMetric):
-    """Structural similarity of two scaled maps, up to 1; Gaussian window of 11 pixels with σ = 1.5."""
+    """Structural similarity of two scaled maps, up to 1.
+
+    Args:
+        window: "gaussian" (11 pixels, σ = 1.5), or the odd side of a window whose pixels count alike; unbiased: see
+            `ssim`. window=7, unbiased=True is scikit-image's default.
+    """
 
     name = "ssim"
     reference = "Wang et al. 2004"
-    likeness = staticmethod(ssim)
+
+    def __init__(self, *, reference: str | None = None, window: int | str = "gaussian", unbiased: bool = False) -> None:
+        super().__init__(reference=reference)
+        _checked_window(window)
+        self.window, self.unbiased = window, unbiased
+
+    def settings(self) -> dict[str, Any]:
+        """What is compared with, window and covariance."""
+        return {**super().settings(), "window": self.window, "unbiased": self.unbiased}
+
+    def likeness(self, maps: Tensor, other: Tensor, /) -> Tensor:
+        """-1 … 1."""
+        return ssim(maps, other, window=self.window, unbiased=self.unbiased)
 
 
 @register_metric

@@ -13,6 +13,7 @@ from explainers.core.maps import upsample
 from explainers.core.registry import register
 from explainers.core.targets import resolve_targets
 from explainers.errors import LayerError, OutputError, refuse
+from explainers.network.guard import in_own_thread
 from explainers.network.output import Output, scores_of
 
 INSTEAD = "grad-cam, or train a network that explains itself (explain train)"
@@ -116,7 +117,7 @@ def _scores_and_input(explainer: Explainer, images: Tensor, name: str, module: n
         LayerError: the module ran more or less than once, or not on all images together.
     """
     seen: list[Tensor] = []
-    handle = module.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach().clone()))
+    handle = module.register_forward_pre_hook(in_own_thread(lambda _, inputs: seen.append(inputs[0].detach().clone())))
     try:
         scores = explainer.scores(images)
     finally:

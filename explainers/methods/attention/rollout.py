@@ -14,6 +14,7 @@ from explainers.core.maps import upsample
 from explainers.core.registry import register
 from explainers.core.targets import resolve_targets
 from explainers.errors import refuse
+from explainers.network.guard import GLOBAL_SWITCHES
 from explainers.network.layers import Layer
 
 INSTEAD = "grad-cam or hires-cam, which read token layers too"
@@ -88,6 +89,7 @@ class _plain_attention:
     """Attention step by step instead of in one fused kernel that never forms the matrix."""
 
     def __enter__(self) -> None:
+        GLOBAL_SWITCHES.acquire()
         self.fast = torch.backends.mha.get_fastpath_enabled()
         torch.backends.mha.set_fastpath_enabled(False)
         self.kernel = sdpa_kernel(SDPBackend.MATH)
@@ -96,6 +98,7 @@ class _plain_attention:
     def __exit__(self, *error: Any) -> None:
         self.kernel.__exit__(*error)
         torch.backends.mha.set_fastpath_enabled(self.fast)
+        GLOBAL_SWITCHES.release()
 
 
 def _attention(value: Tensor, count: int) -> Tensor | None:

@@ -7,14 +7,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from explainers.core.explainer import Explained, told
 from explainers.core.layer_explainer import LayerExplainer, LayerOption, Spatial, try_layer
 from explainers.core.registry import register
 from explainers.core.targets import resolve_targets
 from explainers.errors import UnsupportedError, refuse
 from explainers.network.input import fixed_batch
 from explainers.network.layers import Layer
-from explainers.network.output import Output, checked_activation, scores_of
+from explainers.network.output import Output, scores_of
 from explainers.network.tail import Tail
+from explainers.passes.activation import Reading, checked_activation, reading_of
 from explainers.passes.predictor import Predictor, Progress
 
 
@@ -26,7 +28,7 @@ class AblationCAM(LayerExplainer):
     with whole passes first. All target classes share one set of passes.
 
     Args:
-        activation: what turns scores into S_c; batch_size, progress: of the Predictor.
+        activation: what turns scores into S_c, see `reading_of`; batch_size, progress: of the Predictor.
 
     Raises UnsupportedError where S_c is 0, and for networks that take no other batch than their own.
 
@@ -46,7 +48,7 @@ class AblationCAM(LayerExplainer):
         output: Output | None = None,
         layer: LayerOption = None,
         spatial: Spatial | None = None,
-        activation: str | None = "softmax",
+        activation: str | None = "auto",
         batch_size: int | None = None,
         progress: Progress | None = None,
     ) -> None:
@@ -59,7 +61,7 @@ class AblationCAM(LayerExplainer):
         """The layer alone."""
         try_layer(cls(model, output=output), images[:1])
 
-    def compute(self, images: Tensor, targets: Any) -> Tensor:
+    def compute(self, images: Tensor, targets: Any) -> Explained:
         """Image by image, since every channel of every image is a pass of its own."""
         if fixed_batch(self.network) is not None:
             raise refuse(
@@ -69,13 +71,17 @@ class AblationCAM(LayerExplainer):
         with torch.no_grad():
             scores = self.scores(images)
             classes = resolve_targets(targets, scores)
+            reading = reading_of(self.network, images, scores, self.activation, self.output)
             maps = []
             for layer in layers:
-                rows = [self._map(image[None], wanted, layer) for image, wanted in zip(images, classes, strict=True)]
+                rows = [
+                    self._map(image[None], wanted, layer, reading)
+                    for image, wanted in zip(images, classes, strict=True)
+                ]
                 maps.append(torch.stack(rows))
-        return self.joined(maps, images)
+        return told(self.joined(maps, images), reading)
 
-    def _map(self, image: Tensor, classes: Tensor, layer: Layer) -> Tensor:
+    def _map(self, image: Tensor, classes: Tensor, layer: Layer, reading: Reading) -> Tensor:
         """(K, u, v) for one image (1, C, H, W)."""
         tail = Tail(self.network, layer, image, lambda returned, count: scores_of(returned, count, self.output))  # type: ignore[arg-type]
         activation = self.view(layer, tail.output)[0]  # (channels, u, v)
@@ -92,7 +98,7 @@ class AblationCAM(LayerExplainer):
             return values.reshape(buffer.shape)
 
         def take(_: int, scores: Tensor) -> None:
-            found.append(self.activation(scores)[:, classes])
+            found.append(reading(scores)[:, classes])
 
         def scores(values: Tensor) -> Tensor:
             return tail(values.reshape(len(values), *shape))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +18,7 @@ from explainers.core.targets import resolve_targets
 from explainers.errors import UnsupportedError, refuse
 from explainers.network.capture import Capture
 from explainers.network.layers import Layer
-from explainers.network.output import Output
+from explainers.network.output import Negative, Output
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,12 @@ class CAM(LayerExplainer):
 
     def compute(self, images: Tensor, targets: Any) -> Tensor:
         """All targets from one forward pass."""
+        if isinstance(self.output, Negative):  # of −s, which no linear layer of the network gives
+            plain = copy.copy(self)
+            plain.output = self.output.of
+            maps = -plain.compute(images, targets)
+            self.layers = plain.layers
+            return maps
         key = tuple(images.shape[1:])
         if key not in self._heads:
             self._heads[key] = self._head(images)

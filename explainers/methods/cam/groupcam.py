@@ -7,13 +7,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from explainers.core.explainer import Explained, told
 from explainers.core.layer_explainer import LayerExplainer, LayerOption, Spatial
 from explainers.core.maps import scaled, upsample
 from explainers.core.registry import register
 from explainers.core.targets import resolve_targets
 from explainers.errors import OptionError
 from explainers.network.gradients import target_gradients
-from explainers.network.output import Output, checked_activation, warn_if_normalised
+from explainers.network.output import Output, warn_if_normalised
+from explainers.passes.activation import Reading, checked_activation, reading_of
 from explainers.passes.predictor import Predictor
 from explainers.passes.substrate import substrate_of
 
@@ -28,11 +30,12 @@ class GroupCAM(LayerExplainer):
     Args:
         groups: how many; percentile: what lies below it in a group's map becomes 0 (70 in the paper, 0 for nothing).
         substrate: b: "blur" (as in the paper, in proportion to the image), "zero", "mean" or an image.
-        activation: what turns scores into the S_c that are watched; passes: options of the Predictor.
+        activation: what turns scores into the S_c that are watched, see `reading_of`; passes: options of the Predictor.
 
     Cost: one forward and one backward pass, and `groups` forward passes per target class, and one.
 
-    Source: Zhang et al. 2021, equations 3 to 7.
+    Source: Zhang et al. 2021, equations 3 to 7. The authors' code exists in two forms and neither
+    gives exactly these maps: they differ by 0.05 to 0.07 of the range.
     """
 
     name = "group-cam"
@@ -48,7 +51,7 @@ class GroupCAM(LayerExplainer):
         groups: int = 32,
         percentile: float = 0,
         substrate: str | Tensor = "blur",
-        activation: str | None = "softmax",
+        activation: str | None = "auto",
         **passes: Any,
     ) -> None:
         super().__init__(model, output=output, layer=layer, spatial=spatial)
@@ -63,12 +66,13 @@ class GroupCAM(LayerExplainer):
         """Two groups."""
         cls(model, output=output, groups=2)(images[:1])
 
-    def compute(self, images: Tensor, targets: Any) -> Tensor:
+    def compute(self, images: Tensor, targets: Any) -> Explained:
         """Groups from one backward pass, weights from forward passes, image by image."""
         layers = self.resolve(images)
         captured, scores = self.run(images, layers)
         warn_if_normalised(scores)
         classes = resolve_targets(targets, scores)
+        reading = reading_of(self.network, images, scores, self.activation, self.output)
         gradients = target_gradients(scores, classes, captured)
         substrates = substrate_of(images, self.substrate)
         maps = []
@@ -76,10 +80,12 @@ class GroupCAM(LayerExplainer):
             activation = self.view(layer, value.detach())
             weights = torch.stack([self.view(layer, each).mean(dim=(2, 3)) for each in gradient.unbind(1)], dim=1)
             rows = zip(images, substrates, activation, weights, classes, strict=True)
-            maps.append(torch.stack([self._map(*row) for row in rows]))
-        return self.joined(maps, images)
+            maps.append(torch.stack([self._map(*row, reading) for row in rows]))
+        return told(self.joined(maps, images), reading)
 
-    def _map(self, image: Tensor, substrate: Tensor, activation: Tensor, weights: Tensor, classes: Tensor) -> Tensor:
+    def _map(
+        self, image: Tensor, substrate: Tensor, activation: Tensor, weights: Tensor, classes: Tensor, reading: Reading
+    ) -> Tensor:
         """(K, H, W) for one image (C, H, W), its activation (channels, u, v) and weights (K, channels)."""
         weighed = weights[:, :, None, None] * activation  # (K, channels, u, v)
         groups = min(self.groups, len(activation))
@@ -99,7 +105,7 @@ class GroupCAM(LayerExplainer):
             torch.addcmul(substrate, part, image - substrate, out=buffer[first - start :])
             return buffer
 
-        self.predictor.run(len(flat) + 1, image, make, lambda _, scores: found.append(self.activation(scores)))
+        self.predictor.run(len(flat) + 1, image, make, lambda _, scores: found.append(reading(scores)))
         watched = torch.cat(found)
         gain = (watched[1:].gather(1, wanted[:, None])[:, 0] - watched[0, wanted]).relu()
         weight = masks.new_zeros(live.shape)

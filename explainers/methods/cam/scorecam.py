@@ -7,11 +7,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from explainers.core.explainer import Explained, told
 from explainers.core.layer_explainer import LayerExplainer, LayerOption, Spatial, try_layer
 from explainers.core.maps import scaled, upsample
 from explainers.core.registry import register
 from explainers.core.targets import resolve_targets
-from explainers.network.output import Output, checked_activation
+from explainers.network.output import Output
+from explainers.passes.activation import Reading, checked_activation, reading_of
 from explainers.passes.predictor import Predictor
 
 
@@ -22,7 +24,7 @@ class ScoreCAM(LayerExplainer):
     A channel that is the same everywhere has no H^k: its weight is 0. All target classes share one set of passes.
 
     Args:
-        activation: what turns scores into the S_c that are watched; passes: options of the Predictor.
+        activation: what turns scores into the S_c that are watched, see `reading_of`; passes: options of the Predictor.
 
     Cost: a forward pass per channel that varies, and one.
 
@@ -40,7 +42,7 @@ class ScoreCAM(LayerExplainer):
         output: Output | None = None,
         layer: LayerOption = None,
         spatial: Spatial | None = None,
-        activation: str | None = "softmax",
+        activation: str | None = "auto",
         **passes: Any,
     ) -> None:
         super().__init__(model, output=output, layer=layer, spatial=spatial)
@@ -52,27 +54,30 @@ class ScoreCAM(LayerExplainer):
         """The layer alone."""
         try_layer(cls(model, output=output), images[:1])
 
-    def compute(self, images: Tensor, targets: Any) -> Tensor:
+    def compute(self, images: Tensor, targets: Any) -> Explained:
         """Image by image, since every channel of every image is a pass of its own."""
         layers = self.resolve(images)
         captured, scores = self.run(images, layers)
         classes = resolve_targets(targets, scores)
+        reading = reading_of(self.network, images, scores, self.activation, self.output)
         maps = []
         for layer, value in zip(layers, captured, strict=True):
             activation = self.view(layer, value.detach())
-            maps.append(torch.stack([self._map(*each) for each in zip(images, activation, classes, strict=True)]))
-        return self.joined(maps, images)
+            maps.append(
+                torch.stack([self._map(*each, reading) for each in zip(images, activation, classes, strict=True)])
+            )
+        return told(self.joined(maps, images), reading)
 
-    def _map(self, image: Tensor, activation: Tensor, classes: Tensor) -> Tensor:
+    def _map(self, image: Tensor, activation: Tensor, classes: Tensor, reading: Reading) -> Tensor:
         """(K, u, v) for one image (C, H, W) and its activation (channels, u, v)."""
         flat = activation.flatten(1)
         live = (flat.amax(dim=1) > flat.amin(dim=1)).nonzero().flatten()
         weights = activation.new_zeros(len(activation), len(classes))
         if len(live):
-            weights[live] = self._rise(image, activation[live], classes).softmax(dim=0).to(weights)
+            weights[live] = self._rise(image, activation[live], classes, reading).softmax(dim=0).to(weights)
         return torch.einsum("ck,cuv->kuv", weights, activation).relu()
 
-    def _rise(self, image: Tensor, channels: Tensor, classes: Tensor) -> Tensor:
+    def _rise(self, image: Tensor, channels: Tensor, classes: Tensor, reading: Reading) -> Tensor:
         """(n, K): S_c through each channel less S_c of nothing at all."""
         found: list[Tensor] = []
 
@@ -87,7 +92,7 @@ class ScoreCAM(LayerExplainer):
             return buffer
 
         def take(_: int, scores: Tensor) -> None:
-            found.append(self.activation(scores)[:, classes])
+            found.append(reading(scores)[:, classes])
 
         self.predictor.run(len(channels) + 1, image, make, take)
         watched = torch.cat(found)

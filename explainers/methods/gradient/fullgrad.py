@@ -15,6 +15,8 @@ from explainers.core.registry import register
 from explainers.core.targets import resolve_targets
 from explainers.errors import refuse
 from explainers.network.gradients import target_gradients
+from explainers.network.guard import alone, exact, in_own_thread, preserved
+from explainers.network.input import checked_images
 from explainers.network.output import warn_if_normalised
 
 Term = tuple[Tensor, Tensor]  # pre-activation in the graph, bias broadcast against it
@@ -28,6 +30,7 @@ class FullGrad(Explainer):
     bias of a convolution, linear or batch-norm layer. That is checked on every image, and the method refuses otherwise.
 
     Source: Srinivas and Fleuret 2019, eq. 3 and 6; biases without positions (linear layers) count in the check alone.
+    Maps of layers are enlarged bilinearly, pixel centres kept (`align_corners=False`); the authors' code keeps corners.
     """
 
     name = "full-grad"
@@ -51,7 +54,9 @@ class FullGrad(Explainer):
 
     def contributions(self, images: Tensor, targets: Any = None) -> tuple[Tensor, Tensor]:
         """The two sides of completeness: scores (N, K) and the sums of all contributions (N, K)."""
-        with torch.enable_grad():
+        with torch.inference_mode(False):
+            images = checked_images(images, self.network)
+        with alone(self), preserved(self.network), exact(images, gradients=True):
             terms, scores, classes, gradients = self._decompose(images, targets)
             return scores.gather(1, classes).detach(), _totals(terms, gradients).sum(dim=0)
 
@@ -109,7 +114,7 @@ def biased_layers(network: Any, count: int) -> Iterator[list[Term]]:
     if isinstance(network, nn.Module):
         for module in network.modules():
             if not isinstance(module, torch.jit.ScriptModule):
-                handles.append(module.register_forward_hook(keep))
+                handles.append(module.register_forward_hook(in_own_thread(keep)))
     try:
         yield found
     finally:

@@ -44,7 +44,7 @@ class RectifiedExplainer(GradientExplainer):
     def attribution(self, images: Tensor, targets: Any) -> Tensor:
         """The gradient under the rule."""
         leaf, scores, classes = self.graph(images, targets)
-        with rectified(scores, self.rule, smooth=self.smooth, name=self.name):
+        with rectified(scores, leaf, self.rule, smooth=self.smooth, name=self.name):
             return target_gradients(scores, classes, [leaf])[0]
 
 
@@ -110,7 +110,7 @@ class GuidedGradCAM(LayerExplainer):
         with Capture(layers, count=len(images)) as capture:
             leaf, scores, classes = self.guided.graph(images, targets)
         gradients = target_gradients(scores, classes, capture.tensors, retain=True)
-        with rectified(scores, self.guided.rule, smooth=self.guided.smooth, name=self.name):
+        with rectified(scores, leaf, self.guided.rule, smooth=self.guided.smooth, name=self.name):
             detail = target_gradients(scores, classes, [leaf])[0]  # (N, K, C, H, W)
         maps = []
         for layer, value, gradient in zip(layers, capture.tensors, gradients, strict=True):

@@ -109,4 +109,4 @@ class SmoothGrad(GradientExplainer):
 
 
 def _noise(shape: torch.Size, generator: torch.Generator) -> Tensor:
-    return torch.randn(shape, generator=generator, dtype=torch.float64)
+    return torch.randn(shape, generator=generator, dtype=torch.float64, device="cpu")

@@ -8,10 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from explainers.core.explainer import Explained, told
 from explainers.core.perturbation_explainer import PerturbationExplainer
 from explainers.core.registry import register
 from explainers.errors import OptionError
 from explainers.network.output import Output
+from explainers.passes.activation import Reading
 from explainers.passes.substrate import substrate_of
 
 Size = int | tuple[int, int]
@@ -43,7 +45,7 @@ class Occlusion(PerturbationExplainer):
         model: Any,
         *,
         output: Output | None = None,
-        activation: str | None = "softmax",
+        activation: str | None = "auto",
         window: Size | None = None,
         stride: Size | None = None,
         substrate: str | Tensor = "zero",
@@ -58,18 +60,25 @@ class Occlusion(PerturbationExplainer):
         half = (math.ceil(images.shape[-2] / 2), math.ceil(images.shape[-1] / 2))
         cls(model, output=output, window=half, stride=half)(images[:1])
 
-    def compute(self, images: Tensor, targets: Any) -> Tensor:
+    def compute(self, images: Tensor, targets: Any) -> Explained:
         """Image by image, one pass per window."""
-        _, classes = self.clean(images, targets)
+        reading, classes = self.clean(images, targets)
         height, width = images.shape[-2:]
         window = _pair("window", self.window, (math.ceil(height / 8), math.ceil(width / 8)))
         stride = _pair("stride", self.stride, (max(1, window[0] // 2), max(1, window[1] // 2)))
         tops, lefts = _starts(height, window[0], stride[0]), _starts(width, window[1], stride[1])
         boxes = [(top, left, top + window[0], left + window[1]) for top in tops for left in lefts]
         rows = zip(images, substrate_of(images, self.substrate), classes, strict=True)
-        return torch.stack([self._map(*row, boxes) for row in rows])
+        return told(torch.stack([self._map(*row, boxes, reading) for row in rows]), reading)
 
-    def _map(self, image: Tensor, substrate: Tensor, classes: Tensor, boxes: list[tuple[int, int, int, int]]) -> Tensor:
+    def _map(
+        self,
+        image: Tensor,
+        substrate: Tensor,
+        classes: Tensor,
+        boxes: list[tuple[int, int, int, int]],
+        reading: Reading,
+    ) -> Tensor:
         found: list[Tensor] = []
 
         def make(start: int, stop: int, buffer: Tensor) -> Tensor:
@@ -81,13 +90,13 @@ class Occlusion(PerturbationExplainer):
             return buffer
 
         def take(_: int, scores: Tensor) -> None:
-            found.append(self.activation(scores)[:, classes].double().cpu())
+            found.append(reading(scores)[:, classes].double().cpu())
 
         self.predictor.run(len(boxes) + 1, image, make, take)
         watched = torch.cat(found)
         falls = watched[:1] - watched[1:]
-        total = torch.zeros(len(classes), *image.shape[-2:], dtype=torch.float64)
-        count = torch.zeros(image.shape[-2:], dtype=torch.float64)
+        total = torch.zeros(len(classes), *image.shape[-2:], dtype=torch.float64, device="cpu")
+        count = torch.zeros(image.shape[-2:], dtype=torch.float64, device="cpu")
         for (top, left, bottom, right), fall in zip(boxes, falls, strict=True):
             total[:, top:bottom, left:right] += fall[:, None, None]
             count[top:bottom, left:right] += 1

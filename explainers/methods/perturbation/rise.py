@@ -18,6 +18,7 @@ from explainers.core.registry import register
 from explainers.errors import OptionError
 from explainers.methods.perturbation.rise_masks import Block, MaskShape, block_length, draw_block
 from explainers.network.output import Output
+from explainers.passes.activation import Reading
 from explainers.passes.substrate import substrate_of
 
 DESIGNS = ("balanced", "paper")
@@ -43,7 +44,9 @@ class RISE(PerturbationExplainer):
     one shift, and the shifts of successive blocks spread evenly. All target classes share one set of passes.
 
     Args:
-        masks: how many, per image; the most, where `tolerance` is given.
+        masks: how many, per image; the most, where `tolerance` is given. The balanced design takes whole blocks (of 128
+            with grid 7), so that 4000 come to 3968: a begun block would not be balanced, and add more error than its
+            masks take away. Fewer masks than a block are taken as they are. `details` say how many were used.
         grid: cells a side, or (rows, columns); p: share of cells that stay.
         design: "balanced" or "paper" (independent masks, as published).
         substrate: what masked pixels become: "zero" (after normalisation, the paper's), "mean", "blur", or an image.
@@ -67,7 +70,7 @@ class RISE(PerturbationExplainer):
         model: Any,
         *,
         output: Output | None = None,
-        activation: str | None = "softmax",
+        activation: str | None = "auto",
         masks: int = 4000,
         grid: int | tuple[int, int] = 7,
         p: float = 0.5,
@@ -101,17 +104,17 @@ class RISE(PerturbationExplainer):
 
     def compute(self, images: Tensor, targets: Any) -> Explained:
         """Maps and standard errors, image by image."""
-        _, classes = self.clean(images, targets)
+        reading, classes = self.clean(images, targets)
         substrates = substrate_of(images, self.substrate)
         found = [
-            self._explain(row, image, substrate, wanted)
+            self._explain(row, image, substrate, wanted, reading)
             for row, (image, substrate, wanted) in enumerate(zip(images, substrates, classes, strict=True))
         ]
         maps, errors, details = zip(*found, strict=True)
         return Explained(torch.stack(maps), torch.stack(errors), tuple(details))
 
     def _explain(
-        self, row: int, image: Tensor, substrate: Tensor, classes: Tensor
+        self, row: int, image: Tensor, substrate: Tensor, classes: Tensor, reading: Reading
     ) -> tuple[Tensor, Tensor, dict[str, Any]]:
         seed = self.seed if self.share_masks else self.seed + _digest(image)
         estimate = _Estimate(self, MaskShape(self.grid, (int(image.shape[-2]), int(image.shape[-1]))), seed)
@@ -124,18 +127,19 @@ class RISE(PerturbationExplainer):
             return torch.addcmul(substrate, masks, change, out=buffer)
 
         def take(start: int, scores: Tensor) -> bool:
-            completed = estimate.add(self.activation(scores)[:, classes])
+            completed = estimate.add(reading(scores)[:, classes])
             if completed and self.watch is not None:
                 self.watch(RiseEstimate(row, estimate.running().float(), estimate.used))
             return completed and estimate.settled()
 
         began, before = time.perf_counter(), self.predictor.passes
-        self.predictor.run(self.masks, image, make, take)
+        self.predictor.run(estimate.planned, image, make, take)
         maps, errors = estimate.maps()
         passes = self.predictor.passes - before
         details = {
             "masks": estimate.used,
             "passes_per_second": passes / (time.perf_counter() - began),
+            "activation": str(reading),
         }
         return maps.to(image.device), errors.to(image.device), details
 
@@ -149,6 +153,8 @@ class _Estimate:
     def __init__(self, rise: RISE, shape: MaskShape, seed: int) -> None:
         self.rise, self.shape, self.seed = rise, shape, seed
         self.length = block_length(rise.design, shape, rise.p)
+        rest = rise.masks % self.length if rise.design == "balanced" and rise.masks > self.length else 0
+        self.planned = rise.masks - rest
         self.used = 0
         self._waiting: list[Tensor] = []
         self._done: list[Tensor] = []  # scores (n, K) of each block; the last one may be shorter
@@ -176,7 +182,7 @@ class _Estimate:
         """Note the scores (n, K) of the next masks; whether they have completed a block."""
         self._waiting.append(scores.cpu())
         completed = False
-        while (size := min(self.length, self.rise.masks - self.used)) and sum(map(len, self._waiting)) >= size:
+        while (size := min(self.length, self.planned - self.used)) and sum(map(len, self._waiting)) >= size:
             joined = torch.cat(self._waiting)
             self._done.append(joined[:size])
             self._waiting = [joined[size:]]
@@ -211,14 +217,13 @@ class _Estimate:
     def _maps(self, classes: slice) -> tuple[Tensor, Tensor]:
         scores = [done[:, classes].double() for done in self._done]
         whole = [values for values in scores if len(values) == self.length]
-        total = torch.zeros(scores[0].shape[1], *self.shape.size, dtype=torch.float64)
+        total = torch.zeros(scores[0].shape[1], *self.shape.size, dtype=torch.float64, device="cpu")
         mean, spread = torch.zeros_like(total), torch.zeros_like(total)
         for index, values in enumerate(scores):
-            if len(values) < self.length:
-                total += self._rest(index, values, whole)
-                continue
-            part = self.shape.spread(values, self.block(index))
+            part = self.shape.spread(values, self.block(index)[: len(values)])
             total += part
+            if len(values) < self.length:
+                continue
             change = part - mean  # Welford's update: squares of large sums would cancel
             mean.add_(change, alpha=1 / (index + 1))
             spread.addcmul_(change, part.sub_(mean))
@@ -227,14 +232,6 @@ class _Estimate:
             return maps.float(), torch.full_like(maps, math.nan).float()
         share = (self.length / self.used) ** 0.5 / (self.length * self.rise.p)  # of one block, to the mean of all
         return maps.float(), spread.div_(len(whole) - 1).sqrt_().mul_(share).float()
-
-    def _rest(self, index: int, values: Tensor, whole: list[Tensor]) -> Tensor:
-        """An incomplete block is not balanced: the mean score of the others, in which it has no part, evens it out."""
-        level = (
-            torch.cat(whole).mean(dim=0) if whole and self.rise.design == "balanced" else torch.zeros(values.shape[1])
-        )
-        part = self.shape.spread(values - level, self.block(index)[: len(values)])
-        return part + (level * len(values) * self.rise.p)[:, None, None]
 
     def _halve(self) -> None:
         index = len(self._done) - 1

@@ -48,11 +48,11 @@ class MaskShape:
         Bilinear enlargement is separable, so that a mask is rows @ grid @ columnsᵀ, and a shift moves where it is read.
         """
         cells, pixels, cell = self.grid[axis], self.size[axis], self.cell[axis]
-        places = torch.arange(pixels)[None] + shifts[:, axis, None] + 0.5
+        places = torch.arange(pixels, device="cpu")[None] + shifts[:, axis, None] + 0.5
         places = (places.double() * (cells / ((cells + 1) * cell)) - 0.5).clamp(0, cells - 1)
         lower = places.floor().clamp(max=max(cells - 2, 0))
         fraction = (places - lower)[..., None]
-        weights = torch.zeros(len(shifts), pixels, cells, dtype=torch.float64)
+        weights = torch.zeros(len(shifts), pixels, cells, dtype=torch.float64, device="cpu")
         weights.scatter_(2, lower.long()[..., None], 1 - fraction)
         if cells > 1:
             weights.scatter_(2, lower.long()[..., None] + 1, fraction)
@@ -97,13 +97,13 @@ def draw_block(design: str, shape: MaskShape, p: float, seed: int, index: int) -
     generator = torch.Generator().manual_seed(seed * 1_000_003 + index + 1)
     length, cells = block_length(design, shape, p), shape.grid[0] * shape.grid[1]
     if design == "paper":
-        grids = torch.rand(length, cells, generator=generator) < p
-        shifts = [torch.randint(cell, (length,), generator=generator) for cell in shape.cell]
+        grids = torch.rand(length, cells, generator=generator, dtype=torch.float32, device="cpu") < p
+        shifts = [torch.randint(cell, (length,), generator=generator, device="cpu") for cell in shape.cell]
         return Block(grids.view(length, *shape.grid), torch.stack(shifts, dim=1), still=False)
     grids = _orthogonal(cells, generator) if p == 0.5 else _even(length, cells, p, generator)
-    start = torch.rand(2, generator=torch.Generator().manual_seed(seed * 1_000_003), dtype=torch.float64)
-    place = (start + index * torch.tensor(PAIR, dtype=torch.float64)) % 1
-    shift = (place * torch.tensor(shape.cell)).floor().long()
+    start = torch.rand(2, generator=torch.Generator().manual_seed(seed * 1_000_003), dtype=torch.float64, device="cpu")
+    place = (start + index * torch.tensor(PAIR, dtype=torch.float64, device="cpu")) % 1
+    shift = (place * torch.tensor(shape.cell, device="cpu")).floor().long()
     return Block(grids.view(length, *shape.grid), shift.expand(length, 2), still=True)
 
 
@@ -114,9 +114,9 @@ def _orthogonal(cells: int, generator: torch.Generator) -> Tensor:
     cells do together cancels between a row and its complement.
     """
     matrix = _hadamard(cells + 1)
-    order = torch.randperm(len(matrix), generator=generator)
-    columns = torch.randperm(len(matrix), generator=generator)[:cells]
-    signs = torch.randint(2, (cells,), generator=generator) == 1
+    order = torch.randperm(len(matrix), generator=generator, device="cpu")
+    columns = torch.randperm(len(matrix), generator=generator, device="cpu")[:cells]
+    signs = torch.randint(2, (cells,), generator=generator, device="cpu") == 1
     rows = (matrix[order][:, columns] > 0) ^ signs
     return torch.stack([rows, ~rows], dim=1).flatten(0, 1)
 
@@ -124,15 +124,17 @@ def _orthogonal(cells: int, generator: torch.Generator) -> Tensor:
 def _even(length: int, cells: int, p: float, generator: torch.Generator) -> Tensor:
     """(length, cells): each cell on in a share p of the rows, rounded up or down at random so that the mean is p."""
     whole = math.floor(p * length)
-    more = torch.rand(cells, generator=generator) < p * length - whole
-    ranks = torch.rand(length, cells, generator=generator).argsort(dim=0).argsort(dim=0)
+    more = torch.rand(cells, generator=generator, dtype=torch.float32, device="cpu") < p * length - whole
+    ranks = (
+        torch.rand(length, cells, generator=generator, dtype=torch.float32, device="cpu").argsort(dim=0).argsort(dim=0)
+    )
     return ranks < whole + more.long()
 
 
 @lru_cache(maxsize=8)
 def _hadamard(least: int) -> Tensor:
     """The Hadamard matrix of Sylvester whose order is the power of two that reaches `least`."""
-    matrix = torch.ones(1, 1)
+    matrix = torch.ones(1, 1, dtype=torch.float32, device="cpu")
     while len(matrix) < least:
         matrix = torch.cat([torch.cat([matrix, matrix], dim=1), torch.cat([matrix, -matrix], dim=1)])
     return matrix

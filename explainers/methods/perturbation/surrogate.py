@@ -8,14 +8,17 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from explainers.core.explainer import Explained, told
 from explainers.core.perturbation_explainer import PerturbationExplainer
 from explainers.core.registry import register
 from explainers.errors import DependencyError, OptionError
-from explainers.methods.captum_adapter import seeded
+from explainers.methods.global_seeds import seeded
 from explainers.network.output import Output
+from explainers.passes.activation import Reading
 from explainers.passes.substrate import substrate_of
 
 Segments = int | Tensor | Callable[[Tensor], Tensor]
+RIDGE = 1.0  # of LIME; the authors' code for images
 BATCH = 256  # perturbed images that captum hands over at a time; the Predictor divides them
 
 
@@ -31,6 +34,7 @@ class SegmentExplainer(PerturbationExplainer):
     """
 
     captum_class: ClassVar[str]
+    packages = ("captum", "sklearn")
     signed = True
 
     def __init__(
@@ -38,7 +42,7 @@ class SegmentExplainer(PerturbationExplainer):
         model: Any,
         *,
         output: Output | None = None,
-        activation: str | None = "softmax",
+        activation: str | None = "auto",
         segments: Segments = 7,
         samples: int = 1000,
         substrate: str | Tensor = "zero",
@@ -55,24 +59,26 @@ class SegmentExplainer(PerturbationExplainer):
         """A handful of samples."""
         cls(model, output=output, samples=8, segments=2)(images[:1])
 
-    def compute(self, images: Tensor, targets: Any) -> Tensor:
+    def compute(self, images: Tensor, targets: Any) -> Explained:
         """Image by image and class by class, each with the same samples."""
-        _, classes = self.clean(images, targets)
+        reading, classes = self.clean(images, targets)
         substrates = substrate_of(images, self.substrate)
         maps = []
         for row, (image, substrate, wanted) in enumerate(zip(images, substrates, classes, strict=True)):
             labels = self._labels(images, row)
-            maps.append(torch.stack([self._values(image, substrate, int(target), labels) for target in wanted]))
-        return torch.stack(maps)
+            maps.append(
+                torch.stack([self._values(image, substrate, int(target), labels, reading) for target in wanted])
+            )
+        return told(torch.stack(maps), reading)
 
-    def _values(self, image: Tensor, substrate: Tensor, target: int, labels: Tensor) -> Tensor:
+    def _values(self, image: Tensor, substrate: Tensor, target: int, labels: Tensor, reading: Reading) -> Tensor:
         """(H, W) for one class."""
 
         def watched(images: Tensor) -> Tensor:
-            return self.activation(self.predictor(images))
+            return reading(self.predictor(images))
 
-        with seeded(self.seed):
-            values = self._captum()(watched).attribute(
+        with seeded(self.seed), image.device:  # captum draws on torch's default device
+            values = self._fitted(watched).attribute(
                 image[None],
                 baselines=substrate[None],
                 target=target,
@@ -86,8 +92,8 @@ class SegmentExplainer(PerturbationExplainer):
         image = images[row]
         height, width = image.shape[-2:]
         if isinstance(self.segments, int):
-            down = torch.arange(height) * min(self.segments, height) // height
-            right = torch.arange(width) * min(self.segments, width) // width
+            down = torch.arange(height, device="cpu") * min(self.segments, height) // height
+            right = torch.arange(width, device="cpu") * min(self.segments, width) // width
             labels = down[:, None] * self.segments + right
         elif isinstance(self.segments, Tensor):
             labels = self.segments if self.segments.ndim == 2 else self.segments[row]
@@ -99,6 +105,10 @@ class SegmentExplainer(PerturbationExplainer):
                 f"expected integer labels ({height}, {width})"
             )
         return labels.unique(return_inverse=True)[1].to(image.device)
+
+    def _fitted(self, watched: Callable[[Tensor], Tensor]) -> Any:
+        """captum's attribution of a function from images to scores."""
+        return self._captum()(watched)
 
     def _captum(self) -> Any:
         try:
@@ -114,9 +124,11 @@ class SegmentExplainer(PerturbationExplainer):
 
 @register
 class LIME(SegmentExplainer):
-    """A sparse linear model of the score around the image, samples nearer to the image counting more.
+    """A linear model of the score around the image, samples nearer to the image counting more.
 
-    captum's defaults: Lasso with α = 0.01, exponential kernel of the cosine distance with width 1.
+    Ridge regression with α = 1, as in the authors' code for images, so that the map of a class scales with its
+    probability. captum's Lasso with α = 0.01 is empty wherever the probability moves by less than some hundredths.
+    Samples are weighed by captum's kernel: exponential in the cosine distance, of width 1.
 
     Source: Ribeiro et al. 2016, on a grid of 7 × 7 segments unless told otherwise.
     """
@@ -124,6 +136,12 @@ class LIME(SegmentExplainer):
     name = "lime"
     reference = "Ribeiro et al. 2016"
     captum_class = "Lime"
+
+    def _fitted(self, watched: Callable[[Tensor], Tensor]) -> Any:
+        lime = self._captum()
+        from captum._utils.models.linear_model import SkLearnRidge
+
+        return lime(watched, interpretable_model=SkLearnRidge(alpha=RIDGE))
 
 
 @register

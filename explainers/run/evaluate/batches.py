@@ -87,7 +87,7 @@ def _sliced(name: str, own: Any, rows: slice, given: Any, whole: slice) -> Any:
 def _classes(labels: Any, images: Tensor) -> Tensor | None:
     if labels is None:
         return None
-    labels = torch.as_tensor(labels)
+    labels = labels if isinstance(labels, Tensor) else torch.as_tensor(labels, device="cpu")
     if labels.ndim != 1 or labels.is_floating_point() or labels.dtype == torch.bool or len(labels) != len(images):
         raise OptionError(
             f"labels are {labels.dtype} of shape {tuple(labels.shape)}; expected ({len(images)},) class indices"

@@ -12,26 +12,31 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from explainers.core.explainer import Explainer
+from explainers.core.image_by_image import every_image, no_exit
 from explainers.core.name_table import refuse_unknown
 from explainers.core.preprocessing import Preprocessing
-from explainers.errors import ImageError, OptionError, TargetError
+from explainers.core.targets import NOT
+from explainers.errors import ImageError, OptionError
 from explainers.evaluation import Metric, Result
-from explainers.evaluation.controls import controls
+from explainers.evaluation.chunk_maps import Stored
+from explainers.evaluation.controls import CONTROLS, controls
 from explainers.evaluation.engine import Engine
 from explainers.evaluation.measuring.batch import Batch
 from explainers.evaluation.rows import Row, failed_row
-from explainers.models import class_index
 from explainers.network.unwrapping import as_network
 from explainers.passes.predictor import Predictor
+from explainers.passes.probe import probe
 from explainers.run.evaluate import journal
 from explainers.run.evaluate.batches import brings_masks, of_loader, targeted
 from explainers.run.evaluate.facts import facts_of
 from explainers.run.evaluate.figures import write_extremes, write_figures
 from explainers.run.evaluate.folder import Folder, files_of, folder_batches
 from explainers.run.evaluate.options import EvaluationOptions
-from explainers.run.evaluate.outputs import CONTENTS, write_tables
+from explainers.run.evaluate.outputs import CONTENTS, write_manifest, write_tables
 from explainers.run.evaluate.titles import titled_explainers, titled_metrics
-from explainers.storage.run_folder import RunFolder
+from explainers.run.targets import output_for, settled_target
+from explainers.storage.run_folder import PROBE, RunFolder
 
 Progress = Callable[[int, int | None, str], None]  # units done, of how many (None: unknown), what was done last
 MEAN_OF_BLACK = 0.0
@@ -65,8 +70,8 @@ def evaluate(
             `pathlib.Path`) is one of maps made elsewhere, `.npy`, `.npz` or gray pictures named like the images; with
             what stands between name and suffix, as in (folder, ".grad-cam").
         metrics: names (`available_metrics()`) or `create_metric(…)`; in a mapping, under titles of yours.
-        targets: the classes whose probability counts: None (the predicted ones), an int, a class name, (N,) classes, or
-            "label".
+        targets: the classes whose probability counts: None (the predicted ones), an int, a class name, (N,) classes,
+            "label", or "not": the other class of a network with one score.
         masks: what a map should show: (N, H, W) bool; with a folder of images, a folder of masks named like them.
         labels: (N,) right classes, for metrics of accuracy; with a folder, image name → class.
         out: a folder for tables and figures; an evaluation that was interrupted goes on there when it is called again.
@@ -87,7 +92,12 @@ def evaluate(
     files = files_of(images)
     _check_masks(titled, images, masks)
     chosen = titled_explainers(explainers, model, files, options)
-    classes = _targets(targets, model)
+    classes = targets
+    if isinstance(targets, str) and targets != "label":
+        classes = settled_target(targets, model, options.preprocessing, options.output, images)
+    output = output_for(classes, options.output)
+    if isinstance(classes, str) and classes == NOT:
+        chosen, classes = {title: _negative(title, each) for title, each in chosen.items()}, 0
     if files is None:
         given = None if classes == "label" else classes
         source: Iterable[Batch] = of_loader(
@@ -101,7 +111,7 @@ def evaluate(
         network,
         {**controls(options.seed), **chosen},
         titled,
-        Predictor(model, output=options.output, precision=options.precision, compile=options.compile),
+        Predictor(model, output=output, precision=options.precision, compile=options.compile),
         options.activation,
         _black(options.preprocessing),
         options.seed,
@@ -110,8 +120,10 @@ def evaluate(
     facts = facts_of(model, engine, targets, options)
     total = None if files is None else len(engine.explainers) * -(-len(files) // options.batch_size)
     folder = None if out is None else RunFolder(Path(out), CONTENTS)
-    with nullcontext() if folder is None else folder.held():
-        rows = _rows(engine, targeted(source, classes), folder, facts, _Told(progress, total))
+    with nullcontext() if folder is None else folder.held(), no_exit():
+        if folder is not None:
+            facts[PROBE] = _probe(network, images, options)
+        rows, dropped = _rows(engine, targeted(source, classes), folder, facts, _Told(progress, total))
         failed = [
             failed_row(name, title, reason)
             for name, reason in (source.failed if isinstance(source, Folder) else ())
@@ -121,12 +133,34 @@ def evaluate(
         if not rows and not failed and not engine.refused:
             raise ImageError("there are no images to evaluate")
         if folder is not None:
-            write_tables(folder, result)
+            made = write_tables(folder, result)
             if options.figures and result.scores:
-                write_figures(folder.path, result)
+                made += write_figures(folder.path, result)
                 if isinstance(source, Folder):
-                    write_extremes(folder.path, result, source, {**engine.explainers})
+                    made += write_extremes(folder.path, result, source, {**engine.explainers})
+            write_manifest(folder, result, dropped, made)
+        _check_made(rows)
         return result
+
+
+def _check_made(rows: list[Row]) -> None:
+    """See that something came of the images that could be read.
+
+    Raises:
+        OutputError: no explainer has a map of any of them, with the reason of the first. Constant maps are maps.
+    """
+    own = [row for row in rows if row["explainer"] not in CONTROLS] or rows
+    if own and all(row["status"] == "failed" for row in own):
+        raise every_image(len({row["image"] for row in own}), own[0]["reason"])
+
+
+def _probe(network: Any, images: Any, options: EvaluationOptions) -> dict[str, Any] | None:
+    """What the network gives for a fixed image, where the size of its input is known before the first batch."""
+    if options.preprocessing is not None:
+        return probe(network, options.preprocessing.input_size(), options.output)
+    if isinstance(images, Tensor) and images.ndim == 4:
+        return probe(network, images.shape[1:], options.output)
+    return None
 
 
 def _options(model: Any, options: EvaluationOptions | None, settings: dict[str, Any]) -> EvaluationOptions:
@@ -148,14 +182,15 @@ def _check_masks(titled: Mapping[str, Metric], images: Any, masks: Any) -> None:
         raise OptionError(f"{', '.join(needy)} need masks of what a map should show: pass masks= (--masks)")
 
 
-def _targets(targets: Any, model: Any) -> Any:
-    """A class name as its index, "label" and anything else as it is."""
-    if not isinstance(targets, str) or targets == "label":
-        return targets
-    names = getattr(model, "class_names", None)
-    if not names:
-        raise TargetError(f"targets={targets!r}: the class names of this network are not known; pass an index")
-    return class_index(targets, names)
+def _negative(title: str, explainer: Any) -> Any:
+    """An explainer for the other class of a network with one score.
+
+    Raises:
+        OptionError: it is from another package, which knows the score alone.
+    """
+    if isinstance(explainer, (Explainer, Stored)):
+        return explainer.negative() if isinstance(explainer, Explainer) else explainer
+    raise OptionError(f"{title}: targets='not' needs one of our methods, or maps from files; this explainer is neither")
 
 
 def _black(preprocessing: Preprocessing | None) -> Tensor | None:
@@ -180,9 +215,9 @@ class _Told:
 
 def _rows(
     engine: Engine, batches: Iterable[Batch], folder: RunFolder | None, facts: dict[str, Any], told: _Told
-) -> list[Row]:
-    """All rows, from this run and, with a folder, those before it."""
-    done = set() if folder is None else folder.begin(facts, lambda rows: True)
+) -> tuple[list[Row], list[str]]:
+    """All rows, from this run and, with a folder, those before it; and images of which earlier rows are left out."""
+    done = set() if folder is None else folder.begin(facts, journal.whole)
     rows: list[Row] = []
     keys: list[str] = []
     for unit in engine.run(batches, done):
@@ -192,4 +227,7 @@ def _rows(
         elif unit.rows is not None:
             rows += unit.rows
         told(f"{unit.explainer}, {unit.names[-1]}")
-    return rows if folder is None else journal.noted(folder, keys)
+    if folder is None:
+        return rows, []
+    folder.check(keys)
+    return journal.noted(folder, keys), journal.dropped(folder, keys)

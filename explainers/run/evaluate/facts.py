@@ -13,6 +13,7 @@ from explainers.core.explainer import Explainer
 from explainers.evaluation.chunk_maps import Stored
 from explainers.evaluation.engine import Engine
 from explainers.models.loaded import state_hash
+from explainers.network.output import output_name
 from explainers.network.unwrapping import class_name
 from explainers.run.evaluate.options import EvaluationOptions
 
@@ -31,6 +32,7 @@ def facts_of(model: Any, engine: Engine, targets: Any, options: EvaluationOption
         "methods": {title: _described(each) for title, each in engine.explainers.items()},
         "metrics": {title: {"name": each.name, **each.settings()} for title, each in engine.metrics.items()},
         "activation": engine.activation,
+        "output": None if options.output is None else output_name(options.output),
         "seed": engine.seed,
         "targets": targets if targets is None or isinstance(targets, (int, str)) else "given for each image",
         "batch_size": options.batch_size,

@@ -24,18 +24,23 @@ from explainers.storage.atomic import write_bytes
 EXTREMES = 4  # images at either end
 
 
-def write_figures(out: Path, result: Result) -> None:
-    """figure-values.png, figure-agreement.png, and the curves of every score that has some."""
-    _save(out / "figure-values.png", result.plot())
+def write_figures(out: Path, result: Result) -> list[str]:
+    """figure-values.png, figure-agreement.png, and the curves of every score that has some; returns their names."""
+    made = [_save(out / "figure-values.png", result.plot())]
     if len(result.agreement()[0]) > 1 and len(result.explainers) > 2:
-        _save(out / "figure-agreement.png", result.plot_agreement())
+        made.append(_save(out / "figure-agreement.png", result.plot_agreement()))
     for score in result.scores:
         if result.has_curves(score):
-            _save(out / f"figure-curves-{_file_name(score)}.png", result.plot(score))
+            made.append(_save(out / f"figure-curves-{_file_name(score)}.png", result.plot(score)))
+    return made
 
 
-def write_extremes(out: Path, result: Result, source: Folder, explainers: Mapping[str, Explain | Stored]) -> None:
-    """figure-extremes-METHOD.png: the images on which a method does best (first line) and worst by the first score."""
+def write_extremes(out: Path, result: Result, source: Folder, explainers: Mapping[str, Explain | Stored]) -> list[str]:
+    """figure-extremes-METHOD.png: the images on which a method does best (first line) and worst by the first score.
+
+    Returns their names.
+    """
+    made_files = []
     score = result.scores[0]
     files = {file.name: file for file in source.files}
     for name in result.explainers:
@@ -55,13 +60,16 @@ def write_extremes(out: Path, result: Result, source: Folder, explainers: Mappin
             shown_map = overlay(photo, made[0].cpu().numpy(), box=box)
             lines[kind == "worst"] += [(row["image"], photo), (f"{kind}: {row['value']:.3f}", shown_map)]
         sheet = contact_sheet([line for line in lines if line], cell=128)
-        write_image(out / f"figure-extremes-{_file_name(name)}.png", sheet)
+        made_files.append(f"figure-extremes-{_file_name(name)}.png")
+        write_image(out / made_files[-1], sheet)
+    return made_files
 
 
-def _save(path: Path, figure: Any) -> None:
+def _save(path: Path, figure: Any) -> str:
     buffer = io.BytesIO()
     save_figure(figure, buffer)
     write_bytes(path, buffer.getvalue())
+    return path.name
 
 
 def _file_name(title: str) -> str:

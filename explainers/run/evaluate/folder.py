@@ -80,7 +80,9 @@ class Folder:
             MapError: images without a mask, or a mask that does not fit its image.
         """
         if self.masks is not None:
-            missing = self.masks.missing([file.name for file in self.files])
+            names = [file.name for file in self.files]
+            self.masks.refuse_shared(names)
+            missing = self.masks.missing(names)
             if missing:
                 self.masks.path(missing[0])  # says what was looked for
         waiting: dict[tuple[int, ...], list[_Item]] = {}

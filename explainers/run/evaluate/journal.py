@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import zlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import numpy as np
 
@@ -15,13 +15,26 @@ from explainers.storage.run_folder import RunFolder
 
 def note(folder: RunFolder, key: str, rows: list[Row]) -> None:
     """Note a unit as done."""
-    folder.journal.append(key, [_packed(row) for row in rows])
+    folder.note(key, [_packed(row) for row in rows])
 
 
 def noted(folder: RunFolder, keys: Iterable[str]) -> list[Row]:
     """All rows of these units, in their order."""
-    found = dict(folder.journal.entries())
-    return [_unpacked(row) for key in keys for row in found[key]]
+    return [_unpacked(row) for row in folder.journal.rows(keys)]
+
+
+def whole(rows: list[Row]) -> bool:
+    """Whether a unit still counts as done: what has failed is tried again."""
+    return all(row["status"] == "ok" for row in rows)
+
+
+def dropped(folder: RunFolder, keys: Collection[str]) -> list[str]:
+    """Images of earlier starts that are in none of these units."""
+    present = set(keys)
+    old, now = ({}, {})  # type: dict[str, None], dict[str, None]
+    for entry in folder.journal.entries():
+        (now if entry["id"] in present else old).update(dict.fromkeys(row["image"] for row in entry["rows"]))
+    return [name for name in old if name not in now]
 
 
 def _packed(row: Row) -> Row:

@@ -9,6 +9,7 @@ import torch
 from explainers.core.preprocessing import Preprocessing
 from explainers.data.images import MAX_PIXELS
 from explainers.errors import OptionError
+from explainers.models import as_preprocessing
 from explainers.network.output import Output
 
 
@@ -16,14 +17,16 @@ from explainers.network.output import Output
 class EvaluationOptions:
     """Settings of an evaluation.
 
-    activation: "softmax", "sigmoid" or None, from scores to the probabilities that are watched; output: from what the
+    activation: "auto", "softmax", "sigmoid" or None, from scores to the f(x) that is watched, also by
+    methods given by name; output: from what the
     model returns to scores (N, classes); seed: of random maps, noise and statistics; figures: whether to draw into the
     output folder; batch_size: images explained at once (passes find their own batch size); preprocessing: from photo to
-    network input, where the model does not bring its own; skip_unsupported: leave out methods that cannot be right on
-    this network; max_pixels: larger images are refused; precision, compile: of perturbation passes, see `Predictor`.
+    network input, where the model does not bring its own, in any form that `as_preprocessing` understands;
+    skip_unsupported: leave out methods that cannot be right on this network; max_pixels: larger images are refused;
+    precision, compile: of perturbation passes, see `Predictor`.
     """
 
-    activation: str | None = "softmax"
+    activation: str | None = "auto"
     output: Output | None = None
     seed: int = 0
     figures: bool = True
@@ -35,5 +38,6 @@ class EvaluationOptions:
     compile: bool = False
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "preprocessing", as_preprocessing(self.preprocessing))
         if self.batch_size < 1:
             raise OptionError(f"batch_size={self.batch_size}; expected at least 1")

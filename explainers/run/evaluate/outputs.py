@@ -7,16 +7,32 @@ from explainers.storage.atomic import write_bytes
 from explainers.storage.run_folder import JOURNAL, MANIFEST, Contents, RunFolder
 
 CONTENTS = Contents(
-    "model, explainers, metrics or options",
+    "evaluate",
     files=(JOURNAL, "scores.csv", "summary.csv", "summary.md", MANIFEST, "figure-*.png"),
 )
 
 
-def write_tables(folder: RunFolder, result: Result) -> None:
-    """scores.csv (a row per image, explainer and score), summary.csv, summary.md and manifest.json."""
+def write_tables(folder: RunFolder, result: Result) -> list[str]:
+    """scores.csv (a row per image, explainer and score), summary.csv, summary.md; returns their names."""
     summary, out = result.summary(), folder.path
     write_bytes(out / "scores.csv", result.to_csv().encode("utf-8", "backslashreplace"))
     write_bytes(out / "summary.csv", table(summary.rows()).encode())
     write_bytes(out / "summary.md", (summary.to_markdown() + "\n").encode("utf-8", "backslashreplace"))
-    tests = [vars(test) for test in summary.tests]
-    folder.write_manifest({**result.facts, "tests": tests, "refused": result.refused})
+    return ["scores.csv", "summary.csv", "summary.md"]
+
+
+def write_manifest(folder: RunFolder, result: Result, dropped: list[str], files: list[str]) -> None:
+    """manifest.json: what decided the values, the tests, what was left out, and the tables and figures.
+
+    Args:
+        dropped: images of earlier starts that are no longer scored; files: names of what was made.
+    """
+    summary = result.summary()
+    more = {
+        "status": "done",
+        "f(x)": list(summary.activations),
+        "tests": [vars(test) for test in summary.tests],
+        "refused": result.refused,
+        "dropped": dropped,
+    }
+    folder.write_manifest({**result.facts, **more}, files)

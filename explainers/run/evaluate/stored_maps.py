@@ -72,7 +72,7 @@ class StoredMaps:
         """
         found = hashlib.sha256()
         for name in names:
-            found.update(hashlib.sha256(self.folder.path(name, self.ending).read_bytes()).digest())
+            found.update(self.folder.digest(name, self.ending))
         return found.hexdigest()
 
     def _map(self, name: str, size: tuple[int, int]) -> Tensor:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from explainers.core.explainer import Explainer
+from explainers.core.registry import options as known_options
 from explainers.data.images import ImageFile
 from explainers.data.images.companions import Beside
 from explainers.errors import OptionError
@@ -15,7 +16,7 @@ from explainers.evaluation.chunk_maps import Stored
 from explainers.evaluation.controls import CONTROLS
 from explainers.evaluation.measuring.subject import Explain
 from explainers.evaluation.other_packages import as_explainer
-from explainers.methods import create
+from explainers.methods import create, method
 from explainers.run.evaluate.options import EvaluationOptions
 from explainers.run.evaluate.stored_maps import StoredMaps
 
@@ -73,15 +74,20 @@ def titled_explainers(
         if titles.count(title) > 1:
             raise OptionError(f"two explainers are called {title!r}; give them titles: {{'title': explainer, …}}")
     output = {} if options.output is None else {"output": options.output}
+
+    def watched(name: str) -> dict[str, Any]:
+        """The f(x) of the evaluation for methods that watch one, too."""
+        return {"activation": options.activation} if "activation" in known_options(method(name)) else {}
+
     made: dict[str, Explain | Stored] = {}
     for title, each in pairs:
         if isinstance(each, Path) or (isinstance(each, (tuple, list)) and each and isinstance(each[0], Path)):
             folder, ending = (each, "") if isinstance(each, Path) else each
             made[title] = _stored(folder, ending, files, options)
         elif isinstance(each, str):
-            made[title] = create(each, model, **output)
+            made[title] = create(each, model, **output, **watched(each))
         elif isinstance(each, (tuple, list)) and len(each) == 2 and isinstance(each[0], str):
-            made[title] = create(each[0], model, **{**output, **each[1]})
+            made[title] = create(each[0], model, **{**output, **watched(each[0]), **each[1]})
         else:
             made[title] = as_explainer(each, title)
     return made
@@ -101,5 +107,6 @@ def _stored(folder: Path, ending: str, files: Sequence[ImageFile] | None, option
     if files is None or options.preprocessing is None:
         raise OptionError(f"maps in {folder} belong to image files: they need a folder of images and its preprocessing")
     beside = Beside(folder, "map")
+    beside.refuse_shared([file.name for file in files], ending)
     maps = StoredMaps(beside, {file.name: file for file in files}, options.preprocessing, options.max_pixels, ending)
     return Stored(maps, maps.digest)

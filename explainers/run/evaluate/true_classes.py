@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from explainers.data.images import ImageFile
-from explainers.data.images.label_table import read_labels
+from explainers.data.label_table import read_labels
 from explainers.errors import DataError
 from explainers.models import class_index
 from explainers.storage.paths import shown

@@ -10,19 +10,22 @@ import torch
 
 from explainers import __version__
 from explainers.models import LoadedModel
+from explainers.passes.probe import probe
 from explainers.run.explain.options import MethodCall, RunOptions
+from explainers.storage.run_folder import PROBE
 
 
 def facts_of(loaded: LoadedModel, methods: list[MethodCall], options: RunOptions) -> dict[str, Any]:
     """What must be equal for results of two runs to belong together: network, preprocessing, methods, options."""
+    assert loaded.preprocessing is not None
     return {
-        "sha256": loaded.sha256,
-        "spec": loaded.spec,
-        "preprocessing": loaded.preprocessing.describe() if loaded.preprocessing else None,
+        "explainers": __version__,
+        "model": {"spec": loaded.spec, "weights": loaded.weights, "sha256": loaded.sha256},
+        "preprocessing": loaded.preprocessing.describe(),
         "classes": loaded.class_names,
-        "methods": [(call.name, sorted(call.options.items()), call.label) for call in methods],
+        "methods": {call.title: {"name": call.name, **call.options} for call in methods},
         "options": options.to_dict(),
-        "version": __version__,
+        PROBE: probe(loaded, loaded.preprocessing.input_size()),
     }
 
 

@@ -3,56 +3,83 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from explainers.data.images import read_image, write_image
 from explainers.render import Style, contact_sheet
-from explainers.run.explain.options import MethodCall, RunOptions
-from explainers.run.explain.outputs import picture
+from explainers.run.explain.options import RunOptions
+from explainers.run.explain.outputs import DONE, picture
 from explainers.run.explain.table import write_table
-from explainers.storage.journal import Journal
+from explainers.storage.journal import Journal, Row
 from explainers.storage.run_folder import RunFolder
 
 
-def finish(folder: RunFolder, calls: Sequence[MethodCall], options: RunOptions) -> list[Path]:
-    """The table, overlays on a common scale, contact sheets: one pass over the journal each."""
-    out, journal = folder.path, folder.journal
-    write_table(out / "results.csv", journal.rows())
+def finish(folder: RunFolder, options: RunOptions, keys: Sequence[str]) -> list[Path]:
+    """The table, overlays on a common scale, contact sheets of these units: one pass over the journal each.
+
+    Returns:
+        What was made; the table first.
+    """
+    out, units = folder.path, _Units(folder.journal, keys)
+    write_table(out / "results.csv", units.rows())
+    made = [out / "results.csv"]
     if options.scale == "common" and options.overlays:
-        _draw_on_common_scale(out, journal, calls, options)
-    return list(_sheets(out, journal, options)) if options.contact_sheet and options.overlays else []
+        made += _draw_on_common_scale(out, units, options)
+    for path in out.glob("sheet-*.png"):  # of more images than there are now
+        path.unlink()
+    if options.contact_sheet and options.overlays:
+        made += _sheets(out, units, options)
+    return made
 
 
-def _draw_on_common_scale(out: Path, journal: Journal, calls: Sequence[MethodCall], options: RunOptions) -> None:
+@dataclass(frozen=True)
+class _Units:
+    """The units of the images that there are, in their order."""
+
+    journal: Journal
+    keys: Sequence[str]
+
+    def rows(self) -> Iterator[Row]:
+        return self.journal.rows(self.keys)
+
+    def __iter__(self) -> Iterator[list[Row]]:
+        return self.journal.units(self.keys)
+
+
+def _draw_on_common_scale(out: Path, units: _Units, options: RunOptions) -> list[Path]:
     limits: dict[str, tuple[float, float]] = {}
-    for row in journal.rows():
-        if row["status"] == "ok":
+    made = []
+    for row in units.rows():
+        if row["status"] in DONE:
             with np.load(out / row["map"]) as saved:
                 low, high = float(saved["map"].min()), float(saved["map"].max())
             before = limits.get(row["method"], (low, high))
             limits[row["method"]] = (min(low, before[0]), max(high, before[1]))
-    for row in journal.rows():
-        if row["status"] == "ok":
+    for row in units.rows():
+        if row["status"] in DONE:
             photo = read_image(row["source"], max_pixels=options.max_pixels)
             with np.load(out / row["map"]) as saved:
                 style = Style(options.cmap, options.opacity, limits=limits[row["method"]])
                 write_image(out / row["overlay"], picture(photo, saved["map"], saved["box"].tolist(), style))
+            made.append(out / row["overlay"])
+    return made
 
 
-def _sheets(out: Path, journal: Journal, options: RunOptions) -> Iterator[Path]:
+def _sheets(out: Path, units: _Units, options: RunOptions) -> Iterator[Path]:
     """Pages of `contact_sheet` images: the photo beside all its overlays."""
     page: list[list[tuple[str, np.ndarray]]] = []
     number = 0
-    for rows in journal.units():
-        good = [row for row in rows if row["status"] == "ok"]
+    for rows in units:
+        good = [row for row in rows if row["status"] in DONE]
         if not good:
             continue
-        caption = f"{good[0]['file']}\n{good[0]['predicted_name']} {good[0]['probability']:.2f}"
+        caption = f"{good[0]['file']}\n{_told(good[0], 'predicted_name', 'probability')}"
         line = [(caption, read_image(good[0]["source"], max_pixels=options.max_pixels).pixels)]
         for row in good:
-            target = f"{row['target_name']} {row['target_probability']:.2f}"
+            target = _told(row, "target_name", "target_probability")
             line.append((f"{row['method']}\n{target}", read_image(out / row["overlay"]).pixels))
         page.append(line)
         if len(page) == options.contact_sheet:
@@ -61,6 +88,10 @@ def _sheets(out: Path, journal: Journal, options: RunOptions) -> Iterator[Path]:
             page = []
     if page:
         yield _write_sheet(out, number + 1, page)
+
+
+def _told(row: Row, name: str, value: str) -> str:
+    return f"{row[name]} {row[value]:.2f}" if row[value] != "" else str(row[name])
 
 
 def _write_sheet(out: Path, number: int, page: list[list[tuple[str, np.ndarray]]]) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from explainers.core.explainer import Explainer
@@ -13,6 +13,8 @@ from explainers.core.registry import options as known_options
 from explainers.errors import OptionError
 from explainers.methods import create, method
 from explainers.models import LoadedModel
+from explainers.network.output import Output, output_name
+from explainers.passes.activation import checked_activation
 
 Progress = Callable[[int, int, str], None]  # images done, of how many, name of the last
 Passes = Callable[[str, int, int, float], None]  # method, passes done on this image, of how many, per second
@@ -33,28 +35,36 @@ class MethodCall:
 
     @property
     def file_name(self) -> str:
-        """The same in letters that any file system takes."""
-        return re.sub(r"[^A-Za-z0-9.+_-]", "-", self.title)
+        """The same in letters that any file system takes, without the dot that parts it from the image's name."""
+        return re.sub(r"[^A-Za-z0-9+_-]", "-", self.title)
 
-    def bind(self, loaded: LoadedModel, passes: Passes | None = None) -> Explainer:
+    def bind(self, loaded: LoadedModel, options: RunOptions, passes: Passes | None = None) -> Explainer:
         """The explainer for a network, which tells `passes` how far it is, if it is one of many passes."""
-        options = dict(self.options)
-        if passes is not None and "progress" in known_options(method(self.name)):
-            options.setdefault("progress", _told(self.title, passes))
-        return create(self.name, loaded, **options)
+        known, chosen = known_options(method(self.name)), dict(self.options)
+        if "activation" in known:
+            chosen.setdefault("activation", options.activation)
+        if options.output is not None:
+            chosen.setdefault("output", options.output)
+        if passes is not None and "progress" in known:
+            chosen.setdefault("progress", _told(self.title, passes))
+        return create(self.name, loaded, **chosen)
 
 
 @dataclass(frozen=True)
 class RunOptions:
     """Everything that decides what a run puts out, beside model, methods and images.
 
-    target: None (the predicted class), an index or a class name; top_k: explain the k best classes instead;
+    target: None (the predicted class), an index, a class name, or "not" (the other class of a network with one score);
+    top_k: explain the k best classes instead; activation: "auto", "softmax", "sigmoid" or None, what turns scores into
+    probabilities, also for methods that watch them; output: from what the network returns to scores, as everywhere;
     scale: "image" (each map its own) or "common" (one per method over the run); contact_sheet: rows per page, 0 for
     none; maps, overlays: whether to write them; the rest of the look as in `explainers.render.Style`.
     """
 
     target: int | str | None = None
     top_k: int = 1
+    activation: str | None = "auto"
+    output: Output | None = None
     cmap: str | None = None
     opacity: float = 0.6
     scale: str = "image"
@@ -65,6 +75,7 @@ class RunOptions:
     skip_unsupported: bool = False
 
     def __post_init__(self) -> None:
+        checked_activation(self.activation)
         if self.top_k < 1:
             raise OptionError(f"top_k={self.top_k}; expected at least 1")
         if self.top_k > 1 and self.target is not None:
@@ -78,7 +89,10 @@ class RunOptions:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""
-        return asdict(self)
+        return {
+            **asdict(replace(self, output=None)),
+            "output": None if self.output is None else output_name(self.output),
+        }
 
 
 def _told(title: str, passes: Passes) -> Callable[[int, int], None]:

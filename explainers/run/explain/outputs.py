@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
+from explainers.core.maps import CONSTANT, CONSTANT_REASON, is_constant
+from explainers.core.targets import NOT
 from explainers.data.images import ImageFile, Photo, write_image
+from explainers.errors import OutputError
 from explainers.models import LoadedModel
+from explainers.models.loaded import target_name
+from explainers.passes.activation import Reading
 from explainers.render import Style, gradient_picture, overlay
 from explainers.run.explain.options import MethodCall, RunOptions
 from explainers.storage.atomic import write_bytes
@@ -22,27 +27,46 @@ from explainers.storage.journal import Row
 from explainers.storage.run_folder import JOURNAL, MANIFEST, Contents
 
 CONTENTS = Contents(
-    "model, methods or options",
+    "run",
     files=(JOURNAL, "results.csv", MANIFEST, "sheet-*.png"),
     folders=("overlays", "maps"),
 )
+
+
+DONE = ("ok", CONSTANT)  # the image has its files, and another run would make the same
 
 
 @dataclass(frozen=True)
 class Finding:
     """One method's maps of one image: values (K, H, W) or (K, C, H, W) for its K target classes.
 
-    standard_error: of the values, in their shape, or None; details: what the method tells of this image.
+    scores: (classes,), −s where the other class of a network with one score is explained; reading: what turns them into
+    probabilities; standard_error: of the values, in their shape, or None; details: what the method tells of this image.
     """
 
     title: str
     layers: tuple[str, ...]
     scores: Tensor
+    reading: Reading
     classes: list[int]
     values: np.ndarray
     seconds: float
     standard_error: np.ndarray | None = None
     details: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the network says of an image. predicted: the class; values: f(x) of each, none where there is no telling,
+    and unread says why."""
+
+    predicted: int | str
+    values: dict[int | str, float]
+    unread: str = ""
+
+    def of(self, target: int | str) -> float | str:
+        """f(x) of a class, for the table."""
+        return round(self.values[target], 6) if self.values else ""
 
 
 class Outputs:
@@ -51,24 +75,24 @@ class Outputs:
     def __init__(
         self,
         out: Path,
-        files: Sequence[ImageFile],
+        bases: Mapping[str, str],
         calls: Sequence[MethodCall],
         loaded: LoadedModel,
         options: RunOptions,
     ) -> None:
-        self.out, self.loaded, self.options = out, loaded, options
+        self.out, self.bases, self.loaded, self.options = out, bases, loaded, options
         self.file_names = {call.title: call.file_name for call in calls}
-        # Two images of one stem in one folder (a.jpg, a.png) keep their suffixes.
-        self.stems = Counter(_stem(file.name).lower() for file in files)
 
     def write(self, file: ImageFile, photo: Photo, findings: Sequence[Finding]) -> list[Row]:
         """All files of an image; returns its rows, one per method and target."""
         rows = []
         for finding in findings:
-            probabilities = _probabilities(finding.scores)
+            seen = self._seen(finding)
             for rank, (target, values) in enumerate(zip(finding.classes, finding.values, strict=True)):
                 base = self._base(file, finding, rank, target)
-                row = self._row(file, photo, finding, target, probabilities)
+                row = self._row(file, photo, finding, target, seen)
+                if is_constant(torch.from_numpy(values)):
+                    row["status"], row["reason"] = CONSTANT, "; ".join(filter(None, (CONSTANT_REASON, row["reason"])))
                 error = None if finding.standard_error is None else finding.standard_error[rank]
                 if error is not None:
                     row["standard_error"] = float(f"{error.mean():.4g}")
@@ -80,38 +104,55 @@ class Outputs:
                     if self.options.scale == "image":
                         write_image(self.out / row["overlay"], picture(photo, values, self._box(photo), self._style()))
                 row["source"] = str(file.path.resolve())
+                row["base"] = self.bases[file.name]
                 rows.append(row)
         return rows
 
     def _base(self, file: ImageFile, finding: Finding, rank: int, target: int) -> str:
-        stem = _stem(file.name)
-        name = stem if self.stems[stem.lower()] == 1 else file.name
         suffix = f".{rank + 1}-{target}" if len(finding.classes) > 1 else ""
-        return f"{name}.{self.file_names[finding.title]}{suffix}"
+        return f"{self.bases[file.name]}.{self.file_names[finding.title]}{suffix}"
 
-    def _row(self, file: ImageFile, photo: Photo, finding: Finding, target: int, probabilities: list[float]) -> Row:
-        predicted = int(finding.scores.argmax())
+    def _row(self, file: ImageFile, photo: Photo, finding: Finding, index: int, seen: Seen) -> Row:
+        target: int | str = NOT if finding.reading.negative else index
         return {
             "file": file.name,
-            "predicted": predicted,
-            "predicted_name": self._name(predicted),
-            "probability": round(probabilities[predicted], 6),
+            "predicted": seen.predicted,
+            "predicted_name": self._name(seen.predicted, finding),
+            "probability": seen.of(seen.predicted),
             "target": target,
-            "target_name": self._name(target),
-            "target_probability": round(probabilities[target], 6),
+            "target_name": self._name(target, finding),
+            "target_probability": seen.of(target),
+            "activation": str(finding.reading),
             "method": finding.title,
             "layer": " ".join(finding.layers),
             "seconds": round(finding.seconds, 5),
-            **{key: round(value, 1) for key, value in finding.details.items()},
+            **{key: round(value, 1) if isinstance(value, float) else value for key, value in finding.details.items()},
             "status": "ok",
-            "reason": "; ".join(photo.notes),
+            "reason": "; ".join(filter(None, (*photo.notes, seen.unread))),
             "overlay": "",
             "map": "",
         }
 
-    def _name(self, index: int) -> str:
-        names = self.loaded.class_names
-        return names[index] if names and index < len(names) else str(index)
+    def _name(self, target: int | str, finding: Finding) -> str:
+        return target_name(target, self.loaded.class_names, len(finding.scores))
+
+    def _seen(self, finding: Finding) -> Seen:
+        """What the table says of the scores. Of one score, the other class is predicted only where it has a name."""
+        reading, scores = finding.reading, finding.scores.float()
+        try:
+            reading.check(scores)
+        except OutputError as error:
+            reading, unread = Reading(None, "", probability=False, negative=reading.negative), str(error)
+        else:
+            unread = ""
+        values: dict[int | str, float] = dict(enumerate(reading(scores[None])[0].tolist()))
+        if len(scores) > 1:
+            return Seen(int(scores.argmax()), values, unread)
+        own = values[0]
+        rest = 1 - own if reading.probability else -own
+        values = {0: rest, NOT: own} if reading.negative else {0: own, NOT: rest}
+        named = len(self.loaded.class_names or ()) == 2
+        return Seen(NOT if named and values[NOT] > values[0] else 0, {} if unread else values, unread)
 
     def _box(self, photo: Photo) -> tuple[float, float, float, float]:
         assert self.loaded.preprocessing is not None
@@ -151,17 +192,12 @@ def picture(photo: Photo, values: np.ndarray, box: Sequence[float], style: Style
     return overlay(photo.pixels, values, box=(top, left, bottom, right), style=style)
 
 
-def _stem(name: str) -> str:
-    return str(PurePosixPath(name).with_suffix(""))
+def is_whole(rows: Sequence[Row]) -> bool:
+    """Whether an image's rows still count as done: what has failed is tried again."""
+    return all(row["status"] in DONE for row in rows)
 
 
-def _probabilities(scores: Tensor) -> list[float]:
-    """Softmax, or for a single score its sigmoid."""
-    values = scores.float().sigmoid() if len(scores) == 1 else scores.float().softmax(dim=0)
-    return values.tolist()
-
-
-def is_whole(out: Path, rows: Sequence[Row]) -> bool:
-    """Whether an image's rows still count as done: they are good, and the files they name exist."""
-    files = [row[kind] for row in rows for kind in ("overlay", "map") if row.get(kind)]
-    return all(row["status"] == "ok" for row in rows) and all((out / name).exists() for name in files)
+def files_of(rows: Sequence[Row], options: RunOptions) -> list[str]:
+    """The files written with an image's rows; overlays on a common scale are drawn when all maps are there."""
+    kinds = ("map",) if options.scale == "common" else ("map", "overlay")
+    return [row[kind] for row in rows for kind in kinds if row.get(kind)]

@@ -13,24 +13,26 @@ from explainers.errors import ImageError
 from explainers.models import LoadedModel
 from explainers.run.explain.options import RunOptions
 from explainers.run.explain.summary import RunSummary
+from explainers.storage.files import content_hash
 
 
 @dataclass(frozen=True)
 class Item:
-    """An image on its way: identity, photo, network input; or the reason why not."""
+    """An image on its way: identity, photo, network input; or the reason why not; or that it is done already."""
 
     file: ImageFile
     key: str
     photo: Photo | None = None
     input: Tensor | None = None
     reason: str = ""
+    done: bool = False
 
 
-def read(file: ImageFile, loaded: LoadedModel, options: RunOptions, done: set[str]) -> Item | None:
-    """An image on its way; None where it is done already."""
+def read(file: ImageFile, loaded: LoadedModel, options: RunOptions, done: set[str]) -> Item:
+    """An image on its way."""
     key = _key(file)
     if key in done:
-        return None
+        return Item(file, key, done=True)
     assert loaded.preprocessing is not None
     try:
         photo = read_image(file.path, max_pixels=options.max_pixels)
@@ -43,17 +45,17 @@ def _key(file: ImageFile) -> str:
     """Name and content: a changed image is explained again, a touched one is not."""
     digest = hashlib.sha256(file.name.encode("utf-8", "surrogateescape"))
     try:
-        digest.update(hashlib.sha256(file.path.read_bytes()).digest())
+        digest.update(content_hash(file.path))
     except OSError:
         digest.update(b"unreadable")
     return digest.hexdigest()
 
 
-def batches(items: Iterable[Item | None], size: int, summary: RunSummary) -> Iterator[list[Item]]:
+def batches(items: Iterable[Item], size: int, summary: RunSummary) -> Iterator[list[Item]]:
     """Batches of images of one shape; images that failed travel along. At most four batches wait for their like."""
     waiting: dict[tuple[int, ...], list[Item]] = {}
     for item in items:
-        if item is None:
+        if item.done:
             summary.resumed += 1
             continue
         shape = () if item.input is None else tuple(item.input.shape)

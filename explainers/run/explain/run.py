@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from os import PathLike
 from pathlib import Path
 
+from explainers.core.image_by_image import every_image, no_exit
+from explainers.core.maps import CONSTANT
+from explainers.core.targets import NOT
 from explainers.data.images import ImageFile, find_images
 from explainers.data.images.read_ahead import read_ahead
-from explainers.errors import OptionError, TargetError, UnsupportedError
-from explainers.models import LoadedModel, class_index
+from explainers.errors import OptionError, UnsupportedError
+from explainers.models import LoadedModel
 from explainers.run.explain.facts import facts_of, manifest_of
 from explainers.run.explain.finish import finish
+from explainers.run.explain.names import bases
 from explainers.run.explain.options import MethodCall, Passes, Progress, RunOptions
-from explainers.run.explain.outputs import CONTENTS, Outputs, is_whole
-from explainers.run.explain.reading import batches, read
+from explainers.run.explain.outputs import CONTENTS, Outputs, files_of, is_whole
+from explainers.run.explain.reading import Item, batches, read
 from explainers.run.explain.summary import RunSummary
 from explainers.run.explain.worker import Worker
-from explainers.storage.run_folder import RunFolder
+from explainers.run.targets import settled_target
+from explainers.storage.run_folder import PROBE, RunFolder
 
 READERS = 4
 
@@ -60,45 +65,82 @@ def run(
     options, out = options or RunOptions(), Path(out)
     calls = [MethodCall(call) if isinstance(call, str) else call for call in methods]
     _check(calls, loaded, batch_size)
-    explainers = {call.title: call.bind(loaded, passes) for call in calls}
-    target = _target(options.target, loaded)
+    explainers = {call.title: call.bind(loaded, options, passes) for call in calls}
+    target = options.target
+    if isinstance(target, str):
+        target = settled_target(target, loaded, loaded.preprocessing, options.output)
+    if target == NOT:
+        explainers = {title: explainer.negative() for title, explainer in explainers.items()}
     files = list(images) if not isinstance(images, (str, PathLike)) else find_images(images)
     folder = RunFolder(out, CONTENTS)
-    with folder.held():
+    with folder.held(), no_exit():
         if overwrite:
             folder.clear()
-        done = folder.begin(facts_of(loaded, calls, options), partial(is_whole, out))
+        facts = facts_of(loaded, calls, options)
+        done = folder.begin(facts, is_whole)
         summary = RunSummary(out, len(files))
-        outputs = Outputs(out, files, calls, loaded, options)
+        kept = {row["file"]: row["base"] for row in folder.journal.rows(done)}
+        outputs = Outputs(out, bases(files, kept), calls, loaded, options)
         manifest = manifest_of(loaded, calls, options, len(files))
         folder.write_manifest({**manifest, "status": "running"})
 
         worker = Worker(loaded, explainers, target, options, outputs, summary)
-        count = 0
+        keys: list[str] = []  # of the images that there are
+        count, noted = 0, set(done)
         with ThreadPoolExecutor(READERS) as pool:
             reader = partial(read, loaded=loaded, options=options, done=done)
-            items = read_ahead(pool, files, reader, 2 * batch_size)
+            items = _keyed(read_ahead(pool, files, reader, 2 * batch_size), keys)
             for batch in batches(items, batch_size, summary):
                 for item, rows in worker.explain(batch, pool):
-                    folder.journal.append(item.key, rows)
+                    folder.note(item.key, rows, files_of(rows, options))
+                    noted.add(item.key)
                     count += 1
                     if progress:
                         progress(count + summary.resumed, len(files), item.file.name)
+                if "raised" in facts[PROBE] and worker.failures and not summary.explained + summary.resumed:
+                    break  # neither these images nor the probe: it is the network
         if summary.refused and len(summary.refused) == len(calls):
             raise UnsupportedError(_refusals(summary.refused))
-        summary.sheets = finish(folder, calls, options)
+        keys = [key for key in keys if key in noted]  # others were read ahead when the run was given up
+        folder.check(keys)
+        summary.dropped = _dropped(folder, keys, {file.name for file in files})
+        summary.constant = [
+            (row["file"], row["method"]) for row in folder.journal.rows(keys) if row["status"] == CONSTANT
+        ]
+        made = finish(folder, options, keys)
+        summary.sheets = [path for path in made if path.name.startswith("sheet-")]
+        hopeless = bool(worker.failures) and not summary.explained + summary.resumed
         summary.seconds = time.perf_counter() - started
-        counts = {"images": len(files), "failed": len(summary.failed)}
+        counts = {"images": len(files), "failed": len(summary.failed), "constant": len(summary.constant)}
         folder.write_manifest(
             {
                 **manifest,
-                "status": "done",
+                "status": "failed" if hopeless else "done",
                 "counts": counts,
                 "refused": summary.refused,
+                "dropped": summary.dropped,
+                "f(x)": None if worker.reading is None else str(worker.reading),
                 "seconds": round(summary.seconds, 3),
-            }
+            },
+            [path.relative_to(out).as_posix() for path in made],
         )
+        if hopeless:
+            raise every_image(len(files), worker.failures[0])
         return summary
+
+
+def _keyed(items: Iterable[Item], keys: list[str]) -> Iterator[Item]:
+    """The items, each noted by its key as it passes."""
+    for item in items:
+        keys.append(item.key)
+        yield item
+
+
+def _dropped(folder: RunFolder, keys: Sequence[str], names: set[str]) -> list[tuple[str, str]]:
+    """Images that were done by an earlier start and are no longer what they were, and why."""
+    present = set(keys)
+    before = {entry["rows"][0]["file"]: "" for entry in folder.journal.entries() if entry["id"] not in present}
+    return [(name, "changed since" if name in names else "no longer there") for name in before]
 
 
 def _check(calls: list[MethodCall], loaded: LoadedModel, batch_size: int) -> None:
@@ -117,14 +159,6 @@ def _check(calls: list[MethodCall], loaded: LoadedModel, batch_size: int) -> Non
         raise OptionError(
             f"how {loaded.spec} takes a photo is not known; give its preprocessing (--size, --crop, --mean, --std)"
         )
-
-
-def _target(target: int | str | None, loaded: LoadedModel) -> int | None:
-    if not isinstance(target, str):
-        return target
-    if loaded.class_names is not None:
-        return class_index(target, loaded.class_names)
-    raise TargetError(f"target {target!r}: the class names of {loaded.spec} are not known; give an index, or labels")
 
 
 def _refusals(refused: dict[str, str]) -> str:

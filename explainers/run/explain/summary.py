@@ -9,14 +9,20 @@ from typing import Any
 
 @dataclass
 class RunSummary:
-    """What a run did. failed: (file, reason); refused: method → reason, where skip_unsupported was set."""
+    """What a run did.
+
+    failed: (file, reason); constant: (file, method) whose map is the same everywhere; refused: method → reason, where
+    skip_unsupported was set; dropped: (file, why), images of earlier starts whose rows are no longer in the table.
+    """
 
     out: Path
     images: int
     explained: int = 0
     resumed: int = 0
     failed: list[tuple[str, str]] = field(default_factory=list)
+    constant: list[tuple[str, str]] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)
+    dropped: list[tuple[str, str]] = field(default_factory=list)
     sheets: list[Path] = field(default_factory=list)
     seconds: float = 0.0
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable
 from pathlib import Path
 
 from explainers.storage.atomic import write_bytes
+from explainers.storage.csv_text import csv_text
 from explainers.storage.journal import Row
 
 COLUMNS = (
@@ -18,6 +17,7 @@ COLUMNS = (
     "target",
     "target_name",
     "target_probability",
+    "activation",
     "method",
     "layer",
     "seconds",
@@ -33,9 +33,4 @@ COLUMNS = (
 
 def write_table(path: Path, rows: Iterable[Row]) -> None:
     """results.csv: one row per image, method and target."""
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, COLUMNS, extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    for row in rows:
-        writer.writerow(row)
-    write_bytes(path, buffer.getvalue().encode("utf-8", "backslashreplace"))
+    write_bytes(path, csv_text(COLUMNS, rows).encode("utf-8", "backslashreplace"))

@@ -4,31 +4,26 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import torch
 from torch import Tensor
 
 from explainers.core.explainer import Explained, Explainer
+from explainers.core.image_by_image import Failure, in_parts
 from explainers.core.targets import SeenTargets
-from explainers.errors import (
-    DependencyError,
-    ExplainersError,
-    ImageError,
-    LayerError,
-    OptionError,
-    TargetError,
-    UnsupportedError,
-    WriteError,
-)
+from explainers.errors import ExplainersError, ImageError, LayerError, OptionError, UnsupportedError, WriteError
 from explainers.models import LoadedModel
 from explainers.network.input import fixed_batch
 from explainers.network.output import class_scores
+from explainers.passes.activation import Reading, reading_of
 from explainers.run.explain.options import RunOptions
 from explainers.run.explain.outputs import Finding, Outputs
 from explainers.run.explain.reading import Item
 from explainers.run.explain.summary import RunSummary
+from explainers.run.targets import output_for
+from explainers.storage.atomic import is_of_the_disk
 from explainers.storage.journal import Row
 
 
@@ -39,14 +34,18 @@ class Worker:
         self,
         loaded: LoadedModel,
         explainers: dict[str, Explainer],
-        target: int | None,
+        target: int | str | None,
         options: RunOptions,
         outputs: Outputs,
         summary: RunSummary,
     ) -> None:
-        self.loaded, self.explainers, self.target = loaded, explainers, target
+        self.loaded, self.explainers = loaded, explainers
         self.options, self.outputs, self.summary = options, outputs, summary
+        self.output = output_for(target, options.output)
+        self.reading: Reading | None = None  # what turns scores into the probabilities of the table
+        self.target = 0 if isinstance(target, str) else target  # "not" is the class 0 of −s
         self.proven: set[str] = set()  # methods that have made a map on this network
+        self.failures: list[str] = []  # what the network or a method raised, image by image
 
     def explain(self, batch: list[Item], pool: ThreadPoolExecutor) -> Iterator[tuple[Item, list[Row]]]:
         """Rows of each image of a batch, when its files are written."""
@@ -56,8 +55,8 @@ class Worker:
                 yield item, [self._failed(item, item.reason)]
         pending: deque[tuple[Item, Future[list[Row]]]] = deque()
         for item, findings in self._findings(good):
-            if isinstance(findings, str):
-                yield item, [self._failed(item, findings)]
+            if isinstance(findings, Failure):
+                yield item, [self._failed(item, findings.reason)]
             else:
                 assert item.photo is not None
                 pending.append((item, pool.submit(self.outputs.write, item.file, item.photo, findings)))
@@ -66,32 +65,31 @@ class Worker:
                 rows = future.result()
                 self.summary.explained += 1
             except (ImageError, WriteError) as error:
+                if isinstance(error, WriteError) and is_of_the_disk(error):
+                    raise  # it would be the same with every other image
                 rows = [self._failed(item, str(error))]
             yield item, rows
 
-    def _findings(self, items: list[Item]) -> Iterator[tuple[Item, list[Finding] | str]]:
-        """The maps of a batch; where it fails it is split, so that only the guilty image does."""
-        if not items:
-            return
-        try:
-            found = self._maps(torch.stack([item.input for item in items if item.input is not None]))
-        except (ExplainersError, RuntimeError, ValueError, MemoryError) as error:
-            if isinstance(error, (TargetError, OptionError, DependencyError)):
-                raise  # of the run, not of an image
-            if len(items) == 1:
-                yield items[0], _reason(error)
-                return
-            middle = len(items) // 2
-            yield from self._findings(items[:middle])
-            yield from self._findings(items[middle:])
-            return
-        yield from zip(items, found, strict=True)
+    def _findings(self, items: list[Item]) -> Iterator[tuple[Item, list[Finding] | Failure]]:
+        """The maps of a batch, or what each image failed at."""
+
+        def maps(part: Sequence[Item]) -> list[list[Finding]]:
+            return self._maps(torch.stack([item.input for item in part if item.input is not None]))
+
+        for part, found in in_parts(items, maps):
+            if isinstance(found, Failure):
+                self.failures.append(found.reason)
+                yield part[0], found
+            else:
+                yield from zip(part, found, strict=True)
 
     def _maps(self, images: Tensor) -> list[list[Finding]]:
         images = images.to(self.loaded.device)
         seen = SeenTargets(self.target, self.options.top_k)
         if fixed_batch(self.loaded.network) is not None:
-            seen(class_scores(self.loaded, images))  # explainers fill the batch up, scores would be of that
+            seen(
+                class_scores(self.loaded, images, self.output)
+            )  # explainers fill the batch up, scores would be of that
         made: list[tuple[str, Explainer, Explained, float]] = []
         for title, explainer in list(self.explainers.items()):
             start = time.perf_counter()
@@ -107,6 +105,9 @@ class Worker:
         found: list[list[Finding]] = [[] for _ in images]
         if seen.scores is None or seen.classes is None:  # no method was left that asked
             return found
+        if self.reading is None:
+            activation = self.options.activation
+            self.reading = reading_of(self.loaded, images, seen.scores, activation, self.output, check=False)
         scores, classes = seen.scores.cpu(), seen.classes.cpu()
         for title, explainer, explained, seconds in made:
             maps, errors = explained.maps.cpu(), explained.standard_error
@@ -115,6 +116,7 @@ class Worker:
                     title,
                     explainer.layers,
                     scores[row],
+                    self.reading,
                     chosen.tolist(),
                     values.numpy(),
                     seconds,
@@ -140,8 +142,3 @@ class Worker:
 
 class _Refused(OptionError, UnsupportedError):
     """A refusal that ends the run: the methods asked for do not fit the network."""
-
-
-def _reason(error: BaseException) -> str:
-    text = str(error).strip().partition("\n")[0]
-    return text if isinstance(error, ExplainersError) else f"{type(error).__name__}: {text}"

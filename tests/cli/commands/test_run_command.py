@@ -17,7 +17,9 @@ def test_a_folder_alone_is_explained_with_grad_cam(images, tmp_path, capsys):
     assert main([str(images), "--out", str(tmp_path / "out"), "--device", "cpu"]) == 0
     printed = capsys.readouterr()
     assert "3 of 3 images explained" in printed.out
-    assert "the embedded digit classifier is explained" in printed.err
+    assert "no --model: EfficientNet-Lite0, trained on ImageNet's 1,000 classes, is explained" in printed.err
+    manifest = json.loads((tmp_path / "out/manifest.json").read_text())
+    assert manifest["model"]["spec"] == "photographs"
     assert [row["method"] for row in rows(tmp_path / "out")] == ["grad-cam"] * 3
     assert main(["run", str(images), "--out", str(tmp_path / "out"), "--device", "cpu", "-q"]) == 0
     printed = capsys.readouterr()
@@ -46,7 +48,19 @@ def test_options_reach_the_methods(images, tmp_path, net):
 
 
 def test_rise_tells_its_masks_speed_and_error(images, tmp_path, capsys):
-    argv = [str(images), "-m", "rise", "-m", "grad-cam", "--out", str(tmp_path / "out"), "--device", "cpu"]
+    argv = [
+        str(images),
+        "--model",
+        "embedded",
+        "-m",
+        "rise",
+        "-m",
+        "grad-cam",
+        "--out",
+        str(tmp_path / "out"),
+        "--device",
+        "cpu",
+    ]
     assert main([*argv, "--masks", "300", "--seed", "3", "--precision", "auto", "--top-k", "2", "-q"]) == 0
     found = rows(tmp_path / "out")
     assert len(found) == 3 * 2 * 2
@@ -54,7 +68,7 @@ def test_rise_tells_its_masks_speed_and_error(images, tmp_path, capsys):
         if row["method"] == "grad-cam":
             assert (row["masks"], row["standard_error"], row["passes_per_second"]) == ("", "", "")
             continue
-        assert row["masks"] == "300"
+        assert row["masks"] == "256"  # whole blocks of 128
         assert float(row["passes_per_second"]) > 1
         with np.load(tmp_path / "out" / row["map"]) as saved:
             assert saved["standard_error"].shape == saved["map"].shape == (96, 96)
@@ -64,7 +78,20 @@ def test_rise_tells_its_masks_speed_and_error(images, tmp_path, capsys):
 
 
 def test_tolerance_ends_rise_early(images, tmp_path):
-    argv = [str(images / "a.png"), "-m", "rise", "--masks", "20000", "--tolerance", "0.2", "--device", "cpu", "-q"]
+    argv = [
+        str(images / "a.png"),
+        "--model",
+        "embedded",
+        "-m",
+        "rise",
+        "--masks",
+        "20000",
+        "--tolerance",
+        "0.2",
+        "--device",
+        "cpu",
+        "-q",
+    ]
     assert main([*argv, "--out", str(tmp_path / "out")]) == 0
     assert 4 * 128 <= int(rows(tmp_path / "out")[0]["masks"]) < 20000
 
@@ -125,6 +152,7 @@ def test_failed_images_are_named_and_the_code_is_one(images, tmp_path, capsys):
 def test_mistakes_cost_one_line_and_code_two(images, tmp_path, net, capsys, argv, message):
     places = {"in": str(images), "net": str(net), "tmp": str(tmp_path)}
     argv = [part.format(**places) if "{" in part else part for part in argv]
+    argv += [] if "--model" in argv else ["--model", "embedded"]
     assert main([*argv, "-q", "-o", str(tmp_path / "out")]) == 2
     printed = capsys.readouterr()
     assert printed.out == ""

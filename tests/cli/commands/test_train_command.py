@@ -216,3 +216,15 @@ def test_progress_names_the_losses(tmp_path, capsys, monkeypatch):
     for step, line in enumerate(lines[:2], 1):
         losses = f"loss {number} perception {number} attention {number}"
         assert re.fullmatch(rf"explain: epoch 1, step {step} of 2, {losses}", line)
+
+
+def test_a_finished_training_is_verified(run, tmp_path, capsys):
+    out = tmp_path / "RUN"
+    shutil.copytree(run, out)
+    assert main(["verify", str(out)]) == 0
+    (out / "best.safetensors").write_bytes((out / "best.safetensors").read_bytes()[:-1])
+    assert main(["verify", str(out)]) == 1
+    assert "best.safetensors has " in capsys.readouterr().out
+    (out / "result.json").unlink()
+    assert main(["verify", str(out)]) == 1
+    assert "the training is not finished" in capsys.readouterr().out

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 from explainers.cli.main import main
-from training_case import DATA, class_folders, command, images_of, table, taken
+from training_case import DATA, class_folders, command, image_folders, images_of, table, taken
 
 from explainers.data.images import read_image
 from explainers.data.sets import data_set
@@ -98,12 +98,12 @@ def test_an_evaluation_of_fewer_images_or_of_another_training_is_not_mixed_with_
     assert main(["evaluate", str(run), "-m", "attention", "--images", "3", *more]) == 0
     assert main(["evaluate", str(run), "-m", "attention", "--images", "2", *more]) == 0, capsys.readouterr().err
     assert len({row["image"] for row in table(out / "scores.csv")}) == 2
-    assert sorted(len(list(folder.glob("images/*"))) for folder in (out / "test").iterdir()) == [2, 3]
-    before = set((out / "test").iterdir())
+    assert sorted(len(list(folder.glob("images/*"))) for folder in image_folders(out)) == [2, 3]
+    before = set(image_folders(out))
     data = "magnetogram:size=40,train=16,val=8,test=8"  # names as above, images of another size
     assert main(command(other, "--epochs", "1", "-q", data=data)) == 0
     assert main(["evaluate", str(other), "-m", "attention", "--images", "2", *more]) == 0
-    (folder,) = set((out / "test").iterdir()) - before
+    (folder,) = set(image_folders(out)) - before
     (name,) = taken(data_set(data).test, 1)
     assert read_image(folder / "images" / name).pixels.shape == (40, 40, 3)
 
@@ -138,6 +138,8 @@ def test_validation_images_stand_in_for_missing_test_images_with_a_note(tmp_path
     assert told == (
         f"explain: note: {data} has no test images; its validation images, which chose the weights, are taken instead\n"
         f"explain: note: 2 of 8 validation images of {data} are scored (no-flare 1, flare 1)\n"
+        "explain: note: with 2 images no difference between 4 maps (controls among them) can be found, however large; "
+        "that needs at least 8\n"
     )
     val = data_set(data).val
     for name in taken(val, 2):
@@ -149,7 +151,7 @@ def test_validation_images_stand_in_for_missing_test_images_with_a_note(tmp_path
 def test_choosing_test_images_without_a_training_is_refused(tmp_path, capsys, flags):
     assert main(["evaluate", "digits:3", *flags, "-o", str(tmp_path / "out")]) == 2
     assert capsys.readouterr().err == (
-        "explain: note: no --model: the embedded digit classifier is explained\n"
+        "explain: note: no --model: the embedded digit classifier is explained (--model embedded)\n"
         "explain: error: --images and --only choose among the test images of a training; give its folder\n"
     )
 

@@ -117,6 +117,7 @@ def test_pixel_perturbation_removes_the_least_important_share():
 @pytest.mark.parametrize("baseline", ["zero", "mean", "blur", "noise", torch.ones(3, 7, 9)])
 def test_a_curve_ends_at_the_baseline_it_names(baseline):
     network, images, maps, targets = case("chain")
+    maps[2] = maps[0].flip(0)  # a constant map has no curve in an evaluation
     result = explainers.evaluate(
         network, images, {"given": lambda *_: maps}, [create_metric("deletion", baseline=baseline, steps=4)], targets
     )

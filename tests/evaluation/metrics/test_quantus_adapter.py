@@ -2,16 +2,35 @@
 
 from __future__ import annotations
 
+import inspect
+
 import numpy as np
 import pytest
 import quantus
 import torch
 from small import Residual, lively
 from snapshot import same, snapshot
+from torch import nn
 
 import explainers
 from explainers import create_metric
 from explainers.errors import OptionError, UnsupportedError
+from explainers.evaluation.engine import Engine
+from explainers.evaluation.measuring.batch import Batch
+from explainers.evaluation.metrics.quantus_adapter import NOT_OFFERED
+from explainers.passes.predictor import Predictor
+
+
+class Shifted(nn.Module):
+    """A network as InputInvariance wants them: the first part is a convolution with a bias."""
+
+    def __init__(self):
+        super().__init__()
+        self.features = nn.Sequential(nn.Conv2d(3, 6, 3), nn.ReLU(), nn.Conv2d(6, 8, 3), nn.ReLU())
+        self.head = nn.Linear(8, 4)
+
+    def forward(self, images):
+        return self.head(self.features(images).mean((2, 3)))
 
 
 def test_quantus_metrics_run_in_the_engine():
@@ -64,3 +83,135 @@ def test_our_explainers_run_in_quantus():
     values = metric(model=model, x_batch=images.numpy(), y_batch=targets, a_batch=None, explain_func=func, device="cpu")
     assert len(values) == 2
     assert all(0 < value < 10 for value in values)
+
+
+def _directly(name, model, batch, options, func):
+    """What Quantus says when it is called without us, beginning with the same random numbers."""
+    np.random.seed(0)
+    quiet = {"display_progressbar": False, "disable_warnings": True}
+    if "return_aggregate" in inspect.signature(getattr(quantus, name)).parameters:
+        quiet["return_aggregate"] = False
+    images, targets, maps, masks = batch
+    return getattr(quantus, name)(**quiet, **options)(
+        model=model,
+        x_batch=images.numpy(),
+        y_batch=np.array(targets),
+        a_batch=maps,
+        s_batch=masks[:, None].numpy(),
+        explain_func=func,
+        device="cpu",
+    )
+
+
+NAMES = [
+    name
+    for name in dir(quantus)
+    if inspect.isclass(getattr(quantus, name))
+    and issubclass(getattr(quantus, name), quantus.Metric)
+    and name != "Metric"
+]
+OPTIONS = {
+    "RandomLogit": {"num_classes": 4},
+    "TopKIntersection": {"k": 20},
+    "MPRT": {"return_average_correlation": True},
+    "EfficientMPRT": {},
+    "PixelFlipping": {"features_in_step": 32, "return_auc_per_sample": True},
+    "Continuity": {"nr_steps": 4},
+    "IROF": {"segmentation_method": "slic"},
+    "FaithfulnessEstimate": {"features_in_step": 32},
+    "Monotonicity": {"features_in_step": 32},
+    "MonotonicityCorrelation": {"features_in_step": 32, "nr_samples": 3},
+    "FaithfulnessCorrelation": {"subset_size": 20, "nr_runs": 10},
+    "RelativeInputStability": {"nr_samples": 5},
+    "RelativeOutputStability": {"nr_samples": 5},
+    "RelativeRepresentationStability": {"nr_samples": 5},
+    "LocalLipschitzEstimate": {"nr_samples": 5},
+    "MaxSensitivity": {"nr_samples": 5},
+    "AvgSensitivity": {"nr_samples": 5},
+    "Infidelity": {"n_perturb_samples": 5},
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_metric_says_here_what_it_says_directly_or_is_refused(name):
+    """On the same maps; where Quantus changes the network, the maps of an explainer of the changed one."""
+    if name in NOT_OFFERED:
+        with pytest.raises(UnsupportedError, match=f"quantus:{name} .*(use|call) "):
+            create_metric(f"quantus:{name}")
+        return
+    torch.manual_seed(3)
+    model, images, targets = lively(Shifted()).eval(), torch.rand(3, 3, 12, 12), [1, 3, 0]
+    masks, options = torch.rand(3, 12, 12) > 0.5, OPTIONS.get(name, {})
+    func = explainers.quantus_explain_func("saliency")
+    maps = func(model, images.numpy(), np.array(targets))
+    before = snapshot(model)
+    try:
+        wanted, failure = _directly(name, model, (images, targets, maps, masks), options, func), None
+    except Exception as error:  # Quantus' own failures are told as such
+        wanted, failure = None, error
+    metric = create_metric(f"quantus:{name}", **options)
+    # Without controls: Continuity moves images out of sight, where there are no edges to score.
+    engine = Engine(model, {"saliency": explainers.Saliency(model)}, {name: metric}, Predictor(model))
+    batch = Batch(("0", "1", "2"), images, torch.tensor(targets), masks=masks)
+    if failure is not None or np.shape(np.asarray(wanted, dtype=object)) != (3,):
+        with pytest.raises((UnsupportedError, OptionError), match="failed inside Quantus|no single value per image"):
+            list(engine.run([batch]))
+        return
+    found = [row["value"] for unit in engine.run([batch]) for row in unit.rows]
+    assert found == pytest.approx([float(value) for value in wanted], rel=1e-4, abs=1e-6)
+    assert same(snapshot(model), before)
+
+
+@pytest.mark.parametrize("method", ["layer-cam", "rise", "input-x-gradient"])
+def test_maps_of_randomised_networks_are_those_of_the_randomised_networks(method):
+    """Also of explainers that keep a network for themselves, such as one with its batch norm folded."""
+    options = {"masks": 64, "grid": 3} if method == "rise" else {}
+    model, images, targets = lively(Residual()).eval(), torch.randn(3, 3, 12, 12), [1, 3, 0]
+    explainer = explainers.create(method, model, **options)
+    func = explainers.quantus_explain_func(method, **options)
+    maps, masks = func(model, images.numpy(), np.array(targets)), torch.ones(3, 12, 12)
+    average = {"return_average_correlation": True}
+    wanted = _directly("MPRT", model, (images, targets, maps, masks), average, func)
+    metric = create_metric("quantus:MPRT", **average)
+    result = explainers.evaluate(model, images, {"mine": explainer}, [metric], targets)
+    assert list(result.values("quantus:MPRT")["mine"].values()) == pytest.approx(wanted, abs=1e-4)
+    assert max(wanted) < 0.99
+
+
+def test_metrics_that_draw_give_the_same_values_again_and_leave_the_generators_alone():
+    model, images = lively(Residual()).eval(), torch.randn(3, 3, 12, 12)
+    np.random.seed(7)
+    state = np.random.get_state()[1].copy()
+    once, again = (
+        explainers.evaluate(
+            model, images, ["saliency"], [create_metric("quantus:FaithfulnessCorrelation", subset_size=20)]
+        ).values("quantus:FaithfulnessCorrelation")
+        for _ in range(2)
+    )
+    assert once == again
+    assert (np.random.get_state()[1] == state).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "hint"),
+    [
+        ("MPRT", {}, "pass return_average_correlation=True"),
+        ("PixelFlipping", {"features_in_step": 48}, "pass return_auc_per_sample=True"),
+        ("RegionPerturbation", {"regions_evaluation": 4}, "it cannot be scored here"),
+    ],
+)
+def test_the_hint_names_an_option_that_the_metric_has(name, options, hint):
+    model = lively(Residual()).eval()
+    for count in (1, 2):  # one image: a dict of layers is no value of it
+        with pytest.raises(OptionError, match=f"gives no single value per image; .*{hint}"):
+            explainers.evaluate(
+                model, torch.randn(count, 3, 12, 12), ["saliency"], [create_metric(f"quantus:{name}", **options)]
+            )
+
+
+def test_options_that_leave_no_value_per_image_and_wrong_class_counts_are_refused():
+    with pytest.raises(OptionError, match="return_aggregate=True leaves no value per image"):
+        create_metric("quantus:Sparseness", return_aggregate=True)
+    model = lively(Residual()).eval()
+    with pytest.raises(OptionError, match="quantus:RandomLogit .* pass num_classes="):
+        explainers.evaluate(model, torch.randn(2, 3, 12, 12), ["saliency"], ["quantus:RandomLogit"])

@@ -43,7 +43,12 @@ def test_max_sensitivity_is_the_largest_relative_change_of_the_map():
         assert found.values("max-sensitivity")["saliency"][str(row)] == pytest.approx(max(changes), rel=1e-3)
 
 
-def test_a_constant_map_does_not_move():
+def test_the_same_map_of_every_image_does_not_move_and_a_constant_one_is_not_scored():
     model, images = lively(Residual()), torch.randn(2, 3, 9, 8)
-    result = explainers.evaluate(model, images, {"flat": lambda x, t: torch.ones(len(x), 9, 8)}, ["max-sensitivity"])
-    assert set(result.values("max-sensitivity")["flat"].values()) == {0.0}
+    same = {
+        "slope": lambda x, t: torch.arange(72.0).view(1, 9, 8).expand(len(x), 9, 8),
+        "flat": lambda x, t: torch.ones(len(x), 9, 8),
+    }
+    result = explainers.evaluate(model, images, same, ["max-sensitivity"])
+    assert set(result.values("max-sensitivity")["slope"].values()) == {0.0}
+    assert {row["status"] for row in result.rows if row["explainer"] == "flat"} == {"constant"}

@@ -10,6 +10,7 @@ import torch
 from scipy import stats
 from skimage.metrics import structural_similarity
 
+from explainers import create_metric
 from explainers.errors import OptionError
 from explainers.evaluation.metrics.similarity import average_ranks, pearson, spearman, ssim, top_k_intersection
 
@@ -199,3 +200,22 @@ def test_maps_of_float32_give_float64_and_are_left_alone(measure):
     assert found.shape == (3,)
     assert torch.equal(first, before[0])
     assert torch.equal(second, before[1])
+
+
+@pytest.mark.parametrize("window", [3, 7, 11])
+@pytest.mark.parametrize("unbiased", [False, True])
+def test_ssim_with_a_flat_window_equals_scikit_images(window, unbiased):
+    first, second = torch.rand(2, 3, 13, 20, generator=torch.Generator().manual_seed(0), dtype=torch.float64).unbind(0)
+    options = {"win_size": window, "use_sample_covariance": unbiased, "data_range": 1.0}
+    expected = [structural_similarity(a.numpy(), b.numpy(), **options) for a, b in zip(first, second, strict=True)]
+    found = ssim(first, second, data_range=1.0, window=window, unbiased=unbiased)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("window", [0, 2, 8, True, "flat"])
+def test_a_window_that_is_none_is_refused(window):
+    with pytest.raises(
+        OptionError,
+        match="window=.*; expected (.gaussian. or an odd number of pixels from 3 on|a whole number or text)",
+    ):
+        create_metric("ssim", reference="mine", window=window)

@@ -63,7 +63,7 @@ def best_box_iou(maps: Tensor, masks: Tensor, thresholds: Tensor, multiple: bool
     map in 256 steps and take the largest contour by its area, here the map is as it is and the pixels are counted.
     """
     values, levels = scaled(maps.double()).cpu(), thresholds.double().tolist()
-    found = torch.zeros(len(maps), len(levels), dtype=torch.float64)
+    found = torch.zeros(len(maps), len(levels), dtype=torch.float64, device="cpu")
     for row, (value, box) in enumerate(zip(values, mask_boxes(masks).cpu(), strict=True)):
         for column, level in enumerate(levels):
             boxes = component_boxes(value >= level)

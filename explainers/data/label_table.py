@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from explainers.errors import DataError
+from explainers.storage.csv_text import unescaped
 from explainers.storage.paths import shown
 
 Class = TypeVar("Class")
@@ -35,7 +36,7 @@ def read_labels(
                     f"{shown(table)}, line 1: expected the columns {','.join(columns)}, found {','.join(header[:2])}"
                 )
             for cells in reader:
-                name, label = [cell.strip() for cell in [*cells, "", ""][:2]]
+                name, label = [unescaped(cell.strip()) for cell in [*cells, "", ""][:2]]
                 if not name and not label:
                     continue
                 where = f"{shown(table)}, line {reader.line_num}, column"

@@ -1,0 +1,108 @@
+"""What a network raises on an image costs that image: the one policy of runs and evaluations."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+
+from explainers.errors import (
+    DependencyError,
+    ExplainersError,
+    LayerError,
+    MapError,
+    OptionError,
+    OutputError,
+    TargetError,
+    UnsupportedError,
+)
+from explainers.passes.batch_size import is_out_of_memory
+
+Item = TypeVar("Item")
+Made = TypeVar("Made")
+
+OF_THE_RUN = (OptionError, TargetError, DependencyError, MapError)  # errors that no other image would not have
+OF_THE_METHOD = (UnsupportedError, LayerError)  # what a method says of a network before it has made a map of it
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why an image has nothing."""
+
+    reason: str
+
+
+def is_of_the_run(error: Exception) -> bool:
+    """Whether an error would be the same on every other image."""
+    return isinstance(error, OF_THE_RUN)
+
+
+def in_parts(
+    items: Sequence[Item],
+    work: Callable[[Sequence[Item]], Made],
+    of_the_run: Callable[[Exception], bool] = is_of_the_run,
+) -> Iterator[tuple[Sequence[Item], Made | Failure]]:
+    """Work on all items together; where that raises, on halves, so that the guilty one alone fails.
+
+    Whatever is raised counts, since it is somebody's network that raises it, and memory that runs out on a batch may
+    do for half of it.
+
+    Args:
+        of_the_run: which errors are raised instead.
+
+    Returns:
+        Parts in the order of the items, each with what was made of it; a Failure stands with one item.
+    """
+    left = [items] if len(items) else []
+    while left:
+        part = left.pop()
+        try:
+            made: Made | Failure = work(part)
+        except Exception as error:
+            if of_the_run(error):
+                raise
+            made, memory = Failure(reason_of(error)), is_out_of_memory(error)
+        else:
+            yield part, made
+            continue
+        if memory:  # here, where the error no longer holds the tensors of the pass that failed
+            gc.collect()
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+        if len(part) == 1:
+            yield part, made
+        else:
+            middle = len(part) // 2
+            left += [part[middle:], part[:middle]]
+
+
+def reason_of(error: BaseException) -> str:
+    """The first line of an error, with its kind where it is none of ours."""
+    text = str(error).strip().partition("\n")[0]
+    return text if isinstance(error, ExplainersError) else f"{type(error).__name__}: {text}".removesuffix(": ")
+
+
+def every_image(count: int, reason: str) -> OutputError:
+    """What to raise where nothing was made of any image that could be read."""
+    images = "the only image" if count == 1 else f"every image ({count})"
+    return OutputError(f"the network or its explanation fails on {images}: {reason}")
+
+
+@contextmanager
+def no_exit() -> Iterator[None]:
+    """A network that leaves the program ends the run with an error.
+
+    Raises:
+        OutputError: sys.exit was called inside.
+    """
+    try:
+        yield
+    except SystemExit as leaving:
+        raise OutputError(
+            f"the network's code (or an explainer's) called sys.exit({leaving.code!r}) while an image was explained; "
+            "the run is not finished"
+        ) from leaving

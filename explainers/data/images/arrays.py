@@ -1,0 +1,74 @@
+"""Arrays in .npy and .npz files, measured by their header before a value of them is read."""
+
+from __future__ import annotations
+
+import math
+import zipfile
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from explainers.errors import MapError
+from explainers.storage.files import opened
+from explainers.storage.paths import shown
+
+SUFFIXES = (".npy", ".npz")
+
+
+def read_array(path: Path, key: str, *, max_pixels: int) -> np.ndarray:
+    """(H, W) numbers of a .npy file, or of the array `key` (or the only one) of a .npz file.
+
+    Raises:
+        MapError: damaged, not numbers, not (H, W) or (1, H, W), or more than `max_pixels` values by its header.
+    """
+    try:
+        with opened(path) as file:
+            if file.read(2) != b"PK":
+                file.seek(0)
+                return _array(path, file, max_pixels)
+            file.seek(0)
+            with zipfile.ZipFile(file) as archive, archive.open(_member(path, archive, key)) as inner:
+                return _array(path, inner, max_pixels)
+    except MapError:
+        raise
+    except OSError as error:
+        raise MapError(f"cannot read {shown(path)}: {error.strerror or error}") from error
+    except Exception as error:  # the parsers of zip, zlib and NumPy's header raise anything on damaged bytes
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise MapError(f"cannot read {shown(path)}: it is damaged ({reason})") from error
+
+
+def _member(path: Path, archive: zipfile.ZipFile, key: str) -> str:
+    names = {name.removesuffix(".npy"): name for name in archive.namelist()}
+    if key not in names and len(names) != 1:
+        raise MapError(f"{shown(path)} holds {', '.join(map(shown, names)) or 'nothing'}; expected an array {key!r}")
+    return names[key] if key in names else next(iter(names.values()))
+
+
+def _array(path: Path, file: IO[bytes], max_pixels: int) -> np.ndarray:
+    shape, fortran, kind = _header(file)
+    if kind.kind not in "bfiu":
+        raise MapError(f"{shown(path)} holds {kind}, expected numbers")
+    if len(shape) not in (2, 3) or (len(shape) == 3 and shape[0] != 1) or 0 in shape:
+        raise MapError(f"{shown(path)} has shape {shape}; expected (H, W)")
+    if math.prod(shape) > max_pixels:
+        raise MapError(
+            f"{shown(path)} has {shape[-2]} × {shape[-1]} values, more than the limit of {max_pixels:,}; "
+            "raise it with max_pixels (--max-pixels) if you trust the file"
+        )
+    size = math.prod(shape) * kind.itemsize
+    data = file.read(size)
+    if len(data) < size:
+        raise MapError(f"cannot read {shown(path)}: it is damaged (it ends after {len(data):,} of {size:,} bytes)")
+    values = np.frombuffer(data, kind).reshape(shape, order="F" if fortran else "C")
+    return values[0] if len(shape) == 3 else values
+
+
+def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, Any]:
+    version = np.lib.format.read_magic(file)
+    if version == (1, 0):
+        return np.lib.format.read_array_header_1_0(file)
+    if version == (2, 0):
+        return np.lib.format.read_array_header_2_0(file)
+    raise ValueError(f"version {version} of the format is not that of numbers")

@@ -1,0 +1,151 @@
+"""What each operation of the autograd graph does to the dimensions of its operands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from explainers.network.axes import moves
+from explainers.network.axes.axis import OTHER, UNKNOWN, Axes, Dim, dim, image_axes, joined, resized, together, unknown
+from explainers.network.axes.moves import Operands, Shape, index_of
+
+Rule = Callable[[Any, Operands, Shape], Axes | None]
+
+
+def elementwise(_: Any, operands: Operands, shape: Shape) -> Axes | None:
+    """Also norms, dropout, softmax: whatever gives its operand's shape back. Unknown where that is not so."""
+    known = [axes for axes in operands if axes is not None]
+    fitting = [axes for axes in known if _broadcasts(axes, shape)]
+    if not known:
+        return None
+    return together(fitting, shape) if fitting else unknown(shape)
+
+
+def first_operand(node: Any, operands: Operands, shape: Shape) -> Axes | None:
+    """Written into in place."""
+    return elementwise(node, operands[:1], shape)
+
+
+def normalised(node: Any, operands: Operands, shape: Shape) -> Axes | None:
+    """Batch and group norms, which are defined on (N, C, …)."""
+    axes = elementwise(node, operands[:1], shape)
+    defined = _defined(shape)
+    nothing = axes is None or all(each.unknown or each.size == 1 for each in axes)
+    return defined if nothing and defined is not None else axes
+
+
+def convolved(_: Any, operands: Operands, shape: Shape) -> Axes | None:
+    """(N, C, …), whose last dimensions are the operand's, resized; (N, C, h, w) where nothing is known of them."""
+    defined, operand = _defined(shape), operands[0]
+    if operand is None:
+        return defined
+    last = [resized(before, size) for before, size in zip(operand[2:], shape[2:], strict=True)]
+    if defined is not None and all(each.unknown or each.size == 1 for each in last):
+        last = list(defined[2:])
+    return (operand[0], dim(OTHER, shape[1]), *last)
+
+
+def pooled(node: Any, operands: Operands, shape: Shape) -> Axes | None:
+    """Poolings and interpolations: as convolutions, but each channel for itself."""
+    axes, operand = convolved(node, operands, shape), operands[0]
+    return axes if axes is None or operand is None else (operand[0], resized(operand[1], shape[1]), *axes[2:])
+
+
+def reduced(node: Any, operands: Operands, shape: Shape) -> Axes | None:
+    """Means, sums, maxima over dimensions."""
+    operand = operands[0]
+    if operand is None or len(operand) == len(shape):
+        return operand and tuple(
+            each if each.size == size else dim(UNKNOWN, size) for each, size in zip(operand, shape, strict=True)
+        )
+    saved = getattr(node, "_saved_dim", None)
+    if saved is None:
+        return unknown(shape)
+    gone = {index_of(place, len(operand)) for place in (saved if isinstance(saved, (tuple, list)) else (saved,))}
+    left = tuple(each for place, each in enumerate(operand) if place not in gone)
+    return left if len(left) == len(shape) else unknown(shape)
+
+
+def multiplied(_: Any, operands: Operands, shape: Shape) -> Axes | None:
+    """Matrix products: rows of the first, columns of the second, which are channels where it is a weight."""
+    first, second = operands[-2:]
+    if first is None and second is None:
+        return None
+    rows = first[-2] if first is not None else dim(OTHER, shape[-2])
+    columns = second[-1] if second is not None else dim(OTHER, shape[-1])
+    batch = together([each[:1] for each in (first, second) if each is not None], shape[:1]) if len(shape) == 3 else ()
+    return (*batch, rows, columns)
+
+
+def attended(_: Any, operands: Operands, shape: Shape) -> Axes | None:
+    """Linear layers, and fused attention, which has the positions of its queries."""
+    return operands[0] and (*operands[0][:-1], dim(OTHER, shape[-1]))
+
+
+def patches(node: Any, operands: Operands, shape: Shape) -> Axes | None:
+    """`F.unfold`: (N, C · kernel, positions)."""
+    operand = operands[0]
+    if operand is None or len(operand) != 4:
+        return None if operand is None else unknown(shape)
+    windows = zip(node._saved_kernel_size, node._saved_stride, node._saved_padding, node._saved_dilation, strict=True)
+    grid = [
+        resized(each, (each.size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1)
+        for each, (kernel, stride, padding, dilation) in zip(operand[2:], windows, strict=True)
+    ]
+    return (operand[0], dim(OTHER, shape[1]), Dim(joined([part for each in grid for part in each.parts])))
+
+
+def strips(node: Any, operands: Operands, shape: Shape) -> Axes | None:
+    """`Tensor.unfold`: windows along one dimension, whose entries come last."""
+    operand = operands[0]
+    if operand is None:
+        return None
+    place = index_of(node._saved_dimension, len(operand))
+    return (*operand[:place], resized(operand[place], shape[place]), *operand[place + 1 :], dim(OTHER, shape[-1]))
+
+
+def transformed(_: Any, operands: Operands, shape: Shape) -> Axes | None:
+    """Frequencies, and what recurrent layers have read so far: of positions mixed, or not known."""
+    return None if all(axes is None for axes in operands) else unknown(shape)
+
+
+def _broadcasts(axes: Axes, shape: Shape) -> bool:
+    sizes = [1] * (len(shape) - len(axes)) + [each.size for each in axes]
+    return len(axes) <= len(shape) and all(size in (1, wanted) for size, wanted in zip(sizes, shape, strict=True))
+
+
+def _defined(shape: Shape) -> Axes | None:
+    return image_axes(shape) if len(shape) == 4 else None
+
+
+RULES: dict[str, Rule] = {
+    **dict.fromkeys(("Convolution", "SlowConv2D", "ConvDepthwise2D", "CudnnConvolution", "MkldnnConvolution"),
+                    convolved),
+    **dict.fromkeys(("MaxPool2DWithIndices", "AvgPool2D", "AdaptiveAvgPool2D", "AdaptiveMaxPool2D",
+                     "FractionalMaxPool2D", "PixelShuffle", "PixelUnshuffle", "GridSampler2D"), pooled),
+    **dict.fromkeys(("NativeBatchNorm", "CudnnBatchNorm", "MiopenBatchNorm", "NativeGroupNorm"), normalised),
+    **dict.fromkeys(("Mean", "Sum", "Amax", "Amin", "Max", "Min", "Std", "Var", "Prod", "Logsumexp", "Median",
+                     "LinalgVectorNorm", "Norm"), reduced),
+    **dict.fromkeys(("Mm", "Bmm", "Addmm", "Baddbmm"), multiplied),
+    **dict.fromkeys(("Linear", "ScaledDotProductFlashAttentionForCpu", "ScaledDotProductFlashAttention",
+                     "ScaledDotProductEfficientAttention", "ScaledDotProductCudnnAttention"), attended),
+    **dict.fromkeys(("FftC2C", "FftR2C", "FftC2R", "MkldnnRnnLayer", "CudnnRnn"), transformed),
+    **dict.fromkeys(("CopySlices", "IndexPut", "SliceScatter", "SelectScatter", "Scatter", "ScatterAdd", "IndexAdd",
+                     "IndexCopy", "IndexFill", "MaskedScatter"), first_operand),
+    **dict.fromkeys(("View", "UnsafeView", "ReshapeAlias", "Squeeze", "Unsqueeze"), moves.rearranged),
+    **dict.fromkeys(("Transpose", "T"), moves.transposed),
+    **dict.fromkeys(("Split", "SplitWithSizes"), moves.split),
+    **dict.fromkeys(("Select", "Unbind"), moves.selected),
+    **dict.fromkeys(("Sort", "IndexSelect", "Gather", "Index", "Take", "Diagonal", "Rot90"), moves.shuffled),
+    "AsStrided": moves.strided, "Permute": moves.permuted, "Slice": moves.sliced, "Cat": moves.concatenated,
+    "Stack": moves.stacked, "Flip": moves.flipped, "Roll": moves.rolled, "ConstantPadNd": moves.padded,
+    "Repeat": moves.repeated, "Im2Col": patches, "Unfold": strips,
+}  # fmt: skip
+
+
+def rule_of(node: Any) -> Rule:
+    """What the node does to dimensions; element by element where it is not one of the above."""
+    name = type(node).__name__.partition("Backward")[0]
+    if name.startswith(("Upsample", "ReflectionPad", "ReplicationPad")):
+        return pooled
+    return RULES.get(name, elementwise)

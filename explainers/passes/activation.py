@@ -1,0 +1,194 @@
+"""What turns a network's scores into f(x), the number that perturbations are watched by: decided here alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from explainers.errors import ExplainersError, OptionError, OutputError
+from explainers.network.guard import exact, preserved
+from explainers.network.input import fixed_batch, run
+from explainers.network.output import ENDS, Negative, Output, at_least_single, end_of, scores_of
+from explainers.network.unwrapping import as_network
+
+ACTIVATIONS = ("auto", "softmax", "sigmoid", None)
+FUNCTIONS: dict[str | None, Callable[[Tensor], Tensor]] = {
+    None: lambda scores: scores,
+    "softmax": lambda scores: scores.softmax(dim=1),
+    "sigmoid": torch.sigmoid,
+    "exp": torch.exp,
+}
+SATURATED = 13.8  # |score| from which p (1 − p) < 1e-6: the score moves by 1, the probability by less than a millionth
+SUM_SLACK = 5e-3  # of the sum of probabilities that a network computes in half precision
+
+
+@dataclass(frozen=True)
+class Reading:
+    """From scores (N, classes) to f(x) of each class, in the same shape.
+
+    name: "softmax", "sigmoid", "exp" (of log-probabilities) or None (the scores themselves); why: the reason, for
+    people; probability: whether f(x) is known to lie in 0 … 1; negative: the scores are those of the other class of a
+    one-score network, −s, and f(x) is 1 − p; assumed: nobody said so, and it cannot be seen in the network.
+    """
+
+    name: str | None
+    why: str
+    probability: bool = True
+    negative: bool = False
+    assumed: bool = False
+
+    def __call__(self, scores: Tensor) -> Tensor:
+        """f(x) of scores (N, classes)."""
+        if not self.negative or not self.probability:
+            return FUNCTIONS[self.name](scores)
+        return torch.sigmoid(scores) if self.name == "sigmoid" else 1 - FUNCTIONS[self.name](-scores)
+
+    def check(self, scores: Tensor) -> None:
+        """Whether the unperturbed scores are what they are taken for.
+
+        Raises:
+            OutputError: one assumed to be a logit is so large that its sigmoid could not move.
+        """
+        if self.name != "sigmoid" or not self.assumed:
+            return
+        large = scores.detach()[scores.detach().abs() > SATURATED]
+        if len(large):
+            raise OutputError(
+                f"the network gives one score, {float(large[0]):.4g} here, which is too large for a logit: its sigmoid "
+                "would not move. Use activation=None (--activation none) to watch the score itself, or "
+                "activation='sigmoid' (--activation sigmoid) if it is one"
+            )
+
+    def __str__(self) -> str:
+        return f"{self.name or 'none'} ({self.why})"
+
+
+def checked_activation(activation: Any) -> str | None:
+    """The activation that was asked for.
+
+    Raises:
+        OptionError: there is none of this name.
+    """
+    if activation not in ACTIVATIONS:
+        raise OptionError(f"activation={activation!r}; expected 'auto', 'softmax', 'sigmoid' or None")
+    return activation  # type: ignore[no-any-return]
+
+
+def reading_of(
+    model: Any,
+    images: Tensor,
+    scores: Tensor,
+    activation: str | None = "auto",
+    output: Output | None = None,
+    *,
+    check: bool = True,
+) -> Reading:
+    """What turns the scores of a network into f(x).
+
+    "auto": scores that are probabilities already (a softmax or sigmoid at the end of the network, or values that stay
+    in 0 … 1 whatever the image) → themselves; one score → sigmoid; several → softmax, unless the network's
+    configuration says multi-label. It is a fact about the network: the images only try it.
+
+    Args:
+        images: (N, C, H, W), unperturbed, checked; scores: (N, classes), theirs; activation: "auto" or what is asked
+            for; output: as for every explainer; check: whether to refuse a score that is no logit.
+
+    Raises:
+        OptionError: no such activation, or the softmax of a single score, which is always 1. OutputError: see
+            `Reading.check`.
+
+    Cost: with "auto" a pass of one image; where its scores lie in 0 … 1, four more.
+    """
+    activation = checked_activation(activation)
+    if isinstance(output, Negative):
+        return replace(reading_of(model, images, -scores, activation, output.of, check=check), negative=True)
+    scores = at_least_single(scores.detach())
+    if activation == "softmax" and scores.shape[1] == 1:
+        raise OptionError("activation='softmax': the softmax of a single score is always 1; use 'sigmoid' or None")
+    if activation != "auto":
+        return Reading(activation, "as asked", probability=activation is not None)
+    network = as_network(model)
+    with preserved(network):
+        found = _declared(network) or _seen(network, images, scores, output) or _assumed(scores)
+    if check:
+        found.check(scores)
+    return found
+
+
+def _declared(network: Any) -> Reading | None:
+    """What the configuration of a transformers network says."""
+    problem = getattr(getattr(network, "config", None), "problem_type", None)
+    if problem == "multi_label_classification":
+        return Reading("sigmoid", "the network's configuration says multi-label")
+    if problem == "regression":
+        return Reading(None, "the network's configuration says regression", probability=False)
+    return None
+
+
+def _seen(network: Any, images: Tensor, scores: Tensor, output: Output | None) -> Reading | None:
+    """What can be seen at the end of the network, or in its values."""
+    end = getattr(network, "end", None) if not isinstance(network, nn.Module) else _graph_end(network, images, output)
+    within = _within(scores)
+    if end in ("Softmax", "Sigmoid") and within:
+        return Reading(None, f"probabilities already: the network ends in {ENDS[end]}")
+    if end == "LogSigmoid":
+        return Reading("exp", f"the network ends in {ENDS[end]}")
+    if end == "LogSoftmax" and scores.shape[1] > 1:
+        return Reading("softmax", f"the network ends in {ENDS[end]}")
+    if not within:
+        return None
+    tried = _tried(network, images, output)
+    if not all(map(_within, tried)):
+        return None
+    if scores.shape[1] > 1 and all(map(_sums_to_one, [scores, *tried])):
+        return Reading(None, "probabilities already: the scores lie in 0 … 1 and sum to 1")
+    if tried and float(torch.cat([scores[:1], *tried]).std(dim=0).amax()) > 0:
+        return Reading(None, "the scores stay in 0 … 1 and are taken as probabilities", assumed=True)
+    return None
+
+
+def _assumed(scores: Tensor) -> Reading:
+    if scores.shape[1] == 1:
+        return Reading("sigmoid", "one score, taken as a logit", assumed=True)
+    return Reading("softmax", "several scores, taken as logits of which one is right", assumed=True)
+
+
+def _few(network: Any, images: Tensor) -> Tensor:
+    """One image, or as many as the network insists on."""
+    size = fixed_batch(network) or 1
+    return images[:1].expand(size, *images.shape[1:])
+
+
+def _graph_end(network: nn.Module, images: Tensor, output: Output | None) -> str | None:
+    few = _few(network, images)
+    try:
+        with exact(few, gradients=True):
+            return end_of(scores_of(run(network, few.detach().clone().requires_grad_()), len(few), output))
+    except (ExplainersError, RuntimeError):  # no pass with a graph: its values are all that can be seen
+        return None
+
+
+def _tried(network: Any, images: Tensor, output: Output | None) -> list[Tensor]:
+    """Scores (1, classes) of what no photo is: the negative, nothing, ten-fold contrast, and noise."""
+    few = _few(network, images)
+    noise = torch.randn(few.shape[1:], generator=torch.Generator().manual_seed(0)).to(few) * 10
+    found = []
+    for probe in (-few, 0 * few, 10 * few, noise.expand_as(few)):
+        try:
+            with exact(few, gradients=False):
+                found.append(at_least_single(scores_of(run(network, probe), len(few), output))[:1])
+        except (ExplainersError, RuntimeError):  # no image that this network takes
+            continue
+    return found
+
+
+def _within(scores: Tensor) -> bool:
+    return bool(((scores >= -1e-6) & (scores <= 1 + 1e-6)).all())
+
+
+def _sums_to_one(scores: Tensor) -> bool:
+    return bool(((scores.sum(dim=1) - 1).abs() <= SUM_SLACK).all())

@@ -1,0 +1,53 @@
+"""What the output files of each image are called."""
+
+from __future__ import annotations
+
+import hashlib
+import unicodedata
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath
+
+from explainers.data.images import ImageFile
+from explainers.errors import OptionError
+
+
+def bases(files: Sequence[ImageFile], kept: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The beginning of the names of each image's outputs, by the image's name; no two images share one.
+
+    It is the image's name without its suffix, where no other image could be meant by that, and else the whole name.
+    Names that differ in case or in the spelling of an accent alone are one file on some systems, and count as equal.
+
+    Args:
+        kept: names that outputs of an earlier start have already.
+
+    Raises:
+        OptionError: two images have one name.
+    """
+    names = Counter(_folded(file.name) for file in files)
+    stems = Counter(_folded(_stem(file.name)) for file in files)
+    found: dict[str, str] = {}
+    kept = {file.name: kept[file.name] for file in files if kept and file.name in kept}
+    taken = {_folded(base) for base in kept.values()}
+    for file in files:
+        if file.name in found:
+            raise OptionError(f"two images are called {file.name!r}; give each a name of its own")
+        if file.name in kept:
+            found[file.name] = kept[file.name]
+            continue
+        stem, name = _stem(file.name), file.name
+        others = names[_folded(stem)] - (stem == name)
+        base = stem if stems[_folded(stem)] == 1 and not others and _folded(stem) not in taken else name
+        while _folded(base) in taken or (base == name and names[_folded(name)] > 1):
+            base = f"{base}~{hashlib.sha256(base.encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"
+        taken.add(_folded(base))
+        found[file.name] = base
+    return found
+
+
+def _stem(name: str) -> str:
+    return str(PurePosixPath(name).with_suffix(""))
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()

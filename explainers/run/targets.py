@@ -1,0 +1,51 @@
+"""From the class that a run or an evaluation is asked for to what its explainers and passes are given."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from explainers.core.preprocessing import Preprocessing
+from explainers.core.targets import NOT
+from explainers.errors import TargetError
+from explainers.models.loaded import named_target
+from explainers.network.input import first_parameter
+from explainers.network.output import Negative, Output, class_scores
+from explainers.network.unwrapping import as_network
+
+
+def settled_target(
+    target: str, model: Any, preprocessing: Preprocessing | None, output: Output | None, images: Any = None
+) -> int | str:
+    """The index that a class name means, or "not".
+
+    Args:
+        images: where they are a tensor, its first image tries a network whose preprocessing is not known.
+
+    Raises:
+        TargetError: no such class, or it cannot be told whether two names are those of one score or of two.
+    """
+    names = tuple(getattr(model, "class_names", None) or ())
+    if len(names) != 2 or (target == NOT and NOT not in names):
+        return named_target(target, names, len(names))
+    image = images[:1] if isinstance(images, Tensor) else noise_for(preprocessing)
+    if image is None:
+        raise TargetError(f"target={target!r}: pass an index, or 'not' for the other class of a network with one score")
+    parameter = first_parameter(as_network(model))
+    image = image if parameter is None else image.to(parameter.device, parameter.dtype)
+    return named_target(target, names, class_scores(model, image, output).shape[1])
+
+
+def noise_for(preprocessing: Preprocessing | None) -> Tensor | None:
+    """An input (1, C, H, W) of the size that a network takes, None where that is not known."""
+    if preprocessing is None:
+        return None
+    size = preprocessing.crop or preprocessing.resized_size(256, 256)
+    return torch.randn(1, preprocessing.channels, *size, generator=torch.Generator().manual_seed(0))
+
+
+def output_for(target: Any, output: Output | None) -> Output | None:
+    """The `output=` of passes: for "not" it turns the one score around, and the class is index 0."""
+    return Negative(output) if isinstance(target, str) and target == NOT else output

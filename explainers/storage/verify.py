@@ -1,0 +1,92 @@
+"""Whether a finished folder is as it was written, as far as its files are listed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from explainers.errors import DataError
+from explainers.storage.fingerprint import fingerprint
+from explainers.storage.journal import Journal
+from explainers.storage.listing import unlike
+from explainers.storage.owner import JOURNAL, MANIFEST
+from explainers.storage.paths import shown
+
+RESULT, CONFIG = "result.json", "run.json"  # of a training
+
+
+@dataclass
+class Verified:
+    """What was found. command: that wrote the folder; files: how many are listed; problems: what is wrong, in words."""
+
+    command: str
+    files: int = 0
+    units: int = 0
+    problems: list[str] = field(default_factory=list)
+
+    def hold(self, folder: Path, listing: Any) -> None:
+        """Compare files with a list of them."""
+        self.files += len(listing) if isinstance(listing, dict) else 0
+        self.problems += [f"{shown(name)} {reason}".strip() for name, reason in unlike(folder, listing).items()]
+
+
+def verify(folder: Path) -> Verified:
+    """Compare what a run, an evaluation or a training has left with what it noted of it.
+
+    Raises:
+        DataError: there is no such folder, or nothing in it that says what was written.
+    """
+    if (folder / CONFIG).is_file():
+        return _training(folder)
+    if not any((folder / name).is_file() for name in (JOURNAL, MANIFEST)):
+        raise DataError(
+            f"{shown(folder)} holds no run, evaluation or training: there is no {JOURNAL}, {MANIFEST} or {CONFIG}"
+        )
+    journal = Journal(folder / JOURNAL)
+    head, manifest = journal.head(), _json(folder / MANIFEST)
+    found = Verified(str((head or manifest or {}).get("command", "unknown")))
+    if not (folder / JOURNAL).is_file():
+        found.problems.append(f"{JOURNAL} is missing")
+    elif head is None:
+        found.problems.append(f"{JOURNAL}: the first line is damaged, or an earlier version wrote it")
+    elif head.get("fingerprint") != fingerprint(head["facts"]):
+        found.problems.append(f"{JOURNAL}: the first line does not fit its fingerprint")
+    if damaged := journal.damaged() - (head is None and (folder / JOURNAL).is_file()):
+        found.problems.append(f"{JOURNAL}: {damaged} lines are damaged; the same command does their images again")
+    dropped = {entry[0] if isinstance(entry, list) else entry for entry in (manifest or {}).get("dropped", [])}
+    for entry in journal.entries():
+        if not {row.get("file", row.get("image")) for row in entry["rows"]} <= dropped:
+            found.units += 1
+            found.hold(folder, entry["files"])
+    if manifest is None:
+        found.problems.append(f"{MANIFEST} is missing or damaged")
+    else:
+        if manifest.get("status") != "done":
+            found.problems.append(f"the run is not finished (its status is {manifest.get('status')!r})")
+        found.hold(folder, manifest.get("files", {}))
+    return found
+
+
+def _training(folder: Path) -> Verified:
+    found = Verified("train")
+    result = _json(folder / RESULT)
+    if _json(folder / CONFIG) is None:
+        found.problems.append(f"{CONFIG} is damaged")
+    if result is None:
+        missing = not (folder / RESULT).exists()
+        found.problems.append("the training is not finished" if missing else f"{RESULT} is damaged")
+    elif "files" not in result:
+        found.problems.append(f"{RESULT} lists no files: an earlier version wrote it")
+    else:
+        found.hold(folder, result["files"])
+    return found
+
+
+def _json(path: Path) -> dict[str, Any] | None:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    return values if isinstance(values, dict) else None

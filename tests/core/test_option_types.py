@@ -1,0 +1,103 @@
+"""Values of options that do not fit: refused in one place, for every method and metric, by every way in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+import torch
+from small import Residual
+
+import explainers
+from explainers import SmoothGrad
+from explainers.core.option_types import fits
+from explainers.core.registry import options
+from explainers.errors import OptionError
+from explainers.evaluation.metric import metric_class, metric_options
+from explainers.methods import create as create_method
+
+UNFIT = {int: ("many", 2.5, True, None, [3]), float: ("many", float("nan"), True, [3]), bool: ("many", 2.5, 3)}
+KINDS = {bool: "true or false", int: "a whole number", float: "a finite number"}
+OF_METHODS = [
+    (name, key, kind)
+    for name in explainers.available()
+    for key, default in options(explainers.method(name)).items()
+    for kind in [type(default)]
+    if kind in (int, bool)
+]
+OF_METRICS = [
+    (name, key, kind)
+    for name in explainers.available_metrics()
+    for key, default in metric_options(metric_class(name)).items()
+    for kind in [type(default)]
+    if kind is bool or (kind is int and key in ("samples", "bins"))
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "kind"), [each for each in OF_METHODS if each[1] not in ("percentile", "grid", "segments")]
+)
+def test_a_method_refuses_a_value_that_is_not_of_the_kind_of_its_default(name, key, kind):
+    for value in UNFIT[kind]:
+        with pytest.raises(OptionError, match=f"{key}=.*; expected {KINDS[kind]}"):
+            create_method(name, Residual(), **{key: value})
+
+
+@pytest.mark.parametrize(("name", "key", "kind"), OF_METRICS)
+def test_a_metric_refuses_a_value_that_is_not_of_the_kind_of_its_default(name, key, kind):
+    for value in UNFIT[kind]:
+        with pytest.raises(OptionError, match=f"{key}=.*; expected {KINDS[kind]}"):
+            explainers.create_metric(name, **{key: value})
+
+
+@pytest.mark.parametrize("value", ["many", ("a", 1), {"a": 1}])
+def test_no_option_of_any_method_or_metric_ends_in_another_error(value):
+    for name in explainers.available():
+        for key in options(explainers.method(name)):
+            try:
+                create_method(name, Residual(), **{key: value})
+            except explainers.errors.ExplainersError:
+                continue
+    for name in explainers.available_metrics():
+        for key in metric_options(metric_class(name)):
+            try:
+                explainers.create_metric(name, **{key: value})
+            except explainers.errors.ExplainersError:
+                continue
+
+
+def test_a_class_refuses_what_create_refuses():
+    with pytest.raises(OptionError, match=r"^smooth-grad: samples='many'; expected a whole number$"):
+        SmoothGrad(Residual(), samples="many")
+    with pytest.raises(OptionError, match=r"^full-grad: output='scores'; expected a function or None$"):
+        create_method("full-grad", Residual(), output="scores")
+
+
+def test_options_of_captum_are_held_to_its_declarations():
+    pytest.importorskip("captum")
+    with pytest.raises(OptionError, match=r"^captum:IntegratedGradients: n_steps=2.5; expected a whole number$"):
+        create_method("captum:IntegratedGradients", Residual(), n_steps=2.5)
+
+
+def test_values_of_numpy_and_torch_fit_where_plain_ones_do():
+    create_method("smooth-grad", Residual(), samples=np.int64(3), sigma=np.float32(0.5))
+    explainers.create_metric("road", percent=np.array([10, 20]))
+    explainers.create_metric("road", percent=torch.tensor([10, 20]))
+
+
+@pytest.mark.parametrize(
+    ("value", "hint", "fit"),
+    [
+        (3, float, True),
+        ((3, 4), tuple[int, int], True),
+        ((3, 4, 5), tuple[int, int], False),
+        ("34", Sequence[int], False),
+        ((3, "4"), Sequence[int], False),
+        ((3, 4, 5), tuple[int, ...], True),
+        (None, int | None, True),
+        ("x", int | None, False),
+    ],
+)
+def test_what_fits(value, hint, fit):
+    assert fits(value, hint) is fit

@@ -1,0 +1,92 @@
+"""Intervals against SciPy, slow forms, and how often they hold the truth."""
+
+from __future__ import annotations
+
+import math
+from statistics import NormalDist
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from explainers.evaluation.intervals import interval_of, share_interval
+
+
+def test_the_interval_of_a_mean_is_a_bootstrap_t():
+    """Written out resample by resample."""
+    values = np.random.default_rng(0).exponential(size=12)
+    mean, error = values.mean(), values.std(ddof=1) / math.sqrt(12)
+    rng, found = np.random.default_rng(1), []
+    for _ in range(20_000):
+        drawn = rng.choice(values, 12)
+        own = max(drawn.std(ddof=1) / math.sqrt(12), math.sqrt(0.1) * error)
+        found.append((drawn.mean() - mean) / own)
+    low, high = np.quantile(found, [0.025, 0.975])
+    assert interval_of(values, resamples=20_000) == pytest.approx((mean - high * error, mean - low * error), rel=0.06)
+    assert interval_of(values, seed=3) == interval_of(values, seed=3)
+    assert interval_of(values, seed=3) != interval_of(values, seed=4)
+
+
+def test_one_image_has_no_interval_and_equal_ones_have_none_to_speak_of():
+    assert interval_of(np.array([0.3])) is None
+    assert interval_of(np.full(5, 0.25)) == (0.25, 0.25)
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e6])
+def test_the_interval_moves_with_the_values(offset):
+    values = np.random.default_rng(0).exponential(size=12)
+    assert interval_of(values + offset) == pytest.approx(tuple(end + offset for end in interval_of(values)), abs=1e-6)
+
+
+@pytest.mark.parametrize("count", [2, 5, 24, 400])
+def test_the_interval_of_a_share_is_exact(count):
+    for hits in {0, 1, count // 3, count}:
+        wanted = stats.binomtest(hits, count).proportion_ci(0.95, method="exact")
+        assert share_interval(hits, count) == pytest.approx(tuple(wanted), abs=1e-9)
+        assert interval_of(np.arange(count) < hits) == share_interval(hits, count)
+
+
+def test_the_interval_of_a_value_that_is_no_mean_is_scipys_bca():
+    draw = np.random.default_rng(0)
+    parts = np.stack([draw.exponential(size=40), 1 + draw.random(40)], axis=1)
+    wanted = stats.bootstrap(
+        (parts[:, 0], parts[:, 1]),
+        lambda one, two, axis: one.sum(axis) / two.sum(axis),
+        paired=True,
+        method="BCa",
+        n_resamples=20_000,
+        random_state=np.random.default_rng(1),
+    ).confidence_interval
+    found = interval_of(parts, lambda sums, counts: sums[:, 0] / sums[:, 1], resamples=20_000)
+    assert found == pytest.approx(tuple(wanted), abs=0.01)
+
+
+def test_a_value_that_some_resamples_lack_has_an_interval_of_the_others():
+    parts = np.stack([np.arange(6.0), np.array([1.0, 1, 1, 1, 1, 0])], axis=1)
+    low, high = interval_of(parts, lambda sums, counts: np.where(sums[:, 1] > 4, sums[:, 0], np.nan))
+    assert 0 < low < high < 30
+
+
+@pytest.mark.parametrize(
+    ("shape", "count", "least"),  # the percentile bootstrap holds .865, .725, .395; .922, .820, .608; .873
+    [
+        ("normal", 5, 0.92),
+        ("lognormal", 5, 0.85),
+        ("rare", 5, 0.95),
+        ("normal", 10, 0.93),
+        ("lognormal", 10, 0.88),
+        ("rare", 10, 0.95),
+        ("lognormal", 30, 0.89),
+    ],
+)
+def test_the_interval_holds_the_true_value_about_as_often_as_it_says(shape, count, least):
+    """Over 300 samples; docs/metrics.md has the table of 1,000 (benchmarks/coverage.py)."""
+    rng = np.random.default_rng(5)
+    draw, wanted = {
+        "normal": (lambda: rng.normal(size=count), 0.0),
+        "lognormal": (lambda: rng.lognormal(size=count), math.exp(0.5)),
+        "rare": (lambda: (rng.random(count) < 0.1).astype(float), 0.1),
+    }[shape]
+    held = [low <= wanted <= high for low, high in (interval_of(draw(), resamples=500) for _ in range(300))]
+    noise = NormalDist().inv_cdf(0.99) * math.sqrt(least * (1 - least) / 300)
+    assert np.mean(held) >= least - noise

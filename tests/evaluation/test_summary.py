@@ -1,0 +1,102 @@
+"""What the marks and the foot of the table say, on tables made by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+import explainers
+from explainers import create_metric
+from explainers.evaluation.summary import summarise
+
+
+def table(values, metric="sparseness"):
+    """The summary of explainer → values of the images 0, 1, …; None where an image has none."""
+    made = create_metric(metric) if isinstance(metric, str) else metric
+    rows = [
+        {
+            "image": str(image),
+            "explainer": name,
+            "metric": made.name,
+            "score": made.name,
+            "value": value,
+            "seconds": 0.0,
+            "status": "ok",
+            "reason": "",
+        }
+        for name, column in values.items()
+        for image, value in enumerate(column)
+        if value is not None
+    ]
+    return summarise(rows, {made.name: made})
+
+
+def test_equal_means_that_no_other_explainer_is_better():
+    """The best is far from the last on average, but not surely; the second is surely better than the last."""
+    rng = np.random.default_rng(0)
+    last = rng.random(12)
+    values = {"best": last + rng.choice([-8.0, 10.0], 12), "second": last + 0.5, "last": last}
+    values["best"] += values["last"].mean() + 1.5 - values["best"].mean()
+    summary = table(values)
+    assert summary.explainers == ("best", "second", "last")
+    marks = {name: summary.cells[name, "sparseness"].best for name in values}
+    assert marks == {"best": True, "second": True, "last": False}
+    tests = {(each.first, each.second): each.p for each in summary.tests}
+    assert tests["best", "last"] > 0.05 > tests["second", "last"]
+    assert "= no other explainer is better" in summary.notes()[0]
+    assert [row["no_other_is_better"] for row in summary.rows()] == [True, True, False]
+
+
+@pytest.mark.parametrize("turn", [False, True])
+def test_which_of_two_is_better_is_told_by_the_images_that_both_have(turn):
+    """On twelve common images `one` is better on each; an image that only `two` has lifts its mean above."""
+    common = np.random.default_rng(1).random(12)
+    values = {"one": [*(common + 0.5), None], "two": [*common, 1000.0]}
+    if turn:
+        values = dict(reversed(values.items()))
+    summary = table(values)
+    assert summary.cells["two", "sparseness"].value > summary.cells["one", "sparseness"].value
+    assert summary.cells["one", "sparseness"].best
+    assert not summary.cells["two", "sparseness"].best
+    (test,) = summary.tests
+    assert test.p < 0.05
+    assert test.difference == pytest.approx(-0.5 if turn else 0.5)
+
+
+def test_the_foot_says_how_many_images_it_would_take_to_find_anything():
+    rng = np.random.default_rng(0)
+    values = {name: list(rng.random(5) + 10 * number) for number, name in enumerate("abcdefghij")}
+    text = str(table(values))
+    assert "no difference can be found with so few images, however large: 45 pairs need 11 images" in text
+    assert "fewer than 20 images: intervals of skewed scores hold the true value less often than they say" in text
+    enough = {name: list(rng.random(24) + 10 * number) for number, name in enumerate("abcdefghij")}
+    assert "so few images" not in str(table(enough))
+    assert "fewer than" not in str(table(enough))
+
+
+@pytest.mark.parametrize(("options", "said"), [({}, True), ({"baseline": "zero"}, False)])
+def test_an_id_score_of_two_baselines_says_that_zero_is_not_chance_and_has_randoms_beside_it(options, said):
+    summary = table({"random": [0.3, 0.4], "mine": [0.5, 0.6]}, create_metric("id-score", **options))
+    assert ("0 is not chance: read it beside random's" in str(summary)) is said
+    assert [row["random"] for row in summary.rows()] == pytest.approx([0.35, 0.35])
+
+
+def test_rows_of_maps_that_cannot_be_judged_have_the_columns_of_all_others():
+    """A map that is NaN, and one that its explainer refuses."""
+
+    def mine(images, targets):
+        if len(images) > 1 or images[0, 0, 0, 0] == 2:
+            raise explainers.errors.ImageError("not this one")
+        return images.mean(1) if images[0, 0, 0, 0] == 0 else torch.full_like(images[:, 0], torch.nan)
+
+    images = torch.rand(3, 3, 8, 8)
+    images[:, 0, 0, 0] = torch.tensor([0.0, 1.0, 2.0])
+    result = explainers.evaluate(lambda x: x.mean((2, 3)), images, {"mine": mine}, ["sparseness"])
+    wanted = ("image", "explainer", "metric", "score", "value", "target", "probability", "seconds", "curve", "parts")
+    assert all(row.keys() >= {*wanted, "status", "reason"} for row in result.rows)
+    failed = [row for row in result.rows if row["status"] == "failed"]
+    assert [(row["image"], row["score"], row["value"]) for row in failed] == [("1", "", None), ("2", "", None)]
+    assert result.scores == ("sparseness",)
+    assert set(result.values("sparseness")["mine"]) == {"0"}
+    assert result.to_csv().splitlines()[0].startswith("image,explainer,metric,score,value,target")
