@@ -9,6 +9,8 @@ import stat
 from os import PathLike
 from typing import BinaryIO
 
+_PART = 1 << 20  # bytes read at once
+
 
 def opened(path: str | PathLike[str]) -> BinaryIO:
     """A regular file, or a link to one, open for reading.
@@ -37,7 +39,11 @@ def read_bytes(path: str | PathLike[str], most: int) -> bytes:
         size = os.fstat(file.fileno()).st_size
         if size > most:
             raise OSError(errno.EFBIG, f"it has {size:,} bytes, more than the limit of {most:,}")
-        return file.read(most)
+        parts = []  # of a size that is theirs: one read of `most` bytes would reserve `most` for the smallest file
+        while most > 0 and (part := file.read(min(most, _PART))):
+            parts.append(part)
+            most -= len(part)
+        return b"".join(parts)
 
 
 def content_hash(path: str | PathLike[str]) -> bytes:
@@ -48,7 +54,7 @@ def content_hash(path: str | PathLike[str]) -> bytes:
     """
     digest = hashlib.sha256()
     with opened(path) as file:
-        while part := file.read(1 << 20):
+        while part := file.read(_PART):
             digest.update(part)
     return digest.digest()
 

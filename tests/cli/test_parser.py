@@ -32,7 +32,7 @@ def test_the_installed_script_works_from_another_folder_and_help_needs_no_torch(
     assert (tmp_path / "out/overlays/sub/c.cam.png").exists()
 
 
-def test_building_the_parser_imports_nothing_heavy():
+def test_building_the_parser_imports_nothing_heavy(tmp_path):
     heavy = ("torch", "numpy", "PIL", "cv2", "matplotlib", "torchvision", "tqdm", "safetensors")
     code = (
         "import sys\n"
@@ -40,7 +40,7 @@ def test_building_the_parser_imports_nothing_heavy():
         f"codes = [main([name, '--help']) for name in {[*COMMANDS]}]\n"
         f"sys.exit(str([name for name in {heavy} if name in sys.modules] + [code for code in codes if code]))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert done.stderr == "[]\n"
 
 

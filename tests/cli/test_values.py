@@ -53,7 +53,7 @@ def test_json_is_alone_on_stdout(images, loud, tmp_path, capsys):
 def test_json_is_alone_in_a_process_of_its_own_too(images, loud, tmp_path):
     command = next(commands(images, loud, tmp_path))
     code = "import sys; from explainers.cli.main import main; sys.exit(main(sys.argv[1:]))"
-    done = subprocess.run([sys.executable, "-c", code, *command], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", code, *command], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["explained"] == 3
     assert "by a child" in done.stderr
