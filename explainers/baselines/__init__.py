@@ -5,8 +5,12 @@ killed. Stands on `core`, `network`, `passes`, `data` (training reads data) and 
 backbone). Begin with `networks/attention_network.py`, then `training/train.py`.
 """
 
+from explainers.baselines.losses.complement_entropy import complement_entropy
 from explainers.baselines.losses.loss import CrossEntropy, Loss, Pass, Step
+from explainers.baselines.losses.mining_mask import mining_mask
+from explainers.baselines.losses.prototype_conformity import prototype_conformity
 from explainers.baselines.losses.saliency_guided import SaliencyGuided
+from explainers.baselines.losses.size_barrier import size_barrier
 from explainers.baselines.networks.abn import ABN
 from explainers.baselines.networks.attention_network import AttentionBranch, AttentionNetwork, Branches, Gate
 from explainers.baselines.networks.labn import LABN
@@ -50,8 +54,12 @@ __all__ = [
     "Step",
     "Throughout",
     "available_networks",
+    "complement_entropy",
     "create_network",
+    "mining_mask",
+    "prototype_conformity",
     "read_run",
     "resnet",
+    "size_barrier",
     "train",
 ]
