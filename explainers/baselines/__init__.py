@@ -5,6 +5,7 @@ killed. Stands on `core`, `network`, `passes`, `data` (training reads data) and 
 backbone). Begin with `networks/attention_network.py`, then `training/train.py`.
 """
 
+from explainers.baselines.losses.colour_affinity import colour_affinity
 from explainers.baselines.losses.complement_entropy import complement_entropy
 from explainers.baselines.losses.loss import CrossEntropy, Loss, Pass, Step
 from explainers.baselines.losses.mining_mask import mining_mask
@@ -54,6 +55,7 @@ __all__ = [
     "Step",
     "Throughout",
     "available_networks",
+    "colour_affinity",
     "complement_entropy",
     "create_network",
     "mining_mask",

@@ -4,6 +4,7 @@ Begin with `loss.py`, the contract and the cross entropy; every other loss has a
 function of tensors.
 """
 
+from explainers.baselines.losses.colour_affinity import colour_affinity
 from explainers.baselines.losses.complement_entropy import complement_entropy
 from explainers.baselines.losses.loss import CrossEntropy, Loss, Pass, Step
 from explainers.baselines.losses.mining_mask import mining_mask
@@ -17,6 +18,7 @@ __all__ = [
     "Pass",
     "SaliencyGuided",
     "Step",
+    "colour_affinity",
     "complement_entropy",
     "mining_mask",
     "prototype_conformity",
