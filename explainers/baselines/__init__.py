@@ -11,6 +11,8 @@ from explainers.baselines.losses.loss import CrossEntropy, Loss, Pass, Step
 from explainers.baselines.losses.mining_mask import mining_mask
 from explainers.baselines.losses.prototype_conformity import prototype_conformity
 from explainers.baselines.losses.saliency_guided import SaliencyGuided
+from explainers.baselines.losses.seeded_cross_entropy import partial_cross_entropy
+from explainers.baselines.losses.seeds import draw_seeds
 from explainers.baselines.losses.size_barrier import size_barrier
 from explainers.baselines.networks.abn import ABN
 from explainers.baselines.networks.attention_network import AttentionBranch, AttentionNetwork, Branches, Gate
@@ -58,7 +60,9 @@ __all__ = [
     "colour_affinity",
     "complement_entropy",
     "create_network",
+    "draw_seeds",
     "mining_mask",
+    "partial_cross_entropy",
     "prototype_conformity",
     "read_run",
     "resnet",

@@ -10,6 +10,8 @@ from explainers.baselines.losses.loss import CrossEntropy, Loss, Pass, Step
 from explainers.baselines.losses.mining_mask import mining_mask
 from explainers.baselines.losses.prototype_conformity import prototype_conformity
 from explainers.baselines.losses.saliency_guided import SaliencyGuided
+from explainers.baselines.losses.seeded_cross_entropy import partial_cross_entropy
+from explainers.baselines.losses.seeds import draw_seeds
 from explainers.baselines.losses.size_barrier import size_barrier
 
 __all__ = [
@@ -20,7 +22,9 @@ __all__ = [
     "Step",
     "colour_affinity",
     "complement_entropy",
+    "draw_seeds",
     "mining_mask",
+    "partial_cross_entropy",
     "prototype_conformity",
     "size_barrier",
 ]
