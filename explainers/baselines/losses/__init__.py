@@ -3,7 +3,7 @@
 Begin with `loss.py`, the contract and the cross entropy; every other loss has a file of its own.
 """
 
-from explainers.baselines.losses.loss import CrossEntropy, Loss, Pass, Step
+from explainers.baselines.losses.loss import Beginning, Companion, CrossEntropy, Given, Loss, Pass, Step
 from explainers.baselines.losses.saliency_guided import SaliencyGuided
 
-__all__ = ["CrossEntropy", "Loss", "Pass", "SaliencyGuided", "Step"]
+__all__ = ["Beginning", "Companion", "CrossEntropy", "Given", "Loss", "Pass", "SaliencyGuided", "Step"]
