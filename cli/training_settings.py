@@ -13,7 +13,7 @@ SGT = ("sgt_weight", "keep", "patch", "rank", "fill")  # flags that say nothing 
 def training_settings(arguments: argparse.Namespace) -> Any:
     """Settings out of flags; what was not typed keeps its default."""
     from explainers.baselines import SGD, AdamW, Settings, Throughout
-    from explainers.baselines.training.schedules import SCHEDULES
+    from explainers.baselines.training.settings.schedules import SCHEDULES
 
     chosen: dict[str, Any] = {
         name: getattr(arguments, name)
@@ -59,6 +59,8 @@ def _losses(arguments: argparse.Namespace) -> tuple[Any, ...] | None:
         )
     if arguments.attention_weight is not None and not branches:
         raise OptionError(f"--attention-weight: {arguments.network} has no attention branch")
+    if not arguments.sgt and arguments.attention_weight is None and arguments.label_smoothing is None:
+        return None  # the network's own recipe
     smoothing = arguments.label_smoothing or 0.0
     losses: list[Any] = [CrossEntropy(label_smoothing=smoothing)]
     weight = 1.0 if arguments.attention_weight is None else arguments.attention_weight

@@ -7,7 +7,7 @@ backbone). Begin with `networks/attention_network.py`, then `training/train.py`.
 
 from explainers.baselines.losses.colour_affinity import colour_affinity
 from explainers.baselines.losses.complement_entropy import complement_entropy
-from explainers.baselines.losses.loss import CrossEntropy, Loss, Pass, Step
+from explainers.baselines.losses.loss import Beginning, Companion, CrossEntropy, Given, Loss, Pass, Step
 from explainers.baselines.losses.mining_mask import mining_mask
 from explainers.baselines.losses.prototype_conformity import prototype_conformity
 from explainers.baselines.losses.saliency_guided import SaliencyGuided
@@ -20,12 +20,19 @@ from explainers.baselines.networks.labn import LABN
 from explainers.baselines.networks.lambda_layer import LambdaLayer
 from explainers.baselines.networks.registry import available_networks, create_network
 from explainers.baselines.networks.resnet import ResNet, resnet
-from explainers.baselines.training.augment import Flip, Shift
-from explainers.baselines.training.optimizers import SGD, AdamW
-from explainers.baselines.training.plans import Alternating, Phases, Stage, Throughout
 from explainers.baselines.training.run_folder import Run, read_run
-from explainers.baselines.training.schedules import Constant, Cosine, Milestones, Plateau
-from explainers.baselines.training.settings import Settings
+from explainers.baselines.training.settings.augment import Flip, Shift
+from explainers.baselines.training.settings.optimizers import SGD, AdamW
+from explainers.baselines.training.settings.plans import (
+    Alternating,
+    AlternativeEpochs,
+    Phases,
+    Stage,
+    Throughout,
+    Together,
+)
+from explainers.baselines.training.settings.schedules import Constant, Cosine, Milestones, Plateau
+from explainers.baselines.training.settings.settings import Settings
 from explainers.baselines.training.train import train
 
 __all__ = [
@@ -34,14 +41,18 @@ __all__ = [
     "SGD",
     "AdamW",
     "Alternating",
+    "AlternativeEpochs",
     "AttentionBranch",
     "AttentionNetwork",
+    "Beginning",
     "Branches",
+    "Companion",
     "Constant",
     "Cosine",
     "CrossEntropy",
     "Flip",
     "Gate",
+    "Given",
     "LambdaLayer",
     "Loss",
     "Milestones",
@@ -56,6 +67,7 @@ __all__ = [
     "Stage",
     "Step",
     "Throughout",
+    "Together",
     "available_networks",
     "colour_affinity",
     "complement_entropy",

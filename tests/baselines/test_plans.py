@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from explainers.baselines import SGD, AdamW, Alternating, Phases, Settings, Stage, Throughout, train
-from explainers.baselines.training.plans import frozen
+from explainers.baselines.training.settings.plans import frozen
 from explainers.errors import ExplainersError, OptionError
 
 A, B, C = Stage(("perception",)), Stage(("attention",), ("features",)), Stage(None, ("head",))
@@ -71,11 +71,11 @@ def test_alternating_takes_turns_by_epoch_or_by_step():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Phases(()), "phases (); expected (epochs, Stage) with at least one epoch each"),
+        (lambda: Phases(()), "phases []; expected (epochs, Stage) with at least one epoch each"),
         (
             lambda: Phases(((0, A), (1, B))),
-            "phases ((0, Stage(losses=('perception',), frozen=())), (1, Stage(losses=('attention',), "
-            "frozen=('features',)))); expected (epochs, Stage) with at least one epoch each",
+            "phases [(0, {'losses': ('perception',), 'frozen': ()}), (1, {'losses': ('attention',), "
+            "'frozen': ('features',)})]; expected (epochs, Stage) with at least one epoch each",
         ),
         (
             lambda: Alternating((A, B), every="batch"),

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.optim.lr_scheduler import CosineAnnealingLR, ReduceLROnPlateau
 
-from explainers.baselines.training.schedules import (
+from explainers.baselines.training.settings.schedules import (
     SCHEDULES,
     Constant,
     Cosine,

@@ -6,7 +6,7 @@ function of tensors.
 
 from explainers.baselines.losses.colour_affinity import colour_affinity
 from explainers.baselines.losses.complement_entropy import complement_entropy
-from explainers.baselines.losses.loss import CrossEntropy, Loss, Pass, Step
+from explainers.baselines.losses.loss import Beginning, Companion, CrossEntropy, Given, Loss, Pass, Step
 from explainers.baselines.losses.mining_mask import mining_mask
 from explainers.baselines.losses.prototype_conformity import prototype_conformity
 from explainers.baselines.losses.saliency_guided import SaliencyGuided
@@ -15,7 +15,10 @@ from explainers.baselines.losses.seeds import draw_seeds
 from explainers.baselines.losses.size_barrier import size_barrier
 
 __all__ = [
+    "Beginning",
+    "Companion",
     "CrossEntropy",
+    "Given",
     "Loss",
     "Pass",
     "SaliencyGuided",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
 import torch.nn.functional as F
@@ -13,16 +15,26 @@ from explainers.errors import OptionError
 
 @dataclass(frozen=True)
 class Branches:
-    """What one forward pass makes, each part with its graph.
+    """What one forward pass makes, each part with its graph; what a network does not make is None.
 
     logits: (N, classes) of the perception branch; attention_logits: (N, classes) of the attention branch;
-    attention_map: (N, 1, h, w) in 0 … 1; features: (N, C, h, w) that both branches read.
+    attention_map: (N, 1, h, w) in 0 … 1; features: (N, C, h, w) that both branches read; attention_pooled,
+    perception_pooled: (N, D) that the last layer of either branch reads; mine: runs the perception branch on what the
+    map leaves over, where the network learns by that.
     """
 
     logits: Tensor
-    attention_logits: Tensor
+    attention_logits: Tensor | None
     attention_map: Tensor
     features: Tensor
+    attention_pooled: Tensor | None = None
+    perception_pooled: Tensor | None = None
+    mine: Callable[[], Tensor] | None = field(default=None, repr=False)
+
+    @cached_property
+    def mining_logits(self) -> Tensor | None:
+        """(N, classes) of the mining branch, whose pass is run by the first to ask."""
+        return None if self.mine is None else self.mine()
 
 
 class Gate(nn.Module):
@@ -63,10 +75,11 @@ class AttentionBranch(nn.Module):
         super().__init__()
         self.body, self.evidence, self.to_map, self.to_logits = body, evidence, to_map, to_logits
 
-    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """The map (N, 1, h, w) and the logits (N, classes)."""
-        evidence = self.evidence(self.body(features))
-        return self.to_map(evidence), self.to_logits(evidence)
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The map (N, 1, h, w), the logits (N, classes), and what the body gives, pooled (N, D)."""
+        body = self.body(features)
+        evidence = self.evidence(body)
+        return self.to_map(evidence), self.to_logits(evidence), body.mean(dim=(2, 3))
 
 
 class AttentionNetwork(nn.Module):
@@ -74,10 +87,10 @@ class AttentionNetwork(nn.Module):
 
     Args:
         features: images to (N, C, h, w).
-        attention: these to (map, logits), as `AttentionBranch` does.
+        attention: these to (map, logits) or (map, logits, pooled), as `AttentionBranch` does.
         gate: features and map to the features that are perceived.
         perception: these to (N, D, u, v).
-        head: these to (N, classes).
+        head: these to (N, classes), pooling and a linear layer.
 
     Attributes:
         attention_map: (N, 1, h, w) of the last `network(images)`, without a graph; None before the first. What needs
@@ -95,12 +108,33 @@ class AttentionNetwork(nn.Module):
         # A buffer, so that it moves with the network and explaining puts it back.
         self.register_buffer("attention_map", None, persistent=False)
 
-    def forward_branches(self, images: Tensor) -> Branches:
-        """All that a pass over images (N, channels, H, W) makes, for losses and maps."""
+    def forward_branches(self, images: Tensor, attention_map: Tensor | float | None = None) -> Branches:
+        """All that a pass over images (N, channels, H, W) makes, for losses and maps.
+
+        Args:
+            attention_map: (N, 1, h, w) or (1, 1, h, w) in 0 … 1, or one number for all cells, in place of the network's
+                own: the attention branch is not run, and the perception branch answers.
+
+        Raises:
+            OptionError: a given map of another size, or outside 0 … 1.
+        """
         features = self.features(images)
-        attention_map, attention_logits = self.attention(features)
-        logits = self.head(self.perception(self.gate(features, attention_map)))
-        return Branches(logits, attention_logits, attention_map, features)
+        if attention_map is not None:
+            given = given_map(attention_map, features)
+            pooled, logits = self._perceived(self.gate(features, given))
+            return Branches(logits, None, given, features, None, pooled)
+        made, attention_logits, *rest = self.attention(features)
+        pooled, logits = self._perceived(self.gate(features, made))
+        return Branches(logits, attention_logits, made, features, rest[0] if rest else None, pooled)
+
+    def _perceived(self, gated: Tensor) -> tuple[Tensor | None, Tensor]:
+        """What the last layer reads, where the head is a sequence that ends in it, and the logits."""
+        seen, head = self.perception(gated), self.head
+        if not isinstance(head, nn.Sequential) or not isinstance(head[-1], nn.Linear):
+            return None, head(seen)
+        for module in head[:-1]:
+            seen = module(seen)
+        return seen, head[-1](seen)
 
     def forward(self, images: Tensor) -> Tensor:
         """(N, channels, H, W) → (N, classes) logits of the perception branch."""
@@ -108,3 +142,23 @@ class AttentionNetwork(nn.Module):
         if not torch.compiler.is_compiling():  # a compiled or exported graph has no place for it
             self.attention_map = branches.attention_map.detach()
         return branches.logits
+
+
+def given_map(attention_map: Tensor | float, features: Tensor) -> Tensor:
+    """A map from outside, as the gate takes it: (N, 1, h, w) for features (N, C, h, w).
+
+    Raises:
+        OptionError: it has another size, or values outside 0 … 1.
+    """
+    count, size = len(features), features.shape[2:]
+    if not isinstance(attention_map, Tensor):
+        attention_map = features.new_full((1, 1, *size), float(attention_map))
+    if attention_map.shape not in ((count, 1, *size), (1, 1, *size)):
+        raise OptionError(
+            f"attention_map of shape {tuple(attention_map.shape)}; expected ({count}, 1, {size[0]}, {size[1]}), a "
+            "value for each position of the features"
+        )
+    lowest, highest = float(attention_map.detach().min()), float(attention_map.detach().max())
+    if not (lowest >= 0 and highest <= 1):
+        raise OptionError(f"attention_map with values in {lowest:.4g} … {highest:.4g}; expected 0 … 1")
+    return attention_map.to(features).expand(count, -1, -1, -1)

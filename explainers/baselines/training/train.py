@@ -6,6 +6,7 @@ import hashlib
 import platform
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -13,16 +14,21 @@ from typing import Any
 import torch
 from torch import nn
 
-from explainers.baselines.losses.loss import CrossEntropy, Loss
+from explainers.baselines.losses.loss import Loss
 from explainers.baselines.networks.registry import create_network
+from explainers.baselines.training.given_maps import Provider
 from explainers.baselines.training.loop import Progress, Training, Watch, seeded
-from explainers.baselines.training.plans import frozen
-from explainers.baselines.training.run_folder import CONTENTS, FORMAT, RESULT, Run, open_run, read_run
-from explainers.baselines.training.settings import Settings
+from explainers.baselines.training.run_folder import BEST, CONTENTS, FORMAT, RESULT, Run, open_run, read_run
+from explainers.baselines.training.settings.plans import Plan, frozen
+from explainers.baselines.training.settings.recipes import recipe
+from explainers.baselines.training.settings.settings import Settings
+from explainers.baselines.training.updates import frozen_parts
 from explainers.data.data_set import DataSet
 from explainers.data.sets import data_set
 from explainers.errors import OptionError
 from explainers.models.loaded import choose_device
+from explainers.models.weight_files import fit_state, read_state
+from explainers.storage.files import content_hash
 from explainers.storage.run_folder import RunFolder
 
 
@@ -34,6 +40,8 @@ def train(
     *,
     options: Mapping[str, Any] | None = None,
     weights: str | None = None,
+    start: str | PathLike[str] | None = None,
+    given: Mapping[str, Provider] | None = None,
     device: str = "auto",
     overwrite: bool = False,
     tensorboard: bool = False,
@@ -53,6 +61,9 @@ def train(
         settings: how; by default AdamW with cross entropy on each branch.
         options: of the network, such as {"backbone": "torchvision:resnet18"}.
         weights: of a library's backbone to start from: "DEFAULT", a name that the library knows, or a file.
+        start: folder of another training, or a file, whose weights this one starts from.
+        given: maps from outside for losses that need them, by kind, such as "edited": each a function from a training
+            image's index to its map (H, W) in 0 … 1 over the network's input, or None. Masks are the data set's own.
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         overwrite: remove an earlier training in `out`.
         tensorboard: write its files into `out`/tensorboard too.
@@ -72,48 +83,64 @@ def train(
     names = {"channels": source.preprocessing.channels, "classes": len(source.class_names)}
     with seeded(settings.seed, -1):
         made = create_network(network, weights=weights, **names, **options)
-    made = made.to(chosen)
-    losses = settings.losses or _default_losses(made)
-    _check_plan(settings, losses, made)
+    begun = {} if start is None else _start(made, Path(start))
+    made, own = made.to(chosen), recipe(network)
+    settings = replace(settings, losses=settings.losses or own.losses(made), plan=settings.plan or own.plan)
+    losses, plan = settings.losses or (), settings.plan or own.plan
+    _check_plan(plan, losses, made, settings.epochs)
     config = {
         "format": FORMAT,
-        "network": {"name": network, **names, "options": options, "weights": weights},
+        "network": {
+            "name": network,
+            **names,
+            "options": options,
+            "weights": weights,
+            **begun,
+        },
         "data": _identity(source),
         "class_names": list(source.class_names),
         "preprocessing": source.preprocessing.describe(),
-        "settings": {**settings.describe(), "losses": [loss.settings() for loss in losses]},
+        "settings": settings.describe(),
         "versions": {"torch": torch.__version__, "python": platform.python_version()},
     }
     with RunFolder(folder, CONTENTS).held():
         open_run(folder, config, overwrite=overwrite, extend=settings.schedule.endless)
         if not (folder / RESULT).is_file():
-            training = Training(made, source, losses, settings, folder, chosen)
+            training = Training(made, source, losses, settings, folder, chosen, given or {})
             with _writers(folder, tensorboard) as writers:
                 training.go(progress, [*writers, *([] if watch is None else [watch])])
         return read_run(folder)
 
 
-def _default_losses(network: nn.Module) -> tuple[Loss, ...]:
-    branches = ("logits", "attention_logits") if hasattr(network, "forward_branches") else ("logits",)
-    return tuple(CrossEntropy(of) for of in branches)
+def _start(network: nn.Module, start: Path) -> dict[str, str]:
+    """Put another training's weights into a network; returns what tells these weights from others.
+
+    Raises:
+        ModelFileError: there is no such file, or it is of another network.
+    """
+    path = start / BEST if start.is_dir() else start
+    fit_state(network, read_state(path)[0], path)
+    return {"start": content_hash(path).hex()}
 
 
-def _check_plan(settings: Settings, losses: Sequence[Loss], network: nn.Module) -> None:
+def _check_plan(plan: Plan, losses: Sequence[Loss], network: nn.Module, epochs: int) -> None:
     """Mistakes that would show up in some later step.
 
     Raises:
         OptionError: a stage names a loss or a part that there is not, or leaves nothing to learn; no loss can be
-        validated.
+        validated, or no epoch is.
     """
     known = {loss.name for loss in losses}
-    for stage in settings.plan.stages():
+    for stage in plan.stages():
         strange = sorted(set(stage.losses or ()) - known)
         if strange or stage.losses == ():
             raise OptionError(f"the plan asks for losses {stage.losses}; there are {', '.join(sorted(known))}")
-        with frozen(network, stage.frozen):
+        with frozen(network, (*stage.frozen, *frozen_parts(network))):
             if not any(parameter.requires_grad for parameter in network.parameters()):
                 raise OptionError(f"frozen={stage.frozen} leaves nothing to learn")
-    if not any(loss.validated for loss in losses):
+    if not any(plan.judged(epoch) for epoch in range(epochs)):
+        raise OptionError(f"epochs={epochs}: the plan {type(plan).__name__} has none of them validated; train longer")
+    if not any(loss.validated or loss.judged_by_batch for loss in losses):
         raise OptionError("none of the losses can be validated; add a CrossEntropy")
     for loss in losses:
         if getattr(loss, "of", "") == "attention_logits" and not hasattr(network, "forward_branches"):

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
 from explainers.baselines.losses.loss import Loss
-from explainers.baselines.training.augment import AUGMENTATIONS, Augmentation
-from explainers.baselines.training.optimizers import AdamW, Optimizer
-from explainers.baselines.training.plans import Plan, Throughout
-from explainers.baselines.training.schedules import Plateau, Schedule
+from explainers.baselines.training.settings.augment import AUGMENTATIONS, Augmentation
+from explainers.baselines.training.settings.optimizers import AdamW, Optimizer
+from explainers.baselines.training.settings.plans import Plan
+from explainers.baselines.training.settings.schedules import Plateau, Schedule
 from explainers.errors import OptionError
 
 PRECISIONS = ("float32", "bfloat16", "float16")
@@ -20,8 +20,10 @@ PRECISIONS = ("float32", "bfloat16", "float16")
 class Settings:
     """Everything about a training but the network and the data.
 
-    losses: terms of the loss, or None for cross entropy on the logits of every branch that the network has.
-    optimizer, schedule, plan: records of how weights change.
+    losses: terms of the loss, or None for the network's own recipe, without one cross entropy on the logits of every
+    branch.
+    optimizer, schedule: records of how weights change; optimizers: others by the name that a plan's stage calls them,
+        where they are not the same again; plan: what learns when, or None for the network's own recipe.
     epochs: at most so many; patience: stop when so many epochs have not improved the validation loss, or None.
     batch_size: images in a step.
     class_weights: None, "balanced" (inverse frequency, mean 1), or one for each class, in every cross entropy.
@@ -38,7 +40,8 @@ class Settings:
     losses: tuple[Loss, ...] | None = None
     optimizer: Optimizer = field(default_factory=AdamW)
     schedule: Schedule = field(default_factory=Plateau)
-    plan: Plan = field(default_factory=Throughout)
+    optimizers: Mapping[str, Optimizer] = field(default_factory=dict)
+    plan: Plan | None = None
     epochs: int = 30
     patience: int | None = None
     batch_size: int = 32
@@ -84,13 +87,16 @@ class Settings:
 
     def describe(self) -> dict[str, Any]:
         """Plain values, for a file, and to tell whether two trainings are the same."""
-        return {each.name: _plain(getattr(self, each.name)) for each in fields(self)}
+        found = {each.name: _plain(getattr(self, each.name)) for each in fields(self)}
+        if not self.optimizers:
+            del found["optimizers"]  # as before there were several, so that older trainings go on
+        return found
 
 
 def _plain(value: Any) -> Any:
     if callable(getattr(value, "settings", None)):
         return _plain(value.settings())
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {str(key): _plain(each) for key, each in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str):
         return [_plain(each) for each in value]

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from explainers.errors import OptionError
+from explainers.errors import OptionError, TrainingError
 
 
 class Augmentation(ABC):
@@ -19,6 +19,17 @@ class Augmentation(ABC):
     @abstractmethod
     def __call__(self, images: Tensor, rng: torch.Generator) -> Tensor:
         """A changed copy; each image is changed on its own."""
+
+    def on_maps(self, maps: Tensor, rng: torch.Generator) -> Tensor:
+        """Maps (N, 1, H, W) over these images, moved as the images are with what `rng` gives; by default not known.
+
+        Raises:
+            TrainingError: it is not known how.
+        """
+        raise TrainingError(
+            f"{type(self).__name__} says nothing of maps over its images; give it a method on_maps(maps, rng), or "
+            "leave it out"
+        )
 
     def settings(self) -> dict[str, Any]:
         """Plain values that tell this one from others."""
@@ -35,6 +46,10 @@ class Flip(Augmentation):
         """Each with probability one half."""
         chosen = (torch.rand(len(images), generator=rng) < 0.5).to(images.device)
         return torch.where(chosen[:, None, None, None], images.flip(2 if self.vertical else 3), images)
+
+    def on_maps(self, maps: Tensor, rng: torch.Generator) -> Tensor:
+        """Mirrored with their images."""
+        return self(maps, rng)
 
 
 @dataclass(frozen=True)
@@ -56,6 +71,10 @@ class Shift(Augmentation):
         offsets = torch.randint(2 * pad + 1, (len(images), 2), generator=rng).tolist()
         crops = [one[:, y : y + size[0], x : x + size[1]] for one, (y, x) in zip(wide, offsets, strict=True)]
         return torch.stack(crops)
+
+    def on_maps(self, maps: Tensor, rng: torch.Generator) -> Tensor:
+        """Moved with their images; what comes in is 0, or the repeated border."""
+        return self(maps, rng)
 
 
 AUGMENTATIONS: dict[str, Augmentation] = {

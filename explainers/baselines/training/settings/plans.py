@@ -22,13 +22,24 @@ def _checked(**several: Any) -> None:
 
 @dataclass(frozen=True)
 class Stage:
-    """One way to train. losses: their names, or None for all; frozen: beginnings of names of what stays as it is."""
+    """One way to make an update of the weights, with a forward pass of its own.
+
+    losses: their names, or None for all; frozen: beginnings of names of what stays as it is; optimizer: which one takes
+    the step, each name having moments of its own; attention: a number in 0 … 1 that stands in every cell in place of
+    the network's map, whose branch is not run then, or None.
+    """
 
     losses: tuple[str, ...] | None = None
     frozen: tuple[str, ...] = ()
+    optimizer: str = "optimizer"
+    attention: float | None = None
 
     def __post_init__(self) -> None:
         _checked(losses=self.losses, frozen=self.frozen)
+        if self.attention is not None and not 0 <= self.attention <= 1:
+            raise OptionError(
+                f"attention={self.attention}; expected a number in 0 … 1, or None for the network's own map"
+            )
 
 
 class Plan(ABC):
@@ -37,6 +48,14 @@ class Plan(ABC):
     @abstractmethod
     def stage(self, epoch: int, step: int) -> Stage:
         """Of a step, both counted from 0; step counts within the epoch."""
+
+    def updates(self, epoch: int, step: int) -> tuple[Stage, ...]:
+        """What is made of one batch, one update after the other."""
+        return (self.stage(epoch, step),)
+
+    def judged(self, epoch: int) -> bool:
+        """Whether the network is validated after this epoch, and may be the best."""
+        return True
 
     @abstractmethod
     def stages(self) -> tuple[Stage, ...]:
@@ -78,7 +97,8 @@ class Phases(Plan):
 
     def __post_init__(self) -> None:
         if not self.parts or any(epochs < 1 for epochs, _ in self.parts[:-1]):
-            raise OptionError(f"phases {self.parts}; expected (epochs, Stage) with at least one epoch each")
+            told = [(epochs, plain_stage(stage)) for epochs, stage in self.parts]
+            raise OptionError(f"phases {told}; expected (epochs, Stage) with at least one epoch each")
 
     def stage(self, epoch: int, step: int) -> Stage:
         """By the epoch."""
@@ -94,7 +114,7 @@ class Phases(Plan):
 
     def settings(self) -> dict[str, Any]:
         """Each phase's epochs, losses and frozen parts."""
-        return {"kind": "Phases", "parts": [[epochs, vars(stage)] for epochs, stage in self.parts]}
+        return {"kind": "Phases", "parts": [[epochs, plain_stage(stage)] for epochs, stage in self.parts]}
 
 
 @dataclass(frozen=True)
@@ -121,7 +141,84 @@ class Alternating(Plan):
 
     def settings(self) -> dict[str, Any]:
         """The stages in their order."""
-        return {"kind": "Alternating", "every": self.every, "parts": [vars(stage) for stage in self.parts]}
+        return {"kind": "Alternating", "every": self.every, "parts": [plain_stage(stage) for stage in self.parts]}
+
+
+@dataclass(frozen=True)
+class Together(Plan):
+    """Several updates of every batch, each with a forward pass of its own, such as a second one on a complement loss.
+
+    Source: as complement objective training (Chen et al. 2019) trains.
+    """
+
+    parts: tuple[Stage, ...]
+
+    def __post_init__(self) -> None:
+        if not self.parts:
+            raise OptionError("a plan of no stages; expected at least one")
+
+    def stage(self, epoch: int, step: int) -> Stage:
+        """The first of each batch."""
+        return self.parts[0]
+
+    def updates(self, epoch: int, step: int) -> tuple[Stage, ...]:
+        """All of them, in their order."""
+        return self.parts
+
+    def stages(self) -> tuple[Stage, ...]:
+        """In their order."""
+        return self.parts
+
+    def settings(self) -> dict[str, Any]:
+        """The stages in their order."""
+        return {"kind": "Together", "parts": [plain_stage(stage) for stage in self.parts]}
+
+
+@dataclass(frozen=True)
+class AlternativeEpochs(Plan):
+    """Pairs of epochs: in the first the map is 1 everywhere and what makes it rests, in the second all learns.
+
+    What rests has no gradient, its moments and its batch norm statistics stay, as the alternative epoch architect is
+    described (its published code lets the statistics drift). Validated after each pair.
+
+    Args:
+        rests: beginnings of names of what makes the map; losses: of the first epoch of a pair, on the perception
+        branch.
+
+    Source: Hirano et al. 2024 (ALA).
+    """
+
+    rests: tuple[str, ...] = ("attention",)
+    losses: tuple[str, ...] = ("perception",)
+
+    def __post_init__(self) -> None:
+        _checked(rests=self.rests, losses=self.losses)
+
+    def stage(self, epoch: int, step: int) -> Stage:
+        """By the epoch: even ones, counted from 0, are the first of a pair."""
+        return self.stages()[epoch % 2]
+
+    def judged(self, epoch: int) -> bool:
+        """Behind the second of each pair."""
+        return epoch % 2 == 1
+
+    def stages(self) -> tuple[Stage, ...]:
+        """The two epochs of a pair."""
+        return Stage(self.losses, self.rests, attention=1.0), Stage()
+
+    def settings(self) -> dict[str, Any]:
+        """What rests, and what is learnt meanwhile."""
+        return {"kind": "AlternativeEpochs", **vars(self)}
+
+
+def plain_stage(stage: Stage) -> dict[str, Any]:
+    """A stage's plain values; what was never set is left out, so that older trainings go on."""
+    return {
+        "losses": stage.losses,
+        "frozen": stage.frozen,
+        **({"optimizer": stage.optimizer} if stage.optimizer != Stage.optimizer else {}),
+        **({"attention": stage.attention} if stage.attention is not None else {}),
+    }
 
 
 @contextmanager

@@ -1,4 +1,7 @@
-"""Learning rates over epochs, and when to stop: functions of the validation losses so far, so nothing is remembered."""
+"""Learning rates over epochs, and when to stop: functions of the validation losses so far, so nothing is remembered.
+
+A loss of None stands for an epoch after which the network was not validated.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ class Schedule(ABC):
     endless: ClassVar[bool] = False  # whether an epoch's rate does not depend on how many are to come
 
     @abstractmethod
-    def scale(self, losses: Sequence[float], epochs: int) -> float:
+    def scale(self, losses: Sequence[float | None], epochs: int) -> float:
         """A factor in 0 … 1 for epoch `len(losses)` (the first is 0) of `epochs`."""
 
     def settings(self) -> dict[str, Any]:
@@ -32,7 +35,7 @@ class Constant(Schedule):
 
     endless = True
 
-    def scale(self, losses: Sequence[float], epochs: int) -> float:
+    def scale(self, losses: Sequence[float | None], epochs: int) -> float:
         """1."""
         return 1.0
 
@@ -51,7 +54,7 @@ class Cosine(Schedule):
         if self.warmup < 0 or self.floor < 0:
             raise OptionError(f"warmup={self.warmup}, floor={self.floor}; expected at least 0")
 
-    def scale(self, losses: Sequence[float], epochs: int) -> float:
+    def scale(self, losses: Sequence[float | None], epochs: int) -> float:
         """By the epoch alone."""
         epoch = len(losses)
         if epoch < self.warmup:
@@ -75,7 +78,7 @@ class Milestones(Schedule):
                 f"factor={self.factor}, floor={self.floor}; expected a factor in 0 … 1 and no negative floor"
             )
 
-    def scale(self, losses: Sequence[float], epochs: int) -> float:
+    def scale(self, losses: Sequence[float | None], epochs: int) -> float:
         """By the epoch alone."""
         return self.factor ** sum(len(losses) >= round(share * epochs) for share in self.at)
 
@@ -101,10 +104,12 @@ class Plateau(Schedule):
         if self.patience < 0 or not 0 <= self.threshold < 1:
             raise OptionError(f"patience={self.patience}, threshold={self.threshold}; expected at least 0, and below 1")
 
-    def scale(self, losses: Sequence[float], epochs: int) -> float:
+    def scale(self, losses: Sequence[float | None], epochs: int) -> float:
         """Replays the losses."""
         scale, best, bad = 1.0, math.inf, 0
         for loss in losses:
+            if loss is None:
+                continue
             if loss < best * (1 - self.threshold):
                 best, bad = loss, 0
             else:
@@ -122,17 +127,25 @@ SCHEDULES: dict[str, type[Schedule]] = {
 }
 
 
-def best_epoch(losses: Sequence[float]) -> int:
+def best_epoch(losses: Sequence[float | None]) -> int:
     """The first epoch with the lowest validation loss.
 
     Raises:
         OptionError: there are none.
     """
-    if not losses:
+    known = [epoch for epoch, loss in enumerate(losses) if loss is not None]
+    if not known:
         raise OptionError("no epoch has been validated")
-    return min(range(len(losses)), key=lambda epoch: math.inf if math.isnan(losses[epoch]) else losses[epoch])
+    return min(known, key=lambda epoch: _lowest(losses[epoch]))
 
 
-def exhausted(losses: Sequence[float], patience: int | None) -> bool:
-    """Whether `patience` epochs have passed since the best one; never, with None."""
-    return patience is not None and bool(losses) and len(losses) - 1 - best_epoch(losses) >= patience
+def exhausted(losses: Sequence[float | None], patience: int | None) -> bool:
+    """Whether `patience` validated epochs have passed since the best one; never, with None."""
+    if patience is None or all(loss is None for loss in losses):
+        return False
+    since = losses[best_epoch(losses) + 1 :]
+    return sum(loss is not None for loss in since) >= patience
+
+
+def _lowest(loss: float | None) -> float:
+    return math.inf if loss is None or math.isnan(loss) else loss
