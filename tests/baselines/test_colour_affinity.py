@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from explainers.baselines import colour_affinity
-from explainers.baselines.losses import bilateral_sums
+from explainers.baselines.losses.segmentation import bilateral_sums
 from explainers.errors import MapError, OptionError
 
 

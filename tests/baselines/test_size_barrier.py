@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from explainers.baselines import size_barrier
-from explainers.baselines.losses.size_barrier import log_barrier
+from explainers.baselines.losses.segmentation.size_barrier import log_barrier
 from explainers.errors import MapError, OptionError
 
 

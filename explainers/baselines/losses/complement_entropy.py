@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
+from explainers.baselines.losses.attention_mining import PART, refuse_without_mining
+from explainers.baselines.losses.loss import Beginning, Loss, Step
+from explainers.baselines.losses.option_checks import not_negative, one_of
+from explainers.baselines.losses.registry import register_loss
 from explainers.baselines.losses.wrong_classes import wrong_classes
 from explainers.errors import OptionError
 
 VARIANTS = ("renormalised", "zeroed")
+OF = ("auto", "logits", PART)
 REST, LEAST = 1e-7, 1e-10  # epsilons of the authors' code: in the denominator, in the logarithm
 
 
@@ -59,3 +66,45 @@ def complement_entropy(
         probabilities = probabilities / (1 - true + REST)
     terms = torch.where(wrong, probabilities * (probabilities + LEAST).log(), 0)
     return terms.sum() / terms.numel()
+
+
+@register_loss("complement-objective")
+@dataclass(frozen=True)
+class ComplementObjective(Loss):
+    """The complement entropy, minimised behind each update on the other losses, in an update of its own.
+
+    That update has a forward pass and an optimiser of its own, called "complement-objective" in a plan, which is the
+    settings' one once more unless `Settings(optimizers=…)` says otherwise.
+
+    Args:
+        weight: of the term.
+        of: "logits" of the perception branch, "mining_logits" of the mining branch, or "auto": of the mining branch
+            where the network has one.
+        variant, hold_true: see `complement_entropy`.
+        apart: in an update of its own; false: added to the other losses.
+
+    Source: Chen et al. 2019; of the mining branch, Iwayoshi 2021 (AMB).
+    """
+
+    weight: float = 1.0
+    of: str = "auto"
+    variant: str = "renormalised"
+    hold_true: bool = False
+    apart: bool = True
+    name = "complement-objective"
+
+    def __post_init__(self) -> None:
+        not_negative(weight=self.weight)
+        one_of(OF, of=self.of)
+        one_of(VARIANTS, variant=self.variant)
+
+    def companion(self, beginning: Beginning) -> None:
+        """Nothing is kept."""
+        if self.of == PART:
+            refuse_without_mining(beginning)
+
+    def __call__(self, step: Step) -> Tensor:
+        """With one more pass of the mining branch, where it is on its logits."""
+        mines = getattr(step.made.branches, "mine", None) is not None
+        logits = step.made.part(PART) if self.of == PART or (self.of == "auto" and mines) else step.made.logits
+        return complement_entropy(logits.float(), step.labels, self.variant, hold_true=self.hold_true)

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from explainers.baselines.losses.loss import HEADS, Loss, Step, divergence, forward
+from explainers.baselines.losses.registry import register_loss
 from explainers.errors import OptionError, TrainingError
 from explainers.network.batch_norm_backward import sound_batch_norm
 from explainers.passes.still import still
@@ -64,6 +65,7 @@ def input_gradient(network: nn.Module, images: Tensor, labels: Tensor, *, absolu
     return combined.abs() if absolute else combined
 
 
+@register_loss("saliency-guided")
 @dataclass(frozen=True)
 class SaliencyGuided(Loss):
     """KL(f(x) ‖ f(x′)), where x′ keeps the important part of x and replaces the rest by a filler.

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from explainers.baselines.losses.bilateral_sums import bilateral_sums
-from explainers.errors import MapError, OptionError
+from explainers.baselines.losses.loss import Loss, Step
+from explainers.baselines.losses.option_checks import not_negative
+from explainers.baselines.losses.registry import register_loss
+from explainers.baselines.losses.segmentation.bilateral_sums import bilateral_sums
+from explainers.baselines.losses.segmentation.two_sides import two_sides
+from explainers.errors import MapError, OptionError, TrainingError
 
 EXACT = 64 * 64  # pixels of which every pair is summed
+USUAL = 224 * 224  # pixels for which weights of the sum are stated
 
 
 def colour_affinity(
@@ -55,10 +62,7 @@ def colour_affinity(
         raise MapError(f"images {tuple(images.shape)}, maps {tuple(maps.shape)}; expected (N, C, H, W), (N, 2, H, W)")
     if images.shape[0] != maps.shape[0] or images.shape[2:] != maps.shape[2:]:
         raise MapError(f"images {tuple(images.shape)}, maps {tuple(maps.shape)}; expected as many, of one size")
-    if not (0 < sigma_rgb < math.inf and 0 < sigma_xy < math.inf) or exact < 2:
-        raise OptionError(
-            f"sigma_rgb={sigma_rgb}, sigma_xy={sigma_xy}, exact={exact}; expected positive widths and 2 pixels or more"
-        )
+    _check(sigma_rgb, sigma_xy, exact)
     with torch.autocast(maps.device.type, enabled=False):
         maps = maps if maps.dtype == torch.float64 else maps.float()
         labels, colours = maps.flatten(2), images.detach().to(maps).flatten(2).mT
@@ -72,6 +76,13 @@ def colour_affinity(
         among = _Affinity.apply(some, colours[:, drawn], places[drawn], sigmas) - _alone(some)
         share = exact * (exact - 1) / (pixels * (pixels - 1))  # of the pairs of two pixels
         return (_alone(labels) + among / share).mean()
+
+
+def _check(sigma_rgb: float, sigma_xy: float, exact: int) -> None:
+    if not (0 < sigma_rgb < math.inf and 0 < sigma_xy < math.inf) or exact < 2:
+        raise OptionError(
+            f"sigma_rgb={sigma_rgb}, sigma_xy={sigma_xy}, exact={exact}; expected positive widths and 2 pixels or more"
+        )
 
 
 def _alone(labels: Tensor) -> Tensor:
@@ -94,3 +105,50 @@ class _Affinity(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (slope,) = ctx.saved_tensors
         return gradients[0][:, None, None] * slope, None, None, None
+
+
+@register_loss("colour-affinity")
+@dataclass(frozen=True)
+class ColourAffinity(Loss):
+    """The affinity of the attention map, enlarged to the image where it is smaller, to the image's raw colours.
+
+    Args:
+        weight: of the sum at 224 × 224 pixels; that of another size is brought to it by the ratio of pixels, squared.
+        sigma_rgb, sigma_xy, exact: see `colour_affinity`; σ_xy in pixels of the image as it is.
+
+    Source: Belharbi et al. 2022 (F-CAM) and code.
+    """
+
+    weight: float = 2e-9
+    sigma_rgb: float = 15.0
+    sigma_xy: float = 100.0
+    exact: int = EXACT
+    judged_by_batch = True
+    name = "colour-affinity"
+
+    def __post_init__(self) -> None:
+        not_negative(weight=self.weight)
+        _check(self.sigma_rgb, self.sigma_xy, self.exact)
+
+    def __call__(self, step: Step) -> Tensor:
+        """What is sampled comes from the step's generator."""
+        maps, size = two_sides(step), step.images.shape[2:]
+        if maps.shape[2:] != size:
+            maps = F.interpolate(maps, size=size, mode="bilinear", align_corners=False)
+        value = colour_affinity(raw_colours(step), maps, self.sigma_rgb, self.sigma_xy, exact=self.exact, rng=step.rng)
+        return value * (USUAL / (size[0] * size[1])) ** 2
+
+
+def raw_colours(step: Step) -> Tensor:
+    """(N, C, H, W): the step's images in 0 … 255, as they were before they were normalised.
+
+    Raises:
+        TrainingError: the step does not say how that was done.
+    """
+    if step.preprocessing is None:
+        raise TrainingError("this step does not say how its images were normalised, so their colours are not known")
+    mean, std = (
+        torch.tensor(each, device=step.images.device)[:, None, None]
+        for each in (step.preprocessing.mean, step.preprocessing.std)
+    )
+    return ((step.images.float() * std + mean) * 255).round()  # whole numbers, whose differences are exact

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from explainers.baselines.losses.loss import Loss, Step
+from explainers.baselines.losses.option_checks import not_negative
+from explainers.baselines.losses.registry import register_loss
+from explainers.baselines.losses.segmentation.two_sides import two_sides
 from explainers.errors import MapError, OptionError
 
 
@@ -46,3 +51,41 @@ def size_barrier(maps: Tensor, t: float) -> Tensor:
     if maps.ndim != 4 or maps.shape[1] != 2:
         raise MapError(f"maps of shape {tuple(maps.shape)}; expected (N, 2, H, W), background and foreground")
     return log_barrier(-maps.sum(dim=(2, 3)), t).mean()
+
+
+@register_loss("size-barrier")
+@dataclass(frozen=True)
+class SizeBarrier(Loss):
+    """The barrier on the areas of the attention map, A, and of what is beside it, 1 − A, both of the map's own size.
+
+    It is no part of the validation loss: as t grows it does too, whatever the network does.
+
+    Args:
+        weight: of the term.
+        t: of the barrier in the first epoch; growth: its factor from epoch to epoch; most: where it stays.
+
+    Source: Belharbi et al. 2022 (F-CAM) and code.
+    """
+
+    weight: float = 0.1
+    t: float = 1.0
+    growth: float = 1.01
+    most: float = 10.0
+    name = "size-barrier"
+
+    def __post_init__(self) -> None:
+        not_negative(weight=self.weight)
+        if not 0 < self.t <= self.most < math.inf or not 1 <= self.growth < math.inf:
+            raise OptionError(
+                f"t={self.t}, growth={self.growth}, most={self.most}; expected a positive t that grows by a factor of "
+                "at least 1 up to most"
+            )
+
+    def at(self, epoch: int) -> float:
+        """t of an epoch, counted from 0."""
+        steps = epoch * math.log(self.growth)
+        return self.most if math.log(self.t) + steps >= math.log(self.most) else self.t * self.growth**epoch
+
+    def __call__(self, step: Step) -> Tensor:
+        """With the t of the step's epoch."""
+        return size_barrier(two_sides(step), self.at(step.epoch))

@@ -42,10 +42,7 @@ def draw_seeds(cams: Tensor, rng: torch.Generator, *, erosion: int = 11, backgro
         raise MapError(f"class activation maps of shape {tuple(cams.shape)}; expected (N, H, W)")
     if not cams.isfinite().all():
         raise MapError("the class activation maps hold NaN or infinite values, so no seeds can be drawn")
-    if erosion < 1 or erosion % 2 == 0 or not 0 < background_share < 1:
-        raise OptionError(
-            f"erosion={erosion}, background_share={background_share}; expected an odd side, and between 0 and 1"
-        )
+    check_seeding(erosion, background_share)
     values = scaled(cams.detach().float())
     shows = torch.tensor([not is_constant(each) for each in cams], device=cams.device)[:, None]
     object_, background = _object(values, erosion).flatten(1), _lowest(values.flatten(1), background_share, rng)
@@ -54,6 +51,14 @@ def draw_seeds(cams: Tensor, rng: torch.Generator, *, erosion: int = 11, backgro
     seeds[marks[0] & ~marks[1]] = BACKGROUND
     seeds[marks[1] & ~marks[0]] = FOREGROUND
     return seeds
+
+
+def check_seeding(erosion: int, background_share: float) -> None:
+    """Raises OptionError for a setting outside its range."""
+    if erosion < 1 or erosion % 2 == 0 or not 0 < background_share < 1:
+        raise OptionError(
+            f"erosion={erosion}, background_share={background_share}; expected an odd side, and between 0 and 1"
+        )
 
 
 def _object(values: Tensor, erosion: int) -> Tensor:
