@@ -55,6 +55,14 @@ class Split(ABC):
             raise DataError(f"there is no mask {name!r}; there is {' and '.join(self.mask_names)}")
         return self.mask(index)
 
+    def check_mask(self, index: int, size: tuple[int, int]) -> None:
+        """See that the mask of an image of (height, width) pixels is as it must be; one that is made here is.
+
+        Raises:
+            MapError, ImageError: it is of another size or cannot be read.
+        """
+        return None
+
 
 @dataclass(frozen=True)
 class DataSet:
