@@ -19,7 +19,9 @@ from explainers.baselines.losses.segmentation.seeded_cross_entropy import Seeded
 from explainers.baselines.losses.segmentation.seeds import draw_seeds
 from explainers.baselines.losses.segmentation.size_barrier import SizeBarrier, size_barrier
 from explainers.baselines.networks.abn import ABN
+from explainers.baselines.networks.amb import AMB
 from explainers.baselines.networks.attention_network import AttentionBranch, AttentionNetwork, Branches, Gate
+from explainers.baselines.networks.gain import GAIN
 from explainers.baselines.networks.labn import LABN
 from explainers.baselines.networks.lambda_layer import LambdaLayer
 from explainers.baselines.networks.registry import available_networks, create_network
@@ -41,6 +43,8 @@ from explainers.baselines.training.train import train
 
 __all__ = [
     "ABN",
+    "AMB",
+    "GAIN",
     "LABN",
     "SGD",
     "AdamW",
