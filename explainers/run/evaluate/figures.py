@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from explainers.data.images import read_image, write_image
+from explainers.data.images import write_image
 from explainers.evaluation.chunk_maps import Stored
 from explainers.evaluation.controls import CONTROLS
 from explainers.evaluation.measuring.subject import Explain
@@ -49,8 +49,8 @@ def write_extremes(out: Path, result: Result, source: Folder, explainers: Mappin
         worst = [row for row in result.worst(name, score, EXTREMES) if row not in rows]
         lines: list[list[tuple[str, np.ndarray]]] = [[], []]
         for kind, row in [("best", row) for row in rows] + [("worst", row) for row in worst]:
-            photo = read_image(files[row["image"]].path, max_pixels=source.max_pixels).pixels
-            image = source.preprocessing(photo)[None].to(source.device)
+            read = source.photo(files[row["image"]])
+            photo, image = read.pixels, source.preprocessing(read.input)[None].to(source.device)
             explainer, height, width = explainers[name], image.shape[2], image.shape[3]
             if isinstance(explainer, Stored):
                 made = explainer.maps([row["image"]], (height, width))

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from explainers.core.preprocessing import Preprocessing
-from explainers.data.images import ImageFile, find_images, read_image
+from explainers.data.images import ImageFile, Photo, find_images, read_image
 from explainers.data.images.companions import Beside, read_mask
 from explainers.data.images.read_ahead import read_ahead
 from explainers.errors import ImageError, MapError, OptionError
@@ -98,13 +98,21 @@ class Folder:
         for items in waiting.values():
             yield self._batch(items)
 
+    def photo(self, file: ImageFile) -> Photo:
+        """An image as the network's preprocessing needs it read.
+
+        Raises:
+            ImageError: it cannot be.
+        """
+        return read_image(file.path, max_pixels=self.max_pixels, **self.preprocessing.reading())
+
     def _read(self, file: ImageFile) -> _Item:
         try:
-            photo = read_image(file.path, max_pixels=self.max_pixels)
-            key = hashlib.sha256(photo.pixels.tobytes()).hexdigest()
+            photo = self.photo(file)
+            key = hashlib.sha256(photo.input.tobytes()).hexdigest()
+            image = self.preprocessing(photo.input)
         except ImageError as error:
             return _Item(file.name, reason=str(error))
-        image = self.preprocessing(photo.pixels)
         mask = None if self.masks is None else self._mask(file.name, photo.pixels.shape[:2], tuple(image.shape[1:]))
         return _Item(file.name, image, mask, key)
 

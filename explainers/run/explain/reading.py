@@ -35,8 +35,8 @@ def read(file: ImageFile, loaded: LoadedModel, options: RunOptions, done: set[st
         return Item(file, key, done=True)
     assert loaded.preprocessing is not None
     try:
-        photo = read_image(file.path, max_pixels=options.max_pixels)
-        return Item(file, key, photo, loaded.preprocessing(photo.pixels))
+        photo = read_image(file.path, max_pixels=options.max_pixels, **loaded.preprocessing.reading())
+        return Item(file, key, photo, loaded.preprocessing(photo.input))
     except ImageError as error:
         return Item(file, key, reason=str(error))
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from explainers.core.image_by_image import every_image, no_exit
 from explainers.core.maps import CONSTANT
 from explainers.core.targets import NOT
-from explainers.data.images import ImageFile, find_images
+from explainers.data.images import ImageFile, find_images, read_image
 from explainers.data.images.read_ahead import read_ahead
 from explainers.errors import OptionError, UnsupportedError
 from explainers.models import LoadedModel
@@ -81,6 +81,7 @@ def run(
         summary = RunSummary(out, len(files))
         kept = {row["file"]: row["base"] for row in folder.journal.rows(done)}
         outputs = Outputs(out, bases(files, kept), calls, loaded, options)
+        reading = {} if loaded.preprocessing is None else loaded.preprocessing.reading()
         manifest = manifest_of(loaded, calls, options, len(files))
         folder.write_manifest({**manifest, "status": "running"})
 
@@ -107,7 +108,7 @@ def run(
         summary.constant = [
             (row["file"], row["method"]) for row in folder.journal.rows(keys) if row["status"] == CONSTANT
         ]
-        made = finish(folder, options, keys)
+        made = finish(folder, options, keys, partial(read_image, max_pixels=options.max_pixels, **reading))
         summary.sheets = [path for path in made if path.name.startswith("sheet-")]
         hopeless = bool(worker.failures) and not summary.explained + summary.resumed
         summary.seconds = time.perf_counter() - started
