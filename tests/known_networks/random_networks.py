@@ -199,7 +199,7 @@ def _tried(step: nn.Module, value: Tensor, lies: Lying) -> tuple[nn.Module, Lyin
     try:
         with torch.no_grad():
             sized = _sized(lies, step.double().eval()(value.clone()))
-    except RuntimeError:  # a window larger than the map
+    except (RuntimeError, ValueError):  # a window larger than the map, or a norm of one pixel
         return None
     return None if sized is None else (step, sized)
 
