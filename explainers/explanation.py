@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from explainers.core.maps import CONSTANT, is_constant
+from explainers.core.maps import CONSTANT, as_tensor, is_constant
+from explainers.core.preprocessing import as_column
 from explainers.core.targets import NOT, resolve_targets
 from explainers.errors import ImageError, OptionError, OutputError
 from explainers.methods import create
@@ -226,7 +227,7 @@ def _explanations(
         scores = class_scores(model, images, output)
     reading = reading_of(model, images, scores, _activation(methods), output, check=False)
     classes = resolve_targets(wanted, scores)
-    several = isinstance(wanted, (Tensor, list, tuple)) and torch.as_tensor(wanted).ndim == 2
+    several = isinstance(wanted, (Tensor, list, tuple)) and as_tensor(wanted).ndim == 2
     targets = classes if several else classes[:, 0]
     explanations = []
     for explainer, (name, _) in zip(explainers, methods, strict=True):
@@ -271,7 +272,7 @@ def _shown(image: Tensor, preprocessing: Preprocessing | None) -> np.ndarray:
     value = image.detach().float().cpu()
     shown = None if preprocessing is None else preprocessing.channels_shown()
     if preprocessing is not None and not preprocessing.takes_bands and len(preprocessing.mean) == len(value):
-        value = value * torch.tensor(preprocessing.std)[:, None, None] + torch.tensor(preprocessing.mean)[:, None, None]
+        value = value * as_column(preprocessing.std) + as_column(preprocessing.mean)
     else:
         span = (value.max() - value.min()).clamp(min=1e-12)
         value = (value - value.min()) / span

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+
+def as_tensor(values: Any) -> Tensor:
+    """A tensor as it is, anything else on the CPU, whatever torch's default device."""
+    return values if isinstance(values, Tensor) else torch.as_tensor(values, device="cpu")
 
 
 def reduce_channels(maps: Tensor, channels: str | None) -> Tensor:

@@ -101,8 +101,8 @@ class Preprocessing:
             image = torch.from_numpy(pixels.copy()).permute(2, 0, 1)
             image = self._cropped(self._resized(self._windowed(image))).float() / 255
         if self.channels == 1 and not self.takes_bands:
-            image = (image * _column(LUMA)).sum(dim=0, keepdim=True)
-        return (image - _column(self.mean)) / _column(self.std)
+            image = (image * as_column(LUMA)).sum(dim=0, keepdim=True)
+        return (image - as_column(self.mean)) / as_column(self.std)
 
     def fitted(self, values: np.ndarray, *, nearest: bool) -> Tensor:
         """A field (H, W) over a photo, such as a mask or a map, as it lies over the network's input: (h, w) float32.
@@ -238,7 +238,7 @@ class Preprocessing:
         return -((crop - size) // 2) if crop > size else round((size - crop) / 2)
 
 
-def _column(values: tuple[float, ...]) -> Tensor:
+def as_column(values: tuple[float, ...]) -> Tensor:
     """(C, 1, 1) float32 beside photos, whatever torch's default type and device."""
     return torch.tensor(values, dtype=torch.float32, device="cpu")[:, None, None]
 

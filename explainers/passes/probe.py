@@ -81,7 +81,7 @@ def _rounded(values: Sequence[float]) -> list[float]:
 
 def _waves(count: int, number: int) -> Tensor:
     """(count,) float64 in -1 … 1 that look like noise and are the same everywhere: no generator's stream is."""
-    index = torch.arange(1, count + 1, dtype=torch.float64)
+    index = torch.arange(1, count + 1, dtype=torch.float64, device="cpu")
     return torch.sin(index * (0.7 + 0.31 * number) + torch.sin(index * (0.013 + 0.007 * number)) * 3)
 
 

@@ -43,7 +43,9 @@ def noise_for(preprocessing: Preprocessing | None) -> Tensor | None:
     if preprocessing is None:
         return None
     size = preprocessing.crop or preprocessing.resized_size(256, 256)
-    return torch.randn(1, preprocessing.channels, *size, generator=torch.Generator().manual_seed(0))
+    return torch.randn(
+        1, preprocessing.channels, *size, generator=torch.Generator().manual_seed(0), dtype=torch.float32, device="cpu"
+    )
 
 
 def output_for(target: Any, output: Output | None) -> Output | None:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from explainers.core.maps import as_tensor
 from explainers.core.option_types import refuse_unfit
 from explainers.errors import DependencyError, ExplainersError, OptionError, TargetError, UnsupportedError
 from explainers.evaluation.measuring.subject import Explain, Measured, Measuring, Subject
@@ -118,7 +119,7 @@ def _on(subject: Subject, given: nn.Module) -> Explain | None:
 
     def moved(images: Tensor, targets: Tensor) -> Tensor:
         with _weights_of(given, subject.network):
-            return torch.as_tensor(explain(images, targets)).clone()
+            return as_tensor(explain(images, targets)).clone()
 
     return moved
 
@@ -165,12 +166,12 @@ def explain_func(bind: Callable[[Any], Explain | None]) -> Callable[..., np.ndar
 
     def explain(model: Any, inputs: Any, targets: Any, device: Any = None, **_: Any) -> np.ndarray:
         network = model.get_model() if hasattr(model, "get_model") else model
-        parameter = next(iter(network.parameters()), torch.empty(0))
+        parameter = next(iter(network.parameters()), torch.empty(0, dtype=torch.float32, device="cpu"))
         images = torch.as_tensor(np.asarray(inputs), dtype=parameter.dtype, device=parameter.device)
         explainer = bind(network)
         assert explainer is not None
         maps = explainer(images, torch.as_tensor(np.asarray(targets), device=parameter.device))
-        values: np.ndarray = torch.as_tensor(maps).detach().cpu().numpy()
+        values: np.ndarray = as_tensor(maps).detach().cpu().numpy()
         return values[:, None] if isinstance(maps, Tensor) and maps.ndim == 3 else values
 
     return explain

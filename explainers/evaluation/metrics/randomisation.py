@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from explainers.core.maps import as_tensor
 from explainers.errors import ExplainersError, OptionError, UnsupportedError
 from explainers.evaluation.measuring.curves import Curve
 from explainers.evaluation.measuring.subject import Measured, Measuring, Subject
@@ -98,7 +99,7 @@ class ModelRandomisation(Metric):
         chunk = subject.chunk
         with redrawn(subject.network, layers, chunk.seed):
             try:
-                made = torch.as_tensor(subject.explain(chunk.images, chunk.targets)).to(subject.maps)
+                made = as_tensor(subject.explain(chunk.images, chunk.targets)).to(subject.maps)
             except ExplainersError as error:
                 nowhere = torch.full((len(chunk),), torch.nan, dtype=torch.float64, device=subject.maps.device)
                 return nowhere, f"with redrawn weights, down to {layers[-1]}: {error}"

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from explainers.core.maps import as_tensor
 from explainers.data.images import write_image
 from explainers.evaluation.chunk_maps import Stored
 from explainers.evaluation.controls import CONTROLS
@@ -55,7 +56,7 @@ def write_extremes(out: Path, result: Result, source: Folder, explainers: Mappin
             if isinstance(explainer, Stored):
                 made = explainer.maps([row["image"]], (height, width))
             else:
-                made = torch.as_tensor(explainer(image, torch.tensor([row["target"]], device=source.device)))
+                made = as_tensor(explainer(image, torch.tensor([row["target"]], device=source.device)))
             box = source.preprocessing.box(photo.shape[0], photo.shape[1])
             shown_map = overlay(photo, made[0].cpu().numpy(), box=box)
             lines[kind == "worst"] += [(row["image"], photo), (f"{kind}: {row['value']:.3f}", shown_map)]

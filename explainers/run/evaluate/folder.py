@@ -24,6 +24,7 @@ from explainers.run.evaluate.stored_maps import placed
 from explainers.storage.paths import shown
 
 READERS = 4
+EMPTY = torch.empty(0, dtype=torch.float32, device="cpu")
 
 
 def files_of(images: Any) -> list[ImageFile] | None:
@@ -126,7 +127,7 @@ class Folder:
 
     def _batch(self, items: Sequence[_Item]) -> Batch:
         names = tuple(item.name for item in items)
-        labels = None if self.labels is None else torch.tensor([self.labels[name] for name in names])
+        labels = None if self.labels is None else torch.tensor([self.labels[name] for name in names], device="cpu")
         masks = [item.mask for item in items if item.mask is not None]
         return Batch(
             names,
@@ -141,7 +142,7 @@ class Folder:
 @dataclass(frozen=True)
 class _Item:
     name: str
-    image: Tensor = field(default_factory=lambda: torch.empty(0))
+    image: Tensor = EMPTY
     mask: Tensor | None = None
     key: str = ""
     reason: str = ""
