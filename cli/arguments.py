@@ -126,6 +126,16 @@ def reading_arguments(command: argparse.ArgumentParser) -> None:
     )
 
 
+def ground_truth_argument(group: Any, what: str) -> None:
+    """The true classes of the images."""
+    group.add_argument(
+        "--ground-truth",
+        metavar="TABLE.csv|folders",
+        help="true classes: a CSV file with the columns file,class, or folders that are called like the classes; "
+        f"{what}",
+    )
+
+
 def target_arguments(command: argparse.ArgumentParser) -> Any:
     """Which class is explained."""
     target = command.add_argument_group("classes")

@@ -11,6 +11,7 @@ import explainers
 
 from ..arguments import (
     common_arguments,
+    ground_truth_argument,
     limit_arguments,
     method_arguments,
     model_arguments,
@@ -49,12 +50,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     scoring.add_argument(
         "--masks", metavar="FOLDER", help="what maps should show: files named like the images, white inside"
     )
-    scoring.add_argument(
-        "--ground-truth",
-        metavar="TABLE.csv|folders",
-        help="true classes: a CSV file with the columns file,class, or folders that are called like the classes; "
-        "metrics of accuracy go by them, and --target label watches them",
-    )
+    ground_truth_argument(scoring, "metrics of accuracy go by them, and --target label watches them")
     scoring.add_argument(
         "--maps",
         action="append",

@@ -86,6 +86,7 @@ def evaluate(
     >>> evaluate(model, images, ["grad-cam", "rise"], ["insertion", "deletion", "pid"])  # doctest: +SKIP
     """
     options = _options(model, options, settings)
+    names = getattr(model, "class_names", None)
     titled = titled_metrics(metrics)
     network = as_network(model)
     files = files_of(images)
@@ -136,7 +137,7 @@ def evaluate(
             if options.figures and result.scores:
                 made += write_figures(folder.path, result)
                 if isinstance(source, Folder):
-                    made += write_extremes(folder.path, result, source, {**engine.explainers})
+                    made += write_extremes(folder.path, result, source, {**engine.explainers}, names)
             write_manifest(folder, result, dropped, made)
         _check_made(rows)
         return result

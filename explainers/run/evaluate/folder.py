@@ -21,6 +21,7 @@ from explainers.evaluation.measuring.batch import Batch
 from explainers.network.input import first_parameter
 from explainers.run.evaluate.options import EvaluationOptions
 from explainers.run.evaluate.stored_maps import placed
+from explainers.run.true_classes import checked_labels
 from explainers.storage.paths import shown
 
 READERS = 4
@@ -52,8 +53,7 @@ def folder_batches(files: list[ImageFile], network: Any, options: EvaluationOpti
     device = torch.device("cpu") if parameter is None else parameter.device
     if masks is not None and not isinstance(masks, (str, PathLike)):
         raise OptionError("with a folder of images, masks are a folder too: files named like the images")
-    if labels is not None and (not isinstance(labels, Mapping) or {file.name for file in files} - set(labels)):
-        raise OptionError("with a folder of images, labels map the name of every image to its class index")
+    labels = checked_labels(labels, files)
     beside = None if masks is None else Beside(masks, "mask")
     return Folder(files, preprocessing, device, options.batch_size, options.max_pixels, beside, labels)
 

@@ -80,6 +80,8 @@ def _sheets(out: Path, units: _Units, options: RunOptions, read: Callable[[str],
         if not good:
             continue
         caption = f"{good[0]['file']}\n{_told(good[0], 'predicted_name', 'probability')}"
+        if good[0].get("true_name"):
+            caption += f"\ntrue {good[0]['true_name']}"
         line = [(caption, read(good[0]["source"]).pixels)]
         for row in good:
             target = _told(row, "target_name", "target_probability")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from os import PathLike
@@ -15,7 +15,7 @@ from explainers.core.maps import CONSTANT
 from explainers.core.targets import NOT
 from explainers.data.images import ImageFile, find_images, read_image
 from explainers.data.images.read_ahead import read_ahead
-from explainers.errors import OptionError, UnsupportedError
+from explainers.errors import OptionError, TargetError, UnsupportedError
 from explainers.models import LoadedModel
 from explainers.run.explain.facts import facts_of, manifest_of
 from explainers.run.explain.finish import finish
@@ -25,7 +25,8 @@ from explainers.run.explain.outputs import CONTENTS, Outputs, files_of, is_whole
 from explainers.run.explain.reading import Item, batches, read
 from explainers.run.explain.summary import RunSummary
 from explainers.run.explain.worker import Worker
-from explainers.run.targets import settled_target
+from explainers.run.targets import LABEL, settled_target
+from explainers.run.true_classes import checked_labels
 from explainers.storage.run_folder import PROBE, RunFolder
 
 READERS = 4
@@ -37,6 +38,7 @@ def run(
     methods: Sequence[MethodCall | str],
     out: str | PathLike[str],
     *,
+    labels: Mapping[str, int] | None = None,
     options: RunOptions | None = None,
     batch_size: int = 8,
     overwrite: bool = False,
@@ -52,6 +54,7 @@ def run(
         images: a folder, a file, or image files.
         loaded: from `load_model`; needs its preprocessing.
         methods: names or calls with options; their titles must differ.
+        labels: image name → true class, for the table and contact sheets, and for target="label".
         overwrite: remove what an earlier run left in `out` instead of going on from it.
         progress: called after each image with (done, total, name).
         passes: called within an image after each batch of a method that makes many passes, with (method, passes done,
@@ -67,20 +70,23 @@ def run(
     _check(calls, loaded, batch_size)
     explainers = {call.title: call.bind(loaded, options, passes) for call in calls}
     target = options.target
-    if isinstance(target, str):
+    if isinstance(target, str) and target != LABEL:
         target = settled_target(target, loaded, loaded.preprocessing, options.output)
     if target == NOT:
         explainers = {title: explainer.negative() for title, explainer in explainers.items()}
     files = list(images) if not isinstance(images, (str, PathLike)) else find_images(images)
+    labels = checked_labels(labels, files)
+    if target == LABEL and labels is None:
+        raise TargetError("target='label', but the images have no labels: pass labels= (--ground-truth)")
     folder = RunFolder(out, CONTENTS)
     with folder.held(), no_exit():
         if overwrite:
             folder.clear()
-        facts = facts_of(loaded, calls, options)
+        facts = facts_of(loaded, calls, options, labels)
         done = folder.begin(facts, is_whole)
         summary = RunSummary(out, len(files))
         kept = {row["file"]: row["base"] for row in folder.journal.rows(done)}
-        outputs = Outputs(out, bases(files, kept), calls, loaded, options)
+        outputs = Outputs(out, bases(files, kept), calls, loaded, options, labels)
         reading = {} if loaded.preprocessing is None else loaded.preprocessing.reading()
         manifest = manifest_of(loaded, calls, options, len(files))
         folder.write_manifest({**manifest, "status": "running"})
