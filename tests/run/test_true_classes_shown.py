@@ -68,9 +68,15 @@ def test_labels_that_do_not_fit_are_refused(tmp_path):
     with pytest.raises(OptionError, match="labels map the name of every image to its class index"):
         run(images, loaded, ["cam"], tmp_path / "out", labels={"a.png": 1})
     assert not (tmp_path / "out").exists()
-    run(images, loaded, ["cam"], tmp_path / "out", labels=LABELS)
-    with pytest.raises(OptionError, match="holds a run that differs in labels"):
-        run(images, loaded, ["cam"], tmp_path / "out", labels=LABELS | {"a.png": 4})
+
+
+def test_an_image_whose_true_class_was_corrected_is_explained_again_and_new_images_come_to_the_others(tmp_path):
+    images, loaded, out = folder(tmp_path / "in", NAMES), embedded(), tmp_path / "out"
+    run(images, loaded, ["cam"], out, labels=LABELS)
+    folder(images, (*NAMES, "d.png"))
+    again = run(images, loaded, ["cam"], out, labels=LABELS | {"a.png": 4, "d.png": 1})
+    assert (again.explained, again.resumed) == (2, 2)
+    assert {row["file"]: row["true"] for row in rows(out)} == {"a.png": "4", "b.png": "0", "c.png": "9", "d.png": "1"}
 
 
 def test_figures_of_an_evaluation_tell_them(tmp_path, captions):

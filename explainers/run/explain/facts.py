@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import platform
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -18,11 +15,8 @@ from explainers.run.explain.options import MethodCall, RunOptions
 from explainers.storage.run_folder import PROBE
 
 
-def facts_of(
-    loaded: LoadedModel, methods: list[MethodCall], options: RunOptions, labels: Mapping[str, int] | None = None
-) -> dict[str, Any]:
-    """What must be equal for results of two runs to belong together: network, preprocessing, methods, options, and the
-    true classes of the images where they are known."""
+def facts_of(loaded: LoadedModel, methods: list[MethodCall], options: RunOptions) -> dict[str, Any]:
+    """What must be equal for results of two runs to belong together: network, preprocessing, methods, options."""
     assert loaded.preprocessing is not None
     return {
         "explainers": __version__,
@@ -31,13 +25,8 @@ def facts_of(
         "classes": loaded.class_names,
         "methods": {call.title: {"name": call.name, **call.options} for call in methods},
         "options": options.to_dict(),
-        **({} if labels is None else {"labels": _digest(labels)}),
         PROBE: probe(loaded, loaded.preprocessing.input_size()),
     }
-
-
-def _digest(labels: Mapping[str, int]) -> str:
-    return hashlib.sha256(json.dumps(sorted(labels.items())).encode()).hexdigest()
 
 
 def manifest_of(loaded: LoadedModel, calls: list[MethodCall], options: RunOptions, images: int) -> dict[str, Any]:

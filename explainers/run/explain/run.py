@@ -82,7 +82,7 @@ def run(
     with folder.held(), no_exit():
         if overwrite:
             folder.clear()
-        facts = facts_of(loaded, calls, options, labels)
+        facts = facts_of(loaded, calls, options)
         done = folder.begin(facts, is_whole)
         summary = RunSummary(out, len(files))
         kept = {row["file"]: row["base"] for row in folder.journal.rows(done)}
@@ -95,7 +95,7 @@ def run(
         keys: list[str] = []  # of the images that there are
         count, noted = 0, set(done)
         with ThreadPoolExecutor(READERS) as pool:
-            reader = partial(read, loaded=loaded, options=options, done=done)
+            reader = partial(read, loaded=loaded, options=options, done=done, labels=labels)
             items = _keyed(read_ahead(pool, files, reader, 2 * batch_size), keys)
             for batch in batches(items, batch_size, summary):
                 for item, rows in worker.explain(batch, pool):
