@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from .progress import Progress
+from .scored_images import true_labels
 from .telling import tell_failures
 from .values import activation, note, output, print_json, printable, target
 
@@ -42,6 +43,7 @@ def explained_images(arguments: argparse.Namespace, images: Any, loaded: Any, ca
             loaded,
             calls,
             out,
+            labels=true_labels(arguments, loaded),
             options=options,
             batch_size=8 if arguments.batch_size is None else arguments.batch_size,
             overwrite=arguments.overwrite,

@@ -41,7 +41,7 @@ def scored_images(arguments: argparse.Namespace, loaded: Any, out: Path) -> tupl
         raise OptionError("--images, --only and --masks-of choose among the test images of a training; give its folder")
     kind, colon, count = arguments.images.partition(":")
     if kind != "digits" or not colon:
-        return arguments.images, _labels(arguments, loaded)
+        return arguments.images, true_labels(arguments, loaded)
     if not count.isdigit() or not int(count):
         raise OptionError(f"{arguments.images!r}; expected digits:N with N images of at least 1")
     from explainers.data.generated.digits import CLASSES, write_digits
@@ -52,11 +52,12 @@ def scored_images(arguments: argparse.Namespace, loaded: Any, out: Path) -> tupl
     return out / "digits" / "images", labels if loaded.class_names == CLASSES else None
 
 
-def _labels(arguments: argparse.Namespace, loaded: Any) -> dict[str, int] | None:
+def true_labels(arguments: argparse.Namespace, loaded: Any) -> dict[str, int] | None:
+    """Image name → class index, by --ground-truth; None where the command has no such flag or it was not typed."""
     from explainers.data.images import find_images
-    from explainers.run.evaluate.true_classes import labels_of
+    from explainers.run.true_classes import labels_of
 
-    if arguments.ground_truth is None:
+    if getattr(arguments, "ground_truth", None) is None:
         return None
     return labels_of(arguments.ground_truth, find_images(arguments.images), loaded.class_names)
 

@@ -144,6 +144,14 @@ def numbers(
         raise OptionError(f"{flag} {text!r}; expected numbers such as {example}") from error
 
 
+def whole_numbers(text: str | float | list[float] | None, flag: str, example: str) -> tuple[int, ...] | None:
+    """Whole numbers between commas."""
+    found = numbers(text, flag, example)
+    if found is not None and any(each != int(each) for each in found):
+        raise OptionError(f"{flag} {text!r}; expected whole numbers such as {example}")
+    return None if found is None else tuple(int(each) for each in found)
+
+
 def pairs(entries: list[str] | None, flag: str, example: str) -> dict[str, Any]:
     """KEY=VALUE given any number of times."""
     found = {}

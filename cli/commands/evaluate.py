@@ -11,6 +11,7 @@ import explainers
 
 from ..arguments import (
     common_arguments,
+    ground_truth_argument,
     limit_arguments,
     method_arguments,
     model_arguments,
@@ -55,12 +56,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         help="which masks of a training's test images, where its data has several: bird or parts (birds), mask, box or "
         "ignored (published sets); boxes serve metrics of boxes alone",
     )
-    scoring.add_argument(
-        "--ground-truth",
-        metavar="TABLE.csv|folders",
-        help="true classes: a CSV file with the columns file,class, or folders that are called like the classes; "
-        "metrics of accuracy go by them, and --target label watches them",
-    )
+    ground_truth_argument(scoring, "metrics of accuracy go by them, and --target label watches them")
     scoring.add_argument(
         "--maps",
         action="append",

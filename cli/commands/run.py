@@ -9,6 +9,7 @@ from explainers.errors import OptionError
 
 from ..arguments import (
     common_arguments,
+    ground_truth_argument,
     limit_arguments,
     method_arguments,
     model_arguments,
@@ -35,6 +36,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     )
     target = target_arguments(command)
     target.add_argument("--top-k", type=int, metavar="K", help="explain the K best classes of each image")
+    ground_truth_argument(target, "the table and contact sheets name them, and --target label explains them")
     picture_arguments(output_arguments(command, "explained"))
     limit_arguments(command)
     common_arguments(command)

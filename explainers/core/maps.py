@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -23,6 +24,11 @@ def grad_cam(activation: Tensor, gradient: Tensor) -> Tensor:
     """
     weights = gradient.mean(dim=(2, 3), keepdim=True)
     return (weights * activation).sum(dim=1).relu()
+
+
+def as_tensor(values: Any) -> Tensor:
+    """A tensor as it is, anything else on the CPU, whatever torch's default device."""
+    return values if isinstance(values, Tensor) else torch.as_tensor(values, device="cpu")
 
 
 def reduce_channels(maps: Tensor, channels: str | None) -> Tensor:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from explainers.core.maps import CONSTANT
+from explainers.evaluation.attention_errors import AttentionErrors, attention_errors_of, attention_notes
 from explainers.evaluation.comparison import SIGNIFICANT, Cell, Test, compared, parts_of
 from explainers.evaluation.controls import CONTROLS
 from explainers.evaluation.intervals import FEW
@@ -33,7 +34,7 @@ class Summary:
     cells: by (explainer, score); tests: every pair by every score; seconds: per map; surviving: explainers whose maps
     hardly change when the network's weights are drawn anew; failed: explainer → images without a map; cautions: score →
     what has to be known to read it; constant: explainer → images whose map is the same everywhere; activations: what
-    turned scores into f(x).
+    turned scores into f(x); attention: how regions miss their masks, by (explainer, score).
     """
 
     scores: tuple[str, ...]
@@ -50,6 +51,7 @@ class Summary:
     cautions: dict[str, str] = field(default_factory=dict)
     constant: dict[str, int] = field(default_factory=dict)
     activations: tuple[str, ...] = ()
+    attention: dict[tuple[str, str], AttentionErrors] = field(default_factory=dict)
 
     def heading(self, score: str) -> str:
         """A score with the direction in which it is better."""
@@ -81,6 +83,7 @@ class Summary:
                         "survives_randomisation": explainer in self.surviving if randomised else None,
                         "seconds_per_map": self.seconds.get(explainer),
                         "settings": self.settings[score],
+                        **(errors.columns() if (errors := self.attention.get((explainer, score))) else {}),
                     }
                 )
         return found
@@ -107,6 +110,7 @@ class Summary:
                 f"! maps of {', '.join(self.surviving)} stay alike (above {SURVIVES}) when the network's weights are "
                 "drawn anew: they do not explain this network"
             )
+        lines += attention_notes(self.attention, self.explainers)
         lines += [f"f(x): {activation}" for activation in self.activations]
         lines += [
             f"{name}: {count} images with a map that is the same everywhere, which are not scored"
@@ -241,6 +245,7 @@ def summarise(
         {score: text for score in scores if (text := metrics[score.partition("@")[0]].caution())},
         {name: len(images) for name, images in same.items() if images},
         tuple(dict.fromkeys(row["activation"] for row in good if row.get("activation"))),
+        attention_errors_of(rows),
     )
 
 

@@ -65,7 +65,9 @@ def step_of(network, images, labels=None, **more) -> Step:
 def step_on(made: Pass, labels, **more) -> Step:
     """A step of whose pass the parts are given."""
     size = more.pop("size", (4, 4))
-    return Step(nn.Identity(), torch.zeros(len(labels), 3, *size), labels, made, torch.Generator().manual_seed(0), **more)
+    return Step(
+        nn.Identity(), torch.zeros(len(labels), 3, *size), labels, made, torch.Generator().manual_seed(0), **more
+    )
 
 
 def began(network, images, classes) -> Beginning:

@@ -67,7 +67,7 @@ def test_one_channel_is_the_luma():
     [
         {"mean": (0.5,)},
         {"std": (1, 0, 1)},
-        {"channels": 2},
+        {"channels": 0},
         {"interpolation": "cubic"},
         {"crop": (0, 5)},
         {"resize": 0},

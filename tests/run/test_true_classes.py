@@ -13,7 +13,7 @@ from explainers import create_metric
 from explainers.data.images import find_images, read_image, write_image
 from explainers.data.samples import sample_images
 from explainers.errors import DataError, TargetError
-from explainers.run.evaluate.true_classes import labels_of
+from explainers.run.true_classes import labels_of
 
 NAMES = ("zero", "one", "two")
 

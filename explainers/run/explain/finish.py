@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from explainers.data.images import read_image, write_image
+from explainers.data.images import Photo, read_image, write_image
 from explainers.render import Style, contact_sheet
 from explainers.run.explain.options import RunOptions
 from explainers.run.explain.outputs import DONE, picture
@@ -17,8 +17,11 @@ from explainers.storage.journal import Journal, Row
 from explainers.storage.run_folder import RunFolder
 
 
-def finish(folder: RunFolder, options: RunOptions, keys: Sequence[str]) -> list[Path]:
+def finish(folder: RunFolder, options: RunOptions, keys: Sequence[str], read: Callable[[str], Photo]) -> list[Path]:
     """The table, overlays on a common scale, contact sheets of these units: one pass over the journal each.
+
+    Args:
+        read: a photo's file, as the run read it.
 
     Returns:
         What was made; the table first.
@@ -27,11 +30,11 @@ def finish(folder: RunFolder, options: RunOptions, keys: Sequence[str]) -> list[
     write_table(out / "results.csv", units.rows())
     made = [out / "results.csv"]
     if options.scale == "common" and options.overlays:
-        made += _draw_on_common_scale(out, units, options)
+        made += _draw_on_common_scale(out, units, options, read)
     for path in out.glob("sheet-*.png"):  # of more images than there are now
         path.unlink()
     if options.contact_sheet and options.overlays:
-        made += _sheets(out, units, options)
+        made += _sheets(out, units, options, read)
     return made
 
 
@@ -49,7 +52,7 @@ class _Units:
         return self.journal.units(self.keys)
 
 
-def _draw_on_common_scale(out: Path, units: _Units, options: RunOptions) -> list[Path]:
+def _draw_on_common_scale(out: Path, units: _Units, options: RunOptions, read: Callable[[str], Photo]) -> list[Path]:
     limits: dict[str, tuple[float, float]] = {}
     made = []
     for row in units.rows():
@@ -60,7 +63,7 @@ def _draw_on_common_scale(out: Path, units: _Units, options: RunOptions) -> list
             limits[row["method"]] = (min(low, before[0]), max(high, before[1]))
     for row in units.rows():
         if row["status"] in DONE:
-            photo = read_image(row["source"], max_pixels=options.max_pixels)
+            photo = read(row["source"])
             with np.load(out / row["map"]) as saved:
                 style = Style(options.cmap, options.opacity, limits=limits[row["method"]])
                 write_image(out / row["overlay"], picture(photo, saved["map"], saved["box"].tolist(), style))
@@ -68,7 +71,7 @@ def _draw_on_common_scale(out: Path, units: _Units, options: RunOptions) -> list
     return made
 
 
-def _sheets(out: Path, units: _Units, options: RunOptions) -> Iterator[Path]:
+def _sheets(out: Path, units: _Units, options: RunOptions, read: Callable[[str], Photo]) -> Iterator[Path]:
     """Pages of `contact_sheet` images: the photo beside all its overlays."""
     page: list[list[tuple[str, np.ndarray]]] = []
     number = 0
@@ -77,7 +80,9 @@ def _sheets(out: Path, units: _Units, options: RunOptions) -> Iterator[Path]:
         if not good:
             continue
         caption = f"{good[0]['file']}\n{_told(good[0], 'predicted_name', 'probability')}"
-        line = [(caption, read_image(good[0]["source"], max_pixels=options.max_pixels).pixels)]
+        if good[0].get("true_name"):
+            caption += f"\ntrue {good[0]['true_name']}"
+        line = [(caption, read(good[0]["source"]).pixels)]
         for row in good:
             target = _told(row, "target_name", "target_probability")
             line.append((f"{row['method']}\n{target}", read_image(out / row["overlay"]).pixels))

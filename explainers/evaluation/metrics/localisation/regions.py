@@ -12,6 +12,7 @@ from torch import Tensor
 from explainers.core.histogram import histogram, otsu_level
 from explainers.core.maps import scaled
 from explainers.errors import OptionError
+from explainers.evaluation.attention_errors import kind_of_error
 from explainers.evaluation.measuring.curves import Curve
 from explainers.evaluation.measuring.subject import Measured, Subject
 from explainers.evaluation.metric import register_metric
@@ -19,7 +20,6 @@ from explainers.evaluation.metrics.localisation.histograms import from_the_top, 
 from explainers.evaluation.metrics.localisation.mask_metric import MaskMetric, equal_thresholds
 
 OTSU_BINS = 256
-KINDS_OF_ERROR = ("other", "insufficiently attended", "over-attended", "")
 CHOICES = ("mean", "otsu", "validation")
 
 
@@ -76,18 +76,15 @@ def iou_curve(maps: Tensor, masks: Tensor, thresholds: Tensor) -> Tensor:
 
 
 def attention_errors(maps: Tensor, masks: Tensor, threshold: str | float = "mean") -> list[str]:
-    """How each map misses the object, by the recall and the precision of its region (see `binarised`).
+    """How each map's region P (see `binarised`) misses the mask G; see `kind_of_error`.
 
     Returns:
-        "over-attended" (recall ≥ 0.5 > precision: the object and much beyond it), "insufficiently attended"
-        (precision ≥ 0.5 > recall: on the object, but missing most of it), "other" (both below; so is an empty region),
-        or "" (both 0.5 or more).
+        "over-attended" (|P∖G| > |G∖P|), "insufficiently attended" (|P∖G| < |G∖P|; so is an empty region), "other" (as
+        many on both sides), or "" (the region is the mask).
     """
     regions = binarised(maps, threshold)
-    common = (regions & masks).sum(dim=(-2, -1))
-    covers = 2 * common >= masks.sum(dim=(-2, -1))
-    precise = (2 * common >= regions.sum(dim=(-2, -1))) & (common > 0)
-    return [KINDS_OF_ERROR[kind] for kind in (2 * covers.int() + precise.int()).tolist()]
+    beyond, missed = ((one & ~two).sum(dim=(-2, -1)).tolist() for one, two in ((regions, masks), (masks, regions)))
+    return [kind_of_error(*counts) for counts in zip(beyond, missed, strict=True)]
 
 
 @register_metric
@@ -98,7 +95,9 @@ class MeanIoU(MaskMetric):
         threshold: how the region is told: "mean" (above the map's mean), "otsu", a number 0 … 1 of the scaled map, or
             "validation" (the number that is best on the other half of the images, told by their content).
 
-    Rows also say `attention`: "over-attended", "insufficiently attended", "other", or nothing where it is right.
+    Rows also say `attention`: "over-attended", "insufficiently attended", "other", or nothing where the region is the
+    mask; the summary counts them over the 100 images with the lowest values. With "validation" no image has a region of
+    its own, and rows say nothing.
     """
 
     name = "miou"

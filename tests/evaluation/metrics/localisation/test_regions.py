@@ -113,22 +113,24 @@ def test_iou_curve_at_values_of_the_map_is_that_of_values_strictly_above():
 
 
 def test_attention_errors_by_hand():
+    """Pixels of the region beyond the mask, and of the mask that are missed."""
     regions = {
-        "####....": "",  # just the object
-        "##......": "",  # recall 1/2, precision 1
-        "########": "",  # recall 1, precision 1/2
-        "#.......": "insufficiently attended",  # recall 1/4, precision 1
-        "#...#...": "insufficiently attended",  # recall 1/4, precision 1/2
-        "##..###.": "over-attended",  # recall 1/2, precision 2/5
-        "#...##..": "other",  # recall 1/4, precision 1/3
-        "....####": "other",  # nothing of it
-        "........": "other",  # nothing at all
+        "####....": "",  # 0, 0: just the object
+        "##......": "insufficiently attended",  # 0, 2
+        "########": "over-attended",  # 4, 0
+        "#...#...": "insufficiently attended",  # 1, 3
+        "##..###.": "over-attended",  # 3, 2
+        "##..##..": "other",  # 2, 2
+        "#...##..": "insufficiently attended",  # 2, 3
+        "....####": "other",  # 4, 4: beside it
+        "....###.": "insufficiently attended",  # 3, 4
+        "........": "insufficiently attended",  # 0, 4: nothing at all
     }
     maps = torch.stack([flags(region, "........") for region in regions]).double()
     masks = torch.stack([flags("####....", "........")] * len(regions))
     assert attention_errors(maps, masks) == list(regions.values())
     assert attention_errors(maps, masks, 0.5) == list(regions.values())
-    assert attention_errors(maps, masks, 1) == ["other"] * len(regions)
+    assert attention_errors(maps, masks, 1) == ["insufficiently attended"] * len(regions)  # above 1 is nothing
 
 
 def test_rows_say_how_a_region_misses_its_mask():

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from explainers.data.images import ImageFile
 from explainers.data.label_table import read_labels
-from explainers.errors import DataError
+from explainers.errors import DataError, OptionError
 from explainers.models import class_index
 from explainers.storage.paths import shown
 
@@ -40,6 +41,22 @@ def labels_of(source: str, files: Sequence[ImageFile], class_names: Sequence[str
         raise DataError(f"{', '.join(missing[:NAMED])}{others} {what}; every image needs a class")
     index = {label: _index(label, class_names) for label in dict.fromkeys(named.values())}
     return {name: index[label] for name, label in named.items()}
+
+
+def checked_labels(labels: Any, files: Sequence[ImageFile]) -> Mapping[str, int] | None:
+    """The true classes that a caller gives, one for every image.
+
+    Raises:
+        OptionError: no mapping of names to indices, or an image without one.
+    """
+    if labels is not None and (not isinstance(labels, Mapping) or {file.name for file in files} - set(labels)):
+        raise OptionError("with a folder of images, labels map the name of every image to its class index")
+    return labels
+
+
+def true_name(label: int, class_names: Sequence[str] | None) -> str:
+    """How tables and captions call a true class."""
+    return class_names[label] if class_names and 0 <= label < len(class_names) else str(label)
 
 
 def _index(label: str, class_names: Sequence[str] | None) -> int:
