@@ -20,7 +20,7 @@ from explainers.baselines.training.given_maps import Provider
 from explainers.baselines.training.loop import Progress, Training, Watch, seeded
 from explainers.baselines.training.run_folder import BEST, CONTENTS, FORMAT, RESULT, Run, open_run, read_run
 from explainers.baselines.training.settings.plans import Plan, frozen
-from explainers.baselines.training.settings.recipes import recipe
+from explainers.baselines.training.settings.recipes import merged, plan_for, recipe
 from explainers.baselines.training.settings.settings import Settings
 from explainers.baselines.training.updates import frozen_parts
 from explainers.data.data_set import DataSet
@@ -88,8 +88,9 @@ def train(
         made = create_network(network, weights=weights, **names, **options)
     begun = {} if start is None else _start(made, Path(start), folder)
     made, own = made.to(chosen), recipe(network)
-    settings = replace(settings, losses=settings.losses or own.losses(made), plan=settings.plan or own.plan)
-    losses, plan = settings.losses or (), settings.plan or own.plan
+    losses = merged(settings.losses or own.losses(made), settings.more_losses)
+    plan = plan_for(settings.plan or own.plan, losses)
+    settings = replace(settings, losses=losses, more_losses=(), plan=plan)
     _check_plan(plan, losses, made, settings.epochs)
     config = {
         "format": FORMAT,
