@@ -22,8 +22,11 @@ from study import Line, batches, cell, write_sheet
 
 import explainers
 from explainers.baselines import AdamW, Cosine, CrossEntropy, Flip, SaliencyGuided, Settings, train
+from explainers.baselines.training.batches import Examples
 from explainers.data.data_set import DataSet
 from explainers.data.sets import data_set
+from explainers.evaluation.intervals import interval_of
+from explainers.evaluation.measuring.fillings import Baseline
 from explainers.evaluation.statistics import sign_flip_test
 from explainers.render.charts import curve_chart, save_figure
 from explainers.storage.atomic import write_bytes
@@ -83,8 +86,9 @@ ROWS = {
 PAPER_COLUMNS = ("insertion", "deletion", "pid@1", "pid@2", "pid@4", "pid@8", "pid@16")
 PAPER_BASELINE = "black"
 WHAT = {
-    "black": "As in the slides: a black pixel is the strongest negative field.",
+    "black": "What the slides criticise for scoring: a black pixel is the strongest negative field.",
     "zero": "The mean gray, which is a pixel without field.",
+    "bias": "The bias image, the pixel-wise mean of the training images: what saliency guided training fills with.",
 }
 
 
@@ -111,7 +115,7 @@ def flares(data: DataSet, count: int) -> list[int]:
     return [index for index, label in enumerate(data.test.labels) if label == FLARE][:count]
 
 
-def metrics(baseline: Any) -> dict[str, Any]:
+def metrics(baseline: Baseline) -> dict[str, Any]:
     """Insertion, deletion and PID towards one baseline, and the overlap with the inversion line."""
     create, shared = explainers.create_metric, {"baseline": baseline, "tolerance": 0.005}
     return {
@@ -122,7 +126,20 @@ def metrics(baseline: Any) -> dict[str, Any]:
     }
 
 
-def scored(options: argparse.Namespace, name: str, seed: int, data: DataSet, baseline: str) -> explainers.Result:
+@dataclass(frozen=True)
+class Removed:
+    """What removed pixels become: the name of it, and what metrics take."""
+
+    name: str
+    baseline: Baseline
+
+
+def removed(data: DataSet, name: str) -> Removed:
+    """One of WHAT; the bias image is (C, H, W), as the networks take it."""
+    return Removed(name, Examples(data.train, data.preprocessing).mean_image() if name == "bias" else name)
+
+
+def scored(options: argparse.Namespace, name: str, seed: int, data: DataSet, pixels: Removed) -> explainers.Result:
     """All rows of the table that look at one trained network."""
     loaded = explainers.load_model(options.out / "runs" / f"{name}-{seed}", device="cpu")
     chosen = {title: (row.method, row.options) for title, row in ROWS.items() if row.variant == name}
@@ -130,9 +147,9 @@ def scored(options: argparse.Namespace, name: str, seed: int, data: DataSet, bas
         loaded,
         batches(data, flares(data, options.images)),
         chosen,
-        metrics(baseline),
+        metrics(pixels.baseline),
         FLARE,
-        out=options.out / "scores" / f"{name}-{seed}-{baseline}",
+        out=options.out / "scores" / f"{name}-{seed}-{pixels.name}",
         figures=False,
     )
 
@@ -226,19 +243,19 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=10, help="default %(default)s")
     parser.add_argument("--images", type=int, default=100, help="test images with a flare (default %(default)s)")
     parser.add_argument("--seeds", type=int, default=3, help="trainings of each network (default %(default)s)")
-    parser.add_argument("--baseline", action="append", choices=tuple(WHAT), help="black and zero by default")
+    parser.add_argument("--baseline", action="append", choices=tuple(WHAT), help="may be repeated; all by default")
     options = parser.parse_args()
     data = data_set(f"magnetogram:size={options.size},train={options.train},val=500,test={3 * options.images}")
     accuracies = {name: [trained(options, name, seed, data)[1] for seed in range(options.seeds)] for name in VARIANTS}
     results = {
-        baseline: {
-            name: [scored(options, name, seed, data, baseline) for seed in range(options.seeds)]
+        pixels.name: {
+            name: [scored(options, name, seed, data, pixels) for seed in range(options.seeds)]
             for name in dict.fromkeys(row.variant for row in ROWS.values())
         }
-        for baseline in options.baseline or tuple(WHAT)
+        for pixels in (removed(data, name) for name in options.baseline or tuple(WHAT))
     }
     lines = [f"Measured on generated magnetograms of {options.size} px: {options.images} test images with a flare, "]
-    lines[0] += f"{options.seeds} trainings of each network; intervals over images."
+    lines[0] += f"{options.seeds} training{'s' * (options.seeds > 1)} of each network; intervals over images."
     lines += ["", "| network | test accuracy by seed |", "|---|---|"]
     lines += [f"| {name} | {', '.join(f'{value:.3f}' for value in values)} |" for name, values in accuracies.items()]
     lines += ["", *table(options, results)]

@@ -11,6 +11,7 @@ import numpy as np
 
 from explainers.core.maps import CONSTANT
 from explainers.evaluation.attention_errors import AttentionErrors, attention_errors_of, attention_notes
+from explainers.evaluation.areas import NOTHING, Areas, about_areas, areas_of
 from explainers.evaluation.comparison import SIGNIFICANT, Cell, Test, compared, parts_of
 from explainers.evaluation.controls import CONTROLS
 from explainers.evaluation.intervals import FEW
@@ -34,7 +35,8 @@ class Summary:
     cells: by (explainer, score); tests: every pair by every score; seconds: per map; surviving: explainers whose maps
     hardly change when the network's weights are drawn anew; failed: explainer → images without a map; cautions: score →
     what has to be known to read it; constant: explainer → images whose map is the same everywhere; activations: what
-    turned scores into f(x); attention: how regions miss their masks, by (explainer, score).
+    turned scores into f(x); attention: how regions miss their masks, by (explainer, score); areas: by (explainer,
+    score), how well those under adaptive curves are known.
     """
 
     scores: tuple[str, ...]
@@ -52,6 +54,7 @@ class Summary:
     constant: dict[str, int] = field(default_factory=dict)
     activations: tuple[str, ...] = ()
     attention: dict[tuple[str, str], AttentionErrors] = field(default_factory=dict)
+    areas: dict[tuple[str, str], Areas] = field(default_factory=dict)
 
     def heading(self, score: str) -> str:
         """A score with the direction in which it is better."""
@@ -67,7 +70,7 @@ class Summary:
                 if cell is None:
                     continue
                 low, high = cell.interval or (None, None)
-                chance = self.cells.get(("random", score))
+                chance, areas = self.cells.get(("random", score)), self.areas.get((explainer, score))
                 found.append(
                     {
                         "explainer": explainer,
@@ -82,6 +85,7 @@ class Summary:
                         "no_better_than_control": None if explainer in CONTROLS else cell.chance,
                         "survives_randomisation": explainer in self.surviving if randomised else None,
                         "seconds_per_map": self.seconds.get(explainer),
+                        **(NOTHING if areas is None else areas.columns()),
                         "settings": self.settings[score],
                         **(errors.columns() if (errors := self.attention.get((explainer, score))) else {}),
                     }
@@ -105,6 +109,7 @@ class Summary:
             for settings, scores in self._by_settings().items()
             if settings
         ]
+        lines += [text] if (text := about_areas(self.areas)) else []
         if self.surviving:
             lines.append(
                 f"! maps of {', '.join(self.surviving)} stay alike (above {SURVIVES}) when the network's weights are "
@@ -246,6 +251,7 @@ def summarise(
         {name: len(images) for name, images in same.items() if images},
         tuple(dict.fromkeys(row["activation"] for row in good if row.get("activation"))),
         attention_errors_of(rows),
+        areas_of([row for row in good if row["value"] is not None]),
     )
 
 

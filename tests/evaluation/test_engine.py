@@ -22,8 +22,10 @@ def every_metric() -> list:
 
 def labels_and_values(result) -> tuple[list, list]:
     rows = sorted(result.rows, key=lambda row: (row["explainer"], row["score"], row["image"]))
-    hidden = ("seconds", "curve", "parts", "value", "probability")
-    return [{key: value for key, value in row.items() if key not in hidden} for row in rows], [r["value"] for r in rows]
+    numbers = ("value", "area_error", "probed_error", "probed_size")
+    hidden = ("seconds", "curve", "parts", "probability", *numbers)
+    labels = [{key: value for key, value in row.items() if key not in hidden} for row in rows]
+    return labels, [row[key] for row in rows for key in numbers if key in row]
 
 
 def test_every_metric_scores_every_explainer_and_control_and_leaves_the_network_as_found():
@@ -69,7 +71,7 @@ def test_a_loader_gives_what_a_tensor_gives():
     ):
         found = explainers.evaluate(model, source, ["grad-cam"], metrics, "label")
         assert labels_and_values(found)[0] == labels_and_values(whole)[0]
-        assert labels_and_values(found)[1] == pytest.approx(labels_and_values(whole)[1], rel=1e-6)
+        assert labels_and_values(found)[1] == pytest.approx(labels_and_values(whole)[1], rel=1e-6, abs=1e-6)  # float32
     named = [{"images": given, "labels": labels, "masks": inside, "targets": labels, "names": list("abcde")}]
     found = explainers.evaluate(model, named, ["grad-cam"], metrics)
     assert {row["image"] for row in found.rows} == set("abcde")

@@ -7,7 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from explainers.data.sets import data_set
 
 EXAMPLES = Path(__file__).resolve().parent.parent.parent / "examples"
 
@@ -44,6 +47,18 @@ def test_a_small_study_runs_and_goes_on(tmp_path):
     again = subprocess.run([*script, *small], capture_output=True, text=True)
     assert again.returncode == 0, again.stderr
     assert (tmp_path / "table.md").read_text() == table
+
+
+def test_the_bias_image_of_the_study_is_the_mean_of_its_training_images(monkeypatch):
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    from labn_study import removed
+
+    data = data_set("magnetogram:size=32,train=6,val=2,test=2")
+    images = [data.preprocessing(data.train.pixels(row)).numpy() for row in range(len(data.train))]
+    bias = removed(data, "bias").baseline.numpy()
+    np.testing.assert_allclose(bias, np.mean(images, axis=0, dtype=np.float64), atol=1e-6)
+    assert bias.std() > 0
+    assert removed(data, "black").baseline == "black"
 
 
 def test_the_figure_of_the_networks_is_drawn(tmp_path):
