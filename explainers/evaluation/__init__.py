@@ -8,18 +8,26 @@ Explainers are any callables, so no method is known here. Begin with `metric.py`
 """
 
 from explainers.evaluation import metrics
+from explainers.evaluation.drifting.drift import drift
 from explainers.evaluation.drifting.groups import confidence_groups
+from explainers.evaluation.drifting.networks import Checkpoint
+from explainers.evaluation.drifting.options import DriftOptions
+from explainers.evaluation.drifting.result import Drift
 from explainers.evaluation.metric import Metric, available_metrics, create_metric, metric_class
 from explainers.evaluation.result import Result
 from explainers.evaluation.summary import Summary
 
 __all__ = [
+    "Checkpoint",
+    "Drift",
+    "DriftOptions",
     "Metric",
     "Result",
     "Summary",
     "available_metrics",
     "confidence_groups",
     "create_metric",
+    "drift",
     "metric_class",
     "metrics",
 ]

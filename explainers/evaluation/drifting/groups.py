@@ -44,16 +44,26 @@ def confidence_groups(
     {0: array([1])}
     """
     table, classes = _checked(probabilities, labels)
-    clear_right, clear_wrong, undecided = _counts(per_class)
-    predicted = table.argmax(axis=1)
     own = np.take_along_axis(table, classes[:, None], axis=1)[:, 0]
+    return grouped(own, table.max(axis=1), table.argmax(axis=1), classes, per_class)
+
+
+def grouped(
+    own: np.ndarray, largest: np.ndarray, predicted: np.ndarray, labels: np.ndarray, per_class: Sequence[int]
+) -> dict[str, dict[int, np.ndarray]]:
+    """The groups from what `confidence_groups` needs of a table of probabilities.
+
+    Args:
+        own, largest: (N,) probability of the right class, and the largest one; predicted, labels: (N,) classes.
+    """
+    clear_right, clear_wrong, undecided = _counts(per_class)
     found: dict[str, dict[int, np.ndarray]] = {group: {} for group in GROUPS}
-    for label in np.unique(classes).tolist():
-        rows = np.flatnonzero(classes == label)
+    for label in np.unique(labels).tolist():
+        rows = np.flatnonzero(labels == label)
         right = rows[predicted[rows] == label]
         wrong = rows[predicted[rows] != label]
         right = right[np.argsort(-own[right], kind="stable")]
-        wrong = wrong[np.argsort(-np.abs(table[wrong].max(axis=1) - own[wrong]), kind="stable")]
+        wrong = wrong[np.argsort(-np.abs(largest[wrong] - own[wrong]), kind="stable")]
         found["A"][label], found["B"][label] = right[:clear_right], wrong[:clear_wrong]
         left = (right[clear_right:], wrong[clear_wrong:])
         found["C"][label] = np.concatenate([each[max(0, len(each) - undecided) :] for each in left])
