@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -60,3 +61,9 @@ class Memory:
             maps = np.load(path, mmap_mode="r")
         self._maps[key] = maps
         self.note(key, rows)
+
+
+def digest(*parts: Any) -> str:
+    """The key of a unit, from everything that decides its values."""
+    text = "\0".join(map(str, parts))
+    return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:32]

@@ -110,3 +110,8 @@ class Opened:
         for row in made.failed:
             maps[row] = torch.nan
         return maps
+
+
+def identity_of(checkpoint: Checkpoint, opened: Opened | None, name: str) -> str:
+    """What tells a network from others: its file, else its weights where its loading has hashed them, else its name."""
+    return str(checkpoint.identity or getattr(getattr(opened, "model", None), "sha256", "") or name)

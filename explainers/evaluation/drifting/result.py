@@ -13,6 +13,7 @@ from explainers.errors import OptionError
 from explainers.evaluation.drifting.compared import CHECKPOINT, EVERY_IMAGE, Compared
 from explainers.evaluation.drifting.keeping import Row
 from explainers.evaluation.drifting.opened import SAID
+from explainers.evaluation.drifting.options import LABEL, PREDICTED, REFERENCE
 from explainers.evaluation.drifting.summary import DriftSummary, summarise
 from explainers.evaluation.metrics.similarity import SIMILARITIES
 from explainers.evaluation.result import table
@@ -22,7 +23,8 @@ from explainers.evaluation.result import table
 class Drift:
     """Maps of many networks beside those of one.
 
-    reference: its name; methods: titles; names: of all images; labels: (N,) right classes, or None; explained: (n,)
+    reference: its name; methods: titles; names: of all images; labels: (N,) right classes, or None; classes,
+    class_names: of the reference; target: which class is explained, see `DriftOptions`; explained: (n,)
     indices of the images that have maps; compared: networks and rows of chance by their names, in order; said: name →
     "entropy" (nats), "probability" (of the right class), "loss", "predicted" → (N,), NaN where it is not known;
     likeness: (name, method) → similarity → (n,), NaN where there is none; status: (name, method) → (n,) why; groups:
@@ -34,6 +36,9 @@ class Drift:
     seed: int = 0
     names: list[str] = field(default_factory=list)
     labels: np.ndarray | None = None
+    classes: int = 0
+    class_names: Sequence[str] | None = None
+    target: str | int = REFERENCE
     explained: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     compared: dict[str, Compared] = field(default_factory=dict)
     said: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
@@ -61,6 +66,18 @@ class Drift:
     def of_kind(self, kind: str) -> tuple[str, ...]:
         """The rows of one kind, see `Compared`."""
         return tuple(each.name for each in self.compared.values() if each.kind == kind)
+
+    def targets(self, name: str, rows: np.ndarray) -> np.ndarray:
+        """(n,) classes, in the reference's order, that are explained in a network, of these among all images; where a
+        network predicts nothing, class 0 stands for it."""
+        if isinstance(self.target, int):
+            return np.full(len(rows), self.target, np.int64)
+        if self.target == LABEL:
+            assert self.labels is not None
+            return self.labels[rows]
+        own = self.target == PREDICTED and name in self.said
+        found: np.ndarray = np.nan_to_num(self.said[name if own else self.reference]["predicted"][rows])
+        return found.astype(np.int64)
 
     def places(self, group: str = EVERY_IMAGE) -> np.ndarray:
         """Where the images of a group stand among those that are explained.

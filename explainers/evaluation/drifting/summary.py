@@ -118,7 +118,8 @@ class DriftSummary:
         found = self.drift
         count = len(found.explained)
         lines = [f"likeness of maps to those of {found.reference}, {count} image{'s' * (count != 1)}; {LEGEND}"]
-        words = {verdict.word for verdict in self.verdicts.values()}
+        shown = found.similarities[0]
+        words = {verdict.word for (_, __, similarity), verdict in self.verdicts.items() if similarity == shown}
         lines += [f"{word}: {text}" for word, text in WORDS.items() if word in words]
         if 0 < count < FEW:
             lines.append(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,12 +16,12 @@ from explainers.errors import ImageError, LayerError, OptionError, UnsupportedEr
 from explainers.evaluation.controls import random_maps
 from explainers.evaluation.drifting.compared import CHECKPOINT, METHOD_SEED, RANDOM_MAPS, Compared
 from explainers.evaluation.drifting.groups import grouped, members
-from explainers.evaluation.drifting.keeping import Keeper, Row
+from explainers.evaluation.drifting.keeping import Keeper, Row, digest
 from explainers.evaluation.drifting.likeness import failed, likeness, packed
 from explainers.evaluation.drifting.methods import Method
 from explainers.evaluation.drifting.networks import Checkpoint
-from explainers.evaluation.drifting.opened import SAID, Classes, Opened
-from explainers.evaluation.drifting.options import GROUPED, LABEL, PREDICTED, REFERENCE, DriftOptions
+from explainers.evaluation.drifting.opened import SAID, Classes, Opened, identity_of
+from explainers.evaluation.drifting.options import GROUPED, LABEL, REFERENCE, DriftOptions
 from explainers.evaluation.drifting.result import Drift
 from explainers.evaluation.measuring.batch import Batch
 
@@ -51,7 +50,6 @@ class Walk:
     digests: list[str] = field(default_factory=list)
     counts: list[int] = field(default_factory=list)
     chosen: list[list[int]] = field(default_factory=list)
-    target: str | int = REFERENCE
 
     def reference(self, checkpoint: Checkpoint) -> None:
         """Everything of the reference: what it says, the maps that others are compared with, and what chance makes.
@@ -61,11 +59,12 @@ class Walk:
             loading it raises.
         """
         name = self.found.reference
-        self.identity = checkpoint.identity or name
         opened = Opened(checkpoint, self.options)
+        self.identity = identity_of(checkpoint, opened, name)
         self._say(Compared(name, CHECKPOINT, checkpoint.epoch), self.identity, opened)
         opened.count = self.count
         self.classes = Classes(self.count, getattr(opened.model, "class_names", None))
+        self.found.classes, self.found.class_names = self.classes.count, self.classes.names
         self._choose()
         for number, batch in self._explained(opened.model):
             for method in self._left():
@@ -96,8 +95,10 @@ class Walk:
         gc.collect()
 
     def _other(self, compared: Compared, checkpoint: Checkpoint) -> None:
-        identity = checkpoint.identity or compared.name
-        opened = None if self._all_done(identity) else Opened(checkpoint, self.options, self.classes)
+        opened = None
+        if not checkpoint.identity or not self._all_done(checkpoint.identity):
+            opened = Opened(checkpoint, self.options, self.classes)
+        identity = identity_of(checkpoint, opened, compared.name)
         self._say(compared, identity, opened)
         batches = self._numbers() if opened is None else self._explained(opened.model)
         for number, batch in batches:
@@ -177,7 +178,7 @@ class Walk:
         if self.options.target == LABEL and labels is None:
             raise OptionError('target="label", but the images have no labels: pass labels, or target="reference"')
         own = self.options.target
-        self.target = (LABEL if labels is not None else REFERENCE) if own is None else own
+        self.found.target = (LABEL if labels is not None else REFERENCE) if own is None else own
         if isinstance(own, int) and not 0 <= own < self.count:
             raise OptionError(f"target={own}: the reference has classes 0 … {self.count - 1}")
 
@@ -195,16 +196,7 @@ class Walk:
         return sum(self.counts[:number]) + np.array(self.chosen[number], np.int64)
 
     def _targets(self, name: str, number: int) -> Tensor:
-        """(n,) classes in the reference's order; where a network predicts nothing, class 0 stands for it."""
-        rows = self._rows(number)
-        if isinstance(self.target, int):
-            return torch.full((len(rows),), self.target)
-        if self.target == LABEL:
-            assert self.found.labels is not None
-            return torch.from_numpy(self.found.labels[rows])
-        own = self.target == PREDICTED and name in self.found.said
-        said = self.found.said[name if own else self.found.reference]
-        return torch.from_numpy(np.nan_to_num(said["predicted"][rows]).astype(np.int64))
+        return torch.from_numpy(self.found.targets(name, self._rows(number)))
 
     # maps, and how alike they are
 
@@ -269,18 +261,18 @@ class Walk:
 
     # units, each named by everything that decides its values
 
-    def _said_key(self, identity: str, digest: str) -> str:
-        return _digest("scores", identity, digest)
+    def _said_key(self, identity: str, batch: str) -> str:
+        return digest("scores", identity, batch)
 
     def _maps_key(self, method: Method, number: int) -> str:
-        return _digest("maps", self.identity, *self._unit_parts(method, self.options.seed, number))
+        return digest("maps", self.identity, *self._unit_parts(method, self.options.seed, number))
 
     def _key(self, identity: str, method: Method, seed: int, number: int) -> str:
-        return _digest("likeness", self.identity, identity, *self._unit_parts(method, seed, number))
+        return digest("likeness", self.identity, identity, *self._unit_parts(method, seed, number))
 
     def _unit_parts(self, method: Method, seed: int, number: int) -> tuple[Any, ...]:
         drawn = seed if method.draws else ""  # without a seed the same maps, made once
-        return method.title, method.describe(), drawn, self.digests[number], self.chosen[number], self.target
+        return method.title, method.describe(), drawn, self.digests[number], self.chosen[number], self.found.target
 
     def _kept(self, key: str) -> Row:
         rows = self.keeper.rows(key)
@@ -289,12 +281,7 @@ class Walk:
 
     def _all_done(self, identity: str) -> bool:
         """Whether a network need not be loaded: all its units are kept."""
-        keys = [self._said_key(identity, digest) for digest in self.digests]
+        keys = [self._said_key(identity, each) for each in self.digests]
         for number, _ in self._numbers():
             keys += [self._key(identity, method, self.options.seed, number) for method in self._left()]
         return all(self.keeper.rows(key) is not None for key in keys)
-
-
-def _digest(*parts: Any) -> str:
-    text = "\0".join(map(str, parts))
-    return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:32]
