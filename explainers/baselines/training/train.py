@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
@@ -17,13 +17,15 @@ from explainers.baselines.losses.loss import CrossEntropy, Loss
 from explainers.baselines.networks.registry import create_network
 from explainers.baselines.training.loop import Progress, Training, Watch, seeded
 from explainers.baselines.training.plans import frozen
-from explainers.baselines.training.run_folder import CONTENTS, FORMAT, RESULT, Run, open_run, read_run
+from explainers.baselines.training.run_folder import CONTENTS, FORMAT, LAST, RESULT, Run, open_run, read_run
 from explainers.baselines.training.settings import Settings
 from explainers.data.data_set import DataSet
 from explainers.data.sets import data_set
 from explainers.errors import OptionError
 from explainers.models.loaded import choose_device
 from explainers.storage.run_folder import RunFolder
+
+WatchNetwork = Callable[[nn.Module, int], Any]  # the network, and how many epochs it has learnt
 
 
 def train(
@@ -39,6 +41,7 @@ def train(
     tensorboard: bool = False,
     progress: Progress | None = None,
     watch: Watch | None = None,
+    watch_network: WatchNetwork | None = None,
 ) -> Run:
     """Train a network; called again after an interruption, it goes on from the last whole epoch.
 
@@ -58,6 +61,8 @@ def train(
         tensorboard: write its files into `out`/tensorboard too.
         progress: called after each step with (epoch, step, steps, losses by name), counted from 1.
         watch: called after each epoch with its row of the log.
+        watch_network: called before a training and after each epoch with the network and the epoch, such as
+            `explainers.MapWatch`; a picture (H, W, 3) uint8 that it returns goes to TensorBoard, where that is written.
 
     Raises:
         OptionError: an unknown name or setting, or another training in `out`. DataError, ImageError: data that cannot
@@ -88,8 +93,11 @@ def train(
         open_run(folder, config, overwrite=overwrite, extend=settings.schedule.endless)
         if not (folder / RESULT).is_file():
             training = Training(made, source, losses, settings, folder, chosen)
-            with _writers(folder, tensorboard) as writers:
-                training.go(progress, [*writers, *([] if watch is None else [watch])])
+            with _writers(folder, tensorboard) as board:
+                watches = [] if board is None else [board.write]
+                if watch_network is not None:
+                    watches.append(_looking(watch_network, made, board, fresh=not (folder / LAST).is_file()))
+                training.go(progress, [*watches, *([] if watch is None else [watch])])
         return read_run(folder)
 
 
@@ -145,12 +153,26 @@ def _absolute(spec: str) -> str:
 
 
 @contextmanager
-def _writers(folder: Path, wanted: bool) -> Iterator[list[Watch]]:
+def _writers(folder: Path, wanted: bool) -> Iterator[Any]:
     """What takes each epoch's row to TensorBoard, where that is wanted."""
     if not wanted:
-        yield []
+        yield None
         return
     from explainers.baselines.training.tensorboard import Board
 
     with Board(folder / "tensorboard") as board:
-        yield [board.write]
+        yield board
+
+
+def _looking(watch: WatchNetwork, network: nn.Module, board: Any, *, fresh: bool) -> Watch:
+    """Has the network looked at now, where nothing has been learnt yet, and after each epoch."""
+
+    def look(row: Mapping[str, Any]) -> None:
+        epoch = int(row["epoch"])
+        picture = watch(network, epoch)
+        if board is not None and picture is not None:
+            board.picture("watch", picture, epoch)
+
+    if fresh:
+        look({"epoch": 0})
+    return look
