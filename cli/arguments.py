@@ -6,11 +6,12 @@ import argparse
 from typing import Any
 
 
-def model_arguments(command: argparse.ArgumentParser) -> Any:
-    """Which network, and how it takes a photo."""
+def model_arguments(command: argparse.ArgumentParser, *, several: bool = False) -> Any:
+    """Which network (or networks), and how it takes a photo."""
     group = command.add_argument_group("network")
     group.add_argument(
         "--model",
+        action="append" if several else "store",
         metavar="SPEC",
         help="photographs (the default: EfficientNet-Lite0, ImageNet's 1,000 classes), torchvision:NAME, timm:NAME, "
         "hf:NAME, open_clip:NAME, FILE.py:factory, pkg.mod:factory, FILE.onnx, the folder of a training, or embedded "

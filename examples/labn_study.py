@@ -25,7 +25,6 @@ from explainers.baselines import AdamW, Cosine, CrossEntropy, Flip, SaliencyGuid
 from explainers.baselines.training.batches import Examples
 from explainers.data.data_set import DataSet
 from explainers.data.sets import data_set
-from explainers.evaluation.intervals import interval_of
 from explainers.evaluation.measuring.fillings import Baseline
 from explainers.evaluation.statistics import sign_flip_test
 from explainers.render.charts import curve_chart, save_figure

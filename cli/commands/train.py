@@ -34,6 +34,13 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     _loss_arguments(command.add_argument_group("losses"))
     _optimisation_arguments(command.add_argument_group("optimisation"))
     command.add_argument("--keep-every", type=int, metavar="N", help="keep the weights of every so many epochs too")
+    command.add_argument(
+        "--watch",
+        action="append",
+        metavar="METHOD",
+        help="draw maps of the same validation images after each epoch (RUN/watch/film-METHOD.png); again for more",
+    )
+    command.add_argument("--watch-images", type=int, metavar="N", help="how many are watched (default 8)")
     command.add_argument("--tensorboard", action="store_true", help="write a log for TensorBoard too")
     command.add_argument("--config", metavar="FILE", help="options from a TOML file; what is typed wins")
     command.add_argument("--overwrite", action="store_true", help="remove an earlier training in --out")
@@ -106,6 +113,7 @@ def act(arguments: argparse.Namespace) -> int:
     if arguments.backbone is not None:
         options["backbone"] = arguments.backbone
     _before(arguments)
+    watch = _map_watch(arguments, data)
     shown = TrainingProgress(quiet=arguments.quiet or arguments.json)
     with shown:
         run = fit(
@@ -120,7 +128,10 @@ def act(arguments: argparse.Namespace) -> int:
             tensorboard=arguments.tensorboard,
             progress=shown.step,
             watch=shown.epoch,
+            **({} if watch is None else {"watch_network": watch}),
         )
+    if watch is not None:
+        _tell_watch(arguments, watch, run.result["seconds"])
     if arguments.json:
         print_json({"run": str(run.folder), **run.result})
         return 0
@@ -137,6 +148,30 @@ def act(arguments: argparse.Namespace) -> int:
     print(f"run  {printable(str(run.folder))}")
     print(f"next explain evaluate {printable(str(run.folder))}, explain photos/ --model {printable(str(run.folder))}")
     return 0
+
+
+def _map_watch(arguments: argparse.Namespace, data: Any) -> Any:
+    """What draws maps after each epoch, where that is asked for."""
+    from explainers.baselines.training.run_folder import WATCHED
+    from explainers.errors import OptionError
+    from explainers.run.drift.watching import MapWatch, watched
+
+    if not arguments.watch:
+        if arguments.watch_images is not None:
+            raise OptionError("--watch-images says how many images --watch draws: name a method (--watch grad-cam)")
+        return None
+    count = 8 if arguments.watch_images is None else arguments.watch_images
+    given = watched(data.val, data.preprocessing, count)
+    return MapWatch(given.pop("images"), arguments.watch, Path(arguments.out) / WATCHED, **given)
+
+
+def _tell_watch(arguments: argparse.Namespace, watch: Any, seconds: float) -> None:
+    """What watching cost, and where its pictures are."""
+    for epoch, reason in watch.failed.items():
+        note(arguments, f"epoch {epoch} could not be watched: {reason}")
+    if watch.epochs:
+        share = f", {watch.seconds:.1f} s beside {seconds:.1f} s of training" if watch.seconds else ""
+        note(arguments, f"maps of {len(watch.epochs)} epochs are drawn in {watch.out}{share}")
 
 
 def _before(arguments: argparse.Namespace) -> None:

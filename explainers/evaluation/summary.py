@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from explainers.core.maps import CONSTANT
-from explainers.evaluation.attention_errors import AttentionErrors, attention_errors_of, attention_notes
 from explainers.evaluation.areas import NOTHING, Areas, about_areas, areas_of
+from explainers.evaluation.attention_errors import AttentionErrors, attention_errors_of, attention_notes
+from explainers.evaluation.columns import laid_out, markdown
 from explainers.evaluation.comparison import SIGNIFICANT, Cell, Test, compared, parts_of
 from explainers.evaluation.controls import CONTROLS
 from explainers.evaluation.intervals import FEW
@@ -175,27 +176,11 @@ class Summary:
 
     def text(self, width: int = 160) -> str:
         """The table in as many blocks of columns as it takes to stay within a width."""
-        lines = self.lines()
-        widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-        blocks: list[list[int]] = [[]]
-        for column in range(1, len(widths)):
-            if blocks[-1] and widths[0] + sum(widths[each] + 2 for each in (*blocks[-1], column)) > width:
-                blocks.append([])
-            blocks[-1].append(column)
-        text = []
-        for block in blocks:
-            for number, line in enumerate(lines):
-                row = "  ".join(line[column].ljust(widths[column]) for column in (0, *block)).rstrip()
-                text += [row, "-" * len(row)] if number == 0 else [row]
-            text.append("")
-        return "\n".join([*text, *self.notes()])
+        return "\n".join([*laid_out(self.lines(), width), *self.notes()])
 
     def to_markdown(self) -> str:
         """The table for a document."""
-        lines = self.lines()
-        text = [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines]
-        text.insert(1, "|" + "---|" * len(lines[0]))
-        return "\n".join([*text, "", *(f"- {note}" for note in self.notes())])
+        return "\n".join([*markdown(self.lines()), "", *(f"- {note}" for note in self.notes())])
 
     def _repr_html_(self) -> str:
         head, *body = self.lines()

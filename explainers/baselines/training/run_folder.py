@@ -30,7 +30,12 @@ CONFIG, LAST, BEST, LOG, RESULT, EPOCHS = (
     "result.json",
     "epochs",
 )
-CONTENTS = Contents("train", files=("preview-*.png", RESULT, LAST, BEST, LOG, CONFIG), folders=(EPOCHS, "tensorboard"))
+WATCHED = "watch"  # pictures of maps while it trains
+CONTENTS = Contents(
+    "train",
+    files=("preview-*.png", RESULT, LAST, BEST, LOG, CONFIG),
+    folders=(EPOCHS, "tensorboard", WATCHED),
+)
 # What may differ between two starts and leave the same weights: versions, the data's place, which weights are kept.
 UNCOUNTED = (("", "versions"), ("data", "spec"), ("settings", "keep_every"))
 

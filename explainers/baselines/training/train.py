@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from os import PathLike
@@ -18,7 +18,7 @@ from explainers.baselines.losses.loss import Loss
 from explainers.baselines.networks.registry import create_network, network_options
 from explainers.baselines.training.given_maps import Provider
 from explainers.baselines.training.loop import Progress, Training, Watch, seeded
-from explainers.baselines.training.run_folder import BEST, CONTENTS, FORMAT, RESULT, Run, open_run, read_run
+from explainers.baselines.training.run_folder import BEST, CONTENTS, FORMAT, LAST, RESULT, Run, open_run, read_run
 from explainers.baselines.training.settings.plans import Plan, frozen
 from explainers.baselines.training.settings.recipes import merged, plan_for, recipe
 from explainers.baselines.training.settings.settings import Settings
@@ -31,6 +31,8 @@ from explainers.models.weight_files import fit_state, read_state
 from explainers.storage.files import content_hash
 from explainers.storage.paths import shown
 from explainers.storage.run_folder import RunFolder
+
+WatchNetwork = Callable[[nn.Module, int], Any]  # the network, and how many epochs it has learnt
 
 
 def train(
@@ -48,6 +50,7 @@ def train(
     tensorboard: bool = False,
     progress: Progress | None = None,
     watch: Watch | None = None,
+    watch_network: WatchNetwork | None = None,
 ) -> Run:
     """Train a network; called again after an interruption, it goes on from the last whole epoch.
 
@@ -72,6 +75,8 @@ def train(
         tensorboard: write its files into `out`/tensorboard too.
         progress: called after each step with (epoch, step, steps, losses by name), counted from 1.
         watch: called after each epoch with its row of the log.
+        watch_network: called before a training and after each epoch with the network and the epoch, such as
+            `explainers.MapWatch`; a picture (H, W, 3) uint8 that it returns goes to TensorBoard, where that is written.
 
     Raises:
         OptionError: an unknown name or setting, or another training in `out`. DataError, ImageError: data that cannot
@@ -114,8 +119,11 @@ def train(
         if not (folder / RESULT).is_file():
             started = start is not None
             training = Training(made, source, losses, settings, folder, chosen, given or {}, started)
-            with _writers(folder, tensorboard) as writers:
-                training.go(progress, [*writers, *([] if watch is None else [watch])])
+            with _writers(folder, tensorboard) as board:
+                watches = [] if board is None else [board.write]
+                if watch_network is not None:
+                    watches.append(_looking(watch_network, made, board, fresh=not (folder / LAST).is_file()))
+                training.go(progress, [*watches, *([] if watch is None else [watch])])
         return read_run(folder)
 
 
@@ -200,12 +208,26 @@ def _absolute(spec: str) -> str:
 
 
 @contextmanager
-def _writers(folder: Path, wanted: bool) -> Iterator[list[Watch]]:
+def _writers(folder: Path, wanted: bool) -> Iterator[Any]:
     """What takes each epoch's row to TensorBoard, where that is wanted."""
     if not wanted:
-        yield []
+        yield None
         return
     from explainers.baselines.training.tensorboard import Board
 
     with Board(folder / "tensorboard") as board:
-        yield [board.write]
+        yield board
+
+
+def _looking(watch: WatchNetwork, network: nn.Module, board: Any, *, fresh: bool) -> Watch:
+    """Has the network looked at now, where nothing has been learnt yet, and after each epoch."""
+
+    def look(row: Mapping[str, Any]) -> None:
+        epoch = int(row["epoch"])
+        picture = watch(network, epoch)
+        if board is not None and picture is not None:
+            board.picture("watch", picture, epoch)
+
+    if fresh:
+        look({"epoch": 0})
+    return look

@@ -44,7 +44,7 @@ def write_split(
     labels: dict[str, int] = {}
     names = frozenset(split.names)
     blank = 0
-    for index in _in_turn(split, label):
+    for index in in_turn(split, label):
         if len(labels) == count:
             break
         mask = split.named_mask(index, masks) if isinstance(masks, str) else split.mask(index) if masks else None
@@ -62,8 +62,8 @@ def write_split(
     return WrittenSplit(folder / "images", folder / "masks", labels, blank)
 
 
-def _in_turn(split: Split, label: int | None) -> list[int]:
-    """Indices in the order in which they are taken."""
+def in_turn(split: Split, label: int | None) -> list[int]:
+    """Indices in the order in which `write_split` takes them, of one class where `label` is given."""
     classes: dict[int, list[int]] = {}
     for index in sorted(range(len(split)), key=lambda index: fraction_of(split.names[index])):
         classes.setdefault(int(split.labels[index]), []).append(index)

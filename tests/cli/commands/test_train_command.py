@@ -228,3 +228,14 @@ def test_a_finished_training_is_verified(run, tmp_path, capsys):
     (out / "result.json").unlink()
     assert main(["verify", str(out)]) == 1
     assert "the training is not finished" in capsys.readouterr().out
+
+
+def test_maps_are_watched_while_a_network_trains(tmp_path, capsys):
+    out = tmp_path / "RUN"
+    watch = ["--watch", "saliency", "--watch-images", "2"]
+    assert main(command(out, "--epochs", "2", *watch, network="plain")) == 0
+    assert (out / "watch/film-saliency.png").stat().st_size > 1000
+    assert sorted(path.stem for path in (out / "watch/maps").glob("*.npz")) == ["000000", "000001", "000002"]
+    assert f"maps of 3 epochs are drawn in {out / 'watch'}, " in capsys.readouterr().err
+    assert main(command(tmp_path / "other", "--watch-images", "2", network="plain")) == 2
+    assert "name a method (--watch grad-cam)" in capsys.readouterr().err
