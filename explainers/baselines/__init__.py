@@ -8,7 +8,15 @@ backbone). Begin with `networks/attention_network.py`, then `training/train.py`.
 from explainers.baselines.losses.loss import Beginning, Companion, CrossEntropy, Given, Loss, Pass, Step
 from explainers.baselines.losses.saliency_guided import SaliencyGuided
 from explainers.baselines.networks.abn import ABN
-from explainers.baselines.networks.attention_network import AttentionBranch, AttentionNetwork, Branches, Gate
+from explainers.baselines.networks.ala import ALA
+from explainers.baselines.networks.attention_network import (
+    AttentionBranch,
+    AttentionNetwork,
+    Branches,
+    ExplainingNetwork,
+    Gate,
+)
+from explainers.baselines.networks.fcam import FCAM
 from explainers.baselines.networks.labn import LABN
 from explainers.baselines.networks.lambda_layer import LambdaLayer
 from explainers.baselines.networks.registry import available_networks, create_network
@@ -24,12 +32,14 @@ from explainers.baselines.training.settings.plans import (
     Throughout,
     Together,
 )
-from explainers.baselines.training.settings.schedules import Constant, Cosine, Milestones, Plateau
+from explainers.baselines.training.settings.schedules import Constant, Cosine, Milestones, Plateau, Polynomial
 from explainers.baselines.training.settings.settings import Settings
 from explainers.baselines.training.train import train
 
 __all__ = [
     "ABN",
+    "ALA",
+    "FCAM",
     "LABN",
     "SGD",
     "AdamW",
@@ -43,6 +53,7 @@ __all__ = [
     "Constant",
     "Cosine",
     "CrossEntropy",
+    "ExplainingNetwork",
     "Flip",
     "Gate",
     "Given",
@@ -52,6 +63,7 @@ __all__ = [
     "Pass",
     "Phases",
     "Plateau",
+    "Polynomial",
     "ResNet",
     "Run",
     "SaliencyGuided",

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from torch import nn
 
 from explainers.baselines.losses.loss import CrossEntropy, Loss
-from explainers.baselines.training.settings.plans import Plan, Throughout
+from explainers.baselines.training.settings.plans import AlternativeEpochs, Plan, Throughout
 
 
 def cross_entropies(network: nn.Module) -> tuple[Loss, ...]:
@@ -19,13 +19,24 @@ def cross_entropies(network: nn.Module) -> tuple[Loss, ...]:
 
 @dataclass(frozen=True)
 class Recipe:
-    """losses: made for a network; plan: what learns when."""
+    """losses: made for a network; plan: what learns when.
+
+    explains: the part of the network that is trained before and stays as it is; a training of that part alone is where
+    such a network starts. Empty where all of it learns.
+    """
 
     losses: Callable[[nn.Module], tuple[Loss, ...]] = cross_entropies
     plan: Plan = field(default_factory=Throughout)
+    explains: str = ""
 
 
-RECIPES: dict[str, Recipe] = {}
+def _lattice(network: nn.Module) -> tuple[Loss, ...]:
+    return CrossEntropy(), CrossEntropy("attention_logits", weight=1 / 15)
+
+
+RECIPES: dict[str, Recipe] = {
+    "ala": Recipe(_lattice, AlternativeEpochs(rests=("side", "attention")), explains="encoder.network"),
+}
 
 
 def recipe(network: str) -> Recipe:
