@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from .values import numbers
+from .values import numbers, options_in
 
 SGT = ("sgt_weight", "keep", "patch", "rank", "fill")  # flags that say nothing without --sgt
 
@@ -40,6 +40,7 @@ def training_settings(arguments: argparse.Namespace) -> Any:
         weights if weights in (None, "balanced") else numbers(weights, "--class-weights", "1,5, or balanced")
     )
     chosen["losses"] = _losses(arguments)
+    chosen["more_losses"] = tuple(_typed_loss(spec) for spec in arguments.loss or ()) or None
     return Settings(**{key: value for key, value in chosen.items() if value is not None})
 
 
@@ -75,6 +76,14 @@ def _losses(arguments: argparse.Namespace) -> tuple[Any, ...] | None:
         given["patch"] = None if patch is None else _one_or_several(tuple(int(side) for side in patch))
         losses.append(SaliencyGuided(**{key: value for key, value in given.items() if value is not None}))
     return tuple(losses)
+
+
+def _typed_loss(spec: str) -> Any:
+    """A loss from `NAME` or `NAME:KEY=VALUE,…`."""
+    from explainers.baselines import create_loss
+
+    name, colon, rest = spec.partition(":")
+    return create_loss(name, **(options_in(rest, spec, "--loss", "size-barrier:weight=0.2,t=2") if colon else {}))
 
 
 def _one_or_several(values: tuple[Any, ...] | None) -> Any:

@@ -153,3 +153,19 @@ def pairs(entries: list[str] | None, flag: str, example: str) -> dict[str, Any]:
             raise OptionError(f"{flag} {entry!r}; expected KEY=VALUE, such as {example}")
         found[key.replace("-", "_")] = value_of(value)
     return found
+
+
+def options_in(rest: str, spec: str, flag: str, example: str) -> dict[str, Any]:
+    """KEY=VALUE,… as it stands behind a name and a colon; several values are joined with +.
+
+    Args:
+        spec: all that was typed behind the flag, for the error.
+    """
+    found: dict[str, Any] = {}
+    for entry in rest.split(","):
+        key, equals, value = entry.partition("=")
+        if not equals:
+            raise OptionError(f"{flag} {spec!r}; expected NAME:KEY=VALUE,KEY=VALUE, such as {example}")
+        parts = value.split("+")
+        found[key.replace("-", "_")] = value_of(value) if len(parts) == 1 else tuple(map(value_of, parts))
+    return found

@@ -44,6 +44,13 @@ def _loss_arguments(group: argparse._ArgumentGroup) -> None:
         "--attention-weight", type=float, metavar="W", help="of the attention branch's cross entropy (default 1)"
     )
     group.add_argument("--label-smoothing", type=float, metavar="0…1", help="of every cross entropy (default 0)")
+    group.add_argument(
+        "--loss",
+        action="append",
+        metavar="NAME[:KEY=VALUE,…]",
+        help="one more term, or another in place of the one of its name, such as complement-objective or "
+        "size-barrier:weight=0.2; again for more (docs/networks.md lists them)",
+    )
     group.add_argument("--class-weights", metavar="balanced|W,W,…", help="in every cross entropy")
     group.add_argument("--sgt", action="store_true", help="saliency guided training: a pass over masked images")
     group.add_argument("--sgt-weight", type=float, metavar="W", help="of its divergence (default 0.5)")

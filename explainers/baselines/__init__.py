@@ -5,8 +5,19 @@ killed. Stands on `core`, `network`, `passes`, `data` (training reads data) and 
 backbone). Begin with `networks/attention_network.py`, then `training/train.py`.
 """
 
+from explainers.baselines.losses.attention_mining import AttentionMining, mined_probability
+from explainers.baselines.losses.complement_entropy import ComplementObjective, complement_entropy
+from explainers.baselines.losses.guided_attention import GuidedAttention
+from explainers.baselines.losses.human_knowledge import HumanKnowledge, map_distance
 from explainers.baselines.losses.loss import Beginning, Companion, CrossEntropy, Given, Loss, Pass, Step
+from explainers.baselines.losses.mining_mask import mining_mask
+from explainers.baselines.losses.prototype_conformity import PrototypeConformity, prototype_conformity
+from explainers.baselines.losses.registry import available_losses, create_loss
 from explainers.baselines.losses.saliency_guided import SaliencyGuided
+from explainers.baselines.losses.segmentation.colour_affinity import ColourAffinity, colour_affinity
+from explainers.baselines.losses.segmentation.seeded_cross_entropy import SeededCrossEntropy, partial_cross_entropy
+from explainers.baselines.losses.segmentation.seeds import draw_seeds
+from explainers.baselines.losses.segmentation.size_barrier import SizeBarrier, size_barrier
 from explainers.baselines.networks.abn import ABN
 from explainers.baselines.networks.ala import ALA
 from explainers.baselines.networks.attention_network import (
@@ -46,10 +57,13 @@ __all__ = [
     "Alternating",
     "AlternativeEpochs",
     "AttentionBranch",
+    "AttentionMining",
     "AttentionNetwork",
     "Beginning",
     "Branches",
+    "ColourAffinity",
     "Companion",
+    "ComplementObjective",
     "Constant",
     "Cosine",
     "CrossEntropy",
@@ -57,6 +71,8 @@ __all__ = [
     "Flip",
     "Gate",
     "Given",
+    "GuidedAttention",
+    "HumanKnowledge",
     "LambdaLayer",
     "Loss",
     "Milestones",
@@ -64,18 +80,32 @@ __all__ = [
     "Phases",
     "Plateau",
     "Polynomial",
+    "PrototypeConformity",
     "ResNet",
     "Run",
     "SaliencyGuided",
+    "SeededCrossEntropy",
     "Settings",
     "Shift",
+    "SizeBarrier",
     "Stage",
     "Step",
     "Throughout",
     "Together",
+    "available_losses",
     "available_networks",
+    "colour_affinity",
+    "complement_entropy",
+    "create_loss",
     "create_network",
+    "draw_seeds",
+    "map_distance",
+    "mined_probability",
+    "mining_mask",
+    "partial_cross_entropy",
+    "prototype_conformity",
     "read_run",
     "resnet",
+    "size_barrier",
     "train",
 ]

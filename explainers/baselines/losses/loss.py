@@ -143,7 +143,8 @@ class Loss(ABC):
     name: in logs; weight: with which it is added; validated: whether it is part of the validation loss, for which a
     step has the whole split's scores but no images; judged_by_batch: whether it is part of the validation loss as a
     mean over batches, with images, and with what it draws the same each time; given: the kind of maps from outside that
-    it needs, "mask", "edited" or "".
+    it needs, "mask", "edited" or ""; apart: whether it is minimised in an update of its own, with its own optimiser,
+    where no plan says when it counts.
 
     >>> class Entropy(Loss):
     ...     name, weight = "entropy", 0.1
@@ -157,6 +158,7 @@ class Loss(ABC):
     validated: ClassVar[bool] = False
     judged_by_batch: ClassVar[bool] = False
     given: str = ""
+    apart: bool = False
 
     @abstractmethod
     def __call__(self, step: Step) -> Tensor:

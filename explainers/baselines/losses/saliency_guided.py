@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from explainers.baselines.losses.loss import HEADS, Loss, Step, divergence, forward
+from explainers.baselines.losses.registry import register_loss
 from explainers.errors import OptionError, TrainingError
 from explainers.network.batch_norm_backward import sound_batch_norm
 from explainers.passes.substrate import substrate_of
@@ -79,6 +80,7 @@ def still(network: nn.Module) -> Iterator[None]:
             norm.track_running_stats = track
 
 
+@register_loss("saliency-guided")
 @dataclass(frozen=True)
 class SaliencyGuided(Loss):
     """KL(f(x) ‖ f(x′)), where x′ keeps the important part of x and replaces the rest by a filler.

@@ -35,8 +35,8 @@ def classifier(spec: str, channels: int, classes: int, pretrained: str | None, *
     if not redrawn and last and last[0].out_features != classes:
         raise UnsupportedError(
             f"{spec} with weights {pretrained} has {last[0].out_features} classes and the data {classes}: its last "
-            "layer would be drawn at random and never learn. Train it on these data first (explain train plain --backbone "
-            f"{spec} --weights {pretrained}), then start from that training (--resume-from RUN)"
+            "layer would be drawn at random and never learn. Train it on these data first (explain train plain "
+            f"--backbone {spec} --weights {pretrained}), then start from that training (--resume-from RUN)"
         )
     return fitted(loaded.network, channels, classes)
 

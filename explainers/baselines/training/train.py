@@ -30,7 +30,7 @@ from explainers.baselines.training.run_folder import (
     read_run,
 )
 from explainers.baselines.training.settings.plans import Plan, frozen
-from explainers.baselines.training.settings.recipes import recipe
+from explainers.baselines.training.settings.recipes import merged, plan_for, recipe
 from explainers.baselines.training.settings.settings import Settings
 from explainers.baselines.training.trained_network import LIBRARIES
 from explainers.baselines.training.updates import frozen_parts
@@ -99,8 +99,9 @@ def train(
     own = recipe(network)
     begun = {} if start is None else _start(made, Path(start), own.explains)
     made = made.to(chosen)
-    settings = replace(settings, losses=settings.losses or own.losses(made), plan=settings.plan or own.plan)
-    losses, plan = settings.losses or (), settings.plan or own.plan
+    losses = merged(settings.losses or own.losses(made), settings.more_losses)
+    plan = plan_for(settings.plan or own.plan, losses)
+    settings = replace(settings, losses=losses, more_losses=(), plan=plan)
     _check_plan(plan, losses, made, settings.epochs)
     config = {
         "format": FORMAT,
@@ -158,8 +159,8 @@ def _begun_with(
     if start is None and weights is None and not own_code:
         raise OptionError(
             f"{network} keeps its {recipe(network).explains.partition('.')[0]} as it is, so that has to be trained, "
-            "and nothing says by what: start from a training of it or a file of its weights (start=, --resume-from), or "
-            "name the weights of a library's backbone (weights=, --weights)"
+            "and nothing says by what: start from a training of it or a file of its weights (start=, --resume-from), "
+            "or name the weights of a library's backbone (weights=, --weights)"
         )
     if start is None or not is_run(Path(start)):
         return {}

@@ -82,7 +82,7 @@ class ALA(ExplainingNetwork):
         return self
 
     def forward_branches(self, images: Tensor, attention_map: Tensor | float | None = None) -> Branches:
-        """As `ExplainingNetwork`; the features are the layer that is perceived, and a given map skips the side network."""
+        """As `ExplainingNetwork`; features are the layer that is perceived, and a given map skips the side network."""
         layers = self.encoder(images)
         features, attention_logits = layers[FUSIONS - 1], None
         if attention_map is None:

@@ -68,7 +68,10 @@ class Plan(ABC):
 
 @dataclass(frozen=True)
 class Throughout(Plan):
-    """The same from beginning to end; `frozen=("features",)` trains the branches alone."""
+    """The same from beginning to end; `frozen=("features",)` trains the branches alone.
+
+    With all losses, those that stand apart (`Loss.apart`) get an update of their own of each batch, see `Together`.
+    """
 
     losses: tuple[str, ...] | None = None
     frozen: tuple[str, ...] = ()

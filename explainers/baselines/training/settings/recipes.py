@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from torch import nn
 
 from explainers.baselines.losses.loss import CrossEntropy, Loss
-from explainers.baselines.training.settings.plans import AlternativeEpochs, Plan, Throughout
+from explainers.baselines.losses.segmentation.colour_affinity import ColourAffinity
+from explainers.baselines.losses.segmentation.seeded_cross_entropy import SeededCrossEntropy
+from explainers.baselines.losses.segmentation.size_barrier import SizeBarrier
+from explainers.baselines.training.settings.plans import AlternativeEpochs, Plan, Stage, Throughout, Together
 
 
 def cross_entropies(network: nn.Module) -> tuple[Loss, ...]:
@@ -34,7 +37,12 @@ def _lattice(network: nn.Module) -> tuple[Loss, ...]:
     return CrossEntropy(), CrossEntropy("attention_logits", weight=1 / 15)
 
 
+def _decoding(network: nn.Module) -> tuple[Loss, ...]:
+    return SeededCrossEntropy(), ColourAffinity(), SizeBarrier()
+
+
 RECIPES: dict[str, Recipe] = {
+    "f-cam": Recipe(_decoding, explains="encoder"),
     "ala": Recipe(_lattice, AlternativeEpochs(rests=("side", "attention")), explains="encoder.network"),
 }
 
@@ -42,3 +50,18 @@ RECIPES: dict[str, Recipe] = {
 def recipe(network: str) -> Recipe:
     """That of a registered network; without one of its own, cross entropies throughout."""
     return RECIPES.get(network, Recipe())
+
+
+def merged(losses: Sequence[Loss], more: Sequence[Loss]) -> tuple[Loss, ...]:
+    """Both, a loss of the second in place of one of the first of the same name."""
+    return tuple({loss.name: loss for loss in (*losses, *more)}.values())
+
+
+def plan_for(plan: Plan, losses: Sequence[Loss]) -> Plan:
+    """Throughout, losses that stand apart get updates of their own behind that of the others; other plans are kept."""
+    apart = [loss.name for loss in losses if loss.apart]
+    if not apart or not isinstance(plan, Throughout) or plan.losses is not None:
+        return plan
+    rest = tuple(loss.name for loss in losses if not loss.apart)
+    own = (Stage((name,), plan.frozen, optimizer=name) for name in apart)
+    return Together((Stage(rest, plan.frozen), *own))

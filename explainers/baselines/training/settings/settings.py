@@ -21,7 +21,7 @@ class Settings:
     """Everything about a training but the network and the data.
 
     losses: terms of the loss, or None for the network's own recipe, without one cross entropy on the logits of every
-    branch.
+    branch; more_losses: terms beside those, each in place of the one of its name.
     optimizer, schedule: records of how weights change; optimizers: others by the name that a plan's stage calls them,
         where they are not the same again; plan: what learns when, or None for the network's own recipe.
     epochs: at most so many; patience: stop when so many epochs have not improved the validation loss, or None.
@@ -38,6 +38,7 @@ class Settings:
     """
 
     losses: tuple[Loss, ...] | None = None
+    more_losses: tuple[Loss, ...] = ()
     optimizer: Optimizer = field(default_factory=AdamW)
     schedule: Schedule = field(default_factory=Plateau)
     optimizers: Mapping[str, Optimizer] = field(default_factory=dict)
@@ -72,14 +73,15 @@ class Settings:
             raise OptionError(f"class_weights={self.class_weights!r}; expected 'balanced', numbers or None")
         if unknown := [each for each in self.augment if isinstance(each, str) and each not in AUGMENTATIONS]:
             raise OptionError(f"no augmentation {unknown[0]!r}; there are {', '.join(AUGMENTATIONS)}")
-        for loss in self.losses or ():
+        for loss in (*(self.losses or ()), *self.more_losses):
             if not isinstance(loss, Loss):
                 raise OptionError(f"{loss!r} is no loss; derive its class from explainers.baselines.Loss")
-        names = [loss.name for loss in self.losses or ()]
-        if self.losses is not None and (not names or len(set(names)) < len(names)):
-            raise OptionError(
-                f"losses {', '.join(names) or 'none'}; expected at least one, each under a name of its own"
-            )
+        for losses in (self.losses, self.more_losses or None):
+            names = [loss.name for loss in losses or ()]
+            if losses is not None and (not names or len(set(names)) < len(names)):
+                raise OptionError(
+                    f"losses {', '.join(names) or 'none'}; expected at least one, each under a name of its own"
+                )
 
     def augmentations(self) -> tuple[Augmentation, ...]:
         """The objects behind `augment`."""
@@ -88,8 +90,9 @@ class Settings:
     def describe(self) -> dict[str, Any]:
         """Plain values, for a file, and to tell whether two trainings are the same."""
         found = {each.name: _plain(getattr(self, each.name)) for each in fields(self)}
-        if not self.optimizers:
-            del found["optimizers"]  # as before there were several, so that older trainings go on
+        for name in ("optimizers", "more_losses"):  # as before there were any, so that older trainings go on
+            if not getattr(self, name):
+                del found[name]
         return found
 
 

@@ -9,12 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from explainers.core.histogram import histogram, otsu_level
 from explainers.core.maps import scaled
 from explainers.errors import OptionError
 from explainers.evaluation.measuring.curves import Curve
 from explainers.evaluation.measuring.subject import Measured, Subject
 from explainers.evaluation.metric import register_metric
-from explainers.evaluation.metrics.localisation.histograms import from_the_top, histogram, inside_and_outside
+from explainers.evaluation.metrics.localisation.histograms import from_the_top, inside_and_outside
 from explainers.evaluation.metrics.localisation.mask_metric import MaskMetric, equal_thresholds
 
 OTSU_BINS = 256
@@ -52,11 +53,7 @@ def otsu(maps: Tensor) -> Tensor:
     Source: Otsu 1979, eq. 18; of equally good thresholds the lowest.
     """
     counts = histogram((scaled(maps.double()) * OTSU_BINS).long().clamp(max=OTSU_BINS - 1).flatten(1), OTSU_BINS)
-    levels = torch.arange(OTSU_BINS, device=counts.device, dtype=counts.dtype)
-    background, mass = counts.cumsum(dim=1), (counts * levels).cumsum(dim=1)
-    pixels, total = background[:, -1:], mass[:, -1:]
-    between = (total * background - mass * pixels) ** 2 / (background * (pixels - background)).clamp(min=1)
-    return (between[:, :-1].argmax(dim=1) + 1).double() / OTSU_BINS
+    return (otsu_level(counts) + 1).double() / OTSU_BINS
 
 
 def iou(regions: Tensor, masks: Tensor) -> Tensor:
