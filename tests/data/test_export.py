@@ -206,3 +206,24 @@ def test_no_such_image_is_told(tmp_path, split, chosen, message):
         write_split(split, tmp_path, count=2, **chosen)
     assert str(caught.value) == message
     assert found(tmp_path) == {}
+
+
+class Two(Flat):
+    """The same with a second mask, one pixel in the corner."""
+
+    mask_names = ("mask", "corner")
+
+    def named_mask(self, index, name):
+        if name != "corner":
+            return super().named_mask(index, name)
+        return np.arange(self.size[0] * self.size[1]).reshape(self.size) == 0
+
+
+def test_masks_may_be_asked_for_by_name(tmp_path):
+    two = Two(SIX.names, SIX.labels, SIX.masks)
+    written = write_split(two, tmp_path, count=2, masks="corner")
+    assert list(written.labels) == ["0.png", "1.png"]  # which has no mask of the other name
+    mask = read_image(written.masks / "0.png").pixels[..., 0]
+    assert np.argwhere(mask).tolist() == [[0, 0]]
+    with pytest.raises(DataError, match="there is no mask 'bird'; there is mask and corner"):
+        write_split(two, tmp_path / "b", count=2, masks="bird")
