@@ -20,6 +20,7 @@ from explainers.baselines.losses.segmentation.seeds import draw_seeds
 from explainers.baselines.losses.segmentation.size_barrier import SizeBarrier, size_barrier
 from explainers.baselines.networks.abn import ABN
 from explainers.baselines.networks.ala import ALA
+from explainers.baselines.networks.amb import AMB
 from explainers.baselines.networks.attention_network import (
     AttentionBranch,
     AttentionNetwork,
@@ -28,6 +29,7 @@ from explainers.baselines.networks.attention_network import (
     Gate,
 )
 from explainers.baselines.networks.fcam import FCAM
+from explainers.baselines.networks.gain import GAIN
 from explainers.baselines.networks.labn import LABN
 from explainers.baselines.networks.lambda_layer import LambdaLayer
 from explainers.baselines.networks.registry import available_networks, create_network
@@ -50,7 +52,9 @@ from explainers.baselines.training.train import train
 __all__ = [
     "ABN",
     "ALA",
+    "AMB",
     "FCAM",
+    "GAIN",
     "LABN",
     "SGD",
     "AdamW",

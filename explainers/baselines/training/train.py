@@ -89,6 +89,7 @@ def train(
     """
     settings = settings or Settings()
     options = {key: _absolute_code(value) if key == "backbone" else value for key, value in (options or {}).items()}
+    defaults = network_options(network)
     if recipe(network).explains:
         options = {**_begun_with(network, start, weights, options), **options}
     source = data_set(data) if isinstance(data, str) else data
@@ -108,7 +109,7 @@ def train(
         "network": {
             "name": network,
             **names,
-            "options": options,
+            "options": {**defaults, **options},
             "weights": weights,
             **begun,
         },
@@ -119,7 +120,7 @@ def train(
         "versions": {"torch": torch.__version__, "python": platform.python_version()},
     }
     with RunFolder(folder, CONTENTS).held():
-        open_run(folder, config, overwrite=overwrite, extend=settings.schedule.endless)
+        open_run(folder, config, overwrite=overwrite, extend=settings.schedule.endless, defaults=defaults)
         if not (folder / RESULT).is_file():
             training = Training(made, source, losses, settings, folder, chosen, given or {})
             with _writers(folder, tensorboard) as writers:
