@@ -19,8 +19,16 @@ from explainers.baselines.losses.segmentation.seeded_cross_entropy import Seeded
 from explainers.baselines.losses.segmentation.seeds import draw_seeds
 from explainers.baselines.losses.segmentation.size_barrier import SizeBarrier, size_barrier
 from explainers.baselines.networks.abn import ABN
+from explainers.baselines.networks.ala import ALA
 from explainers.baselines.networks.amb import AMB
-from explainers.baselines.networks.attention_network import AttentionBranch, AttentionNetwork, Branches, Gate
+from explainers.baselines.networks.attention_network import (
+    AttentionBranch,
+    AttentionNetwork,
+    Branches,
+    ExplainingNetwork,
+    Gate,
+)
+from explainers.baselines.networks.fcam import FCAM
 from explainers.baselines.networks.gain import GAIN
 from explainers.baselines.networks.labn import LABN
 from explainers.baselines.networks.lambda_layer import LambdaLayer
@@ -37,13 +45,15 @@ from explainers.baselines.training.settings.plans import (
     Throughout,
     Together,
 )
-from explainers.baselines.training.settings.schedules import Constant, Cosine, Milestones, Plateau
+from explainers.baselines.training.settings.schedules import Constant, Cosine, Milestones, Plateau, Polynomial
 from explainers.baselines.training.settings.settings import Settings
 from explainers.baselines.training.train import train
 
 __all__ = [
     "ABN",
+    "ALA",
     "AMB",
+    "FCAM",
     "GAIN",
     "LABN",
     "SGD",
@@ -61,6 +71,7 @@ __all__ = [
     "Constant",
     "Cosine",
     "CrossEntropy",
+    "ExplainingNetwork",
     "Flip",
     "Gate",
     "Given",
@@ -72,6 +83,7 @@ __all__ = [
     "Pass",
     "Phases",
     "Plateau",
+    "Polynomial",
     "PrototypeConformity",
     "ResNet",
     "Run",

@@ -22,8 +22,24 @@ def grad_cam(activation: Tensor, gradient: Tensor) -> Tensor:
 
     Source: Selvaraju et al. 2017, eq. 1 and 2.
     """
+    return class_activation(activation, gradient).relu()
+
+
+def class_activation(activation: Tensor, gradient: Tensor) -> Tensor:
+    """The activation's channels weighted by their mean gradient, with signs.
+
+    Behind global average pooling and one linear layer this is the class activation map divided by its positions.
+
+    Args:
+        activation: (N, K, u, v), a layer's output; gradient: (N, K, u, v) of the class's score with respect to it.
+
+    Returns:
+        (N, u, v), not scaled.
+
+    Source: Zhou et al. 2016, eq. 2; Selvaraju et al. 2017, eq. 1 and 2 without the ReLU.
+    """
     weights = gradient.mean(dim=(2, 3), keepdim=True)
-    return (weights * activation).sum(dim=1).relu()
+    return (weights * activation).sum(dim=1)
 
 
 def as_tensor(values: Any) -> Tensor:

@@ -11,7 +11,7 @@ from snapshot import same, snapshot
 from torch import Tensor, nn
 
 import explainers
-from explainers.baselines import ABN, LABN, AttentionNetwork, Gate, available_networks, create_network, resnet
+from explainers.baselines import ABN, LABN, ExplainingNetwork, Gate, available_networks, create_network, resnet
 from explainers.baselines.networks.abn import without_stride
 from explainers.baselines.networks.backbone import cut
 from explainers.baselines.networks.plain import fitted
@@ -269,7 +269,7 @@ def test_networks_compile_and_export():
 def test_every_network_takes_its_options_and_any_channels_and_classes(name):
     network = create_network(name, channels=2, classes=7, **network_options(name))
     assert network(torch.randn(2, 2, 64, 48)).shape == (2, 7)
-    assert isinstance(network, AttentionNetwork) == network_entry(name).attention
+    assert isinstance(network, ExplainingNetwork) == network_entry(name).attention
     assert network_entry(name).summary.endswith(".")
 
 
@@ -287,7 +287,7 @@ def test_a_librarys_network_is_fitted_to_gray_images_as_its_colours_were():
     [
         (
             lambda: create_network("labm"),
-            "no network 'labm'; did you mean labn or amb or abn? available: abn, ",
+            "no network 'labm'; did you mean labn or amb or ala or abn? available: abn, ",
         ),
         (lambda: create_network("abn", depth=3), "abn has no option depth; its options are backbone, bypass"),
         (

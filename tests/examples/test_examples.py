@@ -61,6 +61,31 @@ def test_the_bias_image_of_the_study_is_the_mean_of_its_training_images(monkeypa
     assert removed(data, "black").baseline == "black"
 
 
+def test_a_small_study_of_ala_runs_and_goes_on(tmp_path):
+    script = [sys.executable, str(EXAMPLES / "ala_study.py"), "--out", str(tmp_path / "out"), "--docs", str(tmp_path)]
+    small = ["--encoder", "tiny-vit", "--size", "32", "--seeds", "1", "--images", "6", "--scored", "2", "--worst", "4"]
+    small += ["--train", "32", "--epochs", "2", "--pretraining", "64", "--pretraining-epochs", "1", "--decoder", "8"]
+    small += ["--validation", "4", "--masks", "10", "--queries", "4", "--tolerance", "0.05"]
+    first = subprocess.run([*script, *small], capture_output=True, text=True)
+    assert first.returncode == 0, first.stderr
+    document, measured = tmp_path / "ala-study.md", sorted((tmp_path / "ala-study").glob("*.json"))
+    text = document.read_text()
+    assert len(measured) == 7
+    assert "| ALA without SBN | " in text
+    assert text.count("| *the paper, CUB-200-2011* |") == 5
+    assert (tmp_path / "ala-study-maps.png").stat().st_size > 1000
+    found = json.loads(measured[0].read_text())
+    assert all(len(values) <= 6 for values in found["values"].values())
+    document.write_text("Words of ours.\n" + text)
+    (tmp_path / "ala-study" / "rise-0.json").unlink()  # as if it had been stopped before
+    again = subprocess.run([*script, *small], capture_output=True, text=True)
+    assert again.returncode == 0, again.stderr
+    assert document.read_text() == "Words of ours.\n" + text
+    other = subprocess.run([*script, *small, "--lr", "0.1"], capture_output=True, text=True)
+    assert other.returncode != 0
+    assert "was measured with another lr; give the same, another --docs, or remove it" in other.stderr
+
+
 def test_the_figure_of_the_networks_is_drawn(tmp_path):
     script = [sys.executable, str(EXAMPLES / "draw_networks.py"), "--out", str(tmp_path / "networks.png")]
     done = subprocess.run(script, capture_output=True, text=True)

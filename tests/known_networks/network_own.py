@@ -7,7 +7,9 @@ from network_case import Case
 from network_families import stages
 from torch import Tensor, nn
 
-from explainers.baselines import ABN, AMB, GAIN, LABN, resnet
+from explainers.baselines import ABN, ALA, AMB, FCAM, GAIN, LABN, resnet
+from explainers.baselines.networks.ala import vision_transformer
+from explainers.baselines.networks.ala.side_network import SideBlocks
 
 
 def attention(network: nn.Module, image: Tensor) -> dict[str, np.ndarray]:
@@ -34,6 +36,26 @@ def lambda_attention(network: nn.Module, image: Tensor) -> dict[str, np.ndarray]
     for head in np.split(queries, layer.heads):
         found += ((keys @ values.T).T @ head).mean(axis=0) / layer.heads
     return {"lambda-attention": found.reshape(size)}
+
+
+def softmax_of_two(network: nn.Module, image: Tensor) -> dict[str, np.ndarray]:
+    """The foreground of the two channels, seen by a hook on the convolution that makes them."""
+    seen: list[Tensor] = []
+    handle = network.to_map.register_forward_hook(lambda *call: seen.append(call[2]))
+    network(image)
+    handle.remove()
+    background, foreground = seen[0][0].numpy()
+    return {"attention": np.exp(foreground) / (np.exp(background) + np.exp(foreground))}
+
+
+def scaled_to_span(network: nn.Module, image: Tensor) -> dict[str, np.ndarray]:
+    """The channel that the masks are joined to, between its own minimum and maximum."""
+    seen: list[Tensor] = []
+    handle = network.attention.to_map.register_forward_hook(lambda *call: seen.append(call[2]))
+    network(image)
+    handle.remove()
+    raw = seen[0][0, 0].numpy()
+    return {"attention": (raw - raw.min()) / (raw.max() - raw.min() + 1e-7)}
 
 
 def predicted_grad_cam(network: nn.Module, image: Tensor) -> dict[str, np.ndarray]:
@@ -85,6 +107,26 @@ OWN = (
         own=both,
         walk=SHORT,
         **HEAD,
+    ),
+    Case(
+        "F-CAM",
+        "own",
+        lambda: FCAM(resnet("small-resnet", classes=4), width=8),
+        own=softmax_of_two,
+        layer="encoder.layer4",
+        linear="encoder.fc",
+        walk=stages(", ".join(f"encoder.layer{stage} 3/2/1" for stage in range(1, 5))),
+        copies=2,
+    ),
+    Case(
+        "ALA",
+        "own",
+        lambda: ALA(vision_transformer("tiny-vit"), 4, side=SideBlocks(16, 3, 2, 6)),
+        own=scaled_to_span,
+        layer="perception.6",
+        rectifiers="mixed",
+        walk=stages("gate 8/8/0, perception.6 2/2/0"),
+        copies=2,
     ),
     Case(
         "Lambda ResNet",

@@ -22,7 +22,8 @@ class Branches:
     logits: (N, classes) of the perception branch; attention_logits: (N, classes) of the attention branch;
     attention_map: (N, 1, h, w) in 0 … 1; features: (N, C, h, w) that both branches read; attention_pooled,
     perception_pooled: (N, D) that the last layer of either branch reads; mine: runs the perception branch on what the
-    map leaves over, where the network learns by that.
+    map leaves over, where the network learns by that; map_logits: (N, 2, H, W) of background and foreground, whose
+    softmax the map is; activate: makes the class activation maps that teach such a map.
     """
 
     logits: Tensor
@@ -32,11 +33,53 @@ class Branches:
     attention_pooled: Tensor | None = None
     perception_pooled: Tensor | None = None
     mine: Callable[[], Tensor] | None = field(default=None, repr=False)
+    map_logits: Tensor | None = None
+    activate: Callable[[], Tensor] | None = field(default=None, repr=False)
 
     @cached_property
     def mining_logits(self) -> Tensor | None:
         """(N, classes) of the mining branch, whose pass is run by the first to ask."""
         return None if self.mine is None else self.mine()
+
+    @cached_property
+    def cams(self) -> Tensor | None:
+        """(N, classes, h, w) class activation maps without a graph, made for the first to ask."""
+        return None if self.activate is None else self.activate()
+
+
+class ExplainingNetwork(nn.Module):
+    """A classifier, from images to logits, that makes a map on its way. Derive from it and write `forward_branches`.
+
+    Attributes:
+        attention_map: (N, 1, h, w) of the last `network(images)`, without a graph; None before the first. What needs
+            the map of certain images calls `forward_branches`, which keeps nothing.
+    """
+
+    attention_map: Tensor | None
+
+    def __init__(self) -> None:
+        super().__init__()
+        # A buffer, so that it moves with the network and explaining puts it back.
+        self.register_buffer("attention_map", None, persistent=False)
+
+    def forward_branches(self, images: Tensor, attention_map: Tensor | float | None = None) -> Branches:
+        """All that a pass over images (N, channels, H, W) makes, for losses and maps.
+
+        Args:
+            attention_map: (N, 1, h, w) or (1, 1, h, w) in 0 … 1, or one number for all cells, in place of the network's
+                own, which is not made then.
+
+        Raises:
+            OptionError: a given map of another size, or outside 0 … 1.
+        """
+        raise NotImplementedError
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, channels, H, W) → (N, classes) logits of the perception branch."""
+        branches = self.forward_branches(images)
+        if not torch.compiler.is_compiling():  # a compiled or exported graph has no place for it
+            self.attention_map = branches.attention_map.detach()
+        return branches.logits
 
 
 class Gate(nn.Module):
@@ -107,7 +150,7 @@ class AttentionBranch(nn.Module):
         return self.to_map(evidence), self.to_logits(evidence), body.mean(dim=(2, 3))
 
 
-class AttentionNetwork(nn.Module):
+class AttentionNetwork(ExplainingNetwork):
     """Feature extractor, attention branch, perception branch: a classifier like any other, from images to logits.
 
     Args:
@@ -118,13 +161,7 @@ class AttentionNetwork(nn.Module):
         head: these to (N, classes), pooling and a linear layer.
         remainder: features and map to what the map leaves over, which perception branch and head are run on again for
             losses that mine it; None for networks that learn without.
-
-    Attributes:
-        attention_map: (N, 1, h, w) of the last `network(images)`, without a graph; None before the first. What needs
-            the map of certain images calls `forward_branches`, which keeps nothing.
     """
-
-    attention_map: Tensor | None
 
     def __init__(
         self,
@@ -139,19 +176,9 @@ class AttentionNetwork(nn.Module):
         super().__init__()
         self.features, self.attention, self.gate = features, attention, gate
         self.perception, self.head, self.remainder = perception, head, remainder
-        # A buffer, so that it moves with the network and explaining puts it back.
-        self.register_buffer("attention_map", None, persistent=False)
 
     def forward_branches(self, images: Tensor, attention_map: Tensor | float | None = None) -> Branches:
-        """All that a pass over images (N, channels, H, W) makes, for losses and maps.
-
-        Args:
-            attention_map: (N, 1, h, w) or (1, 1, h, w) in 0 … 1, or one number for all cells, in place of the network's
-                own: the attention branch is not run, and the perception branch answers.
-
-        Raises:
-            OptionError: a given map of another size, or outside 0 … 1.
-        """
+        """As `ExplainingNetwork`; a given map skips the attention branch, and the perception branch answers."""
         features = self.features(images)
         if attention_map is not None:
             given = given_map(attention_map, features)
@@ -186,13 +213,6 @@ class AttentionNetwork(nn.Module):
         for module in head[:-1]:
             seen = module(seen)
         return seen, head[-1](seen)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """(N, channels, H, W) → (N, classes) logits of the perception branch."""
-        branches = self.forward_branches(images)
-        if not torch.compiler.is_compiling():  # a compiled or exported graph has no place for it
-            self.attention_map = branches.attention_map.detach()
-        return branches.logits
 
 
 def given_map(attention_map: Tensor | float, features: Tensor) -> Tensor:

@@ -17,13 +17,27 @@ def _plain(*, channels: int, classes: int, pretrained: str | None = None, backbo
     return classifier(backbone, channels, classes, pretrained)
 
 
-def classifier(spec: str, channels: int, classes: int, pretrained: str | None) -> nn.Module:
-    """One of our ResNets, or a library's network with its first and last layer fitted."""
+def classifier(spec: str, channels: int, classes: int, pretrained: str | None, *, redrawn: bool = True) -> nn.Module:
+    """One of our ResNets, or a library's network with its first and last layer fitted.
+
+    Args:
+        redrawn: whether a last layer of another size may be drawn anew; False for networks that never learn it.
+
+    Raises:
+        UnsupportedError: it is no module, or has another number of classes and may not.
+    """
     if ":" not in spec:
         return resnet(spec, channels=channels, classes=classes)
     loaded = load_model(spec, weights=pretrained, device="cpu")
     if not isinstance(loaded.network, nn.Module):
         raise UnsupportedError(f"{spec} is no torch.nn.Module, so it cannot be trained")
+    last = [module for module in loaded.network.modules() if isinstance(module, nn.Linear)][-1:]
+    if not redrawn and last and last[0].out_features != classes:
+        raise UnsupportedError(
+            f"{spec} with weights {pretrained} has {last[0].out_features} classes and the data {classes}: its last "
+            "layer would be drawn at random and never learn. Train it on these data first (explain train plain "
+            f"--backbone {spec} --weights {pretrained}), then start from that training (--resume-from RUN)"
+        )
     return fitted(loaded.network, channels, classes)
 
 
@@ -36,11 +50,26 @@ def fitted(network: nn.Module, channels: int, classes: int) -> nn.Module:
     Raises:
         UnsupportedError: it has no convolution or no linear layer.
     """
-    convolutions = [(name, module) for name, module in network.named_modules() if isinstance(module, nn.Conv2d)]
+    fitted_convolution(network, channels)
     linears = [(name, module) for name, module in network.named_modules() if isinstance(module, nn.Linear)]
-    if not convolutions or not linears:
-        raise UnsupportedError(f"{type(network).__name__} has no first convolution and last linear layer to fit")
-    (name, first), (last_name, last) = convolutions[0], linears[-1]
+    if not linears:
+        raise UnsupportedError(f"{type(network).__name__} has no last linear layer to fit")
+    last_name, last = linears[-1]
+    if last.out_features != classes:
+        network.set_submodule(last_name, nn.Linear(last.in_features, classes, bias=last.bias is not None))
+    return network
+
+
+def fitted_convolution(network: nn.Module, channels: int) -> nn.Module:
+    """The network with its first convolution for that many channels, as in `fitted`.
+
+    Raises:
+        UnsupportedError: it has no convolution.
+    """
+    convolutions = [(name, module) for name, module in network.named_modules() if isinstance(module, nn.Conv2d)]
+    if not convolutions:
+        raise UnsupportedError(f"{type(network).__name__} has no first convolution to fit")
+    name, first = convolutions[0]
     if first.in_channels != channels:
         made = nn.Conv2d(
             channels,
@@ -56,6 +85,4 @@ def fitted(network: nn.Module, channels: int, classes: int) -> nn.Module:
             if first.bias is not None and made.bias is not None:
                 made.bias.copy_(first.bias)
         network.set_submodule(name, made)
-    if last.out_features != classes:
-        network.set_submodule(last_name, nn.Linear(last.in_features, classes, bias=last.bias is not None))
     return network

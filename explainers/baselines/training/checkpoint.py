@@ -14,6 +14,9 @@ from explainers.errors import ModelFileError
 from explainers.storage.atomic import write_bytes
 
 
+NETWORK = "network."  # before the names of its weights among all that is saved
+
+
 def save_weights(path: Path, network: nn.Module, facts: dict[str, Any]) -> None:
     """The state dict alone."""
     _save(path, dict(network.state_dict()), facts)

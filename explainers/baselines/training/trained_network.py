@@ -16,7 +16,7 @@ from explainers.errors import ModelFileError
 from explainers.models.source import Parts, Request, register_folder_source
 from explainers.models.weight_files import fit_state, read_state
 
-LIBRARIES = ("torchvision", "timm")  # whose networks a file may name without running anybody's code
+LIBRARIES = ("torchvision", "timm", "open_clip")  # whose networks a file may name without running anybody's code
 
 
 @register_folder_source("a training", CONFIG)

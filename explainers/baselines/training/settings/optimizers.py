@@ -16,8 +16,9 @@ from explainers.errors import OptionError
 class Optimizer:
     """What all have.
 
-    lr: learning rate; weight_decay: of the weights; parts: other learning rates for parts of the network, by their
-    names, such as {"perception": 1e-4}; of nested parts the inner one counts.
+    lr: learning rate; weight_decay: of the weights, but for those parameters that the network names as `undecayed`;
+    parts: other learning rates for parts of the network, by their names, such as {"perception": 1e-4}; of nested parts
+    the inner one counts.
     """
 
     lr: float = 1e-3
@@ -32,12 +33,12 @@ class Optimizer:
             )
 
     def make(self, network: nn.Module) -> torch.optim.Optimizer:
-        """Torch's optimiser over all parameters, a group for each learning rate.
+        """Torch's optimiser over all parameters, a group for each learning rate, and one for what does not decay.
 
         Raises:
             OptionError: one of `parts` is none of this network, or torch refuses a number.
         """
-        groups = [{"params": values, "lr": lr} for lr, values in self._groups(network)]
+        groups = [group for lr, values in self._groups(network) for group in _split(network, values, lr)]
         try:
             return self._of(groups)
         except ValueError as error:
@@ -86,6 +87,15 @@ class SGD(Optimizer):
         return torch.optim.SGD(
             groups, lr=self.lr, weight_decay=self.weight_decay, momentum=self.momentum, nesterov=self.nesterov
         )
+
+
+def _split(network: nn.Module, values: list[nn.Parameter], lr: float) -> Iterator[dict[str, Any]]:
+    """The parameters that decay, and behind them those that do not, where there are some."""
+    undecayed = {id(network.get_parameter(name)) for name in getattr(network, "undecayed", ())}
+    for resting in (False, True):
+        chosen = [value for value in values if (id(value) in undecayed) == resting]
+        if chosen:
+            yield {"params": chosen, "lr": lr, **({"weight_decay": 0.0} if resting else {})}
 
 
 def _belongs(name: str, part: str) -> bool:

@@ -12,7 +12,17 @@ from explainers.baselines.losses.complement_entropy import ComplementObjective
 from explainers.baselines.losses.guided_attention import GuidedAttention
 from explainers.baselines.losses.loss import CrossEntropy, Loss
 from explainers.baselines.losses.prototype_conformity import PrototypeConformity
-from explainers.baselines.training.settings.plans import Alternating, Plan, Stage, Throughout, Together
+from explainers.baselines.losses.segmentation.colour_affinity import ColourAffinity
+from explainers.baselines.losses.segmentation.seeded_cross_entropy import SeededCrossEntropy
+from explainers.baselines.losses.segmentation.size_barrier import SizeBarrier
+from explainers.baselines.training.settings.plans import (
+    Alternating,
+    AlternativeEpochs,
+    Plan,
+    Stage,
+    Throughout,
+    Together,
+)
 
 
 def cross_entropies(network: nn.Module) -> tuple[Loss, ...]:
@@ -23,10 +33,23 @@ def cross_entropies(network: nn.Module) -> tuple[Loss, ...]:
 
 @dataclass(frozen=True)
 class Recipe:
-    """losses: made for a network; plan: what learns when."""
+    """losses: made for a network; plan: what learns when.
+
+    explains: the part of the network that is trained before and stays as it is; a training of that part alone is where
+    such a network starts. Empty where all of it learns.
+    """
 
     losses: Callable[[nn.Module], tuple[Loss, ...]] = cross_entropies
     plan: Plan = field(default_factory=Throughout)
+    explains: str = ""
+
+
+def _lattice(network: nn.Module) -> tuple[Loss, ...]:
+    return CrossEntropy(), CrossEntropy("attention_logits", weight=1 / 15)
+
+
+def _decoding(network: nn.Module) -> tuple[Loss, ...]:
+    return SeededCrossEntropy(), ColourAffinity(), SizeBarrier()
 
 
 def amb_losses(*, prototypes: bool = True, complement: bool = True) -> tuple[Loss, ...]:
@@ -49,6 +72,8 @@ def amb_losses(*, prototypes: bool = True, complement: bool = True) -> tuple[Los
 RECIPES: dict[str, Recipe] = {
     "amb": Recipe(lambda network: amb_losses()),
     "gain": Recipe(lambda network: (CrossEntropy(), GuidedAttention())),
+    "f-cam": Recipe(_decoding, explains="encoder"),
+    "ala": Recipe(_lattice, AlternativeEpochs(rests=("side", "attention")), explains="encoder.network"),
 }
 
 

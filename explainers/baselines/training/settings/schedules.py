@@ -84,6 +84,25 @@ class Milestones(Schedule):
 
 
 @dataclass(frozen=True)
+class Polynomial(Schedule):
+    """(1 − epoch / epochs) to a power: 1 falls in a straight line, less keeps the rate up for longer.
+
+    Source: the "poly" policy of Chen et al. 2018 (DeepLab), whose power is the default.
+    """
+
+    power: float = 0.9
+    floor: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.power < math.inf or self.floor < 0:
+            raise OptionError(f"power={self.power}, floor={self.floor}; expected a positive power, no negative floor")
+
+    def scale(self, losses: Sequence[float | None], epochs: int) -> float:
+        """By the epoch alone."""
+        return max(0.0, 1 - len(losses) / epochs) ** self.power
+
+
+@dataclass(frozen=True)
 class Plateau(Schedule):
     """Multiplied by `factor` whenever more than `patience` epochs in a row have not improved the validation loss.
 
@@ -124,6 +143,7 @@ SCHEDULES: dict[str, type[Schedule]] = {
     "cosine": Cosine,
     "milestones": Milestones,
     "plateau": Plateau,
+    "polynomial": Polynomial,
 }
 
 

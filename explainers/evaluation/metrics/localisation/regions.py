@@ -20,15 +20,15 @@ from explainers.evaluation.metrics.localisation.histograms import from_the_top, 
 from explainers.evaluation.metrics.localisation.mask_metric import MaskMetric, equal_thresholds
 
 OTSU_BINS = 256
-CHOICES = ("mean", "otsu", "validation")
+CHOICES = ("mean", "mean+std", "otsu", "validation")
 
 
 def binarised(maps: Tensor, threshold: str | float) -> Tensor:
     """The region that a map points out, as bool (N, H, W); empty where the map is constant.
 
     Args:
-        threshold: "mean" (values above the map's mean), "otsu" (see `otsu`), or a number from 0 to 1 (values above it,
-            of the map scaled to 0 … 1).
+        threshold: "mean" (values above the map's mean), "mean+std" (above it by more than a standard deviation of the
+            map's pixels), "otsu" (see `otsu`), or a number from 0 to 1 (values above it, of the map scaled to 0 … 1).
 
     Raises:
         OptionError: anything else.
@@ -37,11 +37,15 @@ def binarised(maps: Tensor, threshold: str | float) -> Tensor:
         values = maps.double()
         # rounding may put the mean of a constant map below its value
         return values > torch.maximum(values.mean(dim=(-2, -1), keepdim=True), values.amin(dim=(-2, -1), keepdim=True))
+    if threshold == "mean+std":
+        values = scaled(maps.double())  # a constant map has no spread, and nothing in it is above its mean
+        spread, mean = torch.std_mean(values, dim=(-2, -1), keepdim=True, correction=0)
+        return values > mean + spread
     if threshold == "otsu":
         return scaled(maps.double()) >= otsu(maps)[:, None, None]
     if isinstance(threshold, (int, float)) and not isinstance(threshold, bool) and 0 <= threshold <= 1:
         return scaled(maps.double()) > threshold
-    raise OptionError(f'threshold={threshold!r}; expected "mean", "otsu" or a number from 0 to 1')
+    raise OptionError(f'threshold={threshold!r}; expected "mean", "mean+std", "otsu" or a number from 0 to 1')
 
 
 def otsu(maps: Tensor) -> Tensor:
@@ -92,8 +96,9 @@ class MeanIoU(MaskMetric):
     """Intersection over union of the map's region and the mask.
 
     Args:
-        threshold: how the region is told: "mean" (above the map's mean), "otsu", a number 0 … 1 of the scaled map, or
-            "validation" (the number that is best on the other half of the images, told by their content).
+        threshold: how the region is told: "mean" (above the map's mean), "mean+std" (above that plus a standard
+            deviation), "otsu", a number 0 … 1 of the scaled map, or "validation" (the number that is best on the other
+            half of the images, told by their content).
 
     Rows also say `attention`: "over-attended", "insufficiently attended", "other", or nothing where the region is the
     mask; the summary counts them over the 100 images with the lowest values. With "validation" no image has a region of
