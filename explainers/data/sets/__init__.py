@@ -7,6 +7,15 @@ files; `photographs/` has birds, dogs and ImageNet. May import `data/images`, `d
 """
 
 from explainers.data.data_set import DataSet, Split, register_data_set, settings_of
+from explainers.data.sets import photographs
 from explainers.data.sets.by_name import data_set, data_set_spellings
 
-__all__ = ["DataSet", "Split", "data_set", "data_set_spellings", "register_data_set", "settings_of"]
+__all__ = [
+    "DataSet",
+    "Split",
+    "data_set",
+    "data_set_spellings",
+    "photographs",
+    "register_data_set",
+    "settings_of",
+]
