@@ -2,7 +2,7 @@
 
 `metric.py` is the contract, `metrics/` has one family a file, `measuring/` what they are measured with (curves,
 rankings, shared passes). `engine.py` takes images through explainers (`chunk_maps.py`) through metrics to `rows.py`;
-`result.py`, `summary.py`, `comparison.py` and `statistics.py` say what came out; `drifting/` compares maps of many
+`result.py`, `tables/` and `statistics.py` say what came out; `drifting/` compares maps of many
 networks. Imports go from the engine and the results to `metrics/`, to `metric.py`, to `measuring/`, never back.
 Explainers are any callables, so no method is known here. Begin with `metric.py`.
 """
@@ -15,7 +15,7 @@ from explainers.evaluation.drifting.options import DriftOptions
 from explainers.evaluation.drifting.result import Drift
 from explainers.evaluation.metric import Metric, available_metrics, create_metric, metric_class
 from explainers.evaluation.result import Result
-from explainers.evaluation.summary import Summary
+from explainers.evaluation.tables.summary import Summary
 
 __all__ = [
     "Checkpoint",

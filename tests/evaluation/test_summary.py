@@ -8,7 +8,7 @@ import torch
 
 import explainers
 from explainers import create_metric
-from explainers.evaluation.summary import summarise
+from explainers.evaluation.tables.summary import summarise
 
 
 def table(values, metric="sparseness"):

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from explainers.errors import ModelFileError
 from explainers.storage.atomic import write_bytes
 
-
 NETWORK = "network."  # before the names of its weights among all that is saved
 
 

@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 
 from explainers.core.maps import CONSTANT
-from explainers.evaluation.areas import NOTHING, Areas, about_areas, areas_of
 from explainers.evaluation.attention_errors import AttentionErrors, attention_errors_of, attention_notes
-from explainers.evaluation.columns import laid_out, markdown
-from explainers.evaluation.comparison import SIGNIFICANT, Cell, Test, compared, parts_of
 from explainers.evaluation.controls import CONTROLS
 from explainers.evaluation.intervals import FEW
 from explainers.evaluation.metric import Metric
 from explainers.evaluation.rows import Row
 from explainers.evaluation.statistics import images_needed
+from explainers.evaluation.tables.areas import NOTHING, Areas, about_areas, areas_of
+from explainers.evaluation.tables.columns import laid_out, markdown
+from explainers.evaluation.tables.comparison import SIGNIFICANT, Cell, Test, compared, parts_of
 
 ARROWS = {"higher": "↑", "lower": "↓", "": ""}
 RANDOMISATION = "model-randomisation"
