@@ -114,3 +114,9 @@ def test_maps_that_no_loss_learns_from_are_refused(tmp_path):
     ):
         train("abn", DATA, tmp_path / "RUN", Settings(), given={"edited": Half("one")}, device="cpu")
     assert not (tmp_path / "RUN").exists()
+
+
+def test_a_loss_that_was_asked_for_and_counts_in_no_stage_is_refused(tmp_path):
+    settings = Settings(more_losses=(Near(),), plan=Throughout(losses=("perception", "attention")))
+    with pytest.raises(OptionError, match="the losses near count in no stage of the plan Throughout; name them there"):
+        train("abn", DATA, tmp_path / "RUN", settings, given={"edited": Half("one")}, device="cpu")

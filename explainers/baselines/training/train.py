@@ -90,6 +90,7 @@ def train(
     made, own = made.to(chosen), recipe(network)
     losses = merged(settings.losses or own.losses(made), settings.more_losses)
     plan = plan_for(settings.plan or own.plan, losses)
+    _check_counted(plan, [loss.name for loss in settings.more_losses])
     settings = replace(settings, losses=losses, more_losses=(), plan=plan)
     _check_plan(plan, losses, made, settings.epochs)
     config = {
@@ -148,6 +149,19 @@ def _given(given: Mapping[str, Provider], losses: Sequence[Loss]) -> dict[str, A
     known = {kind: getattr(provider, "identity", None) for kind, provider in given.items()}
     known = {kind: identity for kind, identity in known.items() if identity is not None}
     return {"given": known} if known else {}
+
+
+def _check_counted(plan: Plan, more: Sequence[str]) -> None:
+    """A loss that was asked for beside the others is one that is meant to count.
+
+    Raises:
+        OptionError: it counts in no stage of the plan.
+    """
+    idle = [name for name in more if not any(stage.losses is None or name in stage.losses for stage in plan.stages())]
+    if idle:
+        raise OptionError(
+            f"the losses {', '.join(idle)} count in no stage of the plan {type(plan).__name__}; name them there"
+        )
 
 
 def _check_plan(plan: Plan, losses: Sequence[Loss], network: nn.Module, epochs: int) -> None:
