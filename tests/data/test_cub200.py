@@ -126,8 +126,12 @@ def test_a_mask_of_another_size_is_refused_before_the_first_epoch(root, tmp_path
 
     wrong = next((root / "segmentations").rglob("*_0004_28.png"))
     write_image(wrong, np.full((10, 13), 255, np.uint8))
-    with pytest.raises(ImageError, match=rf"an image cannot be read: the mask .*{wrong.name} has 10 × 13 pixels, its image"):
-        train("plain", f"cub200-2011:{root}", tmp_path / "RUN", Settings(epochs=1), options={"backbone": "cifar-resnet20"})
+    with pytest.raises(
+        ImageError, match=rf"an image cannot be read: the mask .*{wrong.name} has 10 × 13 pixels, its image"
+    ):
+        train(
+            "plain", f"cub200-2011:{root}", tmp_path / "RUN", Settings(epochs=1), options={"backbone": "cifar-resnet20"}
+        )
     assert not (tmp_path / "RUN" / "log.csv").exists()
 
 
@@ -175,7 +179,9 @@ def test_2010_without_annotations_has_neither_masks_nor_boxes(older):
 def test_2010_without_scipy_names_what_to_install(older, monkeypatch):
     monkeypatch.setitem(sys.modules, "scipy", None)
     monkeypatch.setitem(sys.modules, "scipy.io", None)
-    with pytest.raises(DependencyError, match=r"are MATLAB files, which need SciPy: pip install 'explainers\[matlab\]'"):
+    with pytest.raises(
+        DependencyError, match=r"are MATLAB files, which need SciPy: pip install 'explainers\[matlab\]'"
+    ):
         data_set(f"cub200-2010:{older}")
 
 
@@ -210,8 +216,8 @@ def test_2010_refuses_annotations_that_are_none(older):
         io.savemat(path, content)
         with pytest.raises((DataError, MapError), match=text):
             made.test.mask(0)
+    io.savemat(path, {"bbox": {"left": 1.0}, "seg": np.ones((10, 12))})
     with pytest.raises(MapError, match="expected bbox with left, top, right and bottom"):
-        io.savemat(path, {"bbox": {"left": 1.0}, "seg": np.ones((10, 12))})
         made.test.named_mask(0, "box")
     path.write_bytes(b"no MATLAB file")
     with pytest.raises(DataError, match="cannot be read as a MATLAB file"):

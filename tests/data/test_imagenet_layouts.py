@@ -111,7 +111,9 @@ def test_imagenet_s_reads_classes_beyond_255_from_green(tmp_path):
     classes = np.array([[0, 255, 256], [257, 919, 1000]])
     write_class_mask(tmp_path / "a.png", classes)
     assert np.array_equal(class_pixels(tmp_path / "a.png", 919), classes)
-    with pytest.raises(MapError, match=r"a.png has a pixel \(151, 3, 0\); expected red \+ 256 · green of 0 … 300 or 1000"):
+    with pytest.raises(
+        MapError, match=r"a.png has a pixel \(151, 3, 0\); expected red \+ 256 · green of 0 … 300 or 1000"
+    ):
         class_pixels(tmp_path / "a.png", 300)
     write_image(tmp_path / "b.png", np.full((2, 2, 3), 1, np.uint8))
     with pytest.raises(MapError, match=r"b.png has a pixel \(1, 1, 1\); .*and no blue"):

@@ -116,9 +116,7 @@ def test_data_sets_are_known_without_importing_their_modules():
     kinds = {spelling.partition(":")[0].partition("[")[0] for spelling in sets.data_set_spellings()}
     photographs = {"cub200-2010", "cub200-2011", "image-net", "imagenet-s", "stanford-dogs"}
     assert {"birds", "cifar10", "defn", "folder", "idrid", "magnetogram"} | photographs <= kinds
-    with pytest.raises(
-        DataError, match=r"no data set 'folders'; did you mean folder:PATH .*\? available: birds"
-    ):
+    with pytest.raises(DataError, match=r"no data set 'folders'; did you mean folder:PATH .*\? available: birds"):
         sets.data_set("folders:x")
 
 
