@@ -12,24 +12,20 @@ from __future__ import annotations
 
 import argparse
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
+from study import Line, batches, cell, write_sheet
 
 import explainers
 from explainers.baselines import AdamW, Cosine, CrossEntropy, Flip, SaliencyGuided, Settings, train
 from explainers.data.data_set import DataSet
-from explainers.data.images import write_image
 from explainers.data.sets import data_set
-from explainers.evaluation.intervals import interval_of
 from explainers.evaluation.statistics import sign_flip_test
 from explainers.render.charts import curve_chart, save_figure
-from explainers.render.overlay import overlay
-from explainers.render.sheet import contact_sheet
 from explainers.storage.atomic import write_bytes
 
 FLARE = 1
@@ -109,17 +105,10 @@ def trained(options: argparse.Namespace, name: str, seed: int, data: DataSet) ->
     return run.folder, run.result["test"]["accuracy"]
 
 
-def batches(data: DataSet, count: int) -> Iterator[dict[str, Any]]:
-    """The first flares among the test images, as the networks take them, with their inversion lines."""
+def flares(data: DataSet, count: int) -> list[int]:
+    """The first flares among the test images."""
     assert data.test is not None
-    chosen = [index for index, label in enumerate(data.test.labels) if label == FLARE][:count]
-    for start in range(0, len(chosen), 8):
-        rows = chosen[start : start + 8]
-        yield {
-            "images": torch.stack([data.preprocessing(data.test.pixels(row)) for row in rows]),
-            "masks": torch.from_numpy(np.stack([data.test.mask(row) for row in rows])),
-            "names": [data.test.names[row] for row in rows],
-        }
+    return [index for index, label in enumerate(data.test.labels) if label == FLARE][:count]
 
 
 def metrics(baseline: Any) -> dict[str, Any]:
@@ -139,7 +128,7 @@ def scored(options: argparse.Namespace, name: str, seed: int, data: DataSet, bas
     chosen = {title: (row.method, row.options) for title, row in ROWS.items() if row.variant == name}
     return explainers.evaluate(
         loaded,
-        batches(data, options.images),
+        batches(data, flares(data, options.images)),
         chosen,
         metrics(baseline),
         FLARE,
@@ -153,15 +142,6 @@ def values_of(results: Sequence[explainers.Result], title: str, score: str) -> n
     found = [result.values(score)[title] for result in results]
     images = [name for name in found[0] if all(name in values for values in found)]  # a constant map has no score
     return np.array([[values[name] for name in images] for values in found])
-
-
-def cell(values: np.ndarray) -> str:
-    """Mean over seeds and images with a 95 % interval over images."""
-    if values.shape[1] < 2:
-        return "–"
-    interval = interval_of(values.mean(axis=0))
-    assert interval is not None
-    return f"{values.mean():.3f} [{interval[0]:.3f}, {interval[1]:.3f}]"
 
 
 def table(options: argparse.Namespace, results: dict[str, dict[str, list[explainers.Result]]]) -> list[str]:
@@ -228,17 +208,14 @@ def write_curves(path: Path, by_variant: dict[str, list[explainers.Result]]) -> 
 
 def write_maps(options: argparse.Namespace, data: DataSet, path: Path, count: int = 5) -> None:
     """A line of maps for each row of the table, the first seed's, below the images and their inversion lines."""
-    batch = next(iter(batches(data, count)))
+    batch = next(iter(batches(data, flares(data, count))))
     photos = [data.test.pixels(data.test.names.index(name)) for name in batch["names"]]  # type: ignore[union-attr]
-    truth = [overlay(photo, mask.float().numpy()) for photo, mask in zip(photos, batch["masks"], strict=True)]
-    lines = [[("image", photo) for photo in photos], [("inversion line", picture) for picture in truth]]
+    lines: list[Line] = [("inversion line", [mask.float().numpy() for mask in batch["masks"]])]
     for row in ROWS.values():
         loaded = explainers.load_model(options.out / "runs" / f"{row.variant}-0", device="cpu")
         maps = explainers.create(row.method, loaded, **row.options)(batch["images"], FLARE)
-        line = [overlay(photo, one.numpy()) for photo, one in zip(photos, maps, strict=True)]
-        caption = f"{row.method} of {row.variant}"
-        lines.append([(caption, picture) for picture in line])
-    write_image(path, contact_sheet(lines, cell=128))
+        lines.append((f"{row.method} of {row.variant}", [one.numpy() for one in maps]))
+    write_sheet(path, photos, lines)
 
 
 def main() -> None:

@@ -50,6 +50,12 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         "--masks", metavar="FOLDER", help="what maps should show: files named like the images, white inside"
     )
     scoring.add_argument(
+        "--masks-of",
+        metavar="NAME",
+        help="which masks of a training's test images, where its data has several: bird or parts (birds), mask, box or "
+        "ignored (published sets); boxes serve metrics of boxes alone",
+    )
+    scoring.add_argument(
         "--ground-truth",
         metavar="TABLE.csv|folders",
         help="true classes: a CSV file with the columns file,class, or folders that are called like the classes; "

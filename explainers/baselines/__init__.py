@@ -19,7 +19,9 @@ from explainers.baselines.losses.segmentation.seeded_cross_entropy import Seeded
 from explainers.baselines.losses.segmentation.seeds import draw_seeds
 from explainers.baselines.losses.segmentation.size_barrier import SizeBarrier, size_barrier
 from explainers.baselines.networks.abn import ABN
+from explainers.baselines.networks.amb import AMB
 from explainers.baselines.networks.attention_network import AttentionBranch, AttentionNetwork, Branches, Gate
+from explainers.baselines.networks.gain import GAIN
 from explainers.baselines.networks.labn import LABN
 from explainers.baselines.networks.lambda_layer import LambdaLayer
 from explainers.baselines.networks.registry import available_networks, create_network
@@ -35,12 +37,15 @@ from explainers.baselines.training.settings.plans import (
     Throughout,
     Together,
 )
+from explainers.baselines.training.settings.recipes import alternation, amb_losses
 from explainers.baselines.training.settings.schedules import Constant, Cosine, Milestones, Plateau
 from explainers.baselines.training.settings.settings import Settings
 from explainers.baselines.training.train import train
 
 __all__ = [
     "ABN",
+    "AMB",
+    "GAIN",
     "LABN",
     "SGD",
     "AdamW",
@@ -80,6 +85,8 @@ __all__ = [
     "Step",
     "Throughout",
     "Together",
+    "alternation",
+    "amb_losses",
     "available_losses",
     "available_networks",
     "colour_affinity",

@@ -1,4 +1,4 @@
-"""Heat maps as tensors: without their channels, of the image's size, scaled to 0 … 1."""
+"""Heat maps as tensors: out of a layer's channels, of the image's size, scaled to 0 … 1."""
 
 from __future__ import annotations
 
@@ -7,6 +7,22 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+
+def grad_cam(activation: Tensor, gradient: Tensor) -> Tensor:
+    """ReLU of the activation channels weighted by their mean gradient.
+
+    Args:
+        activation: (N, K, u, v), the layer's output.
+        gradient: (N, K, u, v), gradient of the target score with respect to it.
+
+    Returns:
+        (N, u, v), not negative, not scaled.
+
+    Source: Selvaraju et al. 2017, eq. 1 and 2.
+    """
+    weights = gradient.mean(dim=(2, 3), keepdim=True)
+    return (weights * activation).sum(dim=1).relu()
 
 
 def reduce_channels(maps: Tensor, channels: str | None) -> Tensor:

@@ -8,11 +8,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from loss_case import Decoding, Mining, step_of, step_on
+from loss_case import Decoding, step_of, step_on
 from small import lively
 from torch import nn
 
 from explainers.baselines import (
+    AMB,
     AttentionMining,
     ColourAffinity,
     ComplementObjective,
@@ -62,7 +63,7 @@ def test_attention_mining_is_the_mean_probability_of_the_true_class():
 
 
 def test_what_is_mined_teaches_map_and_perception_branch():
-    network = lively(Mining(resnet("small-resnet", channels=1, classes=4), bypass=False)).train()
+    network = lively(AMB(resnet("small-resnet", channels=1, classes=4), threshold=0.5)).train()
     images = drawn(3, 1, 32, 32)
     before = {name: value.clone() for name, value in network.named_buffers()}
     step = step_of(network, images, LABELS)

@@ -81,6 +81,17 @@ def test_an_object_that_would_erode_away_stays_as_it_was():
     assert (row, column) == (4, 5)
 
 
+def test_the_level_is_at_least_one_byte():
+    """Where nearly all is 0 or 1 of 255, Otsu would part these two and take half of the image for the object."""
+    cam = torch.zeros(1, 600, 600)
+    cam[0, :300] = 1.5 / 255
+    cam[0, 450, 100] = 1
+    levels = (cam[0].numpy() * 255).astype(np.uint8)
+    assert threshold_otsu(levels) == 0
+    rows, columns = (draw_seeds(cam, rng(), erosion=1)[0] == 1).nonzero().T
+    assert (rows.float().mean(), columns.float().mean()) == (450, 100)
+
+
 def test_what_is_beyond_the_border_does_not_erode():
     cam = torch.zeros(1, 20, 20)
     cam[0, :8] = 1

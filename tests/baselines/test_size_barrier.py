@@ -23,7 +23,7 @@ def probabilities(count=3, height=5, width=4):
 
 @pytest.mark.parametrize("t", [1.0, 1.01, 10.0])
 def test_the_barrier_by_hand(t):
-    values = [-7.0, -1.0, -1 / t**2, -0.5 / t**2, 0.0, 3.0]
+    values = [-7.0, -1.0, -0.05, -1.5 / t**2, -1 / t**2, -0.5 / t**2, 0.0, 3.0]
     found = log_barrier(torch.tensor(values, dtype=torch.float64), t)
     assert found.tolist() == pytest.approx([barrier(z, t) for z in values], rel=1e-12, abs=1e-12)
 

@@ -1,36 +1,21 @@
-"""What the tests of losses share: small networks with the parts that losses are on, and trainings that are killed."""
+"""What the tests of losses share: a small network with the parts that losses of maps are on, and trainings that are killed."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import pytest
 import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from explainers.baselines import ABN, SGD, Constant, Settings, Step, mining_mask, resnet, train
+from explainers.baselines import SGD, Constant, Settings, Step, train
 from explainers.baselines.losses.loss import Beginning, Pass, forward
-from explainers.baselines.losses.saliency_guided import still
 from explainers.baselines.networks.registry import NETWORKS, Entry
 from explainers.baselines.training.updates import beginning
 
-DATA = "magnetogram:size=32,grades=4,train=24,val=8,test=8"
+DATA = "magnetogram:size=32,grades=4,train=16,val=8,test=0"
 SMALL = Settings(epochs=3, batch_size=8, optimizer=SGD(lr=0.05), schedule=Constant())
-
-
-class Mining(ABN):
-    """Attention branch network that also perceives what its map leaves over."""
-
-    def forward_branches(self, images, attention_map=None):
-        branches = super().forward_branches(images, attention_map)
-
-        def mine():
-            left = branches.features * (1 - mining_mask(branches.attention_map, 0.5))
-            with still(self):
-                return self.head(self.perception(left))
-
-        return replace(branches, mine=mine)
 
 
 @dataclass(frozen=True)
@@ -65,12 +50,11 @@ class Decoding(nn.Module):
 
 
 @pytest.fixture
-def small_networks(monkeypatch):
-    """Makes "small-mining" and "small-decoding" known."""
-    mining = lambda *, channels, classes: Mining(resnet("small-resnet", channels=channels, classes=classes), bypass=False)  # noqa: E731
-    decoding = lambda *, channels, classes: Decoding(channels, classes)  # noqa: E731
-    monkeypatch.setitem(NETWORKS._things, "small-mining", Entry(mining, True, "mines"))
-    monkeypatch.setitem(NETWORKS._things, "small-decoding", Entry(decoding, True, "decodes"))
+def small_decoding(monkeypatch):
+    """Makes the network above known as "small-decoding"."""
+    monkeypatch.setitem(
+        NETWORKS._things, "small-decoding", Entry(lambda *, channels, classes: Decoding(channels, classes), True, "")
+    )
 
 
 def step_of(network, images, labels=None, **more) -> Step:

@@ -53,6 +53,22 @@ def test_the_figure_of_the_networks_is_drawn(tmp_path):
     assert (tmp_path / "networks.png").read_bytes()[:4] == b"\x89PNG"
 
 
+def test_birds_are_drawn_with_their_masks(tmp_path):
+    script = [
+        sys.executable,
+        str(EXAMPLES / "draw_birds.py"),
+        "--out",
+        str(tmp_path / "birds.png"),
+        "--birds",
+        "3",
+        "8",
+    ]
+    done = subprocess.run(script, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert [line.partition(": ")[0] for line in done.stdout.splitlines()] == ["3", "8"]
+    assert (tmp_path / "birds.png").read_bytes()[:4] == b"\x89PNG"
+
+
 def test_a_small_training_runs_and_writes_its_files(tmp_path):
     pytest.importorskip("sklearn")
     for place in ("models", "data"):
@@ -63,3 +79,33 @@ def test_a_small_training_runs_and_writes_its_files(tmp_path):
     assert "test accuracy" in done.stdout
     assert (tmp_path / "models/embedded.safetensors").stat().st_size > 500_000
     assert len(list((tmp_path / "data/samples").glob("*.png"))) == 24
+
+
+def test_the_study_of_attention_mining_runs_and_goes_on(tmp_path):
+    """Each row and seed leaves a file; what is there is not trained again, and words around the table stay."""
+    results = tmp_path / "results"
+    script = [sys.executable, str(EXAMPLES / "amb_study.py"), "--out", str(tmp_path), "--size", "32"]
+    small = ["--classes", "6", "--train", "24", "--val", "6", "--test", "6", "--epochs", "1", "--images", "2"]
+    rows = ["--rows", "abn", "human", "pc-cot", "gain"]
+    first = subprocess.run([*script, *small, *rows, "--seeds", "0"], capture_output=True, text=True)
+    assert first.returncode == 0, first.stderr
+    files = {path.name: path.read_bytes() for path in results.iterdir()}
+    assert sorted(files) == ["abn-0.json", "gain-0.json", "human-0.json", "pc-cot-0.json"]
+    held = json.loads(files["human-0.json"])
+    assert held["edited"] > 0
+    assert len(held["maps"]) == 6
+    assert len(held["values"]["threshold-insertion"]) == 2
+    page = tmp_path / "amb-study.md"
+    assert page.read_text().count("| *the paper, CUB-200-2010* |") == 3
+    assert (tmp_path / "amb-study-maps.png").stat().st_size > 1000
+    page.write_text("Words before.\n" + page.read_text() + "Words behind.\n")
+    (results / "abn-0.json").unlink()  # an interruption behind the training: it is scored again, not trained
+    again = subprocess.run([*script, *small, *rows, "--seeds", "0"], capture_output=True, text=True)
+    assert again.returncode == 0, again.stderr
+    assert again.stdout.splitlines()[:-1] == [f"abn       seed 0: {results / 'abn-0.json'}"]
+    assert {path.name: path.read_bytes() for path in results.iterdir()} == files
+    assert page.read_text().startswith("Words before.")
+    assert page.read_text().endswith("Words behind.\n")
+    other = subprocess.run([*script, *small, "--rows", "abn", "--seeds", "0", "--images", "3"], capture_output=True)
+    assert other.returncode == 1
+    assert b"choose other --results" in other.stderr

@@ -7,7 +7,7 @@ from network_case import Case
 from network_families import stages
 from torch import Tensor, nn
 
-from explainers.baselines import ABN, LABN, resnet
+from explainers.baselines import ABN, AMB, GAIN, LABN, resnet
 
 
 def attention(network: nn.Module, image: Tensor) -> dict[str, np.ndarray]:
@@ -36,6 +36,17 @@ def lambda_attention(network: nn.Module, image: Tensor) -> dict[str, np.ndarray]
     return {"lambda-attention": found.reshape(size)}
 
 
+def predicted_grad_cam(network: nn.Module, image: Tensor) -> dict[str, np.ndarray]:
+    """GAIN's own map: Grad-CAM of the predicted class. A linear layer behind pooling weighs the channels."""
+    seen: list[Tensor] = []
+    handle = network.classifier.layer4.register_forward_hook(lambda *call: seen.append(call[2]))
+    predicted = int(network(image).argmax())
+    handle.remove()
+    weights = network.classifier.fc.weight[predicted].numpy()
+    found = np.maximum(np.tensordot(weights, seen[0][0].numpy(), 1), 0)
+    return {"attention": (found - found.min()) / (found.max() - found.min())}
+
+
 def both(network: nn.Module, image: Tensor) -> dict[str, np.ndarray]:
     return attention(network, image) | lambda_attention(network, image)
 
@@ -52,6 +63,19 @@ OWN = (
         own=attention,
         walk=WALK,
         **HEAD,
+    ),
+    Case("AMB", "own", lambda: AMB(resnet("small-resnet", classes=4)), own=attention, walk=WALK, **HEAD),
+    Case(
+        "GAIN",
+        "own",
+        lambda: GAIN(resnet("small-resnet", classes=4)),
+        own=predicted_grad_cam,
+        layer="classifier.layer4",
+        linear="classifier.fc",
+        walk=stages(
+            "classifier.layer1 3/2/1, classifier.layer2 3/2/1, classifier.layer3 3/2/1, classifier.layer4 3/2/1"
+        ),
+        copies=2,
     ),
     Case("LABN", "own", lambda: LABN(channels=3, classes=4, scope=3), own=both, walk=SHORT, **HEAD),
     Case(

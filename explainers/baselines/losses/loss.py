@@ -56,18 +56,27 @@ class Pass:
         return found
 
 
-def forward(network: nn.Module, images: Tensor, attention_map: Tensor | float | None = None) -> Pass:
+def forward(
+    network: nn.Module,
+    images: Tensor,
+    attention_map: Tensor | float | None = None,
+    classes: Tensor | None = None,
+) -> Pass:
     """One forward pass of any classifier; nothing is stored in it but what batch norm counts.
 
     Args:
         attention_map: used in place of the network's own, as its `forward_branches` takes it.
+        classes: (N,), whose maps a network makes that has one for each class and says so by `maps_of_classes`; others
+            do not see them.
 
     Raises:
         TrainingError: a map for a network that makes none.
     """
     branching: Any = network
     if hasattr(network, "forward_branches"):
-        given = {} if attention_map is None else {"attention_map": attention_map}
+        given: dict[str, Any] = {} if attention_map is None else {"attention_map": attention_map}
+        if classes is not None and getattr(network, "maps_of_classes", False):
+            given["classes"] = classes
         branches = branching.forward_branches(images, **given)
         return Pass(branches.logits, branches.attention_logits, branches.attention_map, branches)
     if attention_map is not None:

@@ -10,7 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from explainers.baselines.losses.mining_mask import mining_mask
 from explainers.errors import OptionError
+from explainers.passes.still import still
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,29 @@ class Gate(nn.Module):
         return f"bypass={self.bypass}, threshold={self.threshold}"
 
 
+class Remainder(nn.Module):
+    """What the attention map leaves of the features: F* = F − T(A) ⊙ F, with T(A) as in `mining_mask`.
+
+    Args:
+        threshold, kind, omega: of `mining_mask`.
+
+    Source: Iwayoshi 2021; Li et al. 2018, eq. 4 and 5.
+    """
+
+    def __init__(self, threshold: float, kind: str = "sigmoid", omega: float = 10.0) -> None:
+        super().__init__()
+        mining_mask(torch.zeros(1), threshold, kind, omega)  # a mistake is found here
+        self.threshold, self.kind, self.omega = threshold, kind, omega
+
+    def forward(self, features: Tensor, attention_map: Tensor) -> Tensor:
+        """(N, C, h, w) and (N, 1, h, w) to (N, C, h, w)."""
+        return features - mining_mask(attention_map, self.threshold, self.kind, self.omega) * features
+
+    def extra_repr(self) -> str:
+        """The settings."""
+        return f"threshold={self.threshold}, kind={self.kind!r}, omega={self.omega}"
+
+
 class AttentionBranch(nn.Module):
     """Features to an attention map and logits of its own.
 
@@ -91,6 +116,8 @@ class AttentionNetwork(nn.Module):
         gate: features and map to the features that are perceived.
         perception: these to (N, D, u, v).
         head: these to (N, classes), pooling and a linear layer.
+        remainder: features and map to what the map leaves over, which perception branch and head are run on again for
+            losses that mine it; None for networks that learn without.
 
     Attributes:
         attention_map: (N, 1, h, w) of the last `network(images)`, without a graph; None before the first. What needs
@@ -100,11 +127,18 @@ class AttentionNetwork(nn.Module):
     attention_map: Tensor | None
 
     def __init__(
-        self, features: nn.Module, attention: nn.Module, gate: nn.Module, perception: nn.Module, head: nn.Module
+        self,
+        features: nn.Module,
+        attention: nn.Module,
+        gate: nn.Module,
+        perception: nn.Module,
+        head: nn.Module,
+        *,
+        remainder: nn.Module | None = None,
     ) -> None:
         super().__init__()
         self.features, self.attention, self.gate = features, attention, gate
-        self.perception, self.head = perception, head
+        self.perception, self.head, self.remainder = perception, head, remainder
         # A buffer, so that it moves with the network and explaining puts it back.
         self.register_buffer("attention_map", None, persistent=False)
 
@@ -122,10 +156,27 @@ class AttentionNetwork(nn.Module):
         if attention_map is not None:
             given = given_map(attention_map, features)
             pooled, logits = self._perceived(self.gate(features, given))
-            return Branches(logits, None, given, features, None, pooled)
+            return Branches(logits, None, given, features, None, pooled, self._mining(features, given))
         made, attention_logits, *rest = self.attention(features)
         pooled, logits = self._perceived(self.gate(features, made))
-        return Branches(logits, attention_logits, made, features, rest[0] if rest else None, pooled)
+        attended = rest[0] if rest else None
+        return Branches(logits, attention_logits, made, features, attended, pooled, self._mining(features, made))
+
+    def _mining(self, features: Tensor, attention_map: Tensor) -> Callable[[], Tensor] | None:
+        """The mining branch, which is the perception branch once more, on what the map leaves over.
+
+        In training its batch norm normalises by what it is given, and counts none of it: the running statistics are
+        those of the perception branch, by which the network is evaluated.
+        """
+        if self.remainder is None:
+            return None
+        left: nn.Module = self.remainder
+
+        def mine() -> Tensor:
+            with still(self):
+                return self._perceived(left(features, attention_map))[1]
+
+        return mine
 
     def _perceived(self, gated: Tensor) -> tuple[Tensor | None, Tensor]:
         """What the last layer reads, where the head is a sequence that ends in it, and the logits."""

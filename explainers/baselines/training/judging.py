@@ -38,7 +38,7 @@ def judged(
         for start in range(0, len(examples), batch_size):
             rows = range(start, min(start + batch_size, len(examples)))
             images, labels = examples.images(rows).to(device), examples.labels[rows.start : rows.stop].to(device)
-            made = forward(network, images)
+            made = forward(network, images, classes=labels)
             parts.append(
                 Pass(made.logits.cpu(), None if made.attention_logits is None else made.attention_logits.cpu())
             )

@@ -91,10 +91,18 @@ def read_run(folder: Path) -> Run:
     return Run(folder, config, tuple(rows), result)
 
 
-def open_run(folder: Path, config: Mapping[str, Any], *, overwrite: bool, extend: bool = False) -> None:
+def open_run(
+    folder: Path,
+    config: Mapping[str, Any],
+    *,
+    overwrite: bool,
+    extend: bool = False,
+    defaults: Mapping[str, Any] | None = None,
+) -> None:
     """Start a folder, or go on in one that was started with the same configuration.
 
     Args:
+        defaults: options of the network, for trainings begun when only those that were asked for were written down.
         overwrite: start anew; what is not the training's own stays.
         extend: more epochs than before make the same training go on.
 
@@ -104,6 +112,7 @@ def open_run(folder: Path, config: Mapping[str, Any], *, overwrite: bool, extend
     own = RunFolder(folder, CONTENTS)
     if is_run(folder) and not overwrite:
         before = read_config(folder)
+        before["network"]["options"] = {**(defaults or {}), **before["network"]["options"]}
         differing = sorted(differences(before, json.loads(json.dumps(config)), but=UNCOUNTED))
         if not differing:
             # The same images, which may have moved, and the same weights, of which others may be kept from now on.

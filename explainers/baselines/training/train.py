@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from explainers.baselines.losses.loss import Loss
-from explainers.baselines.networks.registry import create_network
+from explainers.baselines.networks.registry import create_network, network_options
 from explainers.baselines.training.given_maps import Provider
 from explainers.baselines.training.loop import Progress, Training, Watch, seeded
 from explainers.baselines.training.run_folder import BEST, CONTENTS, FORMAT, RESULT, Run, open_run, read_run
@@ -81,6 +81,7 @@ def train(
     """
     settings = settings or Settings()
     options = {key: _absolute_code(value) if key == "backbone" else value for key, value in (options or {}).items()}
+    defaults = network_options(network)
     source = data_set(data) if isinstance(data, str) else data
     folder, chosen = Path(out), choose_device(device)
     names = {"channels": source.preprocessing.channels, "classes": len(source.class_names)}
@@ -98,7 +99,7 @@ def train(
         "network": {
             "name": network,
             **names,
-            "options": options,
+            "options": {**defaults, **options},
             "weights": weights,
             **begun,
         },
@@ -110,7 +111,7 @@ def train(
         "versions": {"torch": torch.__version__, "python": platform.python_version()},
     }
     with RunFolder(folder, CONTENTS).held():
-        open_run(folder, config, overwrite=overwrite, extend=settings.schedule.endless)
+        open_run(folder, config, overwrite=overwrite, extend=settings.schedule.endless, defaults=defaults)
         if not (folder / RESULT).is_file():
             started = start is not None
             training = Training(made, source, losses, settings, folder, chosen, given or {}, started)

@@ -83,7 +83,7 @@ class Updates:
             each.zero_grad(set_to_none=True)
         with frozen(self.network, (*stage.frozen, *frozen_parts(self.network))):
             with self._autocast():
-                made = forward(self.network, step.images, stage.attention)
+                made = forward(self.network, step.images, stage.attention, step.labels)
                 step = replace(step, made=made)
                 values = {loss.name: loss(step) for loss in wanted}
                 total = torch.stack([loss.weight * values[loss.name].float() for loss in wanted]).sum()

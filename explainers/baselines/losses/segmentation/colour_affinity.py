@@ -112,6 +112,8 @@ class _Affinity(torch.autograd.Function):
 class ColourAffinity(Loss):
     """The affinity of the attention map, enlarged to the image where it is smaller, to the image's raw colours.
 
+    It is part of the validation loss, as a network that learns nothing but its map (F-CAM) is chosen by that.
+
     Args:
         weight: of the sum at 224 × 224 pixels; that of another size is brought to it by the ratio of pixels, squared.
         sigma_rgb, sigma_xy, exact: see `colour_affinity`; σ_xy in pixels of the image as it is.

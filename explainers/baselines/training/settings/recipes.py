@@ -7,8 +7,12 @@ from dataclasses import dataclass, field
 
 from torch import nn
 
+from explainers.baselines.losses.attention_mining import AttentionMining
+from explainers.baselines.losses.complement_entropy import ComplementObjective
+from explainers.baselines.losses.guided_attention import GuidedAttention
 from explainers.baselines.losses.loss import CrossEntropy, Loss
-from explainers.baselines.training.settings.plans import Plan, Stage, Throughout, Together
+from explainers.baselines.losses.prototype_conformity import PrototypeConformity
+from explainers.baselines.training.settings.plans import Alternating, Plan, Stage, Throughout, Together
 
 
 def cross_entropies(network: nn.Module) -> tuple[Loss, ...]:
@@ -25,7 +29,27 @@ class Recipe:
     plan: Plan = field(default_factory=Throughout)
 
 
-RECIPES: dict[str, Recipe] = {}
+def amb_losses(*, prototypes: bool = True, complement: bool = True) -> tuple[Loss, ...]:
+    """What an attention mining network minimises: both branches' cross entropies, and what is asked for.
+
+    Args:
+        prototypes: prototype conformity of the features that the last layer of either branch reads.
+        complement: the complement objective of the mining branch, in an update of its own behind each on the others;
+            it takes the place of attention mining.
+
+    Source: Iwayoshi 2021 (AMB, + PC, + COT, + PC + COT).
+    """
+    losses: list[Loss] = [CrossEntropy(), CrossEntropy("attention_logits")]
+    if prototypes:
+        losses += [PrototypeConformity(), PrototypeConformity(of="attention_pooled")]
+    losses.append(ComplementObjective(of="mining_logits") if complement else AttentionMining())
+    return tuple(losses)
+
+
+RECIPES: dict[str, Recipe] = {
+    "amb": Recipe(lambda network: amb_losses()),
+    "gain": Recipe(lambda network: (CrossEntropy(), GuidedAttention())),
+}
 
 
 def recipe(network: str) -> Recipe:
@@ -36,6 +60,16 @@ def recipe(network: str) -> Recipe:
 def merged(losses: Sequence[Loss], more: Sequence[Loss]) -> tuple[Loss, ...]:
     """Both, a loss of the second in place of one of the first of the same name."""
     return tuple({loss.name: loss for loss in (*losses, *more)}.values())
+
+
+def alternation(losses: Sequence[Loss]) -> Plan:
+    """Steps in turn: of one batch all losses but those that stand apart, of the next these, by their own optimisers.
+
+    This is the printed "alternate every iteration" read as one update of each batch; without it, `plan_for` makes both
+    of every batch, as the code of complement objective training does.
+    """
+    both = plan_for(Throughout(), losses)
+    return Alternating(both.stages(), every="step")
 
 
 def plan_for(plan: Plan, losses: Sequence[Loss]) -> Plan:
