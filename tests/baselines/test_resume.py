@@ -13,7 +13,7 @@ from explainers.baselines.training.resume import resumed
 from explainers.errors import ModelFileError, OptionError
 
 DATA = "magnetogram:size=32,train=24,val=16,test=16"
-OPTIONS = {"bypass": False}
+OPTIONS = {"backbone": "small-resnet", "bypass": False}
 
 
 @pytest.fixture(scope="module")
@@ -32,10 +32,10 @@ def test_data_preprocessing_and_options_stay_unless_typed(run, tmp_path):
     assert (kept.data.spec, kept.data.preprocessing.resize, kept.options) == (DATA, (24, 24), OPTIONS)
     other = resumed(copy, "abn", data="magnetogram:size=48,train=8,val=8,test=0", options={"bypass": True})
     assert (other.data.spec, other.data.preprocessing.resize) == ("magnetogram:size=48,train=8,val=8,test=0", (24, 24))
-    assert other.options == {"bypass": True}
+    assert other.options == {**OPTIONS, "bypass": True}
     assert kept.notes == other.notes == ()
     plain = resumed(copy, "plain")
-    assert plain.options == {}
+    assert plain.options == {"backbone": "small-resnet"}
     assert plain.notes == (f"plain has no option bypass, which abn of {copy} had",)
 
 
