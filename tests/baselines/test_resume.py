@@ -7,8 +7,10 @@ import shutil
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file
 
-from explainers.baselines import Constant, CrossEntropy, Loss, Settings, Throughout, read_run, train
+from explainers.baselines import Constant, CrossEntropy, HumanKnowledge, Loss, Settings, Throughout, read_run, train
 from explainers.baselines.training.resume import resumed
 from explainers.errors import ModelFileError, OptionError
 
@@ -120,3 +122,30 @@ def test_a_loss_that_was_asked_for_and_counts_in_no_stage_is_refused(tmp_path):
     settings = Settings(more_losses=(Near(),), plan=Throughout(losses=("perception", "attention")))
     with pytest.raises(OptionError, match="the losses near count in no stage of the plan Throughout; name them there"):
         train("abn", DATA, tmp_path / "RUN", settings, given={"edited": Half("one")}, device="cpu")
+
+
+def test_an_interrupted_fine_tuning_ends_as_an_undisturbed_one(run, tmp_path):
+    settings = Settings(
+        more_losses=(HumanKnowledge(),),
+        plan=Throughout(frozen=("features",)),
+        epochs=2,
+        batch_size=8,
+        augment=("flip",),
+    )
+
+    def tuned(out, **more):
+        given = {"edited": Half("one")}
+        return train("abn", DATA, out, settings, options=OPTIONS, start=run, given=given, device="cpu", **more)
+
+    def killed(row):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        tuned(tmp_path / "killed", watch=killed)
+    assert len(read_run(tmp_path / "killed").history) == 1
+    again, whole = tuned(tmp_path / "killed"), tuned(tmp_path / "whole")
+    assert again.result["start"] == whole.result["start"]
+    for name in ("last.safetensors", "best.safetensors"):
+        one, two = load_file(again.folder / name), load_file(whole.folder / name)
+        assert one.keys() == two.keys()
+        assert all(torch.equal(value, two[key]) for key, value in one.items())
