@@ -64,9 +64,10 @@ def act(arguments: argparse.Namespace) -> int:
             progress=progress.update,
         )
     if found.edited:
-        note(arguments, f"{_count(found.edited, 'map')} edited before and kept as they are")
+        kept = "map was edited before and kept as it is" if len(found.edited) == 1 else "maps were edited and kept"
+        note(arguments, f"{len(found.edited)} {kept}")
     if found.without_mask:
-        note(arguments, f"{_count(found.without_mask, 'image')} without a mask listed with the network's map")
+        note(arguments, f"images without a mask, listed with the network's map: {len(found.without_mask)}")
     if arguments.json:
         print_json(
             {"out": str(found.folder), "looked_at": found.looked_at, "misread": found.misread, "rows": found.rows}
@@ -130,9 +131,5 @@ def _preview(arguments: argparse.Namespace, trained: Any) -> None:
     edited = edited_maps(arguments.out, trained.data)
     pages = write_preview(Path(arguments.out), trained, trial(trained, edited), after="with it")
     if not arguments.json:
-        print(f"drawn {printable(str(pages[0]))}{f' … {len(pages)} pages' if len(pages) > 1 else ''}")
-
-
-def _count(things: Iterable[str], kind: str) -> str:
-    things = list(things)
-    return f"{len(things)} {kind}{' was' if len(things) == 1 else 's were'}"
+        for page in pages:
+            print(f"drawn {printable(str(page))}")

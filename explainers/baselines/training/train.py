@@ -111,6 +111,7 @@ def train(
     made = made.to(chosen)
     losses = merged(settings.losses or own.losses(made), settings.more_losses)
     plan = plan_for(settings.plan or own.plan, losses)
+    _check_counted(plan, [loss.name for loss in settings.more_losses])
     settings = replace(settings, losses=losses, more_losses=(), plan=plan)
     _check_plan(plan, losses, made, settings.epochs)
     config = {
@@ -203,6 +204,19 @@ def _begun_with(
     told = read_config(Path(start))["network"]
     known = network_options(told["name"])
     return {"backbone": told["options"].get("backbone", known["backbone"])} if "backbone" in known else {}
+
+
+def _check_counted(plan: Plan, more: Sequence[str]) -> None:
+    """A loss that was asked for beside the others is one that is meant to count.
+
+    Raises:
+        OptionError: it counts in no stage of the plan.
+    """
+    idle = [name for name in more if not any(stage.losses is None or name in stage.losses for stage in plan.stages())]
+    if idle:
+        raise OptionError(
+            f"the losses {', '.join(idle)} count in no stage of the plan {type(plan).__name__}; name them there"
+        )
 
 
 def _check_plan(plan: Plan, losses: Sequence[Loss], network: nn.Module, epochs: int) -> None:

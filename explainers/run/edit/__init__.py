@@ -7,6 +7,7 @@ edited, `trial.py` says what an edited map does to the scores, `preview.py` draw
 
 from explainers.run.edit.listing import EditList, edit_list
 from explainers.run.edit.painted import EditedMaps, edited_maps, mask_maps
+from explainers.run.edit.pictures import as_cells
 from explainers.run.edit.preview import write_preview
 from explainers.run.edit.trained import Trained, open_training
 from explainers.run.edit.trial import Answer, Change, changes, trial
@@ -17,6 +18,7 @@ __all__ = [
     "EditList",
     "EditedMaps",
     "Trained",
+    "as_cells",
     "changes",
     "edit_list",
     "edited_maps",
