@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..arguments import common_arguments, device_argument, preprocessing_arguments
-from ..values import given, note, pairs, print_json, printable
+from ..values import note, print_json, printable
 
 HELP = "train a network that explains itself, or any classifier"
 
@@ -115,18 +115,20 @@ def act(arguments: argparse.Namespace) -> int:
     from explainers.baselines import train as fit
 
     from ..progress import TrainingProgress
-    from ..training_settings import training_settings
+    from ..training.beginning import beginning, learned, maps_to_learn
+    from ..training.settings import training_settings
+    from ..training.watching import map_watch, tell_watch
 
-    data, options, start = _beginning(arguments)
+    data, options, start = beginning(arguments)
     for text in data.notes:
         note(arguments, text)
-    edited, before = _edited_maps(arguments, data)
+    edited, before = maps_to_learn(arguments, data)
     more: dict[str, Any] = {} if start is None else {"start": start}
     if edited is not None:
         more["given"] = {"edited": edited}
     settings = training_settings(arguments)
     _before(arguments)
-    watch = _map_watch(arguments, data)
+    watch = map_watch(arguments, data)
     shown = TrainingProgress(quiet=arguments.quiet or arguments.json)
     with shown:
         run = fit(
@@ -145,92 +147,13 @@ def act(arguments: argparse.Namespace) -> int:
             **more,
         )
     if watch is not None:
-        _tell_watch(arguments, watch, run.result["seconds"])
-    learned = None if edited is None else _learned(arguments, before, edited)
+        tell_watch(arguments, watch, run.result["seconds"])
+    outcome = None if edited is None else learned(arguments, before, edited)
     if arguments.json:
-        print_json({"run": str(run.folder), **run.result, **({} if learned is None else {"edited": learned})})
+        print_json({"run": str(run.folder), **run.result, **({} if outcome is None else {"edited": outcome})})
         return 0
-    _tell(arguments, run, learned, len(data.class_names))
+    _tell(arguments, run, outcome, len(data.class_names))
     return 0
-
-
-def _beginning(arguments: argparse.Namespace) -> tuple[Any, dict[str, Any], str | None]:
-    """The data, the network's options, and the training to start from; what is typed goes before what that one had."""
-    from dataclasses import replace
-
-    from explainers.data.sets import data_set
-    from explainers.errors import OptionError
-
-    from ..model_and_methods import preprocessed
-
-    start = arguments.resume_from
-    for name in ("data", "out"):  # after --config, which may hold them
-        if getattr(arguments, name) is None and (name == "out" or start is None):
-            raise OptionError(f"explain train needs --{name}, typed or as {name} = in --config")
-    options = pairs(arguments.option, "--option", "threshold=0.75")
-    if arguments.backbone is not None:
-        options["backbone"] = arguments.backbone
-    if start is None:
-        stray = [f"--{name}" for name in ("edited", "preview") if given(getattr(arguments, name))]
-        if stray:
-            raise OptionError(f"{stray[0]} belongs to the fine-tuning of a training; name that with --resume-from RUN")
-        data = data_set(arguments.data)
-    else:
-        from explainers.baselines.training.resume import resumed
-
-        if arguments.weights is not None:
-            raise OptionError(
-                "--weights are of a library's backbone, and --resume-from brings all weights; leave one out"
-            )
-        trust = arguments.trust_model_file
-        found = resumed(start, arguments.network, data=arguments.data, options=options, trust_model_file=trust)
-        for text in found.notes:
-            note(arguments, text)
-        data, options = found.data, dict(found.options)
-    data = replace(data, preprocessing=preprocessed(arguments, data.preprocessing, whole=True))
-    _check_size(data.preprocessing)
-    return data, options, start
-
-
-def _edited_maps(arguments: argparse.Namespace, data: Any) -> tuple[Any, Any]:
-    """What a person has painted, or masks in its place, and the network before; None where none are asked for."""
-    from explainers.errors import OptionError
-
-    if arguments.edited is None:
-        if arguments.preview:
-            raise OptionError("--preview draws edited maps; name them with --edited EDIT")
-        return None, None
-    from explainers.baselines.networks.registry import network_entry
-    from explainers.run.edit import edited_maps, mask_maps, open_training
-
-    if not network_entry(arguments.network).attention:
-        raise OptionError(f"--edited: {arguments.network} makes no attention map that could learn from an edited one")
-    found = mask_maps(data) if arguments.edited == "masks" else edited_maps(arguments.edited, data)
-    for text in found.notes:
-        note(arguments, text)
-    if arguments.edited != "masks":
-        note(arguments, f"{len(found)} edited maps in {arguments.edited}")
-    device, trust = arguments.device or "auto", arguments.trust_model_file
-    return found, open_training(arguments.resume_from, device=device, trust_model_file=trust, data=data)
-
-
-def _learned(arguments: argparse.Namespace, before: Any, edited: Any) -> dict[str, Any]:
-    """What fine-tuning has made of the edited images, and their pictures where asked for."""
-    from explainers.run.edit import changes, open_training, write_preview
-
-    # What its backbone is was typed, or trusted when the training was read that this one started from.
-    after = open_training(arguments.out, device=arguments.device or "auto", trust_model_file=True, data=before.data)
-    found = list(changes(before, after, edited))
-    pages = write_preview(Path(arguments.out), before, found) if arguments.preview else []
-    distances = [sum(change.distances[when] for change in found) / len(found) for when in (0, 1)]
-    return {
-        "images": len(found),
-        "right_before": sum(change.before.right for change in found),
-        "right_after": sum(change.after.right for change in found),
-        "distance_before": distances[0],
-        "distance_after": distances[1],
-        **({"preview": list(map(str, pages))} if pages else {}),
-    }
 
 
 def _tell(arguments: argparse.Namespace, run: Any, learned: Mapping[str, Any] | None, classes: int) -> None:
@@ -266,30 +189,6 @@ def _scores(values: Mapping[str, Any]) -> str:
     return ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in values.items() if value is not None)
 
 
-def _map_watch(arguments: argparse.Namespace, data: Any) -> Any:
-    """What draws maps after each epoch, where that is asked for."""
-    from explainers.baselines.training.run_folder import WATCHED
-    from explainers.errors import OptionError
-    from explainers.run.drift.watching import MapWatch, watched
-
-    if not arguments.watch:
-        if arguments.watch_images is not None:
-            raise OptionError("--watch-images says how many images --watch draws: name a method (--watch grad-cam)")
-        return None
-    count = 8 if arguments.watch_images is None else arguments.watch_images
-    given = watched(data.val, data.preprocessing, count)
-    return MapWatch(given.pop("images"), arguments.watch, Path(arguments.out) / WATCHED, **given)
-
-
-def _tell_watch(arguments: argparse.Namespace, watch: Any, seconds: float) -> None:
-    """What watching cost, and where its pictures are."""
-    for epoch, reason in watch.failed.items():
-        note(arguments, f"epoch {epoch} could not be watched: {reason}")
-    if watch.epochs:
-        share = f", {watch.seconds:.1f} s beside {seconds:.1f} s of training" if watch.seconds else ""
-        note(arguments, f"maps of {len(watch.epochs)} epochs are drawn in {watch.out}{share}")
-
-
 def _before(arguments: argparse.Namespace) -> None:
     """What an earlier start has left."""
     from explainers.baselines.training.run_folder import is_run, read_run
@@ -311,21 +210,3 @@ def _before(arguments: argparse.Namespace) -> None:
 def _guessing(result: Mapping[str, Any], classes: int) -> bool:
     """Whether the best weights do no better than a guess on the validation images."""
     return bool(result["val"]["balanced_accuracy"] <= 1 / classes + 0.02)
-
-
-def _check_size(preprocessing: Any) -> None:
-    """A crop that is larger than the resized photo would be filled with black.
-
-    Raises:
-        OptionError: it is.
-    """
-    from explainers.errors import OptionError
-
-    resize, crop = preprocessing.resize, preprocessing.crop
-    sides = (resize, resize) if isinstance(resize, int) else resize
-    if crop is not None and sides is not None and (crop[0] > sides[0] or crop[1] > sides[1]):
-        asked = "x".join(map(str, sides)) if isinstance(resize, tuple) else resize
-        raise OptionError(
-            f"--size {asked} and --crop {crop[0]}x{crop[1]}: the crop is larger than what it is cut from, and the rest "
-            "would be black; give a smaller --crop or a larger --size"
-        )

@@ -13,7 +13,7 @@ import pytest
 import torch
 from explainers.cli.main import main
 from explainers.cli.parser import parser
-from explainers.cli.training_settings import training_settings
+from explainers.cli.training.settings import training_settings
 from PIL import Image, ImageDraw
 from training_case import command
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from .values import numbers, options_in
+from ..values import numbers, options_in
 
 SGT = ("sgt_weight", "keep", "patch", "rank", "fill")  # flags that say nothing without --sgt
 
