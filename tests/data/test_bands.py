@@ -208,6 +208,10 @@ def test_arrays_of_bands_in_a_notebook():
     assert photo.bands is values
     with pytest.raises(ImageError, match="the network takes bands: expected a TIFF file or an array"):
         as_photo(Image.new("RGB", (4, 4)), values=True)
+    with pytest.warns(UserWarning, match="the PIL image: no TIFF file: bands and their white do not concern it"):
+        as_photo(Image.new("RGB", (4, 4)), white=100.0)
+    with pytest.warns(UserWarning, match=r"bands 1, 2, 3 from 0 \(black\) to 100 \(white\)"):
+        assert as_photo(np.full((4, 4, 3), 50, np.uint8), white=100.0).pixels.tolist()[0][0] == [128] * 3
 
 
 def test_damaged_bands_cost_their_file_alone(tmp_path):

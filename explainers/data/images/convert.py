@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from explainers.data.images.decode import upright_pixels
 from explainers.data.images.formats.bands import picture_of
-from explainers.data.images.read import Photo, read_image
+from explainers.data.images.read import NOT_OF_BANDS, Photo, read_image
 from explainers.errors import ImageError
 from explainers.storage.paths import shown
 
@@ -38,7 +38,7 @@ def as_photo(
     if isinstance(image, (str, PathLike)):
         photo = read_image(image, picture=picture, white=white, values=values)
         return _said(photo, shown(image))
-    if isinstance(image, np.ndarray) and image.ndim == 3 and (values or picture) and 0 not in image.shape:
+    if isinstance(image, np.ndarray) and image.ndim == 3 and (values or picture or white) and 0 not in image.shape:
         if image.dtype.kind not in "uif" or not np.isfinite(image).all():
             raise ImageError(f"expected an array (H, W, bands) of finite numbers, got {image.dtype}")
         pixels, told = picture_of(Path("the array"), image, picture, white)
@@ -49,6 +49,8 @@ def as_photo(
         )
     if hasattr(image, "getexif"):
         pixels, notes = upright_pixels(image)
+        if picture or white is not None:
+            notes = [*notes, NOT_OF_BANDS]
         return _said(Photo(pixels, tuple(notes)), "the PIL image")
     return Photo(_pixels_of(image))
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 MAX_PIXELS = 100_000_000
+NOT_OF_BANDS = "no TIFF file: bands and their white do not concern it"
 BYTES_PER_PIXEL, SMALL = 8, 64 << 20  # four channels of 16 bits; a file of up to 64 MB is read in any case
 
 
@@ -71,7 +72,7 @@ def read_image(
     if not opaque:
         notes.append("transparency composited on white")
     if picture or white is not None:
-        notes.append("no TIFF file: bands and their white do not concern it")
+        notes.append(NOT_OF_BANDS)
     return Photo(pixels, tuple(notes))
 
 
