@@ -165,3 +165,13 @@ def test_a_description_differs_whenever_a_setting_differs():
 def test_equal_settings_have_equal_descriptions():
     for given in OTHERS:
         assert Settings(**given).describe() == Settings(**given).describe()
+
+
+def test_the_weights_of_chosen_epochs_are_kept():
+    assert [epoch for epoch in range(1, 13) if Settings(keep_every=(1, 3, 10)).keeps(epoch)] == [1, 3, 10]
+    assert [epoch for epoch in range(1, 13) if Settings(keep_every=4).keeps(epoch)] == [4, 8, 12]
+    assert not any(Settings().keeps(epoch) for epoch in range(1, 13))
+    assert Settings(keep_every=(1, 3)).describe()["keep_every"] == [1, 3]
+    for given in ((), (0, 3), (1.5,), (True,), "12"):
+        with pytest.raises(OptionError, match="keep_every"):
+            Settings(keep_every=given)

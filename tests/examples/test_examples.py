@@ -86,6 +86,27 @@ def test_a_small_study_of_ala_runs_and_goes_on(tmp_path):
     assert "was measured with another lr; give the same, another --docs, or remove it" in other.stderr
 
 
+def test_a_small_overtraining_study_runs_and_goes_on(tmp_path):
+    script = [sys.executable, "-W", "ignore", str(EXAMPLES / "overtraining_study.py"), "--out", str(tmp_path)]
+    script += ["--data", "magnetogram:size=32,train=16,val=8,test=8", "--train", "16", "--val", "8", "--test", "8"]
+    script += ["--epochs", "2", "--checkpoints", "2", "--seeds", "1", "--masks", "4", "--sanity", "2", "--lr", "0.02"]
+    script += ["--batch-size", "16", "--device", "cpu", "--no-figures"]
+    first = subprocess.run(script, capture_output=True, text=True)
+    assert first.returncode == 0, first.stderr
+    study, values = (tmp_path / "study.md").read_text(), (tmp_path / "values.csv").read_bytes()
+    for variant in ("plain, with augmentation", "plain, without augmentation", "abn, with augmentation"):
+        assert f"| {variant} | 0." in study
+    for method in ("saliency", "deconvolution", "guided-backprop-minus", "guided-grad-cam", "smooth-grad", "rise"):
+        assert study.count(f"| plain, with augmentation | {method} | ") == 2
+    assert study.count("| abn, with augmentation | attention | ") == 2
+    journals = {path: path.read_bytes() for path in tmp_path.glob("*/*/journal.jsonl")}
+    again = subprocess.run(script, capture_output=True, text=True)
+    assert again.returncode == 0, again.stderr
+    assert (tmp_path / "study.md").read_text() == study
+    assert (tmp_path / "values.csv").read_bytes() == values
+    assert {path: path.read_bytes() for path in tmp_path.glob("*/*/journal.jsonl")} == journals
+
+
 def test_the_figure_of_the_networks_is_drawn(tmp_path):
     script = [sys.executable, str(EXAMPLES / "draw_networks.py"), "--out", str(tmp_path / "networks.png")]
     done = subprocess.run(script, capture_output=True, text=True)

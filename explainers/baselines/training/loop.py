@@ -219,8 +219,7 @@ class Training:
         """What an epoch leaves. `last` is written behind the weights, so what it counts as done is there."""
         epoch = len(losses)
         facts = {"epoch": epoch, "val_loss": losses[-1]}
-        every = self.settings.keep_every
-        if every is not None and epoch % every == 0:
+        if self.settings.keeps(epoch):
             save_weights(self.folder / EPOCHS / f"{epoch:04d}.safetensors", self.network, facts)
         if self.plan.judged(epoch - 1) and best_epoch(losses) == epoch - 1:
             save_weights(self.folder / BEST, self.network, facts)

@@ -27,10 +27,13 @@ SAID = ("entropy", "probability", "loss", "predicted", "largest")
 
 @dataclass(frozen=True)
 class Classes:
-    """The reference's: how many scores it gives, and their names where they are known."""
+    """The reference's: how many scores it gives, their names where they are known, how they are read, and for which
+    class of networks that holds too: an early checkpoint's scores can look like probabilities."""
 
     count: int
-    names: Sequence[str] | None
+    names: Sequence[str] | None = None
+    reading: Reading | None = None
+    kind: type | None = None
 
 
 class Opened:
@@ -54,7 +57,8 @@ class Opened:
         self.layer = last_layer(self.network)
         self.predictor = Predictor(self.model, output=options.output)
         self.count = 0 if reference is None else reference.count
-        self.reading: Reading | None = None
+        alike = reference is not None and reference.kind is type(self.network)
+        self.reading = reference.reading if reference is not None and alike else None
         self.bound: dict[tuple[str, int], Any] = {}
         self.proven: set[str] = set()
 
@@ -71,6 +75,12 @@ class Opened:
                     found[name][row] = None if value != value else value
         layer = {} if self.layer is None else {"layer": self.layer.name, "norm": self.layer.norm}
         return {"classes": self.count, **layer, **found, "failed": reasons}
+
+    def settle(self, batch: Batch) -> None:
+        """Find out how scores are read, by the images that come first."""
+        for _, made in in_parts(range(len(batch.names)), lambda rows: self._said(batch.select(rows))):
+            if not isinstance(made, Failure):
+                return
 
     def _said(self, batch: Batch) -> dict[str, list[Any]]:
         scores = self.predictor(batch.images)

@@ -24,11 +24,12 @@ class Drift:
     """Maps of many networks beside those of one.
 
     reference: its name; methods: titles; names: of all images; labels: (N,) right classes, or None; classes,
-    class_names: of the reference; target: which class is explained, see `DriftOptions`; explained: (n,)
-    indices of the images that have maps; compared: networks and rows of chance by their names, in order; said: name →
-    "entropy" (nats), "probability" (of the right class), "loss", "predicted" → (N,), NaN where it is not known;
-    likeness: (name, method) → similarity → (n,), NaN where there is none; status: (name, method) → (n,) why; groups:
-    name → indices of images; failed: network → why nothing was made of it; refused: method → why; unread: image → why.
+    class_names: of the reference; reading: how its scores are read; target: which class is explained, see
+    `DriftOptions`; explained: (n,) indices of the images that have maps; compared: networks and rows of chance by their
+    names, in order; said: name → "entropy" (nats), "probability" (of the right class), "loss", "predicted" → (N,), NaN
+    where it is not known; likeness: (name, method) → similarity → (n,), NaN where there is none; status: (name, method)
+    → (n,) why; groups: name → indices of images; failed: network → why nothing was made of it; refused: method → why;
+    unread: image → why.
     """
 
     reference: str
@@ -38,6 +39,7 @@ class Drift:
     labels: np.ndarray | None = None
     classes: int = 0
     class_names: Sequence[str] | None = None
+    reading: str = ""
     target: str | int = REFERENCE
     explained: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     compared: dict[str, Compared] = field(default_factory=dict)

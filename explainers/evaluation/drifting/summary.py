@@ -120,6 +120,9 @@ class DriftSummary:
         lines = [f"likeness of maps to those of {found.reference}, {count} image{'s' * (count != 1)}; {LEGEND}"]
         shown = found.similarities[0]
         words = {verdict.word for (_, __, similarity), verdict in self.verdicts.items() if similarity == shown}
+        lines += [f"scores are read by {found.reading}"] if found.reading else []
+        if found.labels is not None and not found.groups:
+            lines.append("no groups: the reference's probabilities do not sum to 1 on every image")
         lines += [f"{word}: {text}" for word, text in WORDS.items() if word in words]
         if 0 < count < FEW:
             lines.append(

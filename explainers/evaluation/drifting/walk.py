@@ -63,8 +63,9 @@ class Walk:
         self.identity = identity_of(checkpoint, opened, name)
         self._say(Compared(name, CHECKPOINT, checkpoint.epoch), self.identity, opened)
         opened.count = self.count
-        self.classes = Classes(self.count, getattr(opened.model, "class_names", None))
-        self.found.classes, self.found.class_names = self.classes.count, self.classes.names
+        names = getattr(opened.model, "class_names", None)
+        self.classes = Classes(self.count, names, opened.reading, type(opened.network))
+        self.found.classes, self.found.class_names, self.found.reading = self.count, names, str(opened.reading)
         self._choose()
         for number, batch in self._explained(opened.model):
             for method in self._left():
@@ -120,6 +121,8 @@ class Walk:
             for batch in self.source(opened.model):
                 if first:
                     self._add_images(batch)
+                    if opened.reading is None:  # also where all is kept: other networks are read alike
+                        opened.settle(batch)
                 key = self._said_key(identity, batch.digest)
                 kept = self.keeper.rows(key)
                 if kept is None:

@@ -207,12 +207,14 @@ def test_checkpoints_that_do_not_fit_cost_themselves_with_their_names(weights, t
     torch.save({**state, "4.bias": state["4.bias"] * float("nan")}, root / "net-6.pt")
     torch.save(function_from(f"{root / 'net.py'}:other")().state_dict(), root / "net-7.pt")
     (root / "net-8.pt").write_bytes((root / "net-5.pt").read_bytes()[:200])
+    (root / "images/a/broken.png").write_bytes(b"no image")
     assert main(of_files(root, tmp_path / "out", "-m", "saliency")) == 1
     errors = capsys.readouterr().err
     assert "explain: failed: net-6.pt: weights are NaN or infinite: 4.bias" in errors
     assert "explain: failed: net-7.pt: the weights in" in errors
     assert "of another shape (4.weight (5, 4) in the file, (3, 4) in the network" in errors
     assert "explain: failed: net-8.pt:" in errors
+    assert "explain: failed: a/broken.png: " in errors
     rows = table(tmp_path / "out/networks.csv")
     good = [row["checkpoint"] for row in rows if row["status"] != "failed"]
     assert good == ["net-1.pt", "net-5.pt", "net-20.pt"]

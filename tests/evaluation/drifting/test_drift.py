@@ -358,3 +358,22 @@ def test_other_methods_and_labels_are_refused():
 
 def test_the_door_is_the_function():
     assert explainers.evaluation.drift is module.drift
+
+
+def test_networks_of_one_kind_are_read_alike_also_where_scores_look_like_probabilities():
+    def scaled(scale, shift):
+        network = residual()
+        with torch.no_grad():
+            network.head.weight.mul_(scale)
+            network.head.bias.copy_(network.head.bias * scale + shift)
+        return network
+
+    clear, unclear = scaled(9, -3), scaled(0.01, 0.4)
+    shots, right = images(), labels()
+    found = drift({"clear": clear, "unclear": unclear}, shots, right, ["saliency"])
+    loss = nn.functional.cross_entropy(unclear(shots).double(), right, reduction="none")
+    np.testing.assert_allclose(found.said["unclear"]["loss"], loss.detach(), atol=1e-6)
+    assert "scores are read by softmax" in str(found)
+    alone = drift({"unclear": unclear}, shots, right, ["saliency"])
+    assert not alone.groups
+    assert "no groups" in str(alone)

@@ -33,7 +33,8 @@ class Settings:
         balanced sampling it takes its turn among the images of class 0.
     precision: "float32", or mixed: "bfloat16", "float16" (with loss scaling).
     clip: largest norm of the gradient, or None.
-    keep_every: keep the weights of every so many epochs beside the last and the best, or None.
+    keep_every: keep the weights of every so many epochs beside the last and the best, or of the epochs in a tuple, or
+        None.
     seed: of weights, order, augmentation and whatever losses draw.
     """
 
@@ -52,7 +53,7 @@ class Settings:
     bias_samples: int = 0
     precision: str = "float32"
     clip: float | None = None
-    keep_every: int | None = None
+    keep_every: int | tuple[int, ...] | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -60,6 +61,8 @@ class Settings:
             value = getattr(self, name)
             if value is None and name in ("patience", "keep_every"):
                 continue
+            if name == "keep_every" and isinstance(value, tuple) and value:
+                value = min(value, key=lambda each: each if type(each) is int else -1)
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise OptionError(f"{name}={value!r}; expected a whole number of at least {least}")
         if self.clip is not None and not self.clip > 0:
@@ -82,6 +85,11 @@ class Settings:
                 raise OptionError(
                     f"losses {', '.join(names) or 'none'}; expected at least one, each under a name of its own"
                 )
+
+    def keeps(self, epoch: int) -> bool:
+        """Whether the weights after this epoch, counted from 1, are kept beside the last and the best."""
+        every = self.keep_every
+        return epoch in every if isinstance(every, tuple) else every is not None and epoch % every == 0
 
     def augmentations(self) -> tuple[Augmentation, ...]:
         """The objects behind `augment`."""
