@@ -79,11 +79,11 @@ def _test_images(arguments: argparse.Namespace, out: Path) -> tuple[Path, dict[s
     folder = out / "test" / hashlib.sha256(choice.encode()).hexdigest()[:8]  # another choice has other files
     shutil.rmtree(folder, ignore_errors=True)  # the data may have changed since
     write_bytes(out / "test" / MADE, b"")
-    written = write_split(split, folder, count=arguments.count or TEST_IMAGES, label=wanted, masks=needed)
+    written = write_split(split, folder, count=arguments.count or TEST_IMAGES, label=wanted, masks=needed or False)
     counts = Counter(data.class_names[label] for label in written.labels.values())
     told = ", ".join(f"{name} {counts[name]}" for name in data.class_names if counts[name])
     blank = f"; masks are needed, and {written.blank} images before them have none" if written.blank else ""
-    which = f"; masks: {needed}" if needed and len(split.mask_names) > 1 else ""
+    which = f"; masks: {needed}" if needed and split.mask_names != ("mask",) else ""
     note(arguments, f"{len(written.labels)} of {len(split)} {kind} images of {spec} are scored ({told}){blank}{which}")
     if needed:
         arguments.masks = str(written.masks)

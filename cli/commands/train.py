@@ -19,7 +19,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--data",
         metavar="SPEC",
-        help="folder:PATH (class folders), cifar10:PATH, defn:PATH, idrid:PATH, magnetogram[:KEY=VALUE,…] (generated)",
+        help="folder:PATH (class folders); cifar10:, cub200-2010:, cub200-2011:, defn:, idrid:, image-net:, "
+        "imagenet-s: or stanford-dogs:PATH; birds[:KEY=VALUE,…] or magnetogram[:KEY=VALUE,…] (generated)",
     )
     command.add_argument("--out", "-o", metavar="RUN", help="folder of the training; goes on where it was")
     device_argument(command)

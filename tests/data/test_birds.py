@@ -40,6 +40,22 @@ def test_an_image_depends_on_seed_split_and_index_alone():
     assert not any(torch.equal(other.pixels, alone.pixels) for other in others)
 
 
+@pytest.mark.parametrize(
+    ("index", "thumbnail", "pixels"),
+    [
+        (0, [163, 175, 203, 209, 164, 158, 203, 207, 182, 172, 214, 216], (575, 144)),
+        (3, [168, 136, 155, 144, 177, 146, 159, 151, 204, 191, 169, 164], (643, 236)),
+        (6, [103, 55, 107, 76, 122, 88, 121, 98, 70, 42, 105, 77], (607, 188)),
+    ],
+)
+def test_images_are_the_same_on_every_machine(index, thumbnail, pixels):
+    """Written down on one: the means of each channel's quarters, and how many pixels the masks have."""
+    made = bird(index, size=64)
+    means = torch.nn.functional.avg_pool2d(made.pixels.float()[None], 32).flatten()
+    assert means.tolist() == pytest.approx(thumbnail, abs=1)  # a libm may round the last bit of a sine otherwise
+    assert (int(made.bird.sum()), int(made.parts.sum())) == pytest.approx(pixels, abs=3)
+
+
 def test_drawing_uses_no_random_numbers_of_the_caller():
     torch.manual_seed(0)
     np.random.seed(0)

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from explainers.data.data_set import Split
-from explainers.data.images import read_image
+from explainers.data.images import ImageFile, read_image, write_image
 from explainers.data.sets.export import write_split
+from explainers.data.sets.splits import Box, FileSplit
 from explainers.errors import DataError
 
 
@@ -227,3 +228,12 @@ def test_masks_may_be_asked_for_by_name(tmp_path):
     assert np.argwhere(mask).tolist() == [[0, 0]]
     with pytest.raises(DataError, match="there is no mask 'bird'; there is mask and corner"):
         write_split(two, tmp_path / "b", count=2, masks="bird")
+
+
+def test_boxes_are_written_only_by_their_name(tmp_path):
+    write_image(tmp_path / "a.png", np.zeros((4, 6, 3), np.uint8))
+    split = FileSplit([ImageFile(tmp_path / "a.png", "a.png")], [0], boxes=lambda name: [Box(0, 0, 2, 2)])
+    with pytest.raises(DataError, match="there is no image with a mask among these 1"):
+        write_split(split, tmp_path / "out", count=1, masks=True)
+    written = write_split(split, tmp_path / "out", count=1, masks="box")
+    assert (read_image(written.masks / "a.png").pixels[..., 0] > 0).sum() == 4

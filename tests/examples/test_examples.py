@@ -78,6 +78,22 @@ def test_the_figure_of_the_networks_is_drawn(tmp_path):
     assert (tmp_path / "networks.png").read_bytes()[:4] == b"\x89PNG"
 
 
+def test_birds_are_drawn_with_their_masks(tmp_path):
+    script = [
+        sys.executable,
+        str(EXAMPLES / "draw_birds.py"),
+        "--out",
+        str(tmp_path / "birds.png"),
+        "--birds",
+        "3",
+        "8",
+    ]
+    done = subprocess.run(script, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert [line.partition(": ")[0] for line in done.stdout.splitlines()] == ["3", "8"]
+    assert (tmp_path / "birds.png").read_bytes()[:4] == b"\x89PNG"
+
+
 def test_a_small_training_runs_and_writes_its_files(tmp_path):
     pytest.importorskip("sklearn")
     for place in ("models", "data"):

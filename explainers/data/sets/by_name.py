@@ -5,10 +5,8 @@ from __future__ import annotations
 from explainers.data.data_set import READERS, DataSet
 from explainers.data.generated import birds, magnetogram
 from explainers.data.sets import cifar10, class_folders, defn, idrid
-from explainers.data.sets.photographs import cub200_2010, cub200_2011, image_net, imagenet_s, stanford_dogs
 
-PHOTOGRAPHS = (cub200_2010, cub200_2011, image_net, imagenet_s, stanford_dogs)
-KINDS = (birds, cifar10, class_folders, defn, idrid, magnetogram, *PHOTOGRAPHS)  # importing them has made them known
+KINDS = (birds, cifar10, class_folders, defn, idrid, magnetogram)  # importing them has made them known
 
 
 def data_set_spellings() -> tuple[str, ...]:

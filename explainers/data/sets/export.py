@@ -36,7 +36,7 @@ def write_split(
 
     Args:
         label: only images of this class; masks: only images that have a mask with something inside, which is written:
-            the first of `split.mask_names`, or the one that is named.
+            `split.mask`, or the one that is named. Boxes are written under their name alone.
 
     Raises:
         DataError: there is no such image.
@@ -47,7 +47,7 @@ def write_split(
     for index in _in_turn(split, label):
         if len(labels) == count:
             break
-        mask = split.named_mask(index, split.mask_names[0] if masks is True else masks) if masks else None
+        mask = split.named_mask(index, masks) if isinstance(masks, str) else split.mask(index) if masks else None
         if masks and (mask is None or not mask.any()):
             blank += 1
             continue

@@ -158,7 +158,9 @@ def _head_place(pose: Pose) -> tuple[float, float, list[Array]]:
         float(chest[1, 1] + 0.35 * (y - chest[1, 1])),
     )
     points = [tuple(chest[0]), tuple(chest[1]), middle, (x, y)]
-    return x, y, stroke(points, 0.8 * pose.plump, (0.62 if pose.neck > 0.25 else 0.85) * pose.head)
+    base = 0.8 * pose.plump
+    neck = stroke(points, base, (0.62 if pose.neck > 0.25 else 0.85) * pose.head)
+    return x, y, [*neck, disc(float(chest[0, 0]), float(chest[0, 1]), base)]
 
 
 def _leg(pose: Pose, x: float) -> tuple[list[Array], tuple[float, float]]:
@@ -205,4 +207,5 @@ def _raised_wing(pose: Pose, angle: float, scale: float) -> tuple[list[Array], l
     outline = np.concatenate([front, np.array(tips)])
     root = turned(np.array([0.14, -0.2 * pose.plump]), pose.pitch)
     place = angle + pose.pitch, *root
-    return [turned(outline, *place)], [turned(each, *place) for each in quills]
+    base = disc(0.0, -0.115, 0.13, 0.235)
+    return [turned(each, *place) for each in (outline, base)], [turned(each, *place) for each in quills]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from explainers.data.generated.birds.brush import Draws
 from explainers.data.generated.birds.image import check_settings, digest, drawn_scene
 from explainers.data.generated.birds.kinds import Part
+from explainers.data.generated.birds.plumage import Plumage
 
 BEAKS = {
     "hooked": "hooked",
@@ -37,15 +38,20 @@ def bird_sentence(index: int, *, split: str = "test", seed: int = 0, classes: in
     draws = Draws(digest("sentence", seed, split, index))
     beak = f"{_phrase(scene.kind.beak, BEAKS)} beak"
     tail = f"{_phrase(scene.kind.tail, TAILS)} tail"
-    back = _with_article(f"{scene.plumage.back} bird") if draws.chance(0.6) else "a bird"
+    bird = _with_article(_coloured(scene.plumage)) if draws.chance(0.6) else "a bird"
     first, second = (beak, tail) if draws.chance(0.6) else (tail, beak)
     place = draws.one_of(PLACES[scene.manner])
     form = draws.number()
     if form < 0.4:
-        return f"{back} with {first} and {second}"
+        return f"{bird} with {first} and {second}"
     if form < 0.8:
-        return f"{back} with {first} and {second}, {place}"
-    return f"{first} and {second} on {back}" if form < 0.9 else f"{back} {place}, with {first} and {second}"
+        return f"{bird} with {first} and {second}, {place}"
+    return f"{first} and {second} on {bird}" if form < 0.9 else f"{bird} {place}, with {first} and {second}"
+
+
+def _coloured(plumage: Plumage) -> str:
+    """A bird by the colours of head and wing, which are most of what is seen of it."""
+    return f"{plumage.wing} bird" if plumage.head == plumage.wing else f"{plumage.head}-headed {plumage.wing} bird"
 
 
 def _phrase(part: Part, words: dict[str, str]) -> str:
