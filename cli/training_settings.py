@@ -34,14 +34,25 @@ def training_settings(arguments: argparse.Namespace) -> Any:
     chosen["optimizer"] = kind(**{key: value for key, value in rates.items() if value is not None})
     chosen["schedule"] = SCHEDULES[arguments.schedule]() if arguments.schedule else None
     chosen["augment"] = tuple(arguments.augment) if arguments.augment else None
-    chosen["plan"] = Throughout(frozen=tuple(arguments.freeze)) if arguments.freeze else None
+    resting = _resting(arguments)
+    chosen["plan"] = Throughout(frozen=resting) if resting else None
     weights = arguments.class_weights
     chosen["class_weights"] = (
         weights if weights in (None, "balanced") else numbers(weights, "--class-weights", "1,5, or balanced")
     )
     chosen["losses"] = _losses(arguments)
-    chosen["more_losses"] = tuple(_typed_loss(spec) for spec in arguments.loss or ()) or None
+    chosen["more_losses"] = _more_losses(arguments) or None
     return Settings(**{key: value for key, value in chosen.items() if value is not None})
+
+
+def _resting(arguments: argparse.Namespace) -> tuple[str, ...]:
+    """Parts that do not learn: those that are named, and what extracts features where people edited its maps."""
+    from explainers.errors import OptionError
+
+    named = tuple(arguments.freeze or (("features",) if arguments.edited is not None else ()))
+    if "none" in named and len(named) > 1:
+        raise OptionError(f"--freeze {' --freeze '.join(named)}; none stands alone")
+    return () if named == ("none",) else named
 
 
 def _losses(arguments: argparse.Namespace) -> tuple[Any, ...] | None:
@@ -76,6 +87,15 @@ def _losses(arguments: argparse.Namespace) -> tuple[Any, ...] | None:
         given["patch"] = None if patch is None else _one_or_several(tuple(int(side) for side in patch))
         losses.append(SaliencyGuided(**{key: value for key, value in given.items() if value is not None}))
     return tuple(losses)
+
+
+def _more_losses(arguments: argparse.Namespace) -> tuple[Any, ...]:
+    """Those that were typed, and the one that learns from edited maps where there are some."""
+    from explainers.baselines import HumanKnowledge
+
+    typed = tuple(_typed_loss(spec) for spec in arguments.loss or ())
+    known = arguments.edited is None or any(loss.name == HumanKnowledge.name for loss in typed)
+    return typed if known else (*typed, HumanKnowledge())
 
 
 def _typed_loss(spec: str) -> Any:

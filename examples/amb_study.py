@@ -33,10 +33,10 @@ from explainers.baselines import (
     Loss,
     Settings,
     Throughout,
+    amb_losses,
     read_run,
     train,
 )
-from explainers.baselines.training.settings.recipes import amb_losses
 from explainers.data.data_set import DataSet, Split
 from explainers.data.sets import data_set
 from explainers.storage.atomic import write_json

@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 from typing import Protocol
 
-from . import demo, doctor, evaluate, layers, methods, metrics, networks, run, train, verify
+from . import demo, doctor, edit_list, evaluate, layers, methods, metrics, networks, run, train, verify
 
 
 class Command(Protocol):
@@ -31,6 +31,7 @@ COMMANDS: dict[str, Command] = {  # in the order of the help
     "demo": demo,
     "evaluate": evaluate,
     "train": train,
+    "edit-list": edit_list,
     "verify": verify,
     "methods": methods,
     "metrics": metrics,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..arguments import common_arguments, device_argument, preprocessing_arguments
-from ..values import note, pairs, print_json, printable
+from ..values import given, note, pairs, print_json, printable
 
 HELP = "train a network that explains itself, or any classifier"
 
@@ -31,6 +31,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         "--option", action="append", metavar="KEY=VALUE", help="of the network, such as threshold=0.75"
     )
     preprocessing_arguments(network)
+    _start_arguments(command.add_argument_group("another training as the start"))
     _loss_arguments(command.add_argument_group("losses"))
     _optimisation_arguments(command.add_argument_group("optimisation"))
     command.add_argument("--keep-every", type=int, metavar="N", help="keep the weights of every so many epochs too")
@@ -38,6 +39,25 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("--config", metavar="FILE", help="options from a TOML file; what is typed wins")
     command.add_argument("--overwrite", action="store_true", help="remove an earlier training in --out")
     common_arguments(command)
+
+
+def _start_arguments(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--resume-from",
+        metavar="RUN",
+        help="start from a training's best weights; its data, preprocessing and network options hold where none are "
+        "typed",
+    )
+    group.add_argument(
+        "--edited",
+        metavar="EDIT|masks",
+        help="learn the maps that a person has painted in a folder of explain edit-list, or the data set's masks; "
+        "features rest unless --freeze says otherwise",
+    )
+    group.add_argument("--preview", action="store_true", help="draw the edited images before, edited and after")
+    group.add_argument(
+        "--trust-model-file", action="store_true", help="allow a backbone of that training that is code, which is run"
+    )
 
 
 def _loss_arguments(group: argparse._ArgumentGroup) -> None:
@@ -77,7 +97,7 @@ def _optimisation_arguments(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--schedule", choices=schedules, help="default plateau")
     group.add_argument("--sampling", choices=("natural", "balanced"), help="balanced: all classes equally often")
     group.add_argument("--augment", action="append", metavar="NAME", help="flip, vertical-flip, shift; again for more")
-    group.add_argument("--freeze", action="append", metavar="PART", help="such as features; again for more")
+    group.add_argument("--freeze", action="append", metavar="PART", help="such as features, or none; again for more")
     group.add_argument("--precision", choices=("float32", "bfloat16", "float16"), help="default float32")
     group.add_argument("--clip", type=float, metavar="NORM", help="largest norm of the gradient")
     group.add_argument("--seed", type=int, metavar="N", help="of everything that is drawn at random (default 0)")
@@ -85,27 +105,19 @@ def _optimisation_arguments(group: argparse._ArgumentGroup) -> None:
 
 def act(arguments: argparse.Namespace) -> int:
     """`explain train NETWORK --data SPEC --out RUN`."""
-    from dataclasses import replace
-
     from explainers.baselines import train as fit
-    from explainers.data.sets import data_set
-    from explainers.errors import OptionError
 
-    from ..model_and_methods import preprocessed
     from ..progress import TrainingProgress
     from ..training_settings import training_settings
 
-    for name in ("data", "out"):  # after --config, which may hold them
-        if getattr(arguments, name) is None:
-            raise OptionError(f"explain train needs --{name}, typed or as {name} = in --config")
-    data = data_set(arguments.data)
-    data = replace(data, preprocessing=preprocessed(arguments, data.preprocessing, whole=True))
-    _check_size(data.preprocessing)
+    data, options, start = _beginning(arguments)
     for text in data.notes:
         note(arguments, text)
-    options = pairs(arguments.option, "--option", "threshold=0.75")
-    if arguments.backbone is not None:
-        options["backbone"] = arguments.backbone
+    edited, before = _edited_maps(arguments, data)
+    more: dict[str, Any] = {} if start is None else {"start": start}
+    if edited is not None:
+        more["given"] = {"edited": edited}
+    settings = training_settings(arguments)
     _before(arguments)
     shown = TrainingProgress(quiet=arguments.quiet or arguments.json)
     with shown:
@@ -113,7 +125,7 @@ def act(arguments: argparse.Namespace) -> int:
             arguments.network,
             data,
             arguments.out,
-            training_settings(arguments),
+            settings,
             options=options,
             weights=arguments.weights,
             device=arguments.device or "auto",
@@ -121,23 +133,126 @@ def act(arguments: argparse.Namespace) -> int:
             tensorboard=arguments.tensorboard,
             progress=shown.step,
             watch=shown.epoch,
+            **more,
         )
+    learned = None if edited is None else _learned(arguments, before, edited)
     if arguments.json:
-        print_json({"run": str(run.folder), **run.result})
+        print_json({"run": str(run.folder), **run.result, **({} if learned is None else {"edited": learned})})
         return 0
+    _tell(arguments, run, learned, len(data.class_names))
+    return 0
+
+
+def _beginning(arguments: argparse.Namespace) -> tuple[Any, dict[str, Any], str | None]:
+    """The data, the network's options, and the training to start from; what is typed goes before what that one had."""
+    from dataclasses import replace
+
+    from explainers.data.sets import data_set
+    from explainers.errors import OptionError
+
+    from ..model_and_methods import preprocessed
+
+    start = arguments.resume_from
+    for name in ("data", "out"):  # after --config, which may hold them
+        if getattr(arguments, name) is None and (name == "out" or start is None):
+            raise OptionError(f"explain train needs --{name}, typed or as {name} = in --config")
+    options = pairs(arguments.option, "--option", "threshold=0.75")
+    if arguments.backbone is not None:
+        options["backbone"] = arguments.backbone
+    if start is None:
+        stray = [f"--{name}" for name in ("edited", "preview") if given(getattr(arguments, name))]
+        if stray:
+            raise OptionError(f"{stray[0]} belongs to the fine-tuning of a training; name that with --resume-from RUN")
+        data = data_set(arguments.data)
+    else:
+        from explainers.baselines.training.resume import resumed
+
+        if arguments.weights is not None:
+            raise OptionError(
+                "--weights are of a library's backbone, and --resume-from brings all weights; leave one out"
+            )
+        trust = arguments.trust_model_file
+        found = resumed(start, arguments.network, data=arguments.data, options=options, trust_model_file=trust)
+        for text in found.notes:
+            note(arguments, text)
+        data, options = found.data, dict(found.options)
+    data = replace(data, preprocessing=preprocessed(arguments, data.preprocessing, whole=True))
+    _check_size(data.preprocessing)
+    return data, options, start
+
+
+def _edited_maps(arguments: argparse.Namespace, data: Any) -> tuple[Any, Any]:
+    """What a person has painted, or masks in its place, and the network before; None where none are asked for."""
+    from explainers.errors import OptionError
+
+    if arguments.edited is None:
+        if arguments.preview:
+            raise OptionError("--preview draws edited maps; name them with --edited EDIT")
+        return None, None
+    from explainers.baselines.networks.registry import network_entry
+    from explainers.run.edit import edited_maps, mask_maps, open_training
+
+    if not network_entry(arguments.network).attention:
+        raise OptionError(f"--edited: {arguments.network} makes no attention map that could learn from an edited one")
+    found = mask_maps(data) if arguments.edited == "masks" else edited_maps(arguments.edited, data)
+    for text in found.notes:
+        note(arguments, text)
+    if arguments.edited != "masks":
+        note(arguments, f"{len(found)} edited maps in {arguments.edited}")
+    device, trust = arguments.device or "auto", arguments.trust_model_file
+    return found, open_training(arguments.resume_from, device=device, trust_model_file=trust, data=data)
+
+
+def _learned(arguments: argparse.Namespace, before: Any, edited: Any) -> dict[str, Any]:
+    """What fine-tuning has made of the edited images, and their pictures where asked for."""
+    from explainers.run.edit import changes, open_training, write_preview
+
+    # What its backbone is was typed, or trusted when the training was read that this one started from.
+    after = open_training(arguments.out, device=arguments.device or "auto", trust_model_file=True, data=before.data)
+    found = list(changes(before, after, edited))
+    pages = write_preview(Path(arguments.out), before, found) if arguments.preview else []
+    distances = [sum(change.distances[when] for change in found) / len(found) for when in (0, 1)]
+    return {
+        "images": len(found),
+        "right_before": sum(change.before.right for change in found),
+        "right_after": sum(change.after.right for change in found),
+        "distance_before": distances[0],
+        "distance_after": distances[1],
+        **({"preview": list(map(str, pages))} if pages else {}),
+    }
+
+
+def _tell(arguments: argparse.Namespace, run: Any, learned: Mapping[str, Any] | None, classes: int) -> None:
+    """The outcome in lines, before and after where the training started from another."""
     result = run.result
     early = ", stopped early" if result["stopped_early"] else ""
     print(f"best epoch {result['best_epoch']} of {result['epochs']}, in {result['seconds']:.0f} s{early}")
     for split in ("val", "test"):
-        values = result.get(split, {})
-        line = ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in values.items() if value is not None)
-        if line:
-            print(f"{split:<5}{line}")
-    if _guessing(result, len(data.class_names)):
+        started = result.get("start", {}).get(split)
+        if started:
+            print(f"{split:<5}{_scores(started)} (before)")
+        if split in result:
+            print(f"{split:<5}{_scores(result[split])}{' (after)' if started else ''}")
+    if learned is not None:
+        print(
+            f"edited images: {learned['right_before']} of {learned['images']} right before, {learned['right_after']} "
+            f"after; distance of their maps to the edited ones {learned['distance_before']:.3f} before, "
+            f"{learned['distance_after']:.3f} after"
+        )
+        if learned["distance_after"] >= learned["distance_before"]:
+            note(
+                arguments, "the maps are no nearer to the edited ones; train longer, or --loss human-knowledge:weight=5"
+            )
+        for page in learned.get("preview", ()):
+            print(f"drawn {printable(page)}")
+    if _guessing(result, classes):
         note(arguments, "the validation images are classified no better than by guessing; its maps mean nothing yet")
     print(f"run  {printable(str(run.folder))}")
     print(f"next explain evaluate {printable(str(run.folder))}, explain photos/ --model {printable(str(run.folder))}")
-    return 0
+
+
+def _scores(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in values.items() if value is not None)
 
 
 def _before(arguments: argparse.Namespace) -> None:

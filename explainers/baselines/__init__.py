@@ -45,6 +45,7 @@ from explainers.baselines.training.settings.plans import (
     Throughout,
     Together,
 )
+from explainers.baselines.training.settings.recipes import alternation, amb_losses
 from explainers.baselines.training.settings.schedules import Constant, Cosine, Milestones, Plateau, Polynomial
 from explainers.baselines.training.settings.settings import Settings
 from explainers.baselines.training.train import train
@@ -96,6 +97,8 @@ __all__ = [
     "Step",
     "Throughout",
     "Together",
+    "alternation",
+    "amb_losses",
     "available_losses",
     "available_networks",
     "colour_affinity",

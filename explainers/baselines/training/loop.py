@@ -48,6 +48,7 @@ class Training:
     folder: Path
     device: torch.device
     given: Mapping[str, Provider] = field(default_factory=dict)
+    started: bool = False  # from another training's weights, whose scores are kept beside the best ones
 
     def __post_init__(self) -> None:
         self.examples = Examples(self.source.train, self.source.preprocessing)
@@ -70,6 +71,7 @@ class Training:
     def go(self, progress: Progress | None, watches: Sequence[Watch]) -> None:
         """Every epoch that is left, then the scores of the best one."""
         last = self.folder / LAST
+        self.before = self._scores() if self.started else {}
         if last.is_file():
             facts = load_state(last, self.updates.modules(), self.updates.states())
             self.history = facts["history"]
@@ -197,6 +199,11 @@ class Training:
             device=self.device,
         )
 
+    def _scores(self) -> dict[str, Any]:
+        """Of the network as it is, on validation and test images."""
+        splits = {"val": self.held_out, "test": self.tested}
+        return {name: self._judged(split, 0) for name, split in splits.items() if split is not None}
+
     def _images(self, indices: Sequence[int]) -> Tensor:
         """The batch, with the bias image behind the last index."""
         count = len(self.examples)
@@ -234,6 +241,8 @@ class Training:
         }
         if self.tested is not None:
             result["test"] = self._judged(self.tested, best)
+        if self.before:
+            result["start"] = self.before
         result["files"] = listed(self.folder, [name for name in (LAST, BEST, LOG) if (self.folder / name).is_file()])
         write_json(self.folder / RESULT, result)
 

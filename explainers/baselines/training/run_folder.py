@@ -30,7 +30,7 @@ CONFIG, LAST, BEST, LOG, RESULT, EPOCHS = (
     "result.json",
     "epochs",
 )
-CONTENTS = Contents("train", files=(RESULT, LAST, BEST, LOG, CONFIG), folders=(EPOCHS, "tensorboard"))
+CONTENTS = Contents("train", files=("preview-*.png", RESULT, LAST, BEST, LOG, CONFIG), folders=(EPOCHS, "tensorboard"))
 # What may differ between two starts and leave the same weights: versions, the data's place, which weights are kept.
 UNCOUNTED = (("", "versions"), ("data", "spec"), ("settings", "keep_every"))
 

@@ -40,6 +40,7 @@ from explainers.errors import OptionError
 from explainers.models.loaded import choose_device
 from explainers.models.weight_files import fit_state, read_state
 from explainers.storage.files import content_hash
+from explainers.storage.paths import shown
 from explainers.storage.run_folder import RunFolder
 
 
@@ -72,9 +73,11 @@ def train(
         settings: how; by default AdamW with cross entropy on each branch.
         options: of the network, such as {"backbone": "torchvision:resnet18"}.
         weights: of a library's backbone to start from: "DEFAULT", a name that the library knows, or a file.
-        start: folder of another training, or a file, whose weights this one starts from.
+        start: folder of another training, or a file, whose weights this one starts from; `result.json` has the scores
+            of these weights as "start".
         given: maps from outside for losses that need them, by kind, such as "edited": each a function from a training
             image's index to its map (H, W) in 0 … 1 over the network's input, or None. Masks are the data set's own.
+            Where the function has an attribute `identity`, a training goes on with maps of that identity alone.
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         overwrite: remove an earlier training in `out`.
         tensorboard: write its files into `out`/tensorboard too.
@@ -98,10 +101,11 @@ def train(
     with seeded(settings.seed, -1):
         made = create_network(network, weights=weights, **names, **options)
     own = recipe(network)
-    begun = {} if start is None else _start(made, Path(start), own.explains)
+    begun = {} if start is None else _start(made, Path(start), folder, own.explains)
     made = made.to(chosen)
     losses = merged(settings.losses or own.losses(made), settings.more_losses)
     plan = plan_for(settings.plan or own.plan, losses)
+    _check_counted(plan, [loss.name for loss in settings.more_losses])
     settings = replace(settings, losses=losses, more_losses=(), plan=plan)
     _check_plan(plan, losses, made, settings.epochs)
     config = {
@@ -113,22 +117,24 @@ def train(
             "weights": weights,
             **begun,
         },
-        "data": _identity(source),
+        "data": identity(source),
         "class_names": list(source.class_names),
         "preprocessing": source.preprocessing.describe(),
+        **_given(given or {}, losses),
         "settings": settings.describe(),
         "versions": {"torch": torch.__version__, "python": platform.python_version()},
     }
     with RunFolder(folder, CONTENTS).held():
         open_run(folder, config, overwrite=overwrite, extend=settings.schedule.endless, defaults=defaults)
         if not (folder / RESULT).is_file():
-            training = Training(made, source, losses, settings, folder, chosen, given or {})
+            started = start is not None
+            training = Training(made, source, losses, settings, folder, chosen, given or {}, started)
             with _writers(folder, tensorboard) as writers:
                 training.go(progress, [*writers, *([] if watch is None else [watch])])
         return read_run(folder)
 
 
-def _start(network: nn.Module, start: Path, explains: str) -> dict[str, str]:
+def _start(network: nn.Module, start: Path, out: Path, explains: str) -> dict[str, str]:
     """Put another training's weights into a network, or into the part of it that they are of.
 
     Args:
@@ -138,8 +144,13 @@ def _start(network: nn.Module, start: Path, explains: str) -> dict[str, str]:
         What tells these weights from others.
 
     Raises:
-        ModelFileError: there is no such file, or it is of another network.
+        OptionError: they are what the training is to write itself. ModelFileError: there is no such file, or it is of
+        another network.
     """
+    if out.resolve() in (start.resolve(), start.resolve().parent):
+        raise OptionError(
+            f"{shown(out)} is the training to start from, which stays as it is; choose another folder (--out)"
+        )
     path = start / BEST if start.is_dir() else start
     state = read_state(path)[0]
     whole = not explains or any(name.startswith(f"{explains}.") for name in state)
@@ -170,6 +181,35 @@ def _begun_with(
     return {"backbone": told["options"].get("backbone", known["backbone"])} if "backbone" in known else {}
 
 
+def _given(given: Mapping[str, Provider], losses: Sequence[Loss]) -> dict[str, Any]:
+    """What tells maps from outside from others, where they say so.
+
+    Raises:
+        OptionError: no loss learns from them.
+    """
+    unused = sorted(set(given) - {loss.given for loss in losses})
+    if unused:
+        raise OptionError(
+            f"given={unused}: none of the losses {', '.join(loss.name for loss in losses)} learns from such maps"
+        )
+    known = {kind: getattr(provider, "identity", None) for kind, provider in given.items()}
+    known = {kind: identity for kind, identity in known.items() if identity is not None}
+    return {"given": known} if known else {}
+
+
+def _check_counted(plan: Plan, more: Sequence[str]) -> None:
+    """A loss that was asked for beside the others is one that is meant to count.
+
+    Raises:
+        OptionError: it counts in no stage of the plan.
+    """
+    idle = [name for name in more if not any(stage.losses is None or name in stage.losses for stage in plan.stages())]
+    if idle:
+        raise OptionError(
+            f"the losses {', '.join(idle)} count in no stage of the plan {type(plan).__name__}; name them there"
+        )
+
+
 def _check_plan(plan: Plan, losses: Sequence[Loss], network: nn.Module, epochs: int) -> None:
     """Mistakes that would show up in some later step.
 
@@ -194,7 +234,7 @@ def _check_plan(plan: Plan, losses: Sequence[Loss], network: nn.Module, epochs: 
             raise OptionError(f"the loss {loss.name!r} is on an attention branch, which this network does not have")
 
 
-def _identity(data: DataSet) -> dict[str, Any]:
+def identity(data: DataSet) -> dict[str, Any]:
     """What tells a data set from others: how many images of which names and classes each split has."""
     digest = hashlib.sha256()
     counts = {}
