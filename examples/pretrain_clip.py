@@ -2,7 +2,7 @@
 
     python examples/pretrain_clip.py --out clip.safetensors
 
-It writes the image encoder's weights, from which networks can start (`explain train ala --resume-from FILE`), and
+It writes the image encoder's weights, from which networks can start (`train("ala", …, start="clip.safetensors")`), and
 beside them `clip-classes.safetensors`: for each class of the birds the embedding of its sentences, with which the
 encoder is a zero-shot classifier.
 """

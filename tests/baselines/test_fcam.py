@@ -8,6 +8,7 @@ import pytest
 import timm
 import torch
 import torchvision
+from explainers.cli.main import main
 from safetensors.torch import load_file, save_file
 from small import lively
 from torch import Tensor, nn
@@ -163,6 +164,17 @@ def test_training_moves_the_decoder_and_nothing_of_the_classifier(classifier, tm
     images = torch.randn(2, 1, 32, 32)
     maps = explainers.create("attention", loaded)(images)
     torch.testing.assert_close(maps, loaded.network.forward_branches(images).attention_map[:, 0])
+
+
+def test_the_command_line_takes_data_and_backbone_from_the_classifiers_training(classifier, tmp_path, capsys):
+    more = ["--epochs", "1", "--batch-size", "12", "--option", "width=8", "--lr", "0.001", "--device", "cpu"]
+    assert main(["train", "f-cam", "--resume-from", str(classifier), "--out", str(tmp_path / "run"), *more]) == 0
+    told = read_run(tmp_path / "run").config
+    assert (told["network"]["options"]["backbone"], told["network"]["options"]["width"]) == ("cifar-resnet20", 8)
+    assert told["data"]["spec"] == DATA
+    assert "(before)" in capsys.readouterr().out
+    assert main(["train", "f-cam", "--data", DATA, "--out", str(tmp_path / "other"), *more]) == 2
+    assert "f-cam keeps its encoder as it is, so that has to be trained" in capsys.readouterr().err
 
 
 class Stopped(Exception):

@@ -287,7 +287,7 @@ def test_a_librarys_network_is_fitted_to_gray_images_as_its_colours_were():
     [
         (
             lambda: create_network("labm"),
-            "no network 'labm'; did you mean labn or amb or ala or abn? available: abn, ",
+            "no network 'labm'; did you mean labn or amb or ala? available: abn, ala, ",
         ),
         (lambda: create_network("abn", depth=3), "abn has no option depth; its options are backbone, bypass"),
         (

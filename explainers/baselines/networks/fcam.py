@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -185,7 +186,7 @@ def _decoder(layers: Sequence[Layer], image: int, width: int) -> list[Enlarging]
         targets.append((image, None))
     now = sides[-1]
     for side, stage in targets:
-        between = max(1, (side - 1).bit_length() - (now - 1).bit_length() if now > 1 else (side - 1).bit_length())
+        between = max(1, round(math.log2(side / now)))
         for number in range(between):
             reached = number == between - 1
             wide = max(NARROWEST, width >> len(steps))

@@ -196,8 +196,8 @@ def _begun_with(
     if start is None and weights is None and not own_code:
         raise OptionError(
             f"{network} keeps its {recipe(network).explains.partition('.')[0]} as it is, so that has to be trained, "
-            "and nothing says by what: start from a training of it or a file of its weights (start=, --resume-from), "
-            "or name the weights of a library's backbone (weights=, --weights)"
+            "and nothing says by what: start from a training of it (start=, --resume-from) or a file of its weights "
+            "(start=), or name the weights of a library's backbone (weights=, --weights)"
         )
     if start is None or not is_run(Path(start)):
         return {}
