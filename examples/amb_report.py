@@ -209,8 +209,8 @@ def controls(found: Mapping[str, Found]) -> list[str]:
     columns = ("score", "pid@1", "pid@{patch}", "miou")
     heads = [COLUMNS[column].format(patch=next(iter(found.values())).patch) for column in columns]
     lines = [
-        "The same networks with maps that know nothing of them, own map / edges of the image / centre / random, means over "
-        "trainings:",
+        "The same networks with maps that know nothing of them, own map / edges of the image / centre / random, means "
+        "over trainings:",
         "",
     ]
     lines += ["| row | " + " | ".join(heads) + " |", "|---|" + "---|" * len(columns)]

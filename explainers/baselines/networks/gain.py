@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from explainers.baselines.networks.attention_network import Branches, Remainder, given_map
 from explainers.baselines.networks.plain import classifier
@@ -101,8 +104,10 @@ class GAIN(nn.Module):
 
     def _run(self, images: Tensor, layer: Layer, learning: bool) -> tuple[Tensor, Tensor]:
         """Logits, and the layer's output as a node of their graph."""
+        # Fused attention has no derivative of its derivative.
+        kernels = sdpa_kernel(SDPBackend.MATH) if learning else nullcontext()
         for recording in dict.fromkeys((learning, True)):  # again where the classifier closes a no_grad of its own
-            with torch.set_grad_enabled(recording), Capture([layer], count=len(images)) as capture:
+            with kernels, torch.set_grad_enabled(recording), Capture([layer], count=len(images)) as capture:
                 logits = self(images)
             if logits.requires_grad:
                 break
