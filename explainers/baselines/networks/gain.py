@@ -31,8 +31,10 @@ class GAIN(nn.Module):
     a loss on x* or on A reaches the weights through it (second order), not through the activations alone.
 
     In training the map is of the true class, since the trainer hands the labels over; without `classes` it is of the
-    class that is predicted, and so is what `attention` shows. The pass over x* normalises by its own batch and counts
-    nothing in batch norm's running statistics, by which the network is evaluated.
+    class that is predicted, and so is what `attention` shows. It is made of the very pass that makes the logits: in
+    training mode batch norm normalises by the batch there, and the map is Grad-CAM's of these activations; in
+    evaluation mode it is the map of the method `grad-cam`. The pass over x* normalises by its own batch and counts
+    nothing in batch norm's running statistics.
 
     Args:
         network: any classifier in which a spatial layer can be found; it is taken as it is, not copied.
