@@ -208,11 +208,15 @@ def controls(found: Mapping[str, Found]) -> list[str]:
     """What maps that know nothing score on the same networks."""
     columns = ("score", "pid@1", "pid@{patch}", "miou")
     heads = [COLUMNS[column].format(patch=next(iter(found.values())).patch) for column in columns]
-    lines = ["The same networks with maps that know nothing, own map / centre / random, means over trainings:", ""]
+    lines = [
+        "The same networks with maps that know nothing of them, own map / edges of the image / centre / random, means "
+        "over trainings:",
+        "",
+    ]
     lines += ["| row | " + " | ".join(heads) + " |", "|---|" + "---|" * len(columns)]
     for name, each in found.items():
         cells = [
-            " / ".join(f"{each.control(column, title):.3f}" for title in ("attention", "center", "random"))
+            " / ".join(f"{each.control(column, title):.3f}" for title in ("attention", "edges", "center", "random"))
             for column in columns
         ]
         lines.append(f"| {TITLES[name]} | " + " | ".join(cells) + " |")

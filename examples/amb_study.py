@@ -1,7 +1,7 @@
 """Does attention mining, with or without its two helpers, make attention maps better? Trains, scores, compares.
 
     python examples/amb_study.py                                     # three seeds
-    python examples/amb_study.py --seeds 0 --epochs 4 --train 600    # a first look, some minutes
+    python examples/amb_study.py --seeds 0 --epochs 8 --images 20   # a first look, some minutes
 
 The networks of the attention mining study (Iwayoshi 2021) and GAIN (Li et al. 2018) on generated birds, whose beak and
 tail decide. Start the same command again after an interruption and it goes on: trainings where they were, and what is
@@ -248,7 +248,7 @@ def main() -> None:
     parser.add_argument("--rows", nargs="+", choices=tuple(ROWS), default=tuple(ROWS), help="all by default")
     parser.add_argument("--size", type=int, default=64, help="side of the images (default %(default)s)")
     parser.add_argument("--classes", type=int, default=20, help="kinds of birds (default %(default)s)")
-    parser.add_argument("--train", type=int, default=1500, help="training images (default %(default)s)")
+    parser.add_argument("--train", type=int, default=800, help="training images (default %(default)s)")
     parser.add_argument("--val", type=int, default=300, help="default %(default)s")
     parser.add_argument("--test", type=int, default=500, help="images of top-1 and top-5 (default %(default)s)")
     parser.add_argument("--epochs", type=int, default=20, help="default %(default)s")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from copy import deepcopy
 
 import pytest
+import timm
 import torch
 import torch.nn.functional as F
 from small import Chain, Residual, Tokens, lively
@@ -128,6 +129,19 @@ def test_the_gradient_of_the_mining_loss_is_its_slope():
         values.append(float(mining_loss(network, images).detach()))
     assert slope == pytest.approx((values[0] - values[1]) / (2 * step), rel=1e-4)
     assert abs(slope) > 1e-4
+
+
+def test_a_transformer_with_fused_attention_is_trained_through_its_map():
+    """Fused kernels have no second derivative, so training runs without; the map stays Grad-CAM's."""
+    network = guided(timm.create_model("test_vit", num_classes=4, img_size=64), torch.float32)
+    images = torch.randn(3, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    made = network.train().forward_branches(images, classes=CLASSES)
+    expected = explainers.create("grad-cam", network.classifier)(images, CLASSES)
+    own = scaled(upsample(made.attention_map.detach(), images.shape[2:]))[:, 0]
+    assert float((own - scaled(expected)).abs().max()) <= 1e-6
+    made.mining_logits.softmax(1)[:, 0].sum().backward()
+    assert all(bool(value.grad.isfinite().all()) for value in network.parameters() if value.grad is not None)
+    assert bool(network.classifier.patch_embed.proj.weight.grad.any())
 
 
 def test_a_map_of_nothing_is_zero_and_has_a_finite_gradient():

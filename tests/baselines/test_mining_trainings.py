@@ -84,14 +84,26 @@ def test_there_is_no_attention_mining_where_there_is_a_complement(prototypes):
     assert len(plan_for(recipe("amb").plan, amb_losses(complement=False)).updates(0, 0)) == 1
 
 
-def test_alternation_takes_the_two_updates_in_turn():
-    plan = alternation(amb_losses(prototypes=False))
+def test_alternation_takes_the_two_updates_in_turn(tmp_path):
+    losses = amb_losses(prototypes=False)
+    plan = alternation(losses)
     stages = [plan.updates(0, step) for step in range(4)]
     assert [[stage.losses for stage in each] for each in stages] == [
         [("perception", "attention")],
         [("complement-objective",)],
     ] * 2
     assert stages[1][0].optimizer == "complement-objective"
+    seen: list[set[str]] = []
+    train(
+        "amb",
+        BIRDS,
+        tmp_path / "run",
+        replace(QUICK, losses=losses, plan=plan, epochs=1),
+        device="cpu",
+        progress=lambda *at: seen.append(set(at[3])),
+    )
+    first = {"loss", "perception", "attention"}
+    assert seen == [first, first | {"complement-objective"}]  # two batches: an update of each
 
 
 def test_a_training_by_hand_gives_the_trainers_weights(tmp_path):

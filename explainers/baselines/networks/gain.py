@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from explainers.baselines.networks.attention_network import Branches, Remainder, given_map
 from explainers.baselines.networks.plain import classifier
@@ -28,8 +31,10 @@ class GAIN(nn.Module):
     a loss on x* or on A reaches the weights through it (second order), not through the activations alone.
 
     In training the map is of the true class, since the trainer hands the labels over; without `classes` it is of the
-    class that is predicted, and so is what `attention` shows. The pass over x* normalises by its own batch and counts
-    nothing in batch norm's running statistics, by which the network is evaluated.
+    class that is predicted, and so is what `attention` shows. It is made of the very pass that makes the logits: in
+    training mode batch norm normalises by the batch there, and the map is Grad-CAM's of these activations; in
+    evaluation mode it is the map of the method `grad-cam`. The pass over x* normalises by its own batch and counts
+    nothing in batch norm's running statistics.
 
     Args:
         network: any classifier in which a spatial layer can be found; it is taken as it is, not copied.
@@ -101,8 +106,10 @@ class GAIN(nn.Module):
 
     def _run(self, images: Tensor, layer: Layer, learning: bool) -> tuple[Tensor, Tensor]:
         """Logits, and the layer's output as a node of their graph."""
+        # Fused attention has no derivative of its derivative.
+        kernels = sdpa_kernel(SDPBackend.MATH) if learning else nullcontext()
         for recording in dict.fromkeys((learning, True)):  # again where the classifier closes a no_grad of its own
-            with torch.set_grad_enabled(recording), Capture([layer], count=len(images)) as capture:
+            with kernels, torch.set_grad_enabled(recording), Capture([layer], count=len(images)) as capture:
                 logits = self(images)
             if logits.requires_grad:
                 break
