@@ -15,7 +15,7 @@ from explainers.core.preprocessing import Preprocessing
 from explainers.data.data_set import DataSet
 from explainers.data.images import read_image
 from explainers.data.images.find import SUFFIXES
-from explainers.data.images.pillow import pillow_image
+from explainers.data.images.formats.pillow import pillow_image
 from explainers.errors import DataError, ImageError, MapError
 from explainers.run.edit.pictures import digest, over_input
 from explainers.storage.journal import Journal, Row
