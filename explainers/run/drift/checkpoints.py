@@ -11,7 +11,7 @@ from typing import Any
 
 from explainers.baselines.training.checkpoint import NETWORK
 from explainers.baselines.training.run_folder import BEST, EPOCHS, LAST, is_run, read_run
-from explainers.baselines.training.schedules import best_epoch
+from explainers.baselines.training.settings.schedules import best_epoch
 from explainers.errors import ModelFileError, OptionError
 from explainers.evaluation.drifting.networks import Checkpoint
 from explainers.models.weight_files import fit_state, read_state

@@ -24,7 +24,7 @@ from explainers.models import class_index
 from explainers.network.input import first_parameter
 from explainers.network.unwrapping import as_network
 from explainers.run.evaluate.folder import Folder
-from explainers.run.evaluate.true_classes import labels_of
+from explainers.run.true_classes import labels_of
 from explainers.storage.atomic import write_bytes
 from explainers.storage.owner import MADE
 
