@@ -28,6 +28,7 @@ import explainers
 from explainers.baselines import SGD, Flip, Milestones, Settings, Shift, train
 from explainers.data.data_set import DataSet, Split
 from explainers.data.sets import data_set
+from explainers.data.sets.cifar10 import PREPROCESSING
 from explainers.data.sets.export import in_turn
 from explainers.evaluation import Drift, DriftOptions
 from explainers.evaluation.drifting.drift import Lineup
@@ -92,8 +93,11 @@ def part(split: Split, count: int) -> Part:
 
 
 def images(options: argparse.Namespace) -> DataSet:
-    """The data set, as many of its images as asked for."""
+    """The data set, as many of its images as asked for; a folder's as small as CIFAR-10's, with its colours."""
     data = data_set(options.data)
+    if options.data.startswith("folder:"):  # which would be enlarged as photos are
+        small = replace(PREPROCESSING, resize=(options.size, options.size), source="the study")
+        data = replace(data, preprocessing=small)
     test = data.val if data.test is None else data.test
     return replace(
         data,
@@ -329,6 +333,7 @@ def main() -> None:
     parser.add_argument("--data", required=True, metavar="SPEC", help="folder:PATH (class folders) or cifar10:PATH")
     parser.add_argument("--out", type=Path, default=Path("overtraining-study"))
     parser.add_argument("--width", type=int, default=8, choices=(8, 16, 32, 64), help="channels of the first stage")
+    parser.add_argument("--size", type=int, default=32, help="pixels of the images of folder: (default %(default)s)")
     parser.add_argument("--train", type=int, default=2000, help="training images (default %(default)s)")
     parser.add_argument("--val", type=int, default=500, help="validation images (default %(default)s)")
     parser.add_argument("--test", type=int, default=2000, help="test images (default %(default)s)")

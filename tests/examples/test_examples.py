@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import importlib.util
 import json
 import subprocess
 import sys
@@ -9,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from training_case import class_folders
 
 from explainers.data.sets import data_set
 
@@ -105,6 +108,23 @@ def test_a_small_overtraining_study_runs_and_goes_on(tmp_path):
     assert (tmp_path / "study.md").read_text() == study
     assert (tmp_path / "values.csv").read_bytes() == values
     assert {path: path.read_bytes() for path in tmp_path.glob("*/*/journal.jsonl")} == journals
+
+
+def test_the_overtraining_study_takes_images_as_small_as_they_are_and_epochs_evenly_by_their_logarithms(tmp_path):
+    spec = importlib.util.spec_from_file_location("overtraining_study", EXAMPLES / "overtraining_study.py")
+    assert spec is not None
+    study = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = study  # where its dataclasses look for their types
+    spec.loader.exec_module(study)
+    root = class_folders(tmp_path / "data")
+    data = study.images(argparse.Namespace(data=f"folder:{root}", size=32, train=6, val=4, test=2))
+    assert data.preprocessing(data.train.pixels(0)).shape == (3, 32, 32)
+    assert [len(part) for part in (data.train, data.val, data.test)] == [6, 4, 2]
+    assert set(data.train.labels) == {0, 1}
+    assert study.kept_epochs(1000, 4) == (1, 10, 100, 1000)
+    assert study.kept_epochs(5, 24) == (1, 2, 3, 4, 5)
+    both = study.joined([{0: 1.0, 2: 3.0}, {0: 2.0}])
+    assert both.tolist() == [1.5, 3.0]
 
 
 def test_the_figure_of_the_networks_is_drawn(tmp_path):

@@ -108,3 +108,16 @@ def test_any_loop_can_be_watched_in_three_lines(tmp_path):
         assert all(torch.equal(p.grad, g) for p, g in zip(network.parameters(), before, strict=True))
         optimizer.step()
     assert watch.epochs == [0, 1]
+
+
+def test_the_strip_goes_to_tensorboard_too(tmp_path):
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    data = data_set(DATA)
+    given = watched(data.val, data.preprocessing, 2)
+    watch = MapWatch(given.pop("images"), ["saliency"], tmp_path / "film", **given)
+    settings = Settings(epochs=1, batch_size=16)
+    run = train("plain", data, tmp_path / "r", settings, device="cpu", tensorboard=True, watch_network=watch)
+    log = accumulator.EventAccumulator(str(run.folder / "tensorboard"), size_guidance={"images": 0})
+    log.Reload()
+    assert [event.step for event in log.Images("watch")] == [0, 1]
+    assert "train/loss" in log.Tags()["scalars"]
