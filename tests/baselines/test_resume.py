@@ -7,13 +7,15 @@ import shutil
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file
 
-from explainers.baselines import Constant, CrossEntropy, Loss, Settings, Throughout, read_run, train
+from explainers.baselines import Constant, CrossEntropy, HumanKnowledge, Loss, Settings, Throughout, read_run, train
 from explainers.baselines.training.resume import resumed
 from explainers.errors import ModelFileError, OptionError
 
 DATA = "magnetogram:size=32,train=24,val=16,test=16"
-OPTIONS = {"bypass": False}
+OPTIONS = {"backbone": "small-resnet", "bypass": False}
 
 
 @pytest.fixture(scope="module")
@@ -32,10 +34,10 @@ def test_data_preprocessing_and_options_stay_unless_typed(run, tmp_path):
     assert (kept.data.spec, kept.data.preprocessing.resize, kept.options) == (DATA, (24, 24), OPTIONS)
     other = resumed(copy, "abn", data="magnetogram:size=48,train=8,val=8,test=0", options={"bypass": True})
     assert (other.data.spec, other.data.preprocessing.resize) == ("magnetogram:size=48,train=8,val=8,test=0", (24, 24))
-    assert other.options == {"bypass": True}
+    assert other.options == {**OPTIONS, "bypass": True}
     assert kept.notes == other.notes == ()
     plain = resumed(copy, "plain")
-    assert plain.options == {}
+    assert plain.options == {"backbone": "small-resnet"}
     assert plain.notes == (f"plain has no option bypass, which abn of {copy} had",)
 
 
@@ -120,3 +122,30 @@ def test_a_loss_that_was_asked_for_and_counts_in_no_stage_is_refused(tmp_path):
     settings = Settings(more_losses=(Near(),), plan=Throughout(losses=("perception", "attention")))
     with pytest.raises(OptionError, match="the losses near count in no stage of the plan Throughout; name them there"):
         train("abn", DATA, tmp_path / "RUN", settings, given={"edited": Half("one")}, device="cpu")
+
+
+def test_an_interrupted_fine_tuning_ends_as_an_undisturbed_one(run, tmp_path):
+    settings = Settings(
+        more_losses=(HumanKnowledge(),),
+        plan=Throughout(frozen=("features",)),
+        epochs=2,
+        batch_size=8,
+        augment=("flip",),
+    )
+
+    def tuned(out, **more):
+        given = {"edited": Half("one")}
+        return train("abn", DATA, out, settings, options=OPTIONS, start=run, given=given, device="cpu", **more)
+
+    def killed(row):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        tuned(tmp_path / "killed", watch=killed)
+    assert len(read_run(tmp_path / "killed").history) == 1
+    again, whole = tuned(tmp_path / "killed"), tuned(tmp_path / "whole")
+    assert again.result["start"] == whole.result["start"]
+    for name in ("last.safetensors", "best.safetensors"):
+        one, two = load_file(again.folder / name), load_file(whole.folder / name)
+        assert one.keys() == two.keys()
+        assert all(torch.equal(value, two[key]) for key, value in one.items())

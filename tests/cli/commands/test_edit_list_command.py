@@ -164,6 +164,26 @@ def test_another_training_is_a_start_without_edited_maps(run, tmp_path, capsys):
     assert len(config["settings"]["losses"]) == 2
 
 
+def test_attention_mining_starts_from_an_attention_branch_network_and_learns_painted_maps(run, edit, tmp_path, capsys):
+    out = tmp_path / "MINING"
+    painted(edit, rows_of(edit)[0])
+    argv = ["train", "amb", "--resume-from", str(run), "--edited", str(edit), "--option", "threshold=0.4"]
+    assert main([*argv, "--out", str(out), "--device", "cpu", "--epochs", "1", "--batch-size", "16", "-q"]) == 0
+    assert "edited images: " in capsys.readouterr().out
+    config = json.loads((out / "run.json").read_text())
+    first = json.loads((run / "run.json").read_text())["network"]["options"]
+    assert config["network"]["name"] == "amb"
+    assert config["network"]["options"]["threshold"] == 0.4
+    assert config["network"]["options"]["backbone"] == first["backbone"]
+    losses = {loss["name"] for loss in config["settings"]["losses"]}
+    assert {"perception", "attention", "human-knowledge"} < losses
+    counted = {name for part in config["settings"]["plan"]["parts"] for name in part["losses"]}
+    assert counted == losses
+    assert all(part["frozen"] == ["features"] for part in config["settings"]["plan"]["parts"])
+    one, two = (explainers.load_model(folder, device="cpu").network.features.state_dict() for folder in (run, out))
+    assert all(torch.equal(value, two[name]) for name, value in one.items())
+
+
 def test_the_list_tells_what_it_wrote_and_keeps_what_was_edited(run, tmp_path, capsys):
     out = tmp_path / "EDIT"
     argv = ["edit-list", str(run), "--out", str(out), "--device", "cpu"]
