@@ -366,7 +366,7 @@ def arguments() -> argparse.Namespace:
     add("--out", type=Path, default=Path("ala-study"), help="trainings and the encoder (default %(default)s)")
     add("--docs", type=Path, default=Path("docs"), help="tables, pictures and what each row measured")
     add("--data", help="another data set with masks than the birds, such as cub200-2011:PATH")
-    add("--encoder", default="small-vit", help="or open_clip:ViT-B-16, timm:…, with --weights")
+    add("--encoder", default="small-vit", help="or open_clip:ViT-B-16 and the like, with --weights")
     add("--weights", help="of a library's encoder: a name that it knows, or a file")
     add("--classifier", default="small-resnet", help="that F-CAM explains (default %(default)s)")
     add("--size", type=int, default=64, help="side of the birds' images; 0: the data set's own (default %(default)s)")
@@ -415,6 +415,10 @@ def main() -> None:
         f"How the {options.worst} maps with the lowest overlap (at 0.5) miss the bird, by training:",
         "",
         *errors(options, found),
+        "",
+        "The first training's maps of the same six test images:",
+        "",
+        "![A row of maps for each method](ala-study-maps.png)",
     ]
     written(options.docs / "ala-study.md", lines)
     write_maps(options, data, start, options.docs / "ala-study-maps.png")

@@ -82,7 +82,7 @@ def contrast(images: Tensor, texts: Tensor, scale: Tensor, tokens: Tensor) -> Te
     Source: Radford et al. 2021; several right answers as Yang et al. 2022 (UniCL).
     """
     logits = scale * F.normalize(images, dim=1) @ F.normalize(texts, dim=1).T
-    same = (tokens[:, None] == tokens[None]).all(dim=2).float()
+    same = (tokens[:, None] == tokens[None]).all(dim=2).to(logits)
     right = same / same.sum(dim=1, keepdim=True)
     return 0.5 * (F.cross_entropy(logits, right) + F.cross_entropy(logits.T, right))
 
