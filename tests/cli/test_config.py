@@ -64,7 +64,7 @@ def test_a_number_of_a_config_file_stands_for_a_list_of_one(asked, tmp_path):
         ('optimizer = "SGD"', "optimizer = 'SGD'; expected one of adamw, sgd\n"),
         ("optimizer = 3", "optimizer = 3; expected one of adamw, sgd\n"),
         ('sampling = ["balanced"]', "sampling = ['balanced']; expected one of natural, balanced\n"),
-        ('schedule = "cos"', "schedule = 'cos'; expected one of plateau, cosine, milestones, constant\n"),
+        ('schedule = "cos"', "schedule = 'cos'; expected one of plateau, cosine, milestones, polynomial, constant\n"),
         ('epochs = "three"', "epochs = 'three'; expected int\n"),
         ("epochs = 2.5", "epochs = 2.5; expected int\n"),
         ("epochs = true", "epochs = True; expected int\n"),

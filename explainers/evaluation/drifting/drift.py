@@ -124,7 +124,7 @@ def tensor_source(images: Tensor, labels: Any, size: int) -> Source:
     Raises:
         OptionError: labels for another number of images, or no class indices.
     """
-    classes = None if labels is None else torch.as_tensor(labels)
+    classes = None if labels is None else torch.as_tensor(labels, device="cpu")
     if classes is not None and (classes.shape != images.shape[:1] or classes.is_floating_point()):
         shape = tuple(classes.shape)
         raise OptionError(f"labels are {classes.dtype} of shape {shape}; expected ({len(images)},) classes")

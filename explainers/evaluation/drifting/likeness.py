@@ -30,8 +30,8 @@ def likeness(reference: Tensor, maps: Tensor) -> tuple[dict[str, Tensor], list[s
         reasons.append(reason)
     # maps of which nothing is said still have to be numbers
     pairs = reference.nan_to_num(), maps.nan_to_num().to(reference.device)
-    faded = torch.tensor([status == FADED for status in statuses])
-    unknown = torch.tensor([status in (CONSTANT, FAILED) for status in statuses])
+    faded = torch.tensor([status == FADED for status in statuses], device="cpu")
+    unknown = torch.tensor([status in (CONSTANT, FAILED) for status in statuses], device="cpu")
     found = {}
     for name, measure in SIMILARITIES.items():
         values = measure(*pairs).cpu()

@@ -109,11 +109,11 @@ class Opened:
         if (method.title, seed) not in self.bound:
             self.bound[method.title, seed] = method.bound(self.model, seed)
         if self.order is not None:
-            targets = torch.tensor(self.order)[targets]
+            targets = torch.tensor(self.order, device=targets.device)[targets]
         if self.count == 1:  # the one score is explained, whichever of the two classes is right
             targets = torch.zeros_like(targets)
         targets = targets.to(batch.images.device)
-        nothing = torch.zeros(len(targets), dtype=torch.float64)
+        nothing = torch.zeros(len(targets), dtype=torch.float64, device="cpu")
         chunk = Chunk(batch.names, batch.images, targets, targets, nothing, nothing.bool())
         made = ChunkMaps(chunk, {method.title: self.bound[method.title, seed]}, self.proven).of(method.title)
         maps = made.maps.cpu().clone()

@@ -41,7 +41,7 @@ def said(scores: Tensor, labels: Tensor | None, reading: Reading) -> Said:
     logs = log_probabilities(scores, reading)
     predicted = scores.argmax(dim=1) if scores.shape[1] > 1 else (reading(scores)[:, 0] > 0.5).long()
     classes = max(2, scores.shape[1])
-    unknown = torch.full((len(scores),), torch.nan, dtype=torch.float64)
+    unknown = torch.full((len(scores),), torch.nan, dtype=torch.float64, device="cpu")
     if labels is not None and len(labels) and bool(((labels < 0) | (labels >= classes)).any()):
         raise OptionError(
             f"label {int(labels.max() if int(labels.min()) >= 0 else labels.min())} is out of range: the network has "

@@ -246,7 +246,7 @@ class Walk:
             reference = self.keeper.maps(self._maps_key(method, number))
             assert reference is not None
             try:
-                row = packed(name, method.title, likeness(torch.tensor(np.array(reference)), make().cpu()))
+                row = packed(name, method.title, likeness(torch.from_numpy(np.array(reference)), make().cpu()))
             except (UnsupportedError, LayerError) as error:
                 row = failed(name, method.title, len(reference), reason_of(error))
             kept = [row]

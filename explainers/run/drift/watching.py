@@ -108,7 +108,7 @@ class MapWatch:
         made = {}
         for number, method in enumerate(self.methods):
             found = method.bound(network, 0)(images, self.targets)
-            made[f"m{number}"] = torch.as_tensor(found).detach().cpu().float().numpy()
+            made[f"m{number}"] = torch.as_tensor(found, device="cpu").detach().float().numpy()
         return made
 
     def _draw(self) -> np.ndarray:
@@ -137,7 +137,7 @@ def watched(split: Split, preprocessing: Preprocessing, count: int) -> dict[str,
     rows = in_turn(split, None)[:count]
     return {
         "images": torch.stack([preprocessing(split.pixels(row)) for row in rows]),
-        "targets": torch.tensor([int(split.labels[row]) for row in rows]),
+        "targets": torch.tensor([int(split.labels[row]) for row in rows], device="cpu"),
         "names": [split.names[row] for row in rows],
         "preprocessing": preprocessing,
     }
@@ -147,9 +147,10 @@ def _picture(image: Tensor, preprocessing: Preprocessing | None) -> np.ndarray:
     """(H, W, 3) uint8 of a network's input."""
     values = image.float()
     if preprocessing is not None:
-        values = (
-            values * torch.tensor(preprocessing.std)[:, None, None] + torch.tensor(preprocessing.mean)[:, None, None]
+        mean, std = (
+            torch.tensor(each, device="cpu")[:, None, None] for each in (preprocessing.mean, preprocessing.std)
         )
+        values = values.cpu() * std + mean
     else:
         values = (values - values.min()) / (values.max() - values.min()).clamp(min=1e-12)
     shown = (values.clamp(0, 1) * 255).round().to(torch.uint8)

@@ -44,7 +44,7 @@ def photo_picture(image: Tensor, preprocessing: Preprocessing, size: tuple[int, 
     Args:
         image: (C, H, W) as `preprocessing` makes it; size: of the picture.
     """
-    mean, std = (torch.tensor(each)[:, None, None] for each in (preprocessing.mean, preprocessing.std))
+    mean, std = (torch.tensor(each, device="cpu")[:, None, None] for each in (preprocessing.mean, preprocessing.std))
     raw = (image.detach().float().cpu() * std + mean).clamp(0, 1)
     enlarged = F.interpolate(raw[None], size=size, mode="bicubic", align_corners=False, antialias=True)[0].clamp(0, 1)
     return (enlarged.expand(3, -1, -1).permute(1, 2, 0) * 255).round().to(torch.uint8).numpy()
@@ -68,7 +68,7 @@ def as_cells(map_: np.ndarray | Tensor, cells: tuple[int, int]) -> Tensor:
     Args:
         cells: (h, w) of the network's features.
     """
-    return F.interpolate(torch.as_tensor(map_).float()[None, None], size=cells, mode="area").clamp(0, 1)
+    return F.interpolate(torch.as_tensor(map_, device="cpu").float()[None, None], size=cells, mode="area").clamp(0, 1)
 
 
 def digest(pixels: np.ndarray) -> str:
