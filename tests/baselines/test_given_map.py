@@ -62,3 +62,12 @@ def test_pooled_features_are_what_the_last_layers_read(network_and_images):
     body = network.attention.body(branches.features)
     torch.testing.assert_close(branches.attention_pooled, body.flatten(2).mean(2))
     assert branches.mining_logits is None
+
+
+def test_whoever_watches_a_part_sees_it_run(network_and_images):
+    network, images = network_and_images
+    seen = []
+    for part in (network.features, network.attention, network.gate, network.perception, network.head):
+        part.register_forward_hook(lambda module, _arguments, _result: seen.append(module))
+    network(images)
+    assert seen == [network.features, network.attention, network.gate, network.perception, network.head]

@@ -20,10 +20,11 @@ class Branches:
     """What one forward pass makes, each part with its graph; what a network does not make is None.
 
     logits: (N, classes) of the perception branch; attention_logits: (N, classes) of the attention branch;
-    attention_map: (N, 1, h, w) in 0 … 1; features: (N, C, h, w) that both branches read; attention_pooled,
-    perception_pooled: (N, D) that the last layer of either branch reads; mine: runs the perception branch on what the
-    map leaves over, where the network learns by that; map_logits: (N, 2, H, W) of background and foreground, whose
-    softmax the map is; activate: makes the class activation maps that teach such a map.
+    attention_map: (N, 1, h, w) in 0 … 1; features: (N, C, h, w) that both branches read; attention_pooled: (N, D), what
+    the attention branch's body gives, pooled; pool: makes what the perception branch's last layer reads; mine: runs the
+    perception branch on what the map leaves over, where the network learns by that; map_logits: (N, 2, H, W) of
+    background and foreground, whose softmax the map is; activate: makes the class activation maps that teach such a
+    map.
     """
 
     logits: Tensor
@@ -31,10 +32,15 @@ class Branches:
     attention_map: Tensor
     features: Tensor
     attention_pooled: Tensor | None = None
-    perception_pooled: Tensor | None = None
+    pool: Callable[[], Tensor] | None = field(default=None, repr=False)
     mine: Callable[[], Tensor] | None = field(default=None, repr=False)
     map_logits: Tensor | None = None
     activate: Callable[[], Tensor] | None = field(default=None, repr=False)
+
+    @cached_property
+    def perception_pooled(self) -> Tensor | None:
+        """(N, D) that the last layer of the perception branch reads, with dropout before it drawn anew."""
+        return None if self.pool is None else self.pool()
 
     @cached_property
     def mining_logits(self) -> Tensor | None:
@@ -182,12 +188,12 @@ class AttentionNetwork(ExplainingNetwork):
         features = self.features(images)
         if attention_map is not None:
             given = given_map(attention_map, features)
-            pooled, logits = self._perceived(self.gate(features, given))
-            return Branches(logits, None, given, features, None, pooled, self._mining(features, given))
+            logits, pool = self._perceived(self.gate(features, given))
+            return Branches(logits, None, given, features, None, pool, self._mining(features, given))
         made, attention_logits, *rest = self.attention(features)
-        pooled, logits = self._perceived(self.gate(features, made))
+        logits, pool = self._perceived(self.gate(features, made))
         attended = rest[0] if rest else None
-        return Branches(logits, attention_logits, made, features, attended, pooled, self._mining(features, made))
+        return Branches(logits, attention_logits, made, features, attended, pool, self._mining(features, made))
 
     def _mining(self, features: Tensor, attention_map: Tensor) -> Callable[[], Tensor] | None:
         """The mining branch, which is the perception branch once more, on what the map leaves over.
@@ -201,18 +207,20 @@ class AttentionNetwork(ExplainingNetwork):
 
         def mine() -> Tensor:
             with still(self):
-                return self._perceived(left(features, attention_map))[1]
+                return self._perceived(left(features, attention_map))[0]
 
         return mine
 
-    def _perceived(self, gated: Tensor) -> tuple[Tensor | None, Tensor]:
-        """What the last layer reads, where the head is a sequence that ends in it, and the logits."""
+    def _perceived(self, gated: Tensor) -> tuple[Tensor, Callable[[], Tensor] | None]:
+        """The logits, and what makes the last layer's input where the head is a sequence that ends in it.
+
+        The head is called as a whole, or nobody who watches it would see it run.
+        """
         seen, head = self.perception(gated), self.head
         if not isinstance(head, nn.Sequential) or not isinstance(head[-1], nn.Linear):
-            return None, head(seen)
-        for module in head[:-1]:
-            seen = module(seen)
-        return seen, head[-1](seen)
+            return head(seen), None
+        before = head[:-1]
+        return head(seen), lambda: before(seen)
 
 
 def given_map(attention_map: Tensor | float, features: Tensor) -> Tensor:

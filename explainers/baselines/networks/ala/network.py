@@ -91,7 +91,7 @@ class ALA(ExplainingNetwork):
         else:
             made = given_map(attention_map, features)
         pooled = self.perception(self.gate(features, made)).mean(dim=(2, 3))
-        return Branches(self.head(pooled), attention_logits, made, features, None, pooled)
+        return Branches(self.head(pooled), attention_logits, made, features, None, lambda: pooled)
 
 
 class MapBranch(nn.Module):
