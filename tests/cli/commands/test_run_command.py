@@ -68,13 +68,26 @@ def test_rise_tells_its_masks_speed_and_error(images, tmp_path, capsys):
         if row["method"] == "grad-cam":
             assert (row["masks"], row["standard_error"], row["passes_per_second"]) == ("", "", "")
             continue
-        assert row["masks"] == "256"  # whole blocks of 128
+        assert row["masks"] == "384"  # whole blocks of 128
         assert float(row["passes_per_second"]) > 1
         with np.load(tmp_path / "out" / row["map"]) as saved:
             assert saved["standard_error"].shape == saved["map"].shape == (96, 96)
             assert float(row["standard_error"]) == pytest.approx(float(saved["standard_error"].mean()), rel=1e-3)
     manifest = json.loads((tmp_path / "out/manifest.json").read_text())
     assert manifest["methods"][0]["options"] == {"masks": 300, "seed": 3, "precision": "auto"}
+
+
+def test_masks_that_are_made_up_are_said_once_and_one_block_has_no_standard_error(images, tmp_path, capsys):
+    argv = [str(images), "--model", "embedded", "-m", "rise", "--device", "cpu"]
+    assert main([*argv, "--masks", "200", "--out", str(tmp_path / "two")]) == 0
+    told = "note: rise makes 256 masks of the 200 asked for: its design takes whole blocks of 128"
+    assert capsys.readouterr().err.count(told) == 1
+    assert {row["masks"] for row in rows(tmp_path / "two")} == {"256"}
+    assert main([*argv, "--masks", "128", "--out", str(tmp_path / "one")]) == 0
+    assert "asked for" not in capsys.readouterr().err
+    for row in rows(tmp_path / "one"):
+        assert row["standard_error"] == ""
+        assert row["reason"] == "no standard error: that takes two blocks of masks to compare"
 
 
 def test_tolerance_ends_rise_early(images, tmp_path):
