@@ -92,6 +92,8 @@ def test_maps_that_cannot_be_drawn_are_refused(bad):
             draw(map_)
     with pytest.raises(OptionError, match=r"shape \(H, W\), got \(3, 4, 4\)"):
         overlay(gray(), np.zeros((3, 4, 4)))
+    with pytest.raises(OptionError, match="no colour map 'nope'; see matplotlib"):
+        colours("nope")
     with pytest.raises(OptionError, match="close are turbo"):
         Style(cmap="turbbo")
     with pytest.raises(OptionError, match="opacity=2"):

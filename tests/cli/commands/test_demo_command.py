@@ -44,7 +44,7 @@ def test_demo_goes_on_where_it_stopped_and_begins_anew_when_asked(tmp_path, caps
     assert "1 of 24 images explained" in told
     assert ", 23 were done already" in told
     assert main([*argv, "grad-cam"]) == 2
-    assert "start anew with overwrite (--overwrite)" in capsys.readouterr().err
+    assert "start anew with --overwrite" in capsys.readouterr().err
     assert {row["method"] for row in rows(tmp_path / "photographs")} == {"cam"}
     assert main([*argv, "grad-cam", "--overwrite"]) == 0
     assert {row["method"] for row in rows(tmp_path / "photographs")} == {"grad-cam"}
