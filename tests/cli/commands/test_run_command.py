@@ -11,6 +11,8 @@ from explainers.cli.main import main
 from run_case import rows
 
 from explainers.data.images import read_image
+from explainers.render import contact_sheet
+from explainers.run.explain import finish
 
 
 def test_a_folder_alone_is_explained_with_grad_cam(images, tmp_path, capsys):
@@ -174,3 +176,28 @@ def test_mistakes_cost_one_line_and_code_two(images, tmp_path, net, capsys, argv
     assert re.search(message, printed.err), printed.err
     assert "Traceback" not in printed.err
     assert not list((tmp_path / "out").rglob("*.png")) if (tmp_path / "out").exists() else True
+
+
+def test_a_sheet_names_what_failed_and_the_command_what_shows_nothing(images, tmp_path, capsys, monkeypatch):
+    seen = []
+
+    def noted(rows, **more):
+        seen.extend(caption for row in rows for caption, _ in row)
+        return contact_sheet(rows, **more)
+
+    monkeypatch.setattr(finish, "contact_sheet", noted)
+    (images / "broken.png").write_bytes(b"no picture")
+    source = tmp_path / "still.py"
+    source.write_text(
+        "from torch import nn\n"
+        "def make():\n"
+        "    net = nn.Sequential(nn.Conv2d(3, 2, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())\n"
+        "    nn.init.zeros_(net[0].weight)\n"
+        "    return net\n"
+    )
+    argv = [str(images), "--model", f"{source}:make", "--size", "16x16", "-m", "saliency", "--contact-sheet"]
+    assert main([*argv, "--device", "cpu", "--out", str(tmp_path / "out")]) == 1
+    assert any(caption.startswith("broken.png\nfailed: ") for caption in seen)
+    assert sum(caption.startswith("saliency (constant)\n") for caption in seen) == 3
+    told = "note: 3 maps are the same everywhere and show nothing (status constant): saliency of a.png and 2 more\n"
+    assert told in capsys.readouterr().err
