@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from explainers.errors import counted
+
 from .progress import Progress
 from .scored_images import true_labels
 from .telling import tell_failures
@@ -56,11 +58,9 @@ def explained_images(arguments: argparse.Namespace, images: Any, loaded: Any, ca
         note(arguments, f"{printable(name)} ({reason}) is no longer in the table; an earlier run had it")
     if summary.constant:
         count, (name, title) = len(summary.constant), summary.constant[0]
-        maps = "map is" if count == 1 else "maps are"
-        note(
-            arguments,
-            f"{count} {maps} the same everywhere and show nothing (status constant): {title} of {printable(name)} …",
-        )
+        maps = counted(count, "map is the same everywhere and shows", "maps are the same everywhere and show")
+        more = f" and {count - 1} more" if count > 1 else ""
+        note(arguments, f"{maps} nothing (status constant): {title} of {printable(name)}{more}")
     tell_failures(summary.failed)
     if not arguments.json:
         _report(summary, options)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
@@ -26,8 +27,23 @@ def printable(text: str) -> str:
 
 
 def error_text(error: BaseException) -> str:
-    """An error's lines, each of them printable: what it quotes may steer a terminal."""
-    return "\n".join(map(printable, str(error).split("\n")))
+    """An error's lines as of what was typed, each of them printable: what it quotes may steer a terminal."""
+    return "\n".join(printable(as_typed(line)) for line in str(error).split("\n"))
+
+
+def as_typed(text: str) -> str:
+    """A text that names an option as in Python with its flag behind it, `weights (--weights)`, with the flag alone."""
+    text = re.sub(r"\b\w+=[^();,.]* \((--[^()]+)\)", r"\1", text)
+    text = re.sub(r"\b\w+=, (--[a-z])", r"\1", text)
+
+    def flag_alone(found: re.Match[str]) -> str:
+        same = found["name"].replace("_", "-") == found["flag"]
+        return f"--{found['flag']}{found['value'] or ''}" if same else found[0]
+
+    shapes = (r" \(--(?P<flag>[a-z-]+)(?P<value>[^()]*)\)", r", --(?P<flag>[a-z-]+)(?P<value>)\b")
+    for shape in shapes:
+        text = re.sub(r"\b(?P<name>\w+)" + shape, flag_alone, text)
+    return text
 
 
 @contextmanager

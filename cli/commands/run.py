@@ -32,7 +32,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     reading_arguments(command)
     passes = pass_arguments(command)
     passes.add_argument(
-        "--masks", type=int, metavar="N", help="masks of rise per image, whole blocks of 128 (default 4000)"
+        "--masks", type=int, metavar="N", help="masks of rise per image, made up to whole blocks of 128 (default 3968)"
     )
     target = target_arguments(command)
     target.add_argument("--top-k", type=int, metavar="K", help="explain the K best classes of each image")

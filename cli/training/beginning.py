@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from explainers.errors import counted
+
 from ..values import given, note, pairs
 
 
@@ -64,7 +66,7 @@ def maps_to_learn(arguments: argparse.Namespace, data: Any) -> tuple[Any, Any]:
     for text in found.notes:
         note(arguments, text)
     if arguments.edited != "masks":
-        note(arguments, f"{len(found)} edited maps in {arguments.edited}")
+        note(arguments, f"{counted(len(found), 'edited map')} in {arguments.edited}")
     device, trust = arguments.device or "auto", arguments.trust_model_file
     return found, open_training(arguments.resume_from, device=device, trust_model_file=trust, data=data)
 

@@ -31,14 +31,17 @@ def labels_of(source: str, files: Sequence[ImageFile], class_names: Sequence[str
     """
     if source == FOLDERS:
         named = {file.name: PurePosixPath(file.name).parent.name for file in files}
-        what = "lies in no folder of a class"
+        verbs = "lies", "lie"
+        what = "in no folder of a class"
     else:
         table = read_labels(Path(source), COLUMNS, lambda label: label or None, "a class")
         named = {file.name: table.get(file.name, "") for file in files}
-        what = f"has no line in {shown(source)}"
+        verbs = "has", "have"
+        what = f"no line in {shown(source)}"
     if missing := [name for name, label in named.items() if not label]:
         others = f" (and {len(missing) - NAMED} more)" if len(missing) > NAMED else ""
-        raise DataError(f"{', '.join(missing[:NAMED])}{others} {what}; every image needs a class")
+        verb = verbs[len(missing) > 1]
+        raise DataError(f"{', '.join(missing[:NAMED])}{others} {verb} {what}; every image needs a class")
     index = {label: _index(label, class_names) for label in dict.fromkeys(named.values())}
     return {name: index[label] for name, label in named.items()}
 

@@ -182,7 +182,7 @@ def test_one_image_has_a_value_and_no_interval():
         ({"targets": "label"}, TargetError, "the images have no labels"),
         ({"labels": [0, 9]}, OptionError, "label 9 is out of range"),
         ({"labels": [0.5, 1]}, OptionError, "expected .* class indices"),
-        ({"metrics": ["miou"]}, OptionError, "miou need masks of what a map should show"),
+        ({"metrics": ["miou"]}, OptionError, "miou needs masks of what a map should show"),
         ({"masks": torch.ones(2, 5, 5)}, MapError, r"masks of shape \(2, 5, 5\)"),
         ({"masks": torch.zeros(2, 12, 13)}, MapError, "the mask of image 0, 1 of the batch has nothing inside"),
         ({"masks": torch.full((2, 12, 13), 7)}, MapError, "masks must be bool, or 0 outside and 1 inside"),

@@ -10,6 +10,7 @@ from explainers.data.images.write import write_animation
 from explainers.errors import ImageError, OptionError
 from explainers.render import Style, colours, contact_sheet, figure, gradient_picture, heat_map, overlay
 from explainers.render.charts import Trace, line_panels
+from explainers.render.sheet import side_by_side
 
 
 def gray(height=20, width=30, value=100):
@@ -92,6 +93,8 @@ def test_maps_that_cannot_be_drawn_are_refused(bad):
             draw(map_)
     with pytest.raises(OptionError, match=r"shape \(H, W\), got \(3, 4, 4\)"):
         overlay(gray(), np.zeros((3, 4, 4)))
+    with pytest.raises(OptionError, match="no colour map 'nope'; see matplotlib"):
+        colours("nope")
     with pytest.raises(OptionError, match="close are turbo"):
         Style(cmap="turbbo")
     with pytest.raises(OptionError, match="opacity=2"):
@@ -122,6 +125,19 @@ def test_sheets_hold_every_cell_and_its_caption():
         assert (column == 40 * j).all(axis=2).sum() >= 3 * 100 * 48
     assert contact_sheet([[("a\x00b\u202e", gray())]]).shape[2] == 3
     assert len(figure(cells).axes) == 12
+
+
+@pytest.mark.parametrize(
+    ("images", "cells", "shape"),
+    [(12, 2, (4, 6)), (12, 3, (6, 6)), (2, 3, (2, 3)), (4, 8, (4, 8)), (3, 9, (3, 9)), (5, 2, (3, 4)), (1, 1, (1, 1))],
+)
+def test_few_cells_of_many_images_stand_side_by_side(images, cells, shape):
+    rows = [[(f"{i} {j}", gray()) for j in range(cells)] for i in range(images)]
+    laid = side_by_side(rows)
+    assert (len(laid), max(map(len, laid))) == shape
+    assert [cell for row in laid for cell in row] == [cell for row in rows for cell in row]
+    laid = side_by_side([rows[0][:1], *rows])
+    assert [caption for caption, _ in laid[0][:cells]] == ["0 0"] + [""] * (cells - 1)
 
 
 def test_lines_stand_at_their_epochs_with_a_logarithmic_axis_where_they_span_much():

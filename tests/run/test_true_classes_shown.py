@@ -105,4 +105,4 @@ def test_the_command_takes_a_table_or_folders(tmp_path, captions, capsys):
     assert (
         main(["run", str(images), "--model", "embedded", "-m", "cam", "--target", "label", "-o", str(out), "-q"]) == 2
     )
-    assert "the images have no labels: pass labels= (--ground-truth)" in capsys.readouterr().err
+    assert "the images have no labels: pass --ground-truth" in capsys.readouterr().err

@@ -17,7 +17,7 @@ from explainers.data.images import MAX_PIXELS, ImageFile, find_images
 from explainers.data.sets import data_set
 from explainers.data.sets.export import in_turn, write_split
 from explainers.data.sets.splits import FileSplit, fraction_of
-from explainers.errors import DataError, ImageError, OptionError
+from explainers.errors import DataError, ImageError, OptionError, counted
 from explainers.evaluation.drifting.walk import Source
 from explainers.evaluation.measuring.batch import Batch
 from explainers.models import class_index
@@ -108,7 +108,7 @@ def photos(
     if count is not None:
         files = sorted(sorted(files, key=lambda file: fraction_of(file.name))[:count], key=lambda file: file.name)
     labels = None if truth is None else labels_of(truth, files, class_names)
-    return Photos(files, labels, f"{len(files)} images of {spec}", max_pixels=max_pixels)
+    return Photos(files, labels, f"{counted(len(files), 'image')} of {spec}", max_pixels=max_pixels)
 
 
 def _of_data_set(spec: str, out: Path, count: int | None, class_names: Sequence[str] | None, max_pixels: int) -> Photos:
@@ -128,7 +128,8 @@ def _of_data_set(spec: str, out: Path, count: int | None, class_names: Sequence[
         labels = {name: index[label] for name, label in written.labels.items()}
     if not files:
         raise ImageError(f"{spec} has no {kind} images")
-    return Photos(files, labels, f"{len(files)} of {len(split)} {kind} images of {spec}", max_pixels=max_pixels)
+    told = f"{len(files)} of {counted(len(split), f'{kind} image')} of {spec}"
+    return Photos(files, labels, told, max_pixels=max_pixels)
 
 
 def _classes(spec: str, data: Sequence[str], network: Sequence[str] | None) -> list[int]:

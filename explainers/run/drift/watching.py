@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from explainers.core.image_by_image import reason_of
+from explainers.core.maps import CONSTANT, is_constant
 from explainers.core.preprocessing import Preprocessing
 from explainers.data.data_set import Split
 from explainers.data.images import write_image
@@ -119,11 +120,13 @@ class MapWatch:
         for method in self.methods:
             rows = []
             for number, picture in enumerate(self.pictures):
-                line = [(self.names[number], picture)]
+                line = [("\n".join(self.names[number].rsplit("/", 1)), picture)]  # the folder, often the class, above
                 for epoch in shown:
                     one = kept[epoch][method.title][number]
-                    drawn = overlay(picture, one) if np.isfinite(one).all() else np.full_like(picture, 255)
-                    line.append((f"epoch {epoch}", drawn))
+                    finite = bool(np.isfinite(one).all())
+                    drawn = overlay(picture, one) if finite else np.full_like(picture, 255)
+                    nothing = f"\n{CONSTANT}" if finite and is_constant(torch.from_numpy(one)) else ""
+                    line.append((f"epoch {epoch}{nothing}" if finite else f"epoch {epoch}\nnot finite", drawn))
                 rows.append(line)
             strips.append(contact_sheet(rows, cell=CELL))
             write_image(self.out / f"film-{method.title.replace('/', '-')}.png", strips[-1])

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from explainers.baselines.training.train import identity
 from explainers.data.images import ImageFile, write_image
-from explainers.errors import DataError, OptionError
+from explainers.errors import DataError, OptionError, counted
 from explainers.run.edit.painted import MAPS, TABLE, is_edited
 from explainers.run.edit.pictures import digest, gray_picture, photo_picture, picture_size
 from explainers.run.edit.trained import Trained, open_training
@@ -102,7 +102,7 @@ def _refuse_edited(folder: RunFolder) -> None:
     edited = [row["image"] for row in folder.journal.rows() if _kept(folder.path, row) and is_edited(folder.path, row)]
     if edited:
         raise OptionError(
-            f"{shown(folder.path)} has {len(edited)} edited maps ({', '.join(map(shown, edited[:3]))}"
+            f"{shown(folder.path)} has {counted(len(edited), 'edited map')} ({', '.join(map(shown, edited[:3]))}"
             f"{' …' if len(edited) > 3 else ''}), which would be lost; choose another folder, or move them away"
         )
 
@@ -143,7 +143,7 @@ class _List:
         if not rows:
             raise DataError(
                 f"the network of {shown(self.trained.folder)} misreads none of its {looked_at} training images; list "
-                "all of them with every (--all)"
+                "all of them with every=True (--all)"
             )
         self._finish(rows)
         before = self.found | self.earlier.keys()

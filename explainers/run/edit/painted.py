@@ -16,7 +16,7 @@ from explainers.data.data_set import DataSet
 from explainers.data.images import read_image
 from explainers.data.images.find import SUFFIXES
 from explainers.data.images.formats.pillow import pillow_image
-from explainers.errors import DataError, ImageError, MapError
+from explainers.errors import DataError, ImageError, MapError, counted
 from explainers.run.edit.pictures import digest, over_input
 from explainers.storage.journal import Journal, Row
 from explainers.storage.owner import JOURNAL, command_of
@@ -113,7 +113,7 @@ def mask_maps(data: DataSet) -> EditedMaps:
             maps[index], names[index] = (fitted.numpy() * 255).astype(np.uint8), name
     if not maps:
         raise DataError(f"no training image of {shown(data.spec)} has a mask that could stand for an edited map")
-    note = f"masks of {len(maps)} of {len(data.train)} training images stand for edited maps"
+    note = f"masks of {len(maps)} of {counted(len(data.train), 'training image')} stand for edited maps"
     return EditedMaps(maps, names, _identity(maps, names), (note,))
 
 

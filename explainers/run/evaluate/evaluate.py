@@ -179,7 +179,8 @@ def _check_masks(titled: Mapping[str, Metric], images: Any, masks: Any) -> None:
     """
     needy = [title for title, metric in titled.items() if "masks" in metric.needs]
     if needy and masks is None and not brings_masks(images):
-        raise OptionError(f"{', '.join(needy)} need masks of what a map should show: pass masks= (--masks)")
+        verb = "needs" if len(needy) == 1 else "need"
+        raise OptionError(f"{', '.join(needy)} {verb} masks of what a map should show: pass masks= (--masks)")
 
 
 def _negative(title: str, explainer: Any) -> Any:

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from explainers.core.maps import CONSTANT
 from explainers.data.images import Photo, read_image, write_image
 from explainers.render import Style, contact_sheet
+from explainers.render.sheet import EMPTY, Cell, side_by_side
 from explainers.run.explain.options import RunOptions
 from explainers.run.explain.outputs import DONE, picture
 from explainers.run.explain.table import write_table
@@ -73,20 +75,10 @@ def _draw_on_common_scale(out: Path, units: _Units, options: RunOptions, read: C
 
 def _sheets(out: Path, units: _Units, options: RunOptions, read: Callable[[str], Photo]) -> Iterator[Path]:
     """Pages of `contact_sheet` images: the photo beside all its overlays."""
-    page: list[list[tuple[str, np.ndarray]]] = []
+    page: list[list[Cell]] = []
     number = 0
     for rows in units:
-        good = [row for row in rows if row["status"] in DONE]
-        if not good:
-            continue
-        caption = f"{good[0]['file']}\n{_told(good[0], 'predicted_name', 'probability')}"
-        if good[0].get("true_name"):
-            caption += f"\ntrue {good[0]['true_name']}"
-        line = [(caption, read(good[0]["source"]).pixels)]
-        for row in good:
-            target = _told(row, "target_name", "target_probability")
-            line.append((f"{row['method']}\n{target}", read_image(out / row["overlay"]).pixels))
-        page.append(line)
+        page.append(_line(out, rows, read))
         if len(page) == options.contact_sheet:
             number += 1
             yield _write_sheet(out, number, page)
@@ -95,11 +87,27 @@ def _sheets(out: Path, units: _Units, options: RunOptions, read: Callable[[str],
         yield _write_sheet(out, number + 1, page)
 
 
+def _line(out: Path, rows: list[Row], read: Callable[[str], Photo]) -> list[Cell]:
+    """An image's cells: the photo and its overlays, or why it has none."""
+    good = [row for row in rows if row["status"] in DONE]
+    if not good:
+        return [(f"{rows[0]['file']}\nfailed: {rows[0]['reason']}", EMPTY)]
+    caption = f"{good[0]['file']}\n{_told(good[0], 'predicted_name', 'probability')}"
+    if good[0].get("true_name"):
+        caption += f"\ntrue {good[0]['true_name']}"
+    line = [(caption, read(good[0]["source"]).pixels)]
+    for row in good:
+        method = f"{row['method']} ({CONSTANT})" if row["status"] == CONSTANT else row["method"]
+        target = _told(row, "target_name", "target_probability")
+        line.append((f"{method}\n{target}", read_image(out / row["overlay"]).pixels))
+    return line
+
+
 def _told(row: Row, name: str, value: str) -> str:
     return f"{row[name]} {row[value]:.2f}" if row[value] != "" else str(row[name])
 
 
-def _write_sheet(out: Path, number: int, page: list[list[tuple[str, np.ndarray]]]) -> Path:
+def _write_sheet(out: Path, number: int, page: list[list[Cell]]) -> Path:
     path = out / f"sheet-{number:03d}.png"
-    write_image(path, contact_sheet(page))
+    write_image(path, contact_sheet(side_by_side(page)))
     return path

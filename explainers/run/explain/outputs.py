@@ -34,6 +34,7 @@ CONTENTS = Contents(
 )
 
 
+NO_ERROR = "no standard error: that takes two blocks of masks to compare"
 DONE = ("ok", CONSTANT)  # the image has its files, and another run would make the same
 
 
@@ -96,7 +97,9 @@ class Outputs:
                 if is_constant(torch.from_numpy(values)):
                     row["status"], row["reason"] = CONSTANT, "; ".join(filter(None, (CONSTANT_REASON, row["reason"])))
                 error = None if finding.standard_error is None else finding.standard_error[rank]
-                if error is not None:
+                if error is not None and np.isnan(error).all():
+                    row["reason"] = "; ".join(filter(None, (row["reason"], NO_ERROR)))
+                elif error is not None:
                     row["standard_error"] = float(f"{error.mean():.4g}")
                 if self.options.maps:
                     row["map"] = f"maps/{base}.npz"

@@ -163,7 +163,7 @@ def test_another_setting_is_refused_and_leaves_the_training(run, capsys):
     assert printed.err == (
         f"{ended(run)}explain: error: {run} holds a training that differs in settings.epochs (2 there, 3 now); "
         "settings.optimizer.lr (0.001 there, 0.01 now). Go on with its settings, choose another folder, or remove it "
-        "with overwrite (--overwrite)\n"
+        "with --overwrite\n"
     )
     assert {path.name: path.stat().st_mtime_ns for path in run.iterdir()} == before
 
@@ -181,7 +181,7 @@ def test_a_mistyped_part_can_be_corrected_by_the_next_command(tmp_path, capsys):
     out, small = tmp_path / "RUN", "magnetogram:size=32,train=16,val=8,test=0"
     assert main(command(out, "--epochs", "1", "--freeze", "featurs", data=small)) == 2
     assert capsys.readouterr().err == (
-        "explain: error: frozen='featurs': no part of the network is called so; there are features, attention, gate, "
+        "explain: error: --freeze featurs: no part of the network is called so; there are features, attention, gate, "
         "perception, head\n"
     )
     assert main(command(out, "--epochs", "1", "-q", "--freeze", "features", data=small)) == 0

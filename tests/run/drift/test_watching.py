@@ -16,6 +16,8 @@ from explainers.baselines.training.run_folder import BEST
 from explainers.core.preprocessing import Preprocessing
 from explainers.data.sets import data_set
 from explainers.errors import OptionError, UnsupportedError
+from explainers.render import contact_sheet
+from explainers.run.drift import watching
 from explainers.run.drift.watching import watched
 
 
@@ -43,6 +45,21 @@ def test_a_strip_shows_twelve_epochs_at_most_and_goes_on_after_an_interruption(t
         strip = MapWatch(images, ["saliency"], tmp_path)(network, epoch)
     assert MapWatch(images, ["saliency"], tmp_path).epochs == list(range(1, 15))
     assert strip.shape[1] == 13 * (96 + 8) + 8
+
+
+def test_a_map_that_shows_nothing_is_marked_and_a_class_stands_above_the_file(tmp_path, monkeypatch):
+    seen = []
+
+    def noted(rows, **more):
+        seen.extend([caption for caption, _ in row] for row in rows)
+        return contact_sheet(rows, **more)
+
+    monkeypatch.setattr(watching, "contact_sheet", noted)
+    still = nn.Sequential(nn.Conv2d(3, 2, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    nn.init.zeros_(still[0].weight)
+    names = ["flare/0001-of-a-long-name.png"]
+    MapWatch(torch.randn(1, 3, 12, 12), ["saliency"], tmp_path, names=names)(still, 1)
+    assert seen == [["flare\n0001-of-a-long-name.png", "epoch 1\nconstant"]]
 
 
 def test_a_training_ends_with_the_same_weights_and_its_network_is_left_in_train_mode(tmp_path):
