@@ -131,7 +131,7 @@ FEATURES = ("stem", "layer1", "layer2", "layer3", "layer4", "pool", "fc")
         (Phases(((9, Stage()), (0, Stage(None, FEATURES)))), f"frozen={FEATURES} leaves nothing to learn"),
         (
             Phases(((9, Stage()), (0, Stage(None, ("featurs",))))),
-            "frozen='featurs': no part of the network is called so; there are stem, layer1, layer2, layer3, layer4, "
+            "frozen='featurs' (--freeze): no part of the network is called so; there are stem, layer1, layer2, layer3, layer4, "
             "pool, fc",
         ),
     ],
@@ -255,7 +255,7 @@ def test_an_unknown_part_is_refused_with_those_that_are_there():
     with pytest.raises(OptionError) as caught, frozen(network, ("features", "perception")):
         pass
     assert str(caught.value) == (
-        "frozen='perception': no part of the network is called so; there are features, features2, head"
+        "frozen='perception' (--freeze): no part of the network is called so; there are features, features2, head"
     )
     assert all(value.requires_grad for value in network.parameters())
     assert all(module.training for module in network.modules())

@@ -486,7 +486,7 @@ def test_a_loss_that_is_no_number_stops_and_keeps_whole_epochs(tmp_path):
         ),
         (
             Settings(plan=Throughout(frozen=("backbone",)), epochs=1),
-            "frozen='backbone': no part of the network is called so; there are stem, layer1, layer2, layer3, layer4, pool, fc",
+            "frozen='backbone' (--freeze): no part of the network is called so; there are stem, layer1, layer2, layer3, layer4, pool, fc",
         ),
     ],
 )

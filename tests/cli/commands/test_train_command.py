@@ -181,7 +181,7 @@ def test_a_mistyped_part_can_be_corrected_by_the_next_command(tmp_path, capsys):
     out, small = tmp_path / "RUN", "magnetogram:size=32,train=16,val=8,test=0"
     assert main(command(out, "--epochs", "1", "--freeze", "featurs", data=small)) == 2
     assert capsys.readouterr().err == (
-        "explain: error: frozen='featurs': no part of the network is called so; there are features, attention, gate, "
+        "explain: error: frozen='featurs' (--freeze): no part of the network is called so; there are features, attention, gate, "
         "perception, head\n"
     )
     assert main(command(out, "--epochs", "1", "-q", "--freeze", "features", data=small)) == 0

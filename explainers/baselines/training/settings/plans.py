@@ -240,7 +240,7 @@ def frozen(network: nn.Module, beginnings: Sequence[str]) -> Iterator[None]:
     for each, found in parts.items():
         if not found:
             tops = ", ".join(name for name, _ in network.named_children())
-            raise OptionError(f"frozen={each!r}: no part of the network is called so; there are {tops}")
+            raise OptionError(f"frozen={each!r} (--freeze): no part of the network is called so; there are {tops}")
     modules = [module for found in parts.values() for _, module in found]
     parameters = {id(value): value for module in modules for value in module.parameters()}.values()
     before = [(value, value.requires_grad) for value in parameters]
