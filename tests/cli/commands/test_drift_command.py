@@ -197,7 +197,11 @@ def test_another_comparison_in_the_folder_is_refused(weights, tmp_path, capsys):
     out = tmp_path / "out"
     assert main(of_files(weights, out, "-m", "saliency")) == 0
     assert main(of_files(weights, out, "-m", "grad-cam")) == 2
-    assert "holds a run that differs in methods" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert (
+        "differs in methods.saliency (asked for there, not now); methods.grad-cam (not asked for there, asked" in told
+    )
+    assert "choose another output folder (--out)" in told
     assert main(of_files(weights, out, "-m", "grad-cam", "--overwrite")) == 0
 
 
