@@ -22,7 +22,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from explainers.baselines.networks.ala import VisionTransformer, vision_transformer
-from explainers.baselines.networks.ala.vision_transformer import Block
+from explainers.baselines.networks.vision_transformer import Block
 from explainers.data.data_set import DataSet
 from explainers.data.sets import data_set
 from explainers.models.libraries import ZeroShot

@@ -51,6 +51,8 @@ def act(arguments: argparse.Namespace) -> int:
     )
     for text in trained.notes:
         note(arguments, text)
+    if trained.unanswered:
+        note(arguments, trained.unanswered)
     if arguments.check:
         return _check(arguments, trained)
     with Progress(quiet=arguments.quiet or arguments.json) as progress:
@@ -76,7 +78,12 @@ def act(arguments: argparse.Namespace) -> int:
         print(f"{found.misread} of {found.looked_at} training images misread; {len(found.rows)} in the list")
         print(f"maps  {printable(str(found.folder / 'maps'))}: paint on them, black for 0, white for 1")
         print(f"table {printable(str(found.folder / 'edit-list.csv'))}")
-        print(f"next  explain edit-list {printable(arguments.run)} --out {printable(arguments.out)} --check")
+        run, out = printable(arguments.run), printable(arguments.out)
+        if trained.unanswered:
+            name = trained.config["network"]["name"]
+            print(f"next  explain train {name} --resume-from {run} --edited {out} --out TUNED")
+        else:
+            print(f"next  explain edit-list {run} --out {out} --check")
     if arguments.preview:
         _preview(arguments, trained)
     return 0

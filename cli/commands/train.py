@@ -59,7 +59,7 @@ def _start_arguments(group: argparse._ArgumentGroup) -> None:
         "--edited",
         metavar="EDIT|masks",
         help="learn the maps that a person has painted in a folder of explain edit-list, or the data set's masks; "
-        "features rest unless --freeze says otherwise",
+        "features, where the network has such, rest unless --freeze says otherwise",
     )
     group.add_argument("--preview", action="store_true", help="draw the edited images before, edited and after")
     group.add_argument(

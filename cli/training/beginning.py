@@ -58,9 +58,10 @@ def maps_to_learn(arguments: argparse.Namespace, data: Any) -> tuple[Any, Any]:
             raise OptionError("--preview draws edited maps; name them with --edited EDIT")
         return None, None
     from explainers.baselines.networks.registry import network_entry
+    from explainers.baselines.training.settings.recipes import recipe
     from explainers.run.edit import edited_maps, mask_maps, open_training
 
-    if not network_entry(arguments.network).attention:
+    if not network_entry(arguments.network).attention and recipe(arguments.network).edited is None:
         raise OptionError(f"--edited: {arguments.network} makes no attention map that could learn from an edited one")
     found = mask_maps(data) if arguments.edited == "masks" else edited_maps(arguments.edited, data)
     for text in found.notes:

@@ -46,10 +46,11 @@ def training_settings(arguments: argparse.Namespace) -> Any:
 
 
 def _resting(arguments: argparse.Namespace) -> tuple[str, ...]:
-    """Parts that do not learn: those that are named, and what extracts features where people edited its maps."""
+    """Parts that do not learn: those that are named, or the network's own where people edited its maps."""
+    from explainers.baselines.training.settings.recipes import recipe
     from explainers.errors import OptionError
 
-    named = tuple(arguments.freeze or (("features",) if arguments.edited is not None else ()))
+    named = tuple(arguments.freeze or (recipe(arguments.network).resting if arguments.edited is not None else ()))
     if "none" in named and len(named) > 1:
         raise OptionError(f"--freeze {' --freeze '.join(named)}; none stands alone")
     return () if named == ("none",) else named
@@ -92,10 +93,14 @@ def _losses(arguments: argparse.Namespace) -> tuple[Any, ...] | None:
 def _more_losses(arguments: argparse.Namespace) -> tuple[Any, ...]:
     """Those that were typed, and the one that learns from edited maps where there are some."""
     from explainers.baselines import HumanKnowledge
+    from explainers.baselines.training.settings.recipes import recipe
 
     typed = tuple(_typed_loss(spec) for spec in arguments.loss or ())
-    known = arguments.edited is None or any(loss.name == HumanKnowledge.name for loss in typed)
-    return typed if known else (*typed, HumanKnowledge())
+    learning = recipe(arguments.network).edited or HumanKnowledge()
+    known = arguments.edited is None or any(
+        loss.name == HumanKnowledge.name or loss.given == "edited" for loss in typed
+    )
+    return typed if known else (*typed, learning)
 
 
 def _typed_loss(spec: str) -> Any:

@@ -9,6 +9,7 @@ import pytest
 import timm
 import torch
 import torchvision
+from explainers.cli.main import main
 from safetensors.torch import load_file, save_file
 from small import lively
 from torch import Tensor, nn
@@ -19,7 +20,7 @@ from explainers.baselines.networks.ala import vision_transformer
 from explainers.baselines.networks.ala.encoder import Encoder
 from explainers.baselines.networks.ala.network import read_layers
 from explainers.baselines.networks.ala.side_network import SideBlocks
-from explainers.baselines.networks.ala.vision_transformer import resized_table
+from explainers.baselines.networks.vision_transformer import resized_table
 from explainers.baselines.training.loop import Training
 from explainers.data.data_set import DataSet, Split
 from explainers.data.sets import data_set
@@ -381,7 +382,8 @@ def test_sixteen_images_are_learnt_by_heart(sbn, tmp_path):
         (
             lambda out: train("ala", DATA, out, SMALL, options=TINY),
             OptionError,
-            "ala keeps its encoder as it is, so that has to be trained, and nothing says by what: start from a training",
+            "ala keeps its encoder as it is, so that has to be trained, and nothing says by what: start from a training of "
+            "it .*explain train plain --backbone tiny-vit makes one",
         ),
     ],
 )
@@ -389,6 +391,24 @@ def test_what_cannot_be_is_refused_before_the_first_epoch(call, error, message, 
     with pytest.raises(error, match=message):
         call(tmp_path / "run")
     assert not (tmp_path / "run" / "log.csv").exists()
+
+
+@pytest.mark.parametrize("backbone", ["tiny-vit", "timm:test_vit"])
+def test_a_plain_training_of_a_vision_transformer_is_where_one_of_ala_starts(backbone, tmp_path):
+    """Its last layer is of the classes, which the encoder that ala reads knows nothing of."""
+    vit, ala = tmp_path / "vit", tmp_path / "ala"
+    size = 32 if backbone == "tiny-vit" else 160
+    sizes = ["--epochs", "2", "--batch-size", "8", "--device", "cpu", "--quiet"]
+    data = f"birds:size={size},classes=4,train=8,val=4,test=4"
+    assert main(["train", "plain", "--backbone", backbone, "--data", data, "--out", str(vit), *sizes]) == 0
+    side = [f"--option={key}={value}" for key, value in TINY.items() if key != "backbone"]
+    assert main(["train", "ala", "--resume-from", str(vit), "--data", data, "--out", str(ala), *side, *sizes]) == 0
+    trained, taken = load_file(vit / "best.safetensors"), load_file(ala / "best.safetensors")
+    assert trained["head.weight"].shape[0] == 4
+    for name, value in trained.items():
+        if not name.startswith("head."):
+            assert torch.equal(taken[f"encoder.network.{name}"], value), name
+    assert explainers.load_model(str(ala), device="cpu").network(torch.rand(1, 3, size, size)).shape == (1, 4)
 
 
 def test_a_map_that_is_the_same_everywhere_is_zero_and_no_nan():

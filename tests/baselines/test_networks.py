@@ -295,7 +295,10 @@ def test_a_librarys_network_is_fitted_to_gray_images_as_its_colours_were():
             "weights='DEFAULT': abn with these options starts from nothing; weights belong to a library's backbone, such "
             "as torchvision:resnet18",
         ),
-        (lambda: create_network("abn", backbone="resnet9"), "no ResNet 'resnet9'; there are cifar-resnet20, "),
+        (
+            lambda: create_network("abn", backbone="resnet9"),
+            "no network 'resnet9'; there are cifar-resnet20, ",
+        ),
         (lambda: LABN("square"), "no LABN design 'square'; there are magnetogram, lambda-resnet18, "),
         (lambda: LABN(depth=2), "LABN has no setting depth; its lambda layers have heads, key, scope"),
         (lambda: resnet("small-resnet", colour=1), "small-resnet has no setting colour; there are block, planes, "),

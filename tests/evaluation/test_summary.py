@@ -153,3 +153,18 @@ def test_scores_without_adaptive_curves_say_nothing_of_areas():
     assert not any("areas" in note for note in summary.notes())
     assert {"area_error", "probed_error", "unseen_at_most"} <= summary.rows()[0].keys()
     assert summary.rows()[0]["unseen_at_most"] is None
+
+
+def test_nothing_is_marked_where_no_difference_could_be_found():
+    """One image tests nothing, however far apart; twelve do."""
+    for count in (1, 12):
+        summary = table({"one": [9.0] * count, "two": [1.0] * count, "random": [0.0] * count})
+        marks = [cell for line in summary.lines()[1:] for cell in line if "=" in cell or "°" in cell]
+        told = [row["no_other_is_better"] for row in summary.rows()]
+        if count == 1:
+            assert not marks
+            assert set(told) == {None}
+            assert "no difference can be found with so few images" in str(summary)
+        else:
+            assert len(marks) == 1
+            assert told == [True, False, False]

@@ -59,9 +59,11 @@ class ExplainingNetwork(nn.Module):
     Attributes:
         attention_map: (N, 1, h, w) of the last `network(images)`, without a graph; None before the first. What needs
             the map of certain images calls `forward_branches`, which keeps nothing.
+        scores_follow_map: whether a map given in place of the network's own changes the logits.
     """
 
     attention_map: Tensor | None
+    scores_follow_map = True
 
     def __init__(self) -> None:
         super().__init__()

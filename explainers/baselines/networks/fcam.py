@@ -50,6 +50,7 @@ class FCAM(ExplainingNetwork):
     """
 
     frozen_parts = ("encoder",)
+    scores_follow_map = False
 
     def __init__(self, classifier: nn.Module, *, channels: int = 3, width: int = 256) -> None:
         super().__init__()

@@ -55,6 +55,7 @@ class GAIN(nn.Module):
     """
 
     maps_of_classes = True  # forward_branches takes them
+    scores_follow_map = False
 
     def __init__(self, network: nn.Module, *, layer: str = "", threshold: float = 0.5, omega: float = 10.0) -> None:
         super().__init__()

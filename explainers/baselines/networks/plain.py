@@ -1,4 +1,4 @@
-"""Classifiers without a branch: one of our ResNets, or a library's network fitted to other images and classes."""
+"""Classifiers without a branch: a network of our own, or a library's fitted to other images and classes."""
 
 from __future__ import annotations
 
@@ -6,28 +6,37 @@ import torch
 from torch import nn
 
 from explainers.baselines.networks.registry import register_network
-from explainers.baselines.networks.resnet import resnet
-from explainers.errors import UnsupportedError
+from explainers.baselines.networks.resnet import RESNETS, resnet
+from explainers.baselines.networks.vision_transformer import SIZES, vision_transformer
+from explainers.errors import OptionError, UnsupportedError
 from explainers.models import load_model
 
 
 @register_network("plain", attention=False)
 def _plain(*, channels: int, classes: int, pretrained: str | None = None, backbone: str = "small-resnet") -> nn.Module:
-    """A ResNet, or any classifier of a library, as it is."""
+    """A ResNet, a small vision transformer, or any classifier of a library, as it is."""
     return classifier(backbone, channels, classes, pretrained)
 
 
 def classifier(spec: str, channels: int, classes: int, pretrained: str | None, *, redrawn: bool = True) -> nn.Module:
-    """One of our ResNets, or a library's network with its first and last layer fitted.
+    """One of our ResNets or vision transformers, or a library's network with its first and last layer fitted.
 
     Args:
         redrawn: whether a last layer of another size may be drawn anew; False for networks that never learn it.
 
     Raises:
-        UnsupportedError: it is no module, or has another number of classes and may not.
+        OptionError: there is none of this name. UnsupportedError: it is no module, or has another number of classes
+        and may not.
     """
-    if ":" not in spec:
+    if spec in SIZES:
+        return vision_transformer(spec, channels=channels, outputs=classes)
+    if spec in RESNETS:
         return resnet(spec, channels=channels, classes=classes)
+    if ":" not in spec:
+        raise OptionError(
+            f"no network {spec!r}; there are {', '.join([*RESNETS, *sorted(SIZES)])}, and a library's, such as "
+            "torchvision:resnet18"
+        )
     loaded = load_model(spec, weights=pretrained, device="cpu")
     if not isinstance(loaded.network, nn.Module):
         raise UnsupportedError(f"{spec} is no torch.nn.Module, so it cannot be trained")

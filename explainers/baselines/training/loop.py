@@ -20,7 +20,7 @@ from explainers.baselines.training.batches import Examples, balanced_weights, ba
 from explainers.baselines.training.checkpoint import load_state, save_state, save_weights
 from explainers.baselines.training.given_maps import GivenMaps, Provider
 from explainers.baselines.training.judging import judged
-from explainers.baselines.training.run_folder import BEST, EPOCHS, LAST, LOG, RESULT, write_log
+from explainers.baselines.training.run_folder import BEST, EPOCHS, LAST, LOG, RESULT, write_log, written
 from explainers.baselines.training.settings.plans import Plan, Throughout
 from explainers.baselines.training.settings.schedules import best_epoch, exhausted
 from explainers.baselines.training.settings.settings import Settings
@@ -242,7 +242,7 @@ class Training:
             result["test"] = self._judged(self.tested, best)
         if self.before:
             result["start"] = self.before
-        result["files"] = listed(self.folder, [name for name in (LAST, BEST, LOG) if (self.folder / name).is_file()])
+        result["files"] = listed(self.folder, written(self.folder))
         write_json(self.folder / RESULT, result)
 
     def _given_maps(self, kind: str) -> GivenMaps:

@@ -8,13 +8,18 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor, nn
+
 from explainers.baselines.networks.registry import network_options
-from explainers.baselines.training.run_folder import read_config
-from explainers.baselines.training.trained_network import check_trust
+from explainers.baselines.training.run_folder import BEST, is_run, read_config
+from explainers.baselines.training.settings.recipes import recipe
+from explainers.baselines.training.trained_network import LIBRARIES, check_trust
 from explainers.core.preprocessing import Preprocessing
 from explainers.data.data_set import DataSet
 from explainers.data.sets import data_set
 from explainers.errors import OptionError
+from explainers.models.weight_files import fit_state, read_state
+from explainers.storage.files import content_hash
 from explainers.storage.paths import shown
 
 
@@ -72,3 +77,65 @@ def resumed(
     if found.class_names != names:
         notes.append(f"the classes are called otherwise than in {shown(folder)}: {', '.join(found.class_names)}")
     return Resumed(folder, found, chosen, tuple(notes))
+
+
+def take_over(network: nn.Module, start: Path, out: Path, explains: str) -> dict[str, str]:
+    """Put another training's weights into a network, or into the part of it that they are of.
+
+    Args:
+        explains: the part that is trained by itself, or "".
+
+    Returns:
+        What tells these weights from others.
+
+    Raises:
+        OptionError: they are what the training is to write itself. ModelFileError: there is no such file, or it is of
+        another network.
+    """
+    if out.resolve() in (start.resolve(), start.resolve().parent):
+        raise OptionError(
+            f"{shown(out)} is the training to start from, which stays as it is; choose another folder (--out)"
+        )
+    path = start / BEST if start.is_dir() else start
+    state = read_state(path)[0]
+    if not explains or any(name.startswith(f"{explains}.") for name in state):
+        fit_state(network, state, path)
+    else:
+        reader = network.get_submodule(explains.rpartition(".")[0])
+        fit_state(network.get_submodule(explains), _read(reader, state), path)
+    return {"start": content_hash(path).hex()}
+
+
+def _read(reader: nn.Module, state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A trained part's tensors, but for layers that are never run, such as a classifier's last one of other classes."""
+    idle: dict[str, Tensor] = {}
+    for layer, module in getattr(reader, "unread_layers", dict)().items():
+        idle |= {f"{layer}.{name}": value for name, value in module.state_dict().items()}
+    return {
+        name: idle[name] if name in idle and idle[name].shape != value.shape else value for name, value in state.items()
+    }
+
+
+def begun_with(
+    network: str, start: str | PathLike[str] | None, weights: str | None, options: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The options of a network that explains a trained one, as far as that one tells them.
+
+    Raises:
+        OptionError: nothing says what the trained network is.
+    """
+    backbone = str(options.get("backbone", ""))
+    own_code = ":" in backbone and backbone.partition(":")[0] not in LIBRARIES
+    if start is None and weights is None and not own_code:
+        wanted = backbone or network_options(network)["backbone"]
+        raise OptionError(
+            f"{network} keeps its {recipe(network).explains.partition('.')[0]} as it is, so that has to be trained, "
+            "and nothing says by what: start from a training of it (start=, --resume-from; explain train plain "
+            f"--backbone {wanted} makes one) or a file of its weights (start=), or name the weights of a library's "
+            "backbone (weights=, --weights)"
+        )
+    if start is None or not is_run(Path(start)):
+        return {}
+    told = read_config(Path(start))["network"]
+    known = network_options(told["name"])
+    return {"backbone": told["options"].get("backbone", known["backbone"])} if "backbone" in known else {}

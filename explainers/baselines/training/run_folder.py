@@ -141,6 +141,14 @@ def open_run(
     write_json(folder / CONFIG, config)
 
 
+def written(folder: Path) -> list[str]:
+    """Names within the folder of what a training leaves: weights, log, kept epochs, pictures and maps of its watch."""
+    found = [folder / name for name in (LAST, BEST, LOG)]
+    found += sorted((folder / EPOCHS).glob("*.safetensors"))
+    found += sorted((folder / WATCHED).rglob("*.*"))
+    return [path.relative_to(folder).as_posix() for path in found if path.is_file() and not path.name.startswith(".")]
+
+
 def write_log(path: Path, history: Sequence[Mapping[str, Any]]) -> None:
     """One line for each epoch, all or nothing."""
     columns = list(dict.fromkeys(key for row in history for key in row))

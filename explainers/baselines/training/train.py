@@ -18,30 +18,24 @@ from explainers.baselines.losses.loss import Loss
 from explainers.baselines.networks.registry import create_network, network_options
 from explainers.baselines.training.given_maps import Provider
 from explainers.baselines.training.loop import Progress, Training, Watch, seeded
+from explainers.baselines.training.resume import begun_with, take_over
 from explainers.baselines.training.run_folder import (
-    BEST,
     CONTENTS,
     FORMAT,
     LAST,
     RESULT,
     Run,
-    is_run,
     open_run,
-    read_config,
     read_run,
 )
 from explainers.baselines.training.settings.plans import Plan, frozen
 from explainers.baselines.training.settings.recipes import merged, plan_for, recipe
 from explainers.baselines.training.settings.settings import Settings
-from explainers.baselines.training.trained_network import LIBRARIES
 from explainers.baselines.training.updates import frozen_parts
 from explainers.data.data_set import DataSet
 from explainers.data.sets import data_set
 from explainers.errors import OptionError
 from explainers.models.loaded import choose_device
-from explainers.models.weight_files import fit_state, read_state
-from explainers.storage.files import content_hash
-from explainers.storage.paths import shown
 from explainers.storage.run_folder import RunFolder
 
 WatchNetwork = Callable[[nn.Module, int], Any]  # the network, and how many epochs it has learnt
@@ -100,14 +94,14 @@ def train(
     options = {key: _absolute_code(value) if key == "backbone" else value for key, value in (options or {}).items()}
     defaults = network_options(network)
     if recipe(network).explains:
-        options = {**_begun_with(network, start, weights, options), **options}
+        options = {**begun_with(network, start, weights, options), **options}
     source = data_set(data) if isinstance(data, str) else data
     folder, chosen = Path(out), choose_device(device)
     names = {"channels": source.preprocessing.channels, "classes": len(source.class_names)}
     with seeded(settings.seed, -1):
         made = create_network(network, weights=weights, **names, **options)
     own = recipe(network)
-    begun = {} if start is None else _start(made, Path(start), folder, own.explains)
+    begun = {} if start is None else take_over(made, Path(start), folder, own.explains)
     made = made.to(chosen)
     losses = merged(settings.losses or own.losses(made), settings.more_losses)
     plan = plan_for(settings.plan or own.plan, losses)
@@ -143,30 +137,6 @@ def train(
         return read_run(folder)
 
 
-def _start(network: nn.Module, start: Path, out: Path, explains: str) -> dict[str, str]:
-    """Put another training's weights into a network, or into the part of it that they are of.
-
-    Args:
-        explains: the part that is trained by itself, or "".
-
-    Returns:
-        What tells these weights from others.
-
-    Raises:
-        OptionError: they are what the training is to write itself. ModelFileError: there is no such file, or it is of
-        another network.
-    """
-    if out.resolve() in (start.resolve(), start.resolve().parent):
-        raise OptionError(
-            f"{shown(out)} is the training to start from, which stays as it is; choose another folder (--out)"
-        )
-    path = start / BEST if start.is_dir() else start
-    state = read_state(path)[0]
-    whole = not explains or any(name.startswith(f"{explains}.") for name in state)
-    fit_state(network if whole else network.get_submodule(explains), state, path)
-    return {"start": content_hash(path).hex()}
-
-
 def _given(given: Mapping[str, Provider], losses: Sequence[Loss]) -> dict[str, Any]:
     """What tells maps from outside from others, where they say so.
 
@@ -181,29 +151,6 @@ def _given(given: Mapping[str, Provider], losses: Sequence[Loss]) -> dict[str, A
     known = {kind: getattr(provider, "identity", None) for kind, provider in given.items()}
     known = {kind: identity for kind, identity in known.items() if identity is not None}
     return {"given": known} if known else {}
-
-
-def _begun_with(
-    network: str, start: str | PathLike[str] | None, weights: str | None, options: Mapping[str, Any]
-) -> dict[str, Any]:
-    """The options of a network that explains a trained one, as far as that one tells them.
-
-    Raises:
-        OptionError: nothing says what the trained network is.
-    """
-    backbone = str(options.get("backbone", ""))
-    own_code = ":" in backbone and backbone.partition(":")[0] not in LIBRARIES
-    if start is None and weights is None and not own_code:
-        raise OptionError(
-            f"{network} keeps its {recipe(network).explains.partition('.')[0]} as it is, so that has to be trained, "
-            "and nothing says by what: start from a training of it (start=, --resume-from) or a file of its weights "
-            "(start=), or name the weights of a library's backbone (weights=, --weights)"
-        )
-    if start is None or not is_run(Path(start)):
-        return {}
-    told = read_config(Path(start))["network"]
-    known = network_options(told["name"])
-    return {"backbone": told["options"].get("backbone", known["backbone"])} if "backbone" in known else {}
 
 
 def _check_counted(plan: Plan, more: Sequence[str]) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from explainers.evaluation.drifting.result import Drift
 
 SAME, TRAINING, CHANGED, DRIFT = "same", "another training", "changed", "drift"
+UNTESTED = "too few images"
 WORDS = {
     SAME: "no less alike than with another seed of the method",
     TRAINING: "less alike than with another seed of the method, and no less than networks of another training seed",
@@ -43,12 +44,13 @@ class Mean:
 class Verdict:
     """What is said of a network's maps, over all images that are explained.
 
-    word: "same", "another training", "changed" or "drift", see WORDS; as_random: whether they are no more alike than
-    random maps; p: of the tests against each kind of chance, corrected.
+    word: "same", "another training", "changed" or "drift", see WORDS, or "too few images" where no difference could be
+    found, however large; as_random: whether they are no more alike than random maps, None where that could not be
+    found; p: of the tests against each kind of chance, corrected.
     """
 
     word: str
-    as_random: bool
+    as_random: bool | None
     p: Mapping[str, float]
 
 
@@ -95,7 +97,7 @@ class DriftSummary:
                     continue
                 verdict = self.verdicts.get((name, method, similarities[0])) if group == EVERY_IMAGE else None
                 word = "reference" if name == self.drift.reference else self._kind(name)
-                word = word if verdict is None else verdict.word + " °" * verdict.as_random
+                word = word if verdict is None else verdict.word + " °" * bool(verdict.as_random)
                 lines.append([name, method, *(_text(each) for each in cells), word])
         return lines
 
@@ -208,13 +210,19 @@ def _verdicts(drift: Drift, similarity: str) -> tuple[dict[tuple[str, str], Verd
     def differs(key: tuple[str, str, str], direction: int) -> bool:
         return key in corrected and corrected[key] < SIGNIFICANT and sign[key] == direction
 
+    needed = images_needed(len(asked), level=SIGNIFICANT)
+    common = dict(zip(asked, (~np.isnan(np.stack(differences, axis=1))).sum(axis=0).tolist(), strict=True))
     found = {}
     for name, method in dict.fromkeys((name, method) for name, method, _ in asked):
+        own_p = {kind: corrected[name, method, kind] for _, __, kind in asked if (name, method, kind) in corrected}
+        few = needed is None or min(common[name, method, kind] for kind in own_p) < needed
+        if few and min(own_p.values()) >= SIGNIFICANT:  # Holm finds some beside others that are clear
+            found[name, method] = Verdict(UNTESTED, None, own_p)
+            continue
         word = SAME
         if differs((name, method, METHOD_SEED), -1):
             known = (name, method, NETWORK_SEED) in corrected
             word = CHANGED if not known else DRIFT if differs((name, method, NETWORK_SEED), -1) else TRAINING
-        own_p = {kind: corrected[name, method, kind] for _, __, kind in asked if (name, method, kind) in corrected}
         found[name, method] = Verdict(word, not differs((name, method, RANDOM_MAPS), 1), own_p)
     return found, len(asked)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -82,8 +83,10 @@ class Summary:
                         "high": high,
                         "images": cell.images,
                         "random": None if chance is None else chance.value,
-                        "no_other_is_better": cell.best,
-                        "no_better_than_control": None if explainer in CONTROLS else cell.chance,
+                        "no_other_is_better": None if score in self.untestable else cell.best,
+                        "no_better_than_control": None
+                        if explainer in CONTROLS or score in self.untestable
+                        else cell.chance,
                         "survives_randomisation": explainer in self.surviving if randomised else None,
                         "seconds_per_map": self.seconds.get(explainer),
                         **(NOTHING if areas is None else areas.columns()),
@@ -129,12 +132,8 @@ class Summary:
     def _too_few(self) -> list[str]:
         """Where no difference could be found, however large: with how many images it could."""
         scores: dict[tuple[int, int | None], list[str]] = {}
-        for score in self.scores:
-            tests = sum(each.score == score for each in self.tests)
-            needed = images_needed(tests, level=SIGNIFICANT) if tests else 0
-            images = max(cell.images for (_, of), cell in self.cells.items() if of == score)
-            if needed is None or images < needed:
-                scores.setdefault((tests, needed), []).append(score)
+        for score, told in self.untestable.items():
+            scores.setdefault(told, []).append(score)
         return [
             f"{', '.join(names)}: no difference can be found with so few images, however large: {tests} pairs need "
             + ("fewer explainers" if needed is None else f"{needed} images")
@@ -155,7 +154,19 @@ class Summary:
         text = _number(cell.value)
         if cell.interval is not None:
             text += f" [{_number(cell.interval[0])}, {_number(cell.interval[1])}]"
-        return text + "=" * cell.best + "°" * cell.chance
+        return text if score in self.untestable else text + "=" * cell.best + "°" * cell.chance
+
+    @cached_property
+    def untestable(self) -> dict[str, tuple[int, int | None]]:
+        """Scores of which no difference could be found, however large: their tests, and the images these need."""
+        found: dict[str, tuple[int, int | None]] = {}
+        for score in self.scores:
+            tests = sum(each.score == score for each in self.tests)
+            needed = images_needed(tests, level=SIGNIFICANT) if tests else 0
+            images = max(cell.images for (_, of), cell in self.cells.items() if of == score)
+            if needed is None or images < needed:
+                found[score] = (tests, needed)
+        return found
 
     def lines(self) -> list[list[str]]:
         """Heading and rows of the table as text."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import hashlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from explainers.baselines.training.settings.schedules import best_epoch
 from explainers.errors import ModelFileError, OptionError
 from explainers.evaluation.drifting.networks import Checkpoint
 from explainers.models.weight_files import fit_state, read_state
+from explainers.storage.listing import unlike
 from explainers.storage.paths import shown
 
 Load = Callable[..., Any]  # from a specification, and weights, to a LoadedModel
@@ -50,6 +51,7 @@ def of_training(folder: Path, load: Load) -> dict[str, Checkpoint]:
 
 def _epoch_loader(folder: Path, path: Path, load: Load) -> Callable[[], Any]:
     def loaded() -> Any:
+        _check_listed(folder, path)
         model = load(str(folder))
         if path.name != BEST:
             state, _ = read_state(path)
@@ -59,6 +61,20 @@ def _epoch_loader(folder: Path, path: Path, load: Load) -> Callable[[], Any]:
         return model
 
     return loaded
+
+
+def _check_listed(folder: Path, path: Path) -> None:
+    """Weights as the training left them, as far as it has listed them.
+
+    Raises:
+        ModelFileError: the file is another one now.
+    """
+    name, listing = path.resolve().relative_to(folder.resolve()).as_posix(), read_run(folder).result.get("files")
+    if isinstance(listing, Mapping) and name in listing and (wrong := unlike(folder, {name: listing[name]})):
+        raise ModelFileError(
+            f"{shown(path)} {wrong[name]} by the training in {shown(folder)}, so it is not compared; explain verify "
+            "says what else has changed"
+        )
 
 
 def of_files(spec: str | None, given: Sequence[str], load: Load) -> dict[str, Checkpoint]:

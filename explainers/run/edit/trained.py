@@ -43,6 +43,17 @@ class Trained:
     sha256: str
     notes: tuple[str, ...] = ()
 
+    @property
+    def unanswered(self) -> str:
+        """Why a trial of edited maps changes no answer, or ""."""
+        if getattr(self.network, "scores_follow_map", True):
+            return ""
+        name = self.config["network"]["name"]
+        return (
+            f"the scores of {name} do not depend on its map: an edited one in its place changes no probability. What "
+            f"can be learnt from it is the map (explain train {name} --resume-from RUN --edited EDIT)"
+        )
+
     @torch.no_grad()
     def branches(self, images: Tensor, attention_map: Tensor | None = None) -> Branches:
         """What the network makes of images (N, C, H, W), on the CPU or not; it is left as it was found.

@@ -197,7 +197,11 @@ def test_another_comparison_in_the_folder_is_refused(weights, tmp_path, capsys):
     out = tmp_path / "out"
     assert main(of_files(weights, out, "-m", "saliency")) == 0
     assert main(of_files(weights, out, "-m", "grad-cam")) == 2
-    assert "holds a run that differs in methods" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert (
+        "differs in methods.saliency (asked for there, not now); methods.grad-cam (not asked for there, asked" in told
+    )
+    assert "choose another output folder (--out)" in told
     assert main(of_files(weights, out, "-m", "grad-cam", "--overwrite")) == 0
 
 
@@ -306,3 +310,27 @@ def test_pictures_show_every_network(weights, tmp_path):
     before = {path.name: path.read_bytes() for path in out.glob("figure-*.png")}
     assert main([*drawn, "--film", "2"]) == 0
     assert {path.name: path.read_bytes() for path in out.glob("figure-*.png")} == before
+
+
+def test_an_epoch_that_is_not_as_it_was_kept_is_found_and_costs_itself(kept, tmp_path, capsys):
+    run = Path(shutil.copytree(kept, tmp_path / "RUN"))
+    epochs = {row["epoch"]: run / f"epochs/{int(row['epoch']):04d}.safetensors" for row in read_run(run).history}
+    best = min(read_run(run).history, key=lambda row: row["val_loss"])["epoch"]
+    broken, other = (path for epoch, path in epochs.items() if epoch != best)
+    broken.write_bytes(other.read_bytes())  # a whole file of weights, but of another epoch
+    capsys.readouterr()
+    assert main(["verify", str(run)]) == 1
+    assert f"epochs/{broken.name} has another content than was written\n" in capsys.readouterr().out
+    out = tmp_path / "out"
+    assert main(["drift", str(run), "--out", str(out), "-m", "saliency", *LIGHT]) == 1
+    told = capsys.readouterr()
+    assert f"epoch {int(broken.stem)}" in told.err
+    assert f"{broken} has another content than was written by the training in {run}, so it is not compared" in told.err
+    assert {row["checkpoint"] for row in table(out / "drift.csv")} >= {f"best, epoch {int(best)}"}
+    assert f"epoch {int(broken.stem)}" not in {row["checkpoint"] for row in table(out / "drift.csv")}
+    broken.unlink()
+    (run / "epochs/0009.safetensors").write_bytes(other.read_bytes())
+    assert main(["verify", str(run)]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert f"epochs/{broken.name} is missing" in lines
+    assert "epochs/0009.safetensors is not listed: an earlier version, or somebody else, wrote it" in lines

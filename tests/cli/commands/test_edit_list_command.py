@@ -15,6 +15,7 @@ from explainers.cli.main import main
 from explainers.cli.parser import parser
 from explainers.cli.training.settings import training_settings
 from PIL import Image, ImageDraw
+from safetensors.torch import load_file
 from training_case import command
 
 import explainers
@@ -299,3 +300,38 @@ def test_painted_pictures_that_are_no_maps_stop_before_the_first_epoch(run, edit
 def test_features_rest_and_the_maps_are_learnt_unless_flags_say_otherwise(run, typed, plan, losses):
     argv = ["train", "abn", "--out", "NEW", "--resume-from", str(run), "--edited", "masks", *typed]
     assert training_settings(parser().parse_args(argv)) == Settings(plan=plan, more_losses=losses)
+
+
+@pytest.mark.parametrize("network", ["f-cam", "gain"])
+def test_edits_of_a_network_whose_scores_ignore_its_map_are_told_of_and_learnt(network, run, tmp_path, capsys):
+    first, edit, out = tmp_path / "FIRST", tmp_path / "EDIT", tmp_path / "TUNED"
+    small = ["--epochs", "1", "--batch-size", "8", "--device", "cpu"]
+    start = ["--data", "magnetogram:size=32,train=16,val=8,test=8"]
+    if network == "f-cam":
+        assert main(["train", "plain", *start, "--out", str(tmp_path / "PLAIN"), *small, "-q"]) == 0
+        start, small = ["--resume-from", str(tmp_path / "PLAIN")], [*small, "--option", "width=8"]
+    assert main(["train", network, *start, "--out", str(first), *small, "-q"]) == 0
+    capsys.readouterr()
+    why = f"the scores of {network} do not depend on its map"
+    assert main(["edit-list", str(first), "--out", str(edit), "--all", "--limit", "2", "--device", "cpu"]) == 0
+    told = capsys.readouterr()
+    assert why in told.err
+    assert (
+        told.out.splitlines()[-1] == f"next  explain train {network} --resume-from {first} --edited {edit} --out TUNED"
+    )
+    painted(edit, rows_of(edit)[0])
+    assert main(["edit-list", str(first), "--out", str(edit), "--check", "--device", "cpu"]) == 0
+    assert why in capsys.readouterr().err
+    tuning = ["train", network, "--resume-from", str(first), "--edited", str(edit), "--out", str(out), *small[:6]]
+    assert main([*tuning, "--epochs", "4" if network == "gain" else "1", "--lr", "0.01", "--json"]) == 0
+    outcome = json.loads(capsys.readouterr().out)["edited"]
+    if network == "gain":
+        assert outcome["distance_after"] < outcome["distance_before"]
+        return
+    with (out / "log.csv").open(newline="") as file:
+        assert all(float(row["train_human-knowledge"]) > 0 for row in csv.DictReader(file))
+    before, after = (load_file(each / "best.safetensors") for each in (first, out))
+    assert {name.partition(".")[0] for name in after if not torch.equal(before[name], after[name])} == {
+        "decoder",
+        "to_map",
+    }

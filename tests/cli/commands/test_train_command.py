@@ -237,5 +237,12 @@ def test_maps_are_watched_while_a_network_trains(tmp_path, capsys):
     assert (out / "watch/film-saliency.png").stat().st_size > 1000
     assert sorted(path.stem for path in (out / "watch/maps").glob("*.npz")) == ["000000", "000001", "000002"]
     assert f"maps of 3 epochs are drawn in {out / 'watch'}, " in capsys.readouterr().err
+    assert main(["verify", str(out)]) == 0
+    (out / "watch/maps/000001.npz").write_bytes(b"nothing")
+    (out / "watch/film-saliency.png").unlink()
+    assert main(["verify", str(out)]) == 1
+    lines = capsys.readouterr().out
+    assert "watch/film-saliency.png is missing\n" in lines
+    assert "watch/maps/000001.npz has 7 bytes" in lines
     assert main(command(tmp_path / "other", "--watch-images", "2", network="plain")) == 2
     assert "name a method (--watch grad-cam)" in capsys.readouterr().err

@@ -102,7 +102,10 @@ def test_few_images_are_said_to_find_nothing():
     found.explained = np.arange(3)
     found.likeness = {key: dict.fromkeys(SIMILARITIES, each["ssim"][:3]) for key, each in found.likeness.items()}
     assert "nothing can be found with so few images" in str(found)
-    assert word(found, "one") == "same"
+    assert word(found, "one") == "too few images"
+    assert found.summary().verdicts["one", "m", "ssim"].as_random is None
+    assert "°" not in "".join(map("".join, found.summary().lines()))
+    assert {row["verdict"] for row in found.summary().rows()} == {"", "too few images"}
 
 
 def test_checkpoints_stand_in_the_order_of_their_epochs_where_all_have_one():

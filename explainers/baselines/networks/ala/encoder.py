@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from explainers.baselines.networks.ala.vision_transformer import resized_table, vision_transformer
 from explainers.baselines.networks.plain import fitted_convolution
+from explainers.baselines.networks.vision_transformer import resized_table, vision_transformer
 from explainers.errors import UnsupportedError
 from explainers.models import load_model
 from explainers.network.guard import preserved
@@ -129,6 +129,12 @@ class Encoder(nn.Module):
             found[number] = parts.blocks[number - 1](found[number - 1])
         start = len(parts.prefix)
         return [found[number][:, start:].mT.unflatten(2, size) for number in self.layers]
+
+    def unread_layers(self) -> dict[str, nn.Module]:
+        """The network's linear layers behind its blocks, by name: of the scores or embedding that nobody reads."""
+        within = {module for block in anatomy(self.network).blocks for module in block.modules()}
+        linear = [each for each in self.network.named_modules() if isinstance(each[1], nn.Linear)]
+        return {name: module for name, module in linear if module not in within}
 
     @torch.no_grad()
     def _check(self, parts: Anatomy) -> None:

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from explainers.baselines.networks.ala.vision_transformer import SPREAD, Block, resized_table
+from explainers.baselines.networks.vision_transformer import SPREAD, Block, resized_table
 from explainers.errors import OptionError
 
 HIDDEN = 256  # width of the decoders

@@ -37,11 +37,16 @@ class Recipe:
 
     explains: the part of the network that is trained before and stays as it is; a training of that part alone is where
     such a network starts. Empty where all of it learns.
+
+    edited: the loss that learns maps which a person has edited, or None: human knowledge, where there is an attention
+    branch; resting: the parts that do not learn then, beside those that never do.
     """
 
     losses: Callable[[nn.Module], tuple[Loss, ...]] = cross_entropies
     plan: Plan = field(default_factory=Throughout)
     explains: str = ""
+    edited: Loss | None = None
+    resting: tuple[str, ...] = ("features",)
 
 
 def _lattice(network: nn.Module) -> tuple[Loss, ...]:
@@ -71,9 +76,11 @@ def amb_losses(*, prototypes: bool = True, complement: bool = True) -> tuple[Los
 
 RECIPES: dict[str, Recipe] = {
     "amb": Recipe(lambda network: amb_losses()),
-    "gain": Recipe(lambda network: (CrossEntropy(), GuidedAttention())),
-    "f-cam": Recipe(_decoding, explains="encoder"),
-    "ala": Recipe(_lattice, AlternativeEpochs(rests=("side", "attention")), explains="encoder.network"),
+    "gain": Recipe(
+        lambda network: (CrossEntropy(), GuidedAttention()), edited=GuidedAttention(given="edited"), resting=()
+    ),
+    "f-cam": Recipe(_decoding, explains="encoder", resting=()),
+    "ala": Recipe(_lattice, AlternativeEpochs(rests=("side", "attention")), explains="encoder.network", resting=()),
 }
 
 
