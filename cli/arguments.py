@@ -26,7 +26,11 @@ def model_arguments(command: argparse.ArgumentParser, *, several: bool = False) 
 
 def preprocessing_arguments(group: Any) -> None:
     """From a photo to the network's input."""
-    group.add_argument("--size", metavar="N|HxW", help="resize: the shorter side, or height x width")
+    group.add_argument(
+        "--size",
+        metavar="N|HxW",
+        help="resize: the shorter side, or height x width; without --crop, a crop that is known becomes as large",
+    )
     group.add_argument("--crop", metavar="N|HxW", help="crop from the centre")
     group.add_argument("--mean", metavar="R,G,B", help="of pixel values in 0…1")
     group.add_argument("--std", metavar="R,G,B", help="of pixel values in 0…1")

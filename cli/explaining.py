@@ -10,7 +10,7 @@ from explainers.errors import counted
 
 from .progress import Progress
 from .scored_images import true_labels
-from .telling import tell_failures
+from .telling import exit_code, tell_failures
 from .values import activation, note, output, print_json, printable, target
 
 
@@ -19,7 +19,12 @@ def explain_images(arguments: argparse.Namespace, images: Any, loaded: Any, call
     summary = explained_images(arguments, images, loaded, calls, out)
     if arguments.json:
         print_json(as_json(summary))
-    return 1 if summary.failed else 0
+    return code_of(summary)
+
+
+def code_of(summary: Any) -> int:
+    """The exit code of a run that came to its end."""
+    return exit_code(bool(summary.failed), bool(summary.explained + summary.resumed))
 
 
 def explained_images(arguments: argparse.Namespace, images: Any, loaded: Any, calls: list[Any], out: Path) -> Any:
@@ -61,7 +66,7 @@ def explained_images(arguments: argparse.Namespace, images: Any, loaded: Any, ca
         maps = counted(count, "map is the same everywhere and shows", "maps are the same everywhere and show")
         more = f" and {count - 1} more" if count > 1 else ""
         note(arguments, f"{maps} nothing (status constant): {title} of {printable(name)}{more}")
-    tell_failures(summary.failed)
+    tell_failures(summary.failed, images if isinstance(images, (str, Path)) else None)
     if not arguments.json:
         _report(summary, options)
     return summary
@@ -76,7 +81,7 @@ def _report(summary: Any, options: Any) -> None:
     resumed = f", {summary.resumed} were done already" if summary.resumed else ""
     failed = f", {len(summary.failed)} failed" if summary.failed else ""
     print(f"{summary.explained} of {summary.images} images explained in {summary.seconds:.1f} s{resumed}{failed}")
-    if options.overlays:
+    if options.overlays and summary.explained + summary.resumed:
         print(f"pictures  {printable(str(summary.out / 'overlays'))}")
     for sheet in summary.sheets[:3]:
         print(f"sheet     {printable(str(sheet))}")

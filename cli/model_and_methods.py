@@ -45,10 +45,13 @@ def loaded_model(arguments: argparse.Namespace, default: str = DEFAULT) -> Any:
     return loaded if getattr(arguments, "labels", None) is None else check_class_names(loaded)
 
 
-def preprocessed(arguments: argparse.Namespace, known: Any, *, whole: bool = False) -> Any:
+def preprocessed(arguments: argparse.Namespace, known: Any) -> Any:
     """The preprocessing flags on top of what is known, which may be nothing.
 
-    whole: --size alone is the size of the network's input: a crop of another size goes with the old resize.
+    --size alone is the size of the network's input: a crop that is known belongs to the resize that it replaces.
+
+    Raises:
+        OptionError: a flag that cannot be read, or a crop larger than what it is cut from.
     """
     from explainers.core.preprocessing import Preprocessing
 
@@ -68,7 +71,7 @@ def preprocessed(arguments: argparse.Namespace, known: Any, *, whole: bool = Fal
     changes = {key: value for key, value in changes.items() if value is not None}
     if not changes:
         return known
-    if whole and "resize" in changes and "crop" not in changes and known is not None and known.crop is not None:
+    if "resize" in changes and "crop" not in changes and known is not None and known.crop is not None:
         changes["crop"] = pair(changes["resize"])
     if channels == 1:
         changes.setdefault("mean", (0.0,) if known is None else known.mean[:1])
@@ -77,7 +80,26 @@ def preprocessed(arguments: argparse.Namespace, known: Any, *, whole: bool = Fal
         changes.setdefault("mean", (0.0,) * channels)  # of photos' colours nothing follows for bands
         changes.setdefault("std", (1.0,) * channels)
     source = "flags" if known is None else f"{known.source}, with flags {', '.join(sorted(changes))}"
-    return Preprocessing(**changes, source=source) if known is None else replace(known, **changes, source=source)
+    made = Preprocessing(**changes, source=source) if known is None else replace(known, **changes, source=source)
+    if changes.keys() & {"resize", "crop"}:
+        _check_crop(made)
+    return made
+
+
+def _check_crop(preprocessing: Any) -> None:
+    """A crop that is larger than the resized photo would be filled with black.
+
+    Raises:
+        OptionError: it is.
+    """
+    resize, crop = preprocessing.resize, preprocessing.crop
+    sides = pair(resize)
+    if crop is not None and sides is not None and (crop[0] > sides[0] or crop[1] > sides[1]):
+        asked = "x".join(map(str, sides)) if isinstance(resize, tuple) else resize
+        raise OptionError(
+            f"--size {asked} and --crop {crop[0]}x{crop[1]}: the crop is larger than what it is cut from, and the rest "
+            "would be black; give a smaller --crop or a larger --size"
+        )
 
 
 def _of_its_channels(arguments: argparse.Namespace, loaded: Any, preprocessing: Any) -> Any:

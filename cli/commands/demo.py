@@ -34,7 +34,7 @@ def act(arguments: argparse.Namespace) -> int:
     from explainers.data.samples import sample_images, sample_photographs
     from explainers.run import MethodCall
 
-    from ..explaining import as_json, explained_images
+    from ..explaining import as_json, code_of, explained_images
     from ..model_and_methods import DEFAULTS
 
     calls = [MethodCall(name, DEMO_OPTIONS.get(name, {})) for name in arguments.method or DEMO]
@@ -53,4 +53,4 @@ def act(arguments: argparse.Namespace) -> int:
         summaries[folder] = explained_images(arguments, images, loaded, calls, out / folder)
     if arguments.json:
         print_json({folder: as_json(summary) for folder, summary in summaries.items()})
-    return 1 if any(summary.failed for summary in summaries.values()) else 0
+    return max(map(code_of, summaries.values()))

@@ -20,7 +20,7 @@ from ..arguments import (
     reading_arguments,
     target_arguments,
 )
-from ..telling import tell_failures
+from ..telling import exit_code, tell_failures
 from ..values import activation, note, output, print_json, printable, target
 
 HELP = "score methods on the images of a folder: which map can be believed?"
@@ -128,14 +128,14 @@ def _evaluate(arguments: argparse.Namespace, loaded: Any, out: Path) -> int:
             **({} if arguments.max_pixels is None else {"max_pixels": arguments.max_pixels}),
         )
     failed = dict.fromkeys((row["image"], row["reason"]) for row in result.rows if row["status"] == "failed")
-    tell_failures(failed)
+    tell_failures(failed, images)
     if arguments.json:
         print_json({"scores": result.summary().rows(), "refused": result.refused, "out": str(out)})
     else:
         width = max(80, shutil.get_terminal_size((160, 24)).columns)
         print("\n".join(printable(line) for line in result.summary().text(width).split("\n")))
         print(f"\ntables and figures  {printable(str(out))}")
-    return 1 if failed else 0
+    return exit_code(bool(failed), any(row["status"] != "failed" for row in result.rows))
 
 
 def _note_too_few(arguments: argparse.Namespace, images: Any, chosen: int) -> None:

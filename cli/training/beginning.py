@@ -44,8 +44,7 @@ def beginning(arguments: argparse.Namespace) -> tuple[Any, dict[str, Any], str |
         for text in found.notes:
             note(arguments, text)
         data, options = found.data, dict(found.options)
-    data = replace(data, preprocessing=preprocessed(arguments, data.preprocessing, whole=True))
-    _check_size(data.preprocessing)
+    data = replace(data, preprocessing=preprocessed(arguments, data.preprocessing))
     return data, options, start
 
 
@@ -89,21 +88,3 @@ def learned(arguments: argparse.Namespace, before: Any, edited: Any) -> dict[str
         "distance_after": distances[1],
         **({"preview": list(map(str, pages))} if pages else {}),
     }
-
-
-def _check_size(preprocessing: Any) -> None:
-    """A crop that is larger than the resized photo would be filled with black.
-
-    Raises:
-        OptionError: it is.
-    """
-    from explainers.errors import OptionError
-
-    resize, crop = preprocessing.resize, preprocessing.crop
-    sides = (resize, resize) if isinstance(resize, int) else resize
-    if crop is not None and sides is not None and (crop[0] > sides[0] or crop[1] > sides[1]):
-        asked = "x".join(map(str, sides)) if isinstance(resize, tuple) else resize
-        raise OptionError(
-            f"--size {asked} and --crop {crop[0]}x{crop[1]}: the crop is larger than what it is cut from, and the rest "
-            "would be black; give a smaller --crop or a larger --size"
-        )

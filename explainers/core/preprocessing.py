@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,9 +25,9 @@ class Preprocessing:
     """Resize, centre crop, scale to 0 … 1, normalise: equal to torchvision's `weights.transforms()` on uint8 tensors.
 
     resize: the shorter side, or (height, width), or None; crop: (height, width) around the centre (padded with black
-    where the image is smaller), or None; mean, std: per channel, of values in 0 … 1; channels: 3, or 1 for gray;
-    source: where these came from; window: (left, top, right, bottom) of the part of a photo that is cut out before the
-    resize, as fractions 0 … 1 of its width and height, or None for the whole.
+    where the image is smaller, which a warning says), or None; mean, std: per channel, of values in 0 … 1; channels: 3,
+    or 1 for gray; source: where these came from; window: (left, top, right, bottom) of the part of a photo that is cut
+    out before the resize, as fractions 0 … 1 of its width and height, or None for the whole.
 
     A network of another number of channels takes the bands of a file themselves, unrounded, all in their order, or
     those named by `bands`, counted from 1 as GeoTIFF does; `bands` does the same for 1 or 3 channels, which otherwise
@@ -95,6 +96,8 @@ class Preprocessing:
         Raises:
             ImageError: there are not the bands that the network takes.
         """
+        if padding := self.padding(*pixels.shape[:2]):
+            warnings.warn(padding, stacklevel=2)
         if self.takes_bands:
             image = self._cropped(self._resized(self._windowed(self._scaled(pixels))))
         else:
@@ -133,6 +136,16 @@ class Preprocessing:
             first_row + (top + ch) * y,
             first_column + (left + cw) * x,
         )
+
+    def padding(self, height: int, width: int) -> str:
+        """What is to be said where the crop is larger than a photo of this size after its resize; empty where not."""
+        if self.crop is None:
+            return ""
+        h, w = self.resized_size(height, width)
+        if self.crop[0] <= h and self.crop[1] <= w:
+            return ""
+        cut = "the photo" if self.resize is None else f"resize={self.resize}"
+        return f"crop={self.crop} is larger than {cut}: what the network sees beside the photo is black"
 
     def describe(self) -> dict[str, Any]:
         """Plain values, for a manifest; what concerns bands only where it is set."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
@@ -42,6 +42,8 @@ def read(
     assert loaded.preprocessing is not None
     try:
         photo = read_image(file.path, max_pixels=options.max_pixels, **loaded.preprocessing.reading())
+        padding = loaded.preprocessing.padding(*photo.pixels.shape[:2])
+        photo = replace(photo, notes=(*photo.notes, padding)) if padding else photo
         return Item(file, key, photo, loaded.preprocessing(photo.input))
     except ImageError as error:
         return Item(file, key, reason=str(error))

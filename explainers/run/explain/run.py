@@ -116,13 +116,13 @@ def run(
         ]
         made = finish(folder, options, keys, partial(read_image, max_pixels=options.max_pixels, **reading))
         summary.sheets = [path for path in made if path.name.startswith("sheet-")]
-        hopeless = bool(worker.failures) and not summary.explained + summary.resumed
+        nothing = bool(summary.failed) and not summary.explained + summary.resumed
         summary.seconds = time.perf_counter() - started
         counts = {"images": len(files), "failed": len(summary.failed), "constant": len(summary.constant)}
         folder.write_manifest(
             {
                 **manifest,
-                "status": "failed" if hopeless else "done",
+                "status": "failed" if nothing else "done",
                 "counts": counts,
                 "refused": summary.refused,
                 "dropped": summary.dropped,
@@ -131,7 +131,7 @@ def run(
             },
             [path.relative_to(out).as_posix() for path in made],
         )
-        if hopeless:
+        if nothing and worker.failures:
             raise every_image(len(files), worker.failures[0])
         return summary
 
