@@ -166,7 +166,7 @@ def whole(weights, tmp_path_factory) -> Path:
 def test_a_killed_drift_goes_on_to_the_same_table(weights, whole, tmp_path, moment, when):
     out = tmp_path / "out"
     line = [sys.executable, "-W", "ignore", "-c", KILLED, str(moment), when, *of_files(weights, out, *TWO_METHODS)]
-    assert subprocess.run(line, capture_output=True).returncode == -signal.SIGKILL
+    assert subprocess.run(line, cwd=tmp_path, capture_output=True).returncode == -signal.SIGKILL
     before = (out / "journal.jsonl").read_bytes()
     assert before.count(b"\n") == 1 + moment - (when == "early")
     assert not (out / "drift.csv").exists()

@@ -205,7 +205,7 @@ def test_the_list_tells_what_it_wrote_and_keeps_what_was_edited(run, tmp_path, c
     assert printed.out.splitlines()[-1] == f"drawn {out / 'preview-001.png'}"
     assert (out / rows_of(out)[0]["map"]).read_bytes() == before
     assert main([*argv, "--overwrite"]) == 2
-    assert "has 1 edited maps" in capsys.readouterr().err
+    assert "has 1 edited map" in capsys.readouterr().err
     assert main([*argv, "--all", "--limit", "3", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert [row["map"] for row in told["rows"]] == [row["map"] for row in rows_of(out)]
