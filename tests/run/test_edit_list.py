@@ -106,7 +106,7 @@ def test_what_was_edited_is_never_written_over(run, tmp_path):
     assert (out / found.rows[0]["photo"]).is_file()
     assert list(edited_maps(out, open_training(run).data).names.values()) == [found.rows[0]["image"]]
     with pytest.raises(
-        OptionError, match=r"has 1 edited maps \(train/above/0.png\), which would be lost; choose another"
+        OptionError, match=r"has 1 edited map \(train/above/0.png\), which would be lost; choose another"
     ):
         edit_list(run, out, overwrite=True)
     assert painted.read_bytes() == edited
@@ -148,7 +148,7 @@ def test_masks_stand_for_maps_and_count_as_edited(run, tmp_path):
         np.testing.assert_array_equal(edited(index)[:, 12:28], expected[:, 12:28])
     edit_list(run, out, every=True, from_masks=True, overwrite=True)  # nobody painted, so nothing is lost
     paint(out / found.rows[0]["map"])
-    with pytest.raises(OptionError, match="has 1 edited maps"):
+    with pytest.raises(OptionError, match="has 1 edited map"):
         edit_list(run, out, every=True, from_masks=True, overwrite=True)
 
 

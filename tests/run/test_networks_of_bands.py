@@ -171,10 +171,13 @@ def test_the_command_takes_bands_that_are_named(scenes, net, tmp_path):
 
 def test_bands_that_nobody_names_are_refused_with_the_ways_out(scenes, net, tmp_path, capsys):
     photos = ["--model", f"{net}:photos", "--device", "cpu", "-q", "--size", "32"]
-    assert main(["run", str(scenes), *photos, "-o", str(tmp_path / "out")]) == 1
-    assert "0.tif has 13 bands, and which of them make a picture is not known: name them" in capsys.readouterr().err
+    assert main(["run", str(scenes), *photos, "-o", str(tmp_path / "out")]) == 2
+    assert (
+        "0.tif, 1.tif: the file has 13 bands, and which of them make a picture is not known: name them"
+        in capsys.readouterr().err
+    )
     ten = ["--model", f"{net}:make", "--device", "cpu", "-q", "--channels", "10"]
-    assert main(["run", str(scenes), *ten, "-o", str(tmp_path / "ten")]) == 1
+    assert main(["run", str(scenes), *ten, "-o", str(tmp_path / "ten")]) == 2
     assert "there are 13 bands, and the network takes 10 channels; name those that it takes" in capsys.readouterr().err
     for flags, said in (
         (["--bands", "4,3"], "expected three bands"),
