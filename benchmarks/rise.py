@@ -17,17 +17,20 @@ import statistics
 import subprocess
 import sys
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 import torchvision
 from torch import Tensor, nn
 from turns import DEVICE, clock
 
-from explainers import RISE, RiseEstimate, load_model
+from explainers import RISE, LoadedModel, RiseEstimate, load_model
 from explainers.data.generated.digits import digits
+from explainers.data.images import find_images, read_image
 
 warnings.filterwarnings("ignore")
 PARTS = ("overhead", "memory", "fidelity", "time")
@@ -37,6 +40,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "auto, compiled": {"precision": "auto", "compile": True},
 }
 GOAL = 0.95
+COUNTS = (128, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096, 6144, 8192)
 
 
 def networks() -> dict[str, tuple[nn.Module, int]]:
@@ -121,14 +125,30 @@ def correlation(one: Tensor, other: Tensor) -> float:
     return float(torch.corrcoef(torch.stack([one.flatten(), other.flatten()]).double())[0, 1])
 
 
-def fidelity(images: int) -> tuple[list[str], dict[str, float]]:
-    """Correlation with a converged map against the number of masks, on the embedded classifier, which is trained."""
+def of_digits(images: int) -> tuple[LoadedModel, Tensor]:
+    """The embedded classifier, and generated test images (N, 3, 96, 96) as it takes them."""
     loaded = load_model("embedded", device=DEVICE)
+    return loaded, prepared(loaded, digits(images, split="test")[0].permute(0, 2, 3, 1).numpy())
+
+
+def of_photographs(images: int, folder: Path) -> tuple[LoadedModel, Tensor]:
+    """The network for photographs, and so many of a folder's, evenly spread over their sorted names."""
+    files = find_images(folder)
+    chosen = [files[len(files) * number // images] for number in range(images)]
+    loaded = load_model("photographs", device=DEVICE)
+    return loaded, prepared(loaded, [read_image(file.path).pixels for file in chosen])
+
+
+def prepared(loaded: LoadedModel, photos: Iterable[np.ndarray]) -> Tensor:
     assert loaded.preprocessing is not None
-    photos = digits(images, split="test")[0].permute(0, 2, 3, 1).numpy()
-    batch = torch.stack([loaded.preprocessing(photo) for photo in photos]).to(DEVICE)
-    truth = RISE(loaded, masks=32_768, seed=1, precision="auto")(batch)
-    counts = [128, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096, 6144, 8192]
+    return torch.stack([loaded.preprocessing(photo) for photo in photos]).to(DEVICE)
+
+
+def fidelity(loaded: LoadedModel, batch: Tensor, converged: int) -> tuple[list[str], dict[str, float]]:
+    """Correlation with the map of `converged` masks against the number of masks, on a trained network."""
+    images = len(batch)
+    truth = RISE(loaded, masks=converged, seed=1, precision="auto")(batch)
+    counts = [count for count in COUNTS if count <= converged // 4]
     found: dict[str, dict[int, list[float]]] = {
         design: {count: [] for count in counts} for design in ("paper", "balanced")
     }
@@ -143,6 +163,8 @@ def fidelity(images: int) -> tuple[list[str], dict[str, float]]:
     needed = {design: crossing(table, GOAL) for design, table in means.items()}
     lines = ["| masks | paper | balanced |", "|---|---|---|"]
     lines += [f"| {count} | {means['paper'][count]:.3f} | {means['balanced'][count]:.3f} |" for count in counts]
+    if any(map(math.isnan, needed.values())):
+        return [*lines, "", f"Up to {counts[-1]} masks one of them does not reach a mean correlation of {GOAL}."], {}
     lines += [
         "",
         f"A mean correlation of {GOAL} over {images} images is reached with {needed['paper']:.0f} masks by the paper's "
@@ -216,6 +238,8 @@ def main() -> None:
     parser.add_argument("--masks", type=int, default=512, help="of the overhead")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--images", type=int, default=24, help="of the fidelity")
+    parser.add_argument("--converged", type=int, default=32_768, help="masks of the maps that fidelity compares with")
+    parser.add_argument("--photographs", type=Path, help="a folder of them: fidelity on these instead of digits")
     parser.add_argument("--needed", type=json.loads, help='instead of fidelity, e.g. {"paper": 2100, "balanced": 360}')
     parser.add_argument("--peak", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -230,8 +254,13 @@ def main() -> None:
         "",
     ]
     if "fidelity" in parts:
-        lines, needed = fidelity(options.images)
-        text += ["## Fidelity", "", "Embedded classifier, generated test images of 96 × 96.", "", *lines, ""]
+        if options.photographs:
+            about = "Network for photographs (EfficientNet-Lite0), photographs of 224 × 224"
+            lines, needed = fidelity(*of_photographs(options.images, options.photographs), options.converged)
+        else:
+            about = "Embedded classifier, generated test images of 96 × 96"
+            lines, needed = fidelity(*of_digits(options.images), options.converged)
+        text += ["## Fidelity", "", f"{about}; against maps of {options.converged} masks.", "", *lines, ""]
     if "overhead" in parts:
         text += [
             "## Overhead",

@@ -16,6 +16,7 @@ from turns import DEVICE, Procedures, Turns, take_turns
 
 from explainers import Predictor, create, create_metric, load_model
 from explainers.data.generated.digits import digits
+from explainers.data.images import find_images, read_image
 from explainers.evaluation.engine import Engine
 from explainers.evaluation.measuring.batch import Batch
 
@@ -49,12 +50,18 @@ class Trained:
     def areas(self, explainers: Mapping[str, Any], **options: Any) -> tuple[np.ndarray, float]:
         """Insertion and deletion of all maps, and the passes that a curve took."""
         metrics = {name: create_metric(name, baseline="zero", **options) for name in ("insertion", "deletion")}
-        engine, found, before = Engine(self.network, explainers, metrics, self.predictor), [], self.predictor.passes
+        before = self.predictor.passes
+        found = [row["value"] for row in self.rows(explainers, metrics)]
+        return np.array(found), (self.predictor.passes - before) / len(found)
+
+    def rows(self, explainers: Mapping[str, Any], metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Of all images by these metrics."""
+        engine, found = Engine(self.network, dict(explainers), dict(metrics), self.predictor), []
         for first in range(0, len(self.images), 8):
             part = self.images[first : first + 8]
-            for unit in engine.run([Batch(tuple(map(str, range(len(part)))), part)]):
-                found += [row["value"] for row in unit.rows or []]
-        return np.array(found), (self.predictor.passes - before) / len(found)
+            for unit in engine.run([Batch(tuple(map(str, range(first, first + len(part)))), part)]):
+                found += unit.rows or []
+        return found
 
     def explainers(self) -> dict[str, Any]:
         return {name: create(name, self.network) for name in ("grad-cam", "guided-backprop")}
@@ -67,6 +74,17 @@ def embedded(count: int) -> Trained:
     batch = torch.stack([loaded.preprocessing(photo) for photo in photos]).to(DEVICE)
     about = "The embedded classifier, digits on photographs of 96 × 96"
     return Trained(about, loaded.network, batch, Predictor(loaded))
+
+
+def photographs(count: int, folder: Path, **passes: Any) -> Trained:
+    """So many photographs of a folder, evenly spread over their sorted names."""
+    loaded = load_model("photographs", device=DEVICE)
+    assert loaded.preprocessing is not None
+    files = find_images(folder)
+    chosen = [files[len(files) * number // count] for number in range(count)]
+    batch = torch.stack([loaded.preprocessing(read_image(file.path).pixels) for file in chosen]).to(DEVICE)
+    about = f"EfficientNet-Lite0 (`photographs`) on {count} of {len(files)} photographs of 224 × 224"
+    return Trained(about, loaded.network, batch, Predictor(loaded, **passes))
 
 
 def of_scenes(count: int, weights: Path, **passes: Any) -> Trained:

@@ -6,11 +6,12 @@ import argparse
 from typing import Any
 
 
-def model_arguments(command: argparse.ArgumentParser) -> Any:
-    """Which network, and how it takes a photo."""
+def model_arguments(command: argparse.ArgumentParser, *, several: bool = False) -> Any:
+    """Which network (or networks), and how it takes a photo."""
     group = command.add_argument_group("network")
     group.add_argument(
         "--model",
+        action="append" if several else "store",
         metavar="SPEC",
         help="photographs (the default: EfficientNet-Lite0, ImageNet's 1,000 classes), torchvision:NAME, timm:NAME, "
         "hf:NAME, open_clip:NAME, FILE.py:factory, pkg.mod:factory, FILE.onnx, the folder of a training, or embedded "
@@ -19,16 +20,47 @@ def model_arguments(command: argparse.ArgumentParser) -> Any:
     group.add_argument("--weights", metavar="WEIGHTS", help="DEFAULT, a name the library knows, or a file")
     group.add_argument("--trust-model-file", action="store_true", help="allow model files that run code when loaded")
     preprocessing_arguments(group)
+    band_arguments(group)
     return group
 
 
 def preprocessing_arguments(group: Any) -> None:
     """From a photo to the network's input."""
-    group.add_argument("--size", metavar="N|HxW", help="resize: the shorter side, or height x width")
+    group.add_argument(
+        "--size",
+        metavar="N|HxW",
+        help="resize: the shorter side, or height x width; without --crop, a crop that is known becomes as large",
+    )
     group.add_argument("--crop", metavar="N|HxW", help="crop from the centre")
     group.add_argument("--mean", metavar="R,G,B", help="of pixel values in 0…1")
     group.add_argument("--std", metavar="R,G,B", help="of pixel values in 0…1")
     group.add_argument("--gray", action="store_true", help="the network takes one channel")
+
+
+def band_arguments(group: Any) -> None:
+    """From the bands of a TIFF file to the network's input, and to the picture under the map."""
+    group.add_argument(
+        "--bands",
+        metavar="R,G,B|N",
+        help="bands of a TIFF file that make its picture, counted from 1, such as 4,3,2, or one as gray; a network of "
+        "3 channels, or 1, sees this picture",
+    )
+    group.add_argument(
+        "--channels",
+        type=int,
+        metavar="N",
+        help="the network takes N channels; where they are neither 3 nor 1 (gray), they are the bands of a TIFF file",
+    )
+    group.add_argument(
+        "--input-bands", metavar="N,N,…", help="bands that are the network's channels, in this order (default all)"
+    )
+    group.add_argument(
+        "--white",
+        type=float,
+        metavar="VALUE",
+        help="value of bands that is 1 to the network and white in the picture, such as 10000 of reflectances (default "
+        "the highest of the file's integers, 1 of its floats; in the picture the 98th percentile)",
+    )
 
 
 def device_argument(group: Any) -> None:
@@ -96,6 +128,16 @@ def reading_arguments(command: argparse.ArgumentParser) -> None:
         "--output",
         metavar="KEY|INDEX|FILE.py:function",
         help="which part of what the network returns has the scores, or a function that takes it to (images, classes)",
+    )
+
+
+def ground_truth_argument(group: Any, what: str) -> None:
+    """The true classes of the images."""
+    group.add_argument(
+        "--ground-truth",
+        metavar="TABLE.csv|folders",
+        help="true classes: a CSV file with the columns file,class, or folders that are called like the classes; "
+        f"{what}",
     )
 
 

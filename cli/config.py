@@ -10,7 +10,7 @@ import tomllib
 
 from .values import given
 
-LISTS = ("method", "option", "metric", "maps", "augment", "freeze")  # options that may be given again
+LISTS = ("method", "option", "metric", "maps", "augment", "freeze", "loss")  # options that may be given again
 
 
 def fill(arguments: argparse.Namespace, path: Path, whole: argparse.ArgumentParser) -> None:

@@ -6,8 +6,11 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from explainers.errors import counted
+
 from .progress import Progress
-from .telling import tell_failures
+from .scored_images import true_labels
+from .telling import exit_code, tell_failures
 from .values import activation, note, output, print_json, printable, target
 
 
@@ -16,7 +19,12 @@ def explain_images(arguments: argparse.Namespace, images: Any, loaded: Any, call
     summary = explained_images(arguments, images, loaded, calls, out)
     if arguments.json:
         print_json(as_json(summary))
-    return 1 if summary.failed else 0
+    return code_of(summary)
+
+
+def code_of(summary: Any) -> int:
+    """The exit code of a run that came to its end."""
+    return exit_code(bool(summary.failed), bool(summary.explained + summary.resumed))
 
 
 def explained_images(arguments: argparse.Namespace, images: Any, loaded: Any, calls: list[Any], out: Path) -> Any:
@@ -42,6 +50,7 @@ def explained_images(arguments: argparse.Namespace, images: Any, loaded: Any, ca
             loaded,
             calls,
             out,
+            labels=true_labels(arguments, loaded),
             options=options,
             batch_size=8 if arguments.batch_size is None else arguments.batch_size,
             overwrite=arguments.overwrite,
@@ -54,12 +63,10 @@ def explained_images(arguments: argparse.Namespace, images: Any, loaded: Any, ca
         note(arguments, f"{printable(name)} ({reason}) is no longer in the table; an earlier run had it")
     if summary.constant:
         count, (name, title) = len(summary.constant), summary.constant[0]
-        maps = "map is" if count == 1 else "maps are"
-        note(
-            arguments,
-            f"{count} {maps} the same everywhere and show nothing (status constant): {title} of {printable(name)} …",
-        )
-    tell_failures(summary.failed)
+        maps = counted(count, "map is the same everywhere and shows", "maps are the same everywhere and show")
+        more = f" and {count - 1} more" if count > 1 else ""
+        note(arguments, f"{maps} nothing (status constant): {title} of {printable(name)}{more}")
+    tell_failures(summary.failed, images if isinstance(images, (str, Path)) else None)
     if not arguments.json:
         _report(summary, options)
     return summary
@@ -74,7 +81,7 @@ def _report(summary: Any, options: Any) -> None:
     resumed = f", {summary.resumed} were done already" if summary.resumed else ""
     failed = f", {len(summary.failed)} failed" if summary.failed else ""
     print(f"{summary.explained} of {summary.images} images explained in {summary.seconds:.1f} s{resumed}{failed}")
-    if options.overlays:
+    if options.overlays and summary.explained + summary.resumed:
         print(f"pictures  {printable(str(summary.out / 'overlays'))}")
     for sheet in summary.sheets[:3]:
         print(f"sheet     {printable(str(sheet))}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import signal
 import sys
@@ -42,7 +43,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"explain: error: {error_text(error)}", file=sys.stderr)
         return USAGE
     except KeyboardInterrupt:
-        print("explain: interrupted; the same command goes on from here", file=sys.stderr)
+        print(f"explain: interrupted{_going_on(arguments)}", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
         # The reader of our output has left (`explain methods | head`).
@@ -60,6 +61,15 @@ def main(argv: list[str] | None = None) -> int:
         traceback.print_exc()
         print("explain: this is a defect of explainers; please report it with the lines above", file=sys.stderr)
         return DEFECT
+
+
+def _going_on(arguments: argparse.Namespace) -> str:
+    """What becomes of what an interrupted command has done: those that keep it have --overwrite, to begin anew."""
+    if not hasattr(arguments, "overwrite") or getattr(arguments, "check", False):
+        return ""
+    if arguments.overwrite:
+        return "; the same command without --overwrite goes on from here"
+    return "; the same command goes on from here"
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import Any
 import explainers
 from explainers.errors import OptionError
 
-from .values import given, note, numbers, pair, size, value_of
+from .values import given, note, numbers, pair, size, value_of, whole_numbers
 
 DEFAULT = "photographs"
 DEFAULTS = {  # what is explained where no --model is given
@@ -38,35 +38,101 @@ def loaded_model(arguments: argparse.Namespace, default: str = DEFAULT) -> Any:
     )
     if arguments.model is None:
         note(arguments, f"no --model: {DEFAULTS[default]}")
-    loaded = replace(loaded, preprocessing=preprocessed(arguments, loaded.preprocessing))
+    preprocessing = preprocessed(arguments, loaded.preprocessing)
+    if preprocessing is not None and loaded.preprocessing is None:
+        preprocessing = _of_its_channels(arguments, loaded, preprocessing)
+    loaded = replace(loaded, preprocessing=preprocessing)
     return loaded if getattr(arguments, "labels", None) is None else check_class_names(loaded)
 
 
-def preprocessed(arguments: argparse.Namespace, known: Any, *, whole: bool = False) -> Any:
+def preprocessed(arguments: argparse.Namespace, known: Any) -> Any:
     """The preprocessing flags on top of what is known, which may be nothing.
 
-    whole: --size alone is the size of the network's input: a crop of another size goes with the old resize.
+    --size alone is the size of the network's input: a crop that is known belongs to the resize that it replaces.
+
+    Raises:
+        OptionError: a flag that cannot be read, or a crop larger than what it is cut from.
     """
     from explainers.core.preprocessing import Preprocessing
 
-    channels = 1 if arguments.gray else None
+    bands = whole_numbers(getattr(arguments, "input_bands", None), "--input-bands", "1,2,3,8")
+    means = numbers(arguments.mean, "--mean")
+    channels = _channels(arguments, bands, means)
     changes: dict[str, Any] = {
         "resize": size(arguments.size, "--size"),
         "crop": pair(size(arguments.crop, "--crop")),
-        "mean": numbers(arguments.mean, "--mean"),
+        "mean": means,
         "std": numbers(arguments.std, "--std"),
         "channels": channels,
+        "bands": bands,
+        "picture": whole_numbers(getattr(arguments, "bands", None), "--bands", "4,3,2"),
+        "white": getattr(arguments, "white", None),
     }
     changes = {key: value for key, value in changes.items() if value is not None}
     if not changes:
         return known
-    if whole and "resize" in changes and "crop" not in changes and known is not None and known.crop is not None:
+    if "resize" in changes and "crop" not in changes and known is not None and known.crop is not None:
         changes["crop"] = pair(changes["resize"])
     if channels == 1:
         changes.setdefault("mean", (0.0,) if known is None else known.mean[:1])
         changes.setdefault("std", (1.0,) if known is None else known.std[:1])
+    elif channels is not None and (known is None or known.channels != channels):
+        changes.setdefault("mean", (0.0,) * channels)  # of photos' colours nothing follows for bands
+        changes.setdefault("std", (1.0,) * channels)
     source = "flags" if known is None else f"{known.source}, with flags {', '.join(sorted(changes))}"
-    return Preprocessing(**changes, source=source) if known is None else replace(known, **changes, source=source)
+    made = Preprocessing(**changes, source=source) if known is None else replace(known, **changes, source=source)
+    if changes.keys() & {"resize", "crop"}:
+        _check_crop(made)
+    return made
+
+
+def _check_crop(preprocessing: Any) -> None:
+    """A crop that is larger than the resized photo would be filled with black.
+
+    Raises:
+        OptionError: it is.
+    """
+    resize, crop = preprocessing.resize, preprocessing.crop
+    sides = pair(resize)
+    if crop is not None and sides is not None and (crop[0] > sides[0] or crop[1] > sides[1]):
+        asked = "x".join(map(str, sides)) if isinstance(resize, tuple) else resize
+        raise OptionError(
+            f"--size {asked} and --crop {crop[0]}x{crop[1]}: the crop is larger than what it is cut from, and the rest "
+            "would be black; give a smaller --crop or a larger --size"
+        )
+
+
+def _of_its_channels(arguments: argparse.Namespace, loaded: Any, preprocessing: Any) -> Any:
+    """The preprocessing for as many channels as the network's first convolution takes, where no flag says how many."""
+    from explainers.network.input import input_channels
+
+    if any(given(getattr(arguments, flag, None)) for flag in ("gray", "channels", "input_bands", "mean", "std")):
+        return preprocessing
+    channels = input_channels(loaded.network, preprocessing.input_size()[1:])
+    if channels == preprocessing.channels:
+        return preprocessing
+    what = "gray" if channels == 1 else "the bands of a TIFF file"
+    note(arguments, f"{loaded.spec} takes {channels} channels: {what} (--channels)")
+    return replace(preprocessing, channels=channels)
+
+
+def _channels(
+    arguments: argparse.Namespace, bands: tuple[int, ...] | None, means: tuple[float, ...] | None
+) -> int | None:
+    """How many channels the network takes, by the flags that say so; None where none does."""
+    named = getattr(arguments, "channels", None)
+    flags: dict[str, int | None] = {
+        "--gray": 1 if arguments.gray else None,
+        "--channels": named,
+        "--input-bands": len(bands) if bands else None,
+    }
+    if means is not None and len(means) not in (1, 3):
+        flags["--mean"] = len(means)
+    said = {flag: count for flag, count in flags.items() if count is not None}
+    if len(set(said.values())) > 1:
+        told = ", ".join(f"{flag} says {count}" for flag, count in said.items())
+        raise OptionError(f"the network takes one number of channels: {told}")
+    return next(iter(said.values()), None)
 
 
 def whole_specs(arguments: argparse.Namespace, specs: list[str]) -> list[str]:

@@ -6,7 +6,7 @@ import argparse
 import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from .commands import COMMANDS
 from .config import fill
@@ -22,6 +22,15 @@ EXAMPLES = """examples:
 """
 
 
+class Parser(argparse.ArgumentParser):
+    """Bad usage is told in a line, and the way to all options in another."""
+
+    def error(self, message: str) -> NoReturn:
+        """Leave with code 2."""
+        way = "" if "--help" in message else f"{self.prog} --help shows all options\n"
+        self.exit(2, f"{self.prog}: error: {message}\n{way}")
+
+
 class Formatter(argparse.RawDescriptionHelpFormatter):
     """Keeps the examples' lines, and room for long options."""
 
@@ -31,7 +40,7 @@ class Formatter(argparse.RawDescriptionHelpFormatter):
 
 def parser() -> argparse.ArgumentParser:
     """The whole command line. Importing and printing it needs no torch."""
-    top = argparse.ArgumentParser(
+    top = Parser(
         "explain",
         description="Heat maps for any trained CNN: where did it look?",
         epilog=EXAMPLES,

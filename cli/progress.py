@@ -74,10 +74,10 @@ class TrainingProgress(Progress):
         """Called after each epoch: a line of its own, above the bar on a terminal."""
         if self.quiet:
             return
-        text = (
-            f"epoch {row['epoch']}: loss {row['train_loss']:.4f}, validation loss {row['val_loss']:.4f}, "
-            f"accuracy {row['val_accuracy']:.3f}, {row['seconds']:.1f} s"
-        )
+        judged = "not validated"
+        if "val_loss" in row:
+            judged = f"validation loss {row['val_loss']:.4f}, accuracy {row['val_accuracy']:.3f}"
+        text = f"epoch {row['epoch']}: loss {row['train_loss']:.4f}, {judged}, {row['seconds']:.1f} s"
         if self.bar is not None:
             self.bar.write(text, file=sys.stderr)
         else:

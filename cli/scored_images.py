@@ -37,11 +37,11 @@ def scored_images(arguments: argparse.Namespace, loaded: Any, out: Path) -> tupl
         )
     if is_training(arguments.images):
         return _test_images(arguments, out)
-    if arguments.count is not None or arguments.only is not None:
-        raise OptionError("--images and --only choose among the test images of a training; give its folder")
+    if any(each is not None for each in (arguments.count, arguments.only, arguments.masks_of)):
+        raise OptionError("--images, --only and --masks-of choose among the test images of a training; give its folder")
     kind, colon, count = arguments.images.partition(":")
     if kind != "digits" or not colon:
-        return arguments.images, _labels(arguments, loaded)
+        return arguments.images, true_labels(arguments, loaded)
     if not count.isdigit() or not int(count):
         raise OptionError(f"{arguments.images!r}; expected digits:N with N images of at least 1")
     from explainers.data.generated.digits import CLASSES, write_digits
@@ -52,11 +52,12 @@ def scored_images(arguments: argparse.Namespace, loaded: Any, out: Path) -> tupl
     return out / "digits" / "images", labels if loaded.class_names == CLASSES else None
 
 
-def _labels(arguments: argparse.Namespace, loaded: Any) -> dict[str, int] | None:
+def true_labels(arguments: argparse.Namespace, loaded: Any) -> dict[str, int] | None:
+    """Image name → class index, by --ground-truth; None where the command has no such flag or it was not typed."""
     from explainers.data.images import find_images
-    from explainers.run.evaluate.true_classes import labels_of
+    from explainers.run.true_classes import labels_of
 
-    if arguments.ground_truth is None:
+    if getattr(arguments, "ground_truth", None) is None:
         return None
     return labels_of(arguments.ground_truth, find_images(arguments.images), loaded.class_names)
 
@@ -74,16 +75,42 @@ def _test_images(arguments: argparse.Namespace, out: Path) -> tuple[Path, dict[s
     if data.test is None:
         note(arguments, f"{spec} has no test images; its validation images, which chose the weights, are taken instead")
     wanted = None if arguments.only is None else class_index(str(arguments.only), data.class_names)
-    needed = any("masks" in typed_metric(spec).needs for spec in arguments.metric or SCORED) and arguments.masks is None
+    needed = _masks_needed(arguments, split.mask_names, spec)
     choice = f"{spec} {kind} {arguments.count} {wanted} {needed}"
     folder = out / "test" / hashlib.sha256(choice.encode()).hexdigest()[:8]  # another choice has other files
     shutil.rmtree(folder, ignore_errors=True)  # the data may have changed since
     write_bytes(out / "test" / MADE, b"")
-    written = write_split(split, folder, count=arguments.count or TEST_IMAGES, label=wanted, masks=needed)
+    written = write_split(split, folder, count=arguments.count or TEST_IMAGES, label=wanted, masks=needed or False)
     counts = Counter(data.class_names[label] for label in written.labels.values())
     told = ", ".join(f"{name} {counts[name]}" for name in data.class_names if counts[name])
     blank = f"; masks are needed, and {written.blank} images before them have none" if written.blank else ""
-    note(arguments, f"{len(written.labels)} of {len(split)} {kind} images of {spec} are scored ({told}){blank}")
+    which = f"; masks: {needed}" if needed and split.mask_names != ("mask",) else ""
+    note(arguments, f"{len(written.labels)} of {len(split)} {kind} images of {spec} are scored ({told}){blank}{which}")
     if needed:
         arguments.masks = str(written.masks)
     return written.images, written.labels
+
+
+def _masks_needed(arguments: argparse.Namespace, names: tuple[str, ...], spec: str) -> str:
+    """The name of the masks that the metrics need, empty where they need none or have those of a folder.
+
+    Raises:
+        OptionError: there are none of the name that is given, nothing needs them, or boxes are all and shapes count.
+    """
+    needy = [metric for metric in map(typed_metric, arguments.metric or SCORED) if "masks" in metric.needs]
+    chosen = arguments.masks_of
+    if chosen is not None and (arguments.masks is not None or not needy):
+        reason = "--masks gives others" if arguments.masks is not None else "no metric needs masks"
+        raise OptionError(f"--masks-of {chosen} has no use here: {reason}")
+    if not needy or arguments.masks is not None:
+        return ""
+    name: str = chosen or names[0]
+    if name not in names:
+        raise OptionError(f"--masks-of {name}: the masks of {spec} are {', '.join(names)}")
+    unfit = [metric.name for metric in needy if not metric.boxes]
+    if name == "box" and unfit:
+        raise OptionError(
+            f"{', '.join(unfit)} needs masks, and a box is none: of {spec} there is {', '.join(names)}. Give --masks, "
+            "or score metrics of boxes alone, such as maxboxacc"
+        )
+    return name

@@ -7,7 +7,10 @@ import sys
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
+
+from explainers.storage.paths import shown
 
 from .values import note, printable
 
@@ -30,16 +33,28 @@ def warnings_as_notes(arguments: argparse.Namespace) -> Iterator[None]:
         yield
 
 
-def tell_failures(failed: Iterable[tuple[str, str]]) -> None:
+def tell_failures(failed: Iterable[tuple[str, str]], folder: str | Path | None = None) -> None:
     """One line on stderr for each reason, with the images that it cost.
 
     Args:
-        failed: (image, reason).
+        failed: (image, reason); folder: that the images lie in, or the only image: reasons that differ in the path of
+            the image alone are one.
     """
-    images: dict[str, list[str]] = {}
+    images: dict[str, list[tuple[str, str]]] = {}
     for name, reason in failed:
-        images.setdefault(reason, []).append(name)
-    for reason, names in images.items():
-        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-        listed = ", ".join(printable(name) for name in names[:NAMED])
+        images.setdefault(_without_path(reason, name, folder), []).append((name, reason))
+    for common, group in images.items():
+        more = f" and {len(group) - NAMED} more" if len(group) > NAMED else ""
+        listed = ", ".join(printable(name) for name, _ in group[:NAMED])
+        reason = common if len(group) > 1 else group[0][1]
         print(f"explain: failed: {listed}{more}: {printable(reason)}", file=sys.stderr)
+
+
+def _without_path(reason: str, name: str, folder: str | Path | None) -> str:
+    """A reason that may name the image's file, in words that are the same for any image."""
+    return reason if folder is None else reason.replace(shown(Path(folder) / name), "the file")
+
+
+def exit_code(failed: bool, made: bool) -> int:
+    """1 where some images failed; 2 where nothing came of any, whatever the reason of each."""
+    return (1 if made else 2) if failed else 0

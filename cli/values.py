@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
@@ -26,8 +27,23 @@ def printable(text: str) -> str:
 
 
 def error_text(error: BaseException) -> str:
-    """An error's lines, each of them printable: what it quotes may steer a terminal."""
-    return "\n".join(map(printable, str(error).split("\n")))
+    """An error's lines as of what was typed, each of them printable: what it quotes may steer a terminal."""
+    return "\n".join(printable(as_typed(line)) for line in str(error).split("\n"))
+
+
+def as_typed(text: str) -> str:
+    """A text that names an option as in Python with its flag behind it, `weights (--weights)`, with the flag alone."""
+    text = re.sub(r"\b\w+=[^();,.]* \((--[^()]+)\)", r"\1", text)
+    text = re.sub(r"\b\w+=, (--[a-z])", r"\1", text)
+
+    def flag_alone(found: re.Match[str]) -> str:
+        same = found["name"].replace("_", "-") == found["flag"]
+        return f"--{found['flag']}{found['value'] or ''}" if same else found[0]
+
+    shapes = (r" \(--(?P<flag>[a-z-]+)(?P<value>[^()]*)\)", r", --(?P<flag>[a-z-]+)(?P<value>)\b")
+    for shape in shapes:
+        text = re.sub(r"\b(?P<name>\w+)" + shape, flag_alone, text)
+    return text
 
 
 @contextmanager
@@ -144,6 +160,14 @@ def numbers(
         raise OptionError(f"{flag} {text!r}; expected numbers such as {example}") from error
 
 
+def whole_numbers(text: str | float | list[float] | None, flag: str, example: str) -> tuple[int, ...] | None:
+    """Whole numbers between commas."""
+    found = numbers(text, flag, example)
+    if found is not None and any(each != int(each) for each in found):
+        raise OptionError(f"{flag} {text!r}; expected whole numbers such as {example}")
+    return None if found is None else tuple(int(each) for each in found)
+
+
 def pairs(entries: list[str] | None, flag: str, example: str) -> dict[str, Any]:
     """KEY=VALUE given any number of times."""
     found = {}
@@ -152,4 +176,20 @@ def pairs(entries: list[str] | None, flag: str, example: str) -> dict[str, Any]:
         if not equals:
             raise OptionError(f"{flag} {entry!r}; expected KEY=VALUE, such as {example}")
         found[key.replace("-", "_")] = value_of(value)
+    return found
+
+
+def options_in(rest: str, spec: str, flag: str, example: str) -> dict[str, Any]:
+    """KEY=VALUE,… as it stands behind a name and a colon; several values are joined with +.
+
+    Args:
+        spec: all that was typed behind the flag, for the error.
+    """
+    found: dict[str, Any] = {}
+    for entry in rest.split(","):
+        key, equals, value = entry.partition("=")
+        if not equals:
+            raise OptionError(f"{flag} {spec!r}; expected NAME:KEY=VALUE,KEY=VALUE, such as {example}")
+        parts = value.split("+")
+        found[key.replace("-", "_")] = value_of(value) if len(parts) == 1 else tuple(map(value_of, parts))
     return found

@@ -12,24 +12,22 @@ from __future__ import annotations
 
 import argparse
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
+from study import Line, batches, cell, write_sheet
 
 import explainers
 from explainers.baselines import AdamW, Cosine, CrossEntropy, Flip, SaliencyGuided, Settings, train
+from explainers.baselines.training.batches import Examples
 from explainers.data.data_set import DataSet
-from explainers.data.images import write_image
 from explainers.data.sets import data_set
-from explainers.evaluation.intervals import interval_of
+from explainers.evaluation.measuring.fillings import Baseline
 from explainers.evaluation.statistics import sign_flip_test
 from explainers.render.charts import curve_chart, save_figure
-from explainers.render.overlay import overlay
-from explainers.render.sheet import contact_sheet
 from explainers.storage.atomic import write_bytes
 
 FLARE = 1
@@ -87,8 +85,9 @@ ROWS = {
 PAPER_COLUMNS = ("insertion", "deletion", "pid@1", "pid@2", "pid@4", "pid@8", "pid@16")
 PAPER_BASELINE = "black"
 WHAT = {
-    "black": "As in the slides: a black pixel is the strongest negative field.",
+    "black": "What the slides criticise for scoring: a black pixel is the strongest negative field.",
     "zero": "The mean gray, which is a pixel without field.",
+    "bias": "The bias image, the pixel-wise mean of the training images: what saliency guided training fills with.",
 }
 
 
@@ -109,20 +108,13 @@ def trained(options: argparse.Namespace, name: str, seed: int, data: DataSet) ->
     return run.folder, run.result["test"]["accuracy"]
 
 
-def batches(data: DataSet, count: int) -> Iterator[dict[str, Any]]:
-    """The first flares among the test images, as the networks take them, with their inversion lines."""
+def flares(data: DataSet, count: int) -> list[int]:
+    """The first flares among the test images."""
     assert data.test is not None
-    chosen = [index for index, label in enumerate(data.test.labels) if label == FLARE][:count]
-    for start in range(0, len(chosen), 8):
-        rows = chosen[start : start + 8]
-        yield {
-            "images": torch.stack([data.preprocessing(data.test.pixels(row)) for row in rows]),
-            "masks": torch.from_numpy(np.stack([data.test.mask(row) for row in rows])),
-            "names": [data.test.names[row] for row in rows],
-        }
+    return [index for index, label in enumerate(data.test.labels) if label == FLARE][:count]
 
 
-def metrics(baseline: Any) -> dict[str, Any]:
+def metrics(baseline: Baseline) -> dict[str, Any]:
     """Insertion, deletion and PID towards one baseline, and the overlap with the inversion line."""
     create, shared = explainers.create_metric, {"baseline": baseline, "tolerance": 0.005}
     return {
@@ -133,17 +125,30 @@ def metrics(baseline: Any) -> dict[str, Any]:
     }
 
 
-def scored(options: argparse.Namespace, name: str, seed: int, data: DataSet, baseline: str) -> explainers.Result:
+@dataclass(frozen=True)
+class Removed:
+    """What removed pixels become: the name of it, and what metrics take."""
+
+    name: str
+    baseline: Baseline
+
+
+def removed(data: DataSet, name: str) -> Removed:
+    """One of WHAT; the bias image is (C, H, W), as the networks take it."""
+    return Removed(name, Examples(data.train, data.preprocessing).mean_image() if name == "bias" else name)
+
+
+def scored(options: argparse.Namespace, name: str, seed: int, data: DataSet, pixels: Removed) -> explainers.Result:
     """All rows of the table that look at one trained network."""
     loaded = explainers.load_model(options.out / "runs" / f"{name}-{seed}", device="cpu")
     chosen = {title: (row.method, row.options) for title, row in ROWS.items() if row.variant == name}
     return explainers.evaluate(
         loaded,
-        batches(data, options.images),
+        batches(data, flares(data, options.images)),
         chosen,
-        metrics(baseline),
+        metrics(pixels.baseline),
         FLARE,
-        out=options.out / "scores" / f"{name}-{seed}-{baseline}",
+        out=options.out / "scores" / f"{name}-{seed}-{pixels.name}",
         figures=False,
     )
 
@@ -153,15 +158,6 @@ def values_of(results: Sequence[explainers.Result], title: str, score: str) -> n
     found = [result.values(score)[title] for result in results]
     images = [name for name in found[0] if all(name in values for values in found)]  # a constant map has no score
     return np.array([[values[name] for name in images] for values in found])
-
-
-def cell(values: np.ndarray) -> str:
-    """Mean over seeds and images with a 95 % interval over images."""
-    if values.shape[1] < 2:
-        return "–"
-    interval = interval_of(values.mean(axis=0))
-    assert interval is not None
-    return f"{values.mean():.3f} [{interval[0]:.3f}, {interval[1]:.3f}]"
 
 
 def table(options: argparse.Namespace, results: dict[str, dict[str, list[explainers.Result]]]) -> list[str]:
@@ -228,17 +224,14 @@ def write_curves(path: Path, by_variant: dict[str, list[explainers.Result]]) -> 
 
 def write_maps(options: argparse.Namespace, data: DataSet, path: Path, count: int = 5) -> None:
     """A line of maps for each row of the table, the first seed's, below the images and their inversion lines."""
-    batch = next(iter(batches(data, count)))
+    batch = next(iter(batches(data, flares(data, count))))
     photos = [data.test.pixels(data.test.names.index(name)) for name in batch["names"]]  # type: ignore[union-attr]
-    truth = [overlay(photo, mask.float().numpy()) for photo, mask in zip(photos, batch["masks"], strict=True)]
-    lines = [[("image", photo) for photo in photos], [("inversion line", picture) for picture in truth]]
+    lines: list[Line] = [("inversion line", [mask.float().numpy() for mask in batch["masks"]])]
     for row in ROWS.values():
         loaded = explainers.load_model(options.out / "runs" / f"{row.variant}-0", device="cpu")
         maps = explainers.create(row.method, loaded, **row.options)(batch["images"], FLARE)
-        line = [overlay(photo, one.numpy()) for photo, one in zip(photos, maps, strict=True)]
-        caption = f"{row.method} of {row.variant}"
-        lines.append([(caption, picture) for picture in line])
-    write_image(path, contact_sheet(lines, cell=128))
+        lines.append((f"{row.method} of {row.variant}", [one.numpy() for one in maps]))
+    write_sheet(path, photos, lines)
 
 
 def main() -> None:
@@ -249,19 +242,19 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=10, help="default %(default)s")
     parser.add_argument("--images", type=int, default=100, help="test images with a flare (default %(default)s)")
     parser.add_argument("--seeds", type=int, default=3, help="trainings of each network (default %(default)s)")
-    parser.add_argument("--baseline", action="append", choices=tuple(WHAT), help="black and zero by default")
+    parser.add_argument("--baseline", action="append", choices=tuple(WHAT), help="may be repeated; all by default")
     options = parser.parse_args()
     data = data_set(f"magnetogram:size={options.size},train={options.train},val=500,test={3 * options.images}")
     accuracies = {name: [trained(options, name, seed, data)[1] for seed in range(options.seeds)] for name in VARIANTS}
     results = {
-        baseline: {
-            name: [scored(options, name, seed, data, baseline) for seed in range(options.seeds)]
+        pixels.name: {
+            name: [scored(options, name, seed, data, pixels) for seed in range(options.seeds)]
             for name in dict.fromkeys(row.variant for row in ROWS.values())
         }
-        for baseline in options.baseline or tuple(WHAT)
+        for pixels in (removed(data, name) for name in options.baseline or tuple(WHAT))
     }
     lines = [f"Measured on generated magnetograms of {options.size} px: {options.images} test images with a flare, "]
-    lines[0] += f"{options.seeds} trainings of each network; intervals over images."
+    lines[0] += f"{options.seeds} training{'s' * (options.seeds > 1)} of each network; intervals over images."
     lines += ["", "| network | test accuracy by seed |", "|---|---|"]
     lines += [f"| {name} | {', '.join(f'{value:.3f}' for value in values)} |" for name, values in accuracies.items()]
     lines += ["", *table(options, results)]

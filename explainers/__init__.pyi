@@ -53,6 +53,7 @@ from .models import LoadedModel as LoadedModel, Preprocessing as Preprocessing
 from .network.output import class_scores as class_scores
 from .passes.freed_memory import keep_freed_memory as keep_freed_memory
 from .passes.predictor import Predictor as Predictor
+from .run.drift.watching import MapWatch as MapWatch
 from .run.evaluate.evaluate import evaluate as evaluate
 from .run.evaluate.options import EvaluationOptions as EvaluationOptions
 from .run.evaluate.quantus import quantus_explain_func as quantus_explain_func

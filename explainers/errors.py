@@ -59,6 +59,11 @@ class DeviceMemoryError(ExplainersError, MemoryError):
     """Not even one image fits into the device's memory."""
 
 
+def counted(count: int, one: str, several: str = "") -> str:
+    """A number with its noun: `1 image`, `2 images`; several: a plural that is not made with an s."""
+    return f"{count} {one if count == 1 else several or one + 's'}"
+
+
 def refuse(name: str, reason: str, instead: str) -> UnsupportedError:
     """The refusal of a method, in one form everywhere."""
     return UnsupportedError(f"{name} cannot be right on this network: {reason}. Use {instead} instead.")

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from explainers.core.maps import CONSTANT, is_constant
+from explainers.core.maps import CONSTANT, as_tensor, is_constant
+from explainers.core.preprocessing import as_column
 from explainers.core.targets import NOT, resolve_targets
 from explainers.errors import ImageError, OptionError, OutputError
 from explainers.methods import create
@@ -226,7 +227,7 @@ def _explanations(
         scores = class_scores(model, images, output)
     reading = reading_of(model, images, scores, _activation(methods), output, check=False)
     classes = resolve_targets(wanted, scores)
-    several = isinstance(wanted, (Tensor, list, tuple)) and torch.as_tensor(wanted).ndim == 2
+    several = isinstance(wanted, (Tensor, list, tuple)) and as_tensor(wanted).ndim == 2
     targets = classes if several else classes[:, 0]
     explanations = []
     for explainer, (name, _) in zip(explainers, methods, strict=True):
@@ -247,33 +248,35 @@ def _prepared(
     if isinstance(image, Tensor):
         images = image[None] if image.ndim == 3 else image
         return images, tuple(_shown(value, preprocessing) for value in images), (None,) * len(images)
-    from explainers.data.images import as_pixels
+    from explainers.data.images import as_photo
 
     if preprocessing is None:
         raise ImageError(
             "how this network takes a photo is not known: load it with explainers.load_model, pass preprocessing=, "
             "or pass a tensor (N, C, H, W) as the network takes it"
         )
-    photos = tuple(as_pixels(value) for value in (image if isinstance(image, (list, tuple)) else [image]))
+    given = image if isinstance(image, (list, tuple)) else [image]
+    photos = [as_photo(value, **preprocessing.reading()) for value in given]
     if not photos:
         raise ImageError("the list of images is empty")
-    inputs = [preprocessing(photo) for photo in photos]
+    inputs = [preprocessing(photo.input) for photo in photos]
     shapes = {tuple(value.shape) for value in inputs}
     if len(shapes) > 1:
         raise ImageError(f"the images have different sizes after preprocessing ({sorted(shapes)}); set a crop or size")
-    boxes = tuple(preprocessing.box(photo.shape[0], photo.shape[1]) for photo in photos)
-    return torch.stack(inputs), photos, boxes
+    pixels = tuple(photo.pixels for photo in photos)
+    return torch.stack(inputs), pixels, tuple(preprocessing.box(each.shape[0], each.shape[1]) for each in pixels)
 
 
 def _shown(image: Tensor, preprocessing: Preprocessing | None) -> np.ndarray:
     """A network input (C, H, W) as a picture: normalisation undone where it is known, else stretched to 0 … 1."""
     value = image.detach().float().cpu()
-    if preprocessing is not None and len(preprocessing.mean) == len(value):
-        value = value * torch.tensor(preprocessing.std)[:, None, None] + torch.tensor(preprocessing.mean)[:, None, None]
+    shown = None if preprocessing is None else preprocessing.channels_shown()
+    if preprocessing is not None and not preprocessing.takes_bands and len(preprocessing.mean) == len(value):
+        value = value * as_column(preprocessing.std) + as_column(preprocessing.mean)
     else:
         span = (value.max() - value.min()).clamp(min=1e-12)
         value = (value - value.min()) / span
-    value = value[:3] if len(value) >= 3 else value[:1].expand(3, -1, -1)
+    value = value[([0, 1, 2] if len(value) >= 3 else [0]) if shown is None else shown].expand(3, -1, -1)
     return (value.clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
 
 

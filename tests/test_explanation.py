@@ -65,7 +65,7 @@ def test_rise_comes_with_its_error_and_masks():
     )
     assert explanation.maps.shape == explanation.standard_error.shape == (1, 2, 96, 96)
     assert (explanation.standard_error > 0).all()
-    assert explanation.details[0]["masks"] == 256  # whole blocks
+    assert explanation.details[0]["masks"] == 384  # whole blocks
 
 
 def test_compare_draws_a_column_a_method():

@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 from typing import Protocol
 
-from . import demo, doctor, evaluate, layers, methods, metrics, networks, run, train, verify
+from . import demo, doctor, drift, edit_list, evaluate, layers, methods, metrics, networks, run, train, verify
 
 
 class Command(Protocol):
@@ -30,7 +30,9 @@ COMMANDS: dict[str, Command] = {  # in the order of the help
     "run": run,
     "demo": demo,
     "evaluate": evaluate,
+    "drift": drift,
     "train": train,
+    "edit-list": edit_list,
     "verify": verify,
     "methods": methods,
     "metrics": metrics,

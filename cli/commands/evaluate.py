@@ -11,6 +11,7 @@ import explainers
 
 from ..arguments import (
     common_arguments,
+    ground_truth_argument,
     limit_arguments,
     method_arguments,
     model_arguments,
@@ -19,7 +20,7 @@ from ..arguments import (
     reading_arguments,
     target_arguments,
 )
-from ..telling import tell_failures
+from ..telling import exit_code, tell_failures
 from ..values import activation, note, output, print_json, printable, target
 
 HELP = "score methods on the images of a folder: which map can be believed?"
@@ -50,11 +51,12 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         "--masks", metavar="FOLDER", help="what maps should show: files named like the images, white inside"
     )
     scoring.add_argument(
-        "--ground-truth",
-        metavar="TABLE.csv|folders",
-        help="true classes: a CSV file with the columns file,class, or folders that are called like the classes; "
-        "metrics of accuracy go by them, and --target label watches them",
+        "--masks-of",
+        metavar="NAME",
+        help="which masks of a training's test images, where its data has several: bird or parts (birds), mask, box or "
+        "ignored (published sets); boxes serve metrics of boxes alone",
     )
+    ground_truth_argument(scoring, "metrics of accuracy go by them, and --target label watches them")
     scoring.add_argument(
         "--maps",
         action="append",
@@ -126,14 +128,14 @@ def _evaluate(arguments: argparse.Namespace, loaded: Any, out: Path) -> int:
             **({} if arguments.max_pixels is None else {"max_pixels": arguments.max_pixels}),
         )
     failed = dict.fromkeys((row["image"], row["reason"]) for row in result.rows if row["status"] == "failed")
-    tell_failures(failed)
+    tell_failures(failed, images)
     if arguments.json:
         print_json({"scores": result.summary().rows(), "refused": result.refused, "out": str(out)})
     else:
         width = max(80, shutil.get_terminal_size((160, 24)).columns)
         print("\n".join(printable(line) for line in result.summary().text(width).split("\n")))
         print(f"\ntables and figures  {printable(str(out))}")
-    return 1 if failed else 0
+    return exit_code(bool(failed), any(row["status"] != "failed" for row in result.rows))
 
 
 def _note_too_few(arguments: argparse.Namespace, images: Any, chosen: int) -> None:

@@ -9,6 +9,7 @@ from explainers.errors import OptionError
 
 from ..arguments import (
     common_arguments,
+    ground_truth_argument,
     limit_arguments,
     method_arguments,
     model_arguments,
@@ -31,10 +32,11 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     reading_arguments(command)
     passes = pass_arguments(command)
     passes.add_argument(
-        "--masks", type=int, metavar="N", help="masks of rise per image, whole blocks of 128 (default 4000)"
+        "--masks", type=int, metavar="N", help="masks of rise per image, made up to whole blocks of 128 (default 3968)"
     )
     target = target_arguments(command)
     target.add_argument("--top-k", type=int, metavar="K", help="explain the K best classes of each image")
+    ground_truth_argument(target, "the table and contact sheets name them, and --target label explains them")
     picture_arguments(output_arguments(command, "explained"))
     limit_arguments(command)
     common_arguments(command)

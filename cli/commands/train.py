@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..arguments import common_arguments, device_argument, preprocessing_arguments
-from ..values import note, pairs, print_json, printable
+from ..values import note, print_json, printable
 
 HELP = "train a network that explains itself, or any classifier"
 
@@ -19,7 +19,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--data",
         metavar="SPEC",
-        help="folder:PATH (class folders), cifar10:PATH, defn:PATH, idrid:PATH, magnetogram[:KEY=VALUE,…] (generated)",
+        help="folder:PATH (class folders); cifar10:, cub200-2010:, cub200-2011:, defn:, idrid:, image-net:, "
+        "imagenet-s: or stanford-dogs:PATH; birds[:KEY=VALUE,…] or magnetogram[:KEY=VALUE,…] (generated)",
     )
     command.add_argument("--out", "-o", metavar="RUN", help="folder of the training; goes on where it was")
     device_argument(command)
@@ -30,13 +31,40 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         "--option", action="append", metavar="KEY=VALUE", help="of the network, such as threshold=0.75"
     )
     preprocessing_arguments(network)
+    _start_arguments(command.add_argument_group("another training as the start"))
     _loss_arguments(command.add_argument_group("losses"))
     _optimisation_arguments(command.add_argument_group("optimisation"))
     command.add_argument("--keep-every", type=int, metavar="N", help="keep the weights of every so many epochs too")
+    command.add_argument(
+        "--watch",
+        action="append",
+        metavar="METHOD",
+        help="draw maps of the same validation images after each epoch (RUN/watch/film-METHOD.png); again for more",
+    )
+    command.add_argument("--watch-images", type=int, metavar="N", help="how many are watched (default 8)")
     command.add_argument("--tensorboard", action="store_true", help="write a log for TensorBoard too")
     command.add_argument("--config", metavar="FILE", help="options from a TOML file; what is typed wins")
     command.add_argument("--overwrite", action="store_true", help="remove an earlier training in --out")
     common_arguments(command)
+
+
+def _start_arguments(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--resume-from",
+        metavar="RUN",
+        help="start from a training's best weights; its data, preprocessing and network options hold where none are "
+        "typed",
+    )
+    group.add_argument(
+        "--edited",
+        metavar="EDIT|masks",
+        help="learn the maps that a person has painted in a folder of explain edit-list, or the data set's masks; "
+        "features, where the network has such, rest unless --freeze says otherwise",
+    )
+    group.add_argument("--preview", action="store_true", help="draw the edited images before, edited and after")
+    group.add_argument(
+        "--trust-model-file", action="store_true", help="allow a backbone of that training that is code, which is run"
+    )
 
 
 def _loss_arguments(group: argparse._ArgumentGroup) -> None:
@@ -44,6 +72,13 @@ def _loss_arguments(group: argparse._ArgumentGroup) -> None:
         "--attention-weight", type=float, metavar="W", help="of the attention branch's cross entropy (default 1)"
     )
     group.add_argument("--label-smoothing", type=float, metavar="0…1", help="of every cross entropy (default 0)")
+    group.add_argument(
+        "--loss",
+        action="append",
+        metavar="NAME[:KEY=VALUE,…]",
+        help="one more term, or another in place of the one of its name, such as complement-objective or "
+        "size-barrier:weight=0.2; again for more (docs/networks.md lists them)",
+    )
     group.add_argument("--class-weights", metavar="balanced|W,W,…", help="in every cross entropy")
     group.add_argument("--sgt", action="store_true", help="saliency guided training: a pass over masked images")
     group.add_argument("--sgt-weight", type=float, metavar="W", help="of its divergence (default 0.5)")
@@ -65,10 +100,11 @@ def _optimisation_arguments(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--optimizer", choices=("adamw", "sgd"), help="default adamw")
     group.add_argument("--lr", type=float, metavar="R", help="learning rate (default 0.001, sgd 0.1)")
     group.add_argument("--weight-decay", type=float, metavar="D", help="default 0.01, sgd 0.0001")
-    group.add_argument("--schedule", choices=("plateau", "cosine", "milestones", "constant"), help="default plateau")
+    schedules = ("plateau", "cosine", "milestones", "polynomial", "constant")
+    group.add_argument("--schedule", choices=schedules, help="default plateau")
     group.add_argument("--sampling", choices=("natural", "balanced"), help="balanced: all classes equally often")
     group.add_argument("--augment", action="append", metavar="NAME", help="flip, vertical-flip, shift; again for more")
-    group.add_argument("--freeze", action="append", metavar="PART", help="such as features; again for more")
+    group.add_argument("--freeze", action="append", metavar="PART", help="such as features, or none; again for more")
     group.add_argument("--precision", choices=("float32", "bfloat16", "float16"), help="default float32")
     group.add_argument("--clip", type=float, metavar="NORM", help="largest norm of the gradient")
     group.add_argument("--seed", type=int, metavar="N", help="of everything that is drawn at random (default 0)")
@@ -76,35 +112,30 @@ def _optimisation_arguments(group: argparse._ArgumentGroup) -> None:
 
 def act(arguments: argparse.Namespace) -> int:
     """`explain train NETWORK --data SPEC --out RUN`."""
-    from dataclasses import replace
-
     from explainers.baselines import train as fit
-    from explainers.data.sets import data_set
-    from explainers.errors import OptionError
 
-    from ..model_and_methods import preprocessed
     from ..progress import TrainingProgress
-    from ..training_settings import training_settings
+    from ..training.beginning import beginning, learned, maps_to_learn
+    from ..training.settings import training_settings
+    from ..training.watching import map_watch, tell_watch
 
-    for name in ("data", "out"):  # after --config, which may hold them
-        if getattr(arguments, name) is None:
-            raise OptionError(f"explain train needs --{name}, typed or as {name} = in --config")
-    data = data_set(arguments.data)
-    data = replace(data, preprocessing=preprocessed(arguments, data.preprocessing, whole=True))
-    _check_size(data.preprocessing)
+    data, options, start = beginning(arguments)
     for text in data.notes:
         note(arguments, text)
-    options = pairs(arguments.option, "--option", "threshold=0.75")
-    if arguments.backbone is not None:
-        options["backbone"] = arguments.backbone
+    edited, before = maps_to_learn(arguments, data)
+    more: dict[str, Any] = {} if start is None else {"start": start}
+    if edited is not None:
+        more["given"] = {"edited": edited}
+    settings = training_settings(arguments)
     _before(arguments)
+    watch = map_watch(arguments, data)
     shown = TrainingProgress(quiet=arguments.quiet or arguments.json)
     with shown:
         run = fit(
             arguments.network,
             data,
             arguments.out,
-            training_settings(arguments),
+            settings,
             options=options,
             weights=arguments.weights,
             device=arguments.device or "auto",
@@ -112,23 +143,50 @@ def act(arguments: argparse.Namespace) -> int:
             tensorboard=arguments.tensorboard,
             progress=shown.step,
             watch=shown.epoch,
+            **({} if watch is None else {"watch_network": watch}),
+            **more,
         )
+    if watch is not None:
+        tell_watch(arguments, watch, run.result["seconds"])
+    outcome = None if edited is None else learned(arguments, before, edited)
     if arguments.json:
-        print_json({"run": str(run.folder), **run.result})
+        print_json({"run": str(run.folder), **run.result, **({} if outcome is None else {"edited": outcome})})
         return 0
+    _tell(arguments, run, outcome, len(data.class_names))
+    return 0
+
+
+def _tell(arguments: argparse.Namespace, run: Any, learned: Mapping[str, Any] | None, classes: int) -> None:
+    """The outcome in lines, before and after where the training started from another."""
     result = run.result
     early = ", stopped early" if result["stopped_early"] else ""
     print(f"best epoch {result['best_epoch']} of {result['epochs']}, in {result['seconds']:.0f} s{early}")
     for split in ("val", "test"):
-        values = result.get(split, {})
-        line = ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in values.items() if value is not None)
-        if line:
-            print(f"{split:<5}{line}")
-    if _guessing(result, len(data.class_names)):
+        started = result.get("start", {}).get(split)
+        if started:
+            print(f"{split:<5}{_scores(started)} (before)")
+        if split in result:
+            print(f"{split:<5}{_scores(result[split])}{' (after)' if started else ''}")
+    if learned is not None:
+        print(
+            f"edited images: {learned['right_before']} of {learned['images']} right before, {learned['right_after']} "
+            f"after; distance of their maps to the edited ones {learned['distance_before']:.3f} before, "
+            f"{learned['distance_after']:.3f} after"
+        )
+        if learned["distance_after"] >= learned["distance_before"]:
+            note(
+                arguments, "the maps are no nearer to the edited ones; train longer, or --loss human-knowledge:weight=5"
+            )
+        for page in learned.get("preview", ()):
+            print(f"drawn {printable(page)}")
+    if _guessing(result, classes):
         note(arguments, "the validation images are classified no better than by guessing; its maps mean nothing yet")
     print(f"run  {printable(str(run.folder))}")
     print(f"next explain evaluate {printable(str(run.folder))}, explain photos/ --model {printable(str(run.folder))}")
-    return 0
+
+
+def _scores(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in values.items() if value is not None)
 
 
 def _before(arguments: argparse.Namespace) -> None:
@@ -152,21 +210,3 @@ def _before(arguments: argparse.Namespace) -> None:
 def _guessing(result: Mapping[str, Any], classes: int) -> bool:
     """Whether the best weights do no better than a guess on the validation images."""
     return bool(result["val"]["balanced_accuracy"] <= 1 / classes + 0.02)
-
-
-def _check_size(preprocessing: Any) -> None:
-    """A crop that is larger than the resized photo would be filled with black.
-
-    Raises:
-        OptionError: it is.
-    """
-    from explainers.errors import OptionError
-
-    resize, crop = preprocessing.resize, preprocessing.crop
-    sides = (resize, resize) if isinstance(resize, int) else resize
-    if crop is not None and sides is not None and (crop[0] > sides[0] or crop[1] > sides[1]):
-        asked = "x".join(map(str, sides)) if isinstance(resize, tuple) else resize
-        raise OptionError(
-            f"--size {asked} and --crop {crop[0]}x{crop[1]}: the crop is larger than what it is cut from, and the rest "
-            "would be black; give a smaller --crop or a larger --size"
-        )

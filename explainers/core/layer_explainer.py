@@ -112,7 +112,7 @@ class LayerExplainer(Explainer):
             found = tuple(self._given(choice) or seen.find(choice) for choice in choices)
             if "gradients" in self.needs:
                 for layer in found:
-                    _check_reach(layer, seen)
+                    check_reach(layer, seen)
             self._found[key] = found
         self.layers = tuple(layer.label for layer in self._found[key])
         return self._found[key]
@@ -144,7 +144,12 @@ def try_layer(explainer: LayerExplainer, images: Tensor) -> None:
             reading_of(explainer.network, images, scores, explainer.activation, explainer.output)
 
 
-def _check_reach(layer: Layer, seen: Survey) -> None:
+def check_reach(layer: Layer, seen: Survey) -> None:
+    """Refuse a layer that the scores do not depend on.
+
+    Raises:
+        LayerError: it is a side branch, or nothing but its class token is read.
+    """
     if layer.reaches is False:
         remedy = f'; try layer="{seen.stages[-1].label}" or None' if seen.stages else ""
         reason = "only its class token is read" if layer.layout.prefix else "it is a side branch or unused"

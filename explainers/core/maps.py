@@ -1,12 +1,50 @@
-"""Heat maps as tensors: without their channels, of the image's size, scaled to 0 … 1."""
+"""Heat maps as tensors: out of a layer's channels, of the image's size, scaled to 0 … 1."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+
+def grad_cam(activation: Tensor, gradient: Tensor) -> Tensor:
+    """ReLU of the activation channels weighted by their mean gradient.
+
+    Args:
+        activation: (N, K, u, v), the layer's output.
+        gradient: (N, K, u, v), gradient of the target score with respect to it.
+
+    Returns:
+        (N, u, v), not negative, not scaled.
+
+    Source: Selvaraju et al. 2017, eq. 1 and 2.
+    """
+    return class_activation(activation, gradient).relu()
+
+
+def class_activation(activation: Tensor, gradient: Tensor) -> Tensor:
+    """The activation's channels weighted by their mean gradient, with signs.
+
+    Behind global average pooling and one linear layer this is the class activation map divided by its positions.
+
+    Args:
+        activation: (N, K, u, v), a layer's output; gradient: (N, K, u, v) of the class's score with respect to it.
+
+    Returns:
+        (N, u, v), not scaled.
+
+    Source: Zhou et al. 2016, eq. 2; Selvaraju et al. 2017, eq. 1 and 2 without the ReLU.
+    """
+    weights = gradient.mean(dim=(2, 3), keepdim=True)
+    return (weights * activation).sum(dim=1)
+
+
+def as_tensor(values: Any) -> Tensor:
+    """A tensor as it is, anything else on the CPU, whatever torch's default device."""
+    return values if isinstance(values, Tensor) else torch.as_tensor(values, device="cpu")
 
 
 def reduce_channels(maps: Tensor, channels: str | None) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from explainers.errors import OptionError
+from explainers.errors import ImageError, OptionError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,9 +25,15 @@ class Preprocessing:
     """Resize, centre crop, scale to 0 … 1, normalise: equal to torchvision's `weights.transforms()` on uint8 tensors.
 
     resize: the shorter side, or (height, width), or None; crop: (height, width) around the centre (padded with black
-    where the image is smaller), or None; mean, std: per channel, of values in 0 … 1; channels: 3, or 1 for gray;
-    source: where these came from; window: (left, top, right, bottom) of the part of a photo that is cut out before the
-    resize, as fractions 0 … 1 of its width and height, or None for the whole.
+    where the image is smaller, which a warning says), or None; mean, std: per channel, of values in 0 … 1; channels: 3,
+    or 1 for gray; source: where these came from; window: (left, top, right, bottom) of the part of a photo that is cut
+    out before the resize, as fractions 0 … 1 of its width and height, or None for the whole.
+
+    A network of another number of channels takes the bands of a file themselves, unrounded, all in their order, or
+    those named by `bands`, counted from 1 as GeoTIFF does; `bands` does the same for 1 or 3 channels, which otherwise
+    see the picture. picture: bands that are shown as red, green and blue, or one as gray, which is also the picture
+    that a network of 1 or 3 channels sees; white: the value of a band that is 1 to the network (None: the highest
+    that its integers have, or 1 of floats) and white in the picture.
 
     Lists, as JSON gives them, become tuples.
     """
@@ -39,15 +46,20 @@ class Preprocessing:
     channels: int = 3
     source: str = "given"
     window: tuple[float, float, float, float] | None = None
+    bands: tuple[int, ...] | None = None
+    picture: tuple[int, ...] | None = None
+    white: float | None = None
 
     def __post_init__(self) -> None:
-        for name in ("resize", "crop", "mean", "std", "window"):
+        for name in ("resize", "crop", "mean", "std", "window", "bands", "picture"):
             if isinstance(getattr(self, name), list):
                 object.__setattr__(self, name, tuple(getattr(self, name)))
         if self.interpolation not in MODES:
             raise OptionError(f"interpolation={self.interpolation!r}; expected one of {', '.join(MODES)}")
-        if self.channels not in (1, 3):
-            raise OptionError(f"channels={self.channels}; a photo gives 3, or 1 (gray)")
+        self._check_bands()
+        for name in ("mean", "std"):  # as they are where nothing is said, for any number of channels
+            if getattr(self, name) == getattr(Preprocessing, name):
+                object.__setattr__(self, name, getattr(self, name)[:1] * self.channels)
         for name in ("mean", "std"):
             if len(getattr(self, name)) != self.channels:
                 raise OptionError(f"{name}={getattr(self, name)}; expected {self.channels} values, one per channel")
@@ -62,13 +74,38 @@ class Preprocessing:
                 "height: 0 ≤ left < right ≤ 1 and 0 ≤ top < bottom ≤ 1"
             )
 
+    @property
+    def takes_bands(self) -> bool:
+        """Whether the network takes values of bands, not the picture."""
+        return self.bands is not None or self.channels not in (1, 3)
+
+    def reading(self) -> dict[str, Any]:
+        """How `read_image` has to read files for it."""
+        return {"picture": self.picture, "white": self.white, "values": self.takes_bands}
+
+    def channels_shown(self) -> list[int] | None:
+        """Which channels of an input of bands are its picture, None where that is not said."""
+        order = list(self.bands or range(1, self.channels + 1))
+        if not self.takes_bands or self.picture is None or not set(self.picture) <= set(order):
+            return None
+        return [order.index(band) for band in self.picture]
+
     def __call__(self, pixels: np.ndarray) -> Tensor:
-        """(H, W, 3) uint8 to (channels, h, w) float32."""
-        image = torch.from_numpy(pixels.copy()).permute(2, 0, 1)
-        image = self._cropped(self._resized(self._windowed(image))).float() / 255
-        if self.channels == 1:
-            image = (image * torch.tensor(LUMA)[:, None, None]).sum(dim=0, keepdim=True)
-        return (image - torch.tensor(self.mean)[:, None, None]) / torch.tensor(self.std)[:, None, None]
+        """(H, W, 3) uint8 to (channels, h, w) float32; of bands (H, W, K) where it takes them.
+
+        Raises:
+            ImageError: there are not the bands that the network takes.
+        """
+        if padding := self.padding(*pixels.shape[:2]):
+            warnings.warn(padding, stacklevel=2)
+        if self.takes_bands:
+            image = self._cropped(self._resized(self._windowed(self._scaled(pixels))))
+        else:
+            image = torch.from_numpy(pixels.copy()).permute(2, 0, 1)
+            image = self._cropped(self._resized(self._windowed(image))).float() / 255
+        if self.channels == 1 and not self.takes_bands:
+            image = (image * as_column(LUMA)).sum(dim=0, keepdim=True)
+        return (image - as_column(self.mean)) / as_column(self.std)
 
     def fitted(self, values: np.ndarray, *, nearest: bool) -> Tensor:
         """A field (H, W) over a photo, such as a mask or a map, as it lies over the network's input: (h, w) float32.
@@ -100,9 +137,20 @@ class Preprocessing:
             first_column + (left + cw) * x,
         )
 
+    def padding(self, height: int, width: int) -> str:
+        """What is to be said where the crop is larger than a photo of this size after its resize; empty where not."""
+        if self.crop is None:
+            return ""
+        h, w = self.resized_size(height, width)
+        if self.crop[0] <= h and self.crop[1] <= w:
+            return ""
+        cut = "the photo" if self.resize is None else f"resize={self.resize}"
+        return f"crop={self.crop} is larger than {cut}: what the network sees beside the photo is black"
+
     def describe(self) -> dict[str, Any]:
-        """Plain values, for a manifest."""
-        return asdict(self)
+        """Plain values, for a manifest; what concerns bands only where it is set."""
+        unset = {name for name in ("bands", "picture", "white") if getattr(self, name) is None}
+        return {name: value for name, value in asdict(self).items() if name not in unset}
 
     def resized_size(self, height: int, width: int) -> tuple[int, int]:
         """(h, w) after the resize of a photo of this size, the whole one: its window is taken first."""
@@ -112,6 +160,34 @@ class Preprocessing:
     def input_size(self) -> tuple[int, int, int]:
         """(channels, h, w) of what the network gets of a square photo of 256 × 256."""
         return self.channels, *(self.crop or self.resized_size(256, 256))
+
+    def _check_bands(self) -> None:
+        if self.channels < 1:
+            raise OptionError(f"channels={self.channels}; expected 3, 1 (gray), or as many as there are bands")
+        for name in ("bands", "picture"):
+            numbers = getattr(self, name)
+            if numbers is not None and (not numbers or min(numbers) < 1 or any(int(each) != each for each in numbers)):
+                raise OptionError(f"{name}={numbers}; expected numbers of bands, counted from 1")
+        if self.bands is not None and len(self.bands) != self.channels:
+            raise OptionError(f"bands={self.bands} are {len(self.bands)}, and channels={self.channels}")
+        if self.picture is not None and len(self.picture) not in (1, 3):
+            raise OptionError(f"picture={self.picture}; expected three bands (red, green, blue), or one (gray)")
+        if self.white is not None and not (math.isfinite(self.white) and self.white > 0):
+            raise OptionError(f"white={self.white}; expected a positive number")
+
+    def _scaled(self, values: np.ndarray) -> Tensor:
+        """(H, W, K) values of bands to (channels, H, W) float32 with white at 1."""
+        count = values.shape[2] if values.ndim == 3 else 1
+        if self.bands is None and count != self.channels:
+            raise ImageError(
+                f"there are {count} bands, and the network takes {self.channels} channels; name those that it takes "
+                "(--input-bands; in Python Preprocessing(bands=(1, 2, …)))"
+            )
+        if self.bands is not None and max(self.bands) > count:
+            raise ImageError(f"there are {count} bands, and no band {max(self.bands)} for the network")
+        chosen = values if self.bands is None else values[..., [band - 1 for band in self.bands]]
+        white = self.white if self.white is not None else _highest(values)
+        return torch.from_numpy((chosen / white).astype("float32")).permute(2, 0, 1)
 
     def _edges(self, height: int, width: int) -> tuple[int, int, int, int]:
         """Rows and columns of the window in a photo: (top, left, bottom, right), at least one pixel."""
@@ -155,7 +231,8 @@ class Preprocessing:
             )[0, 0]
             for channel in image
         ]
-        return torch.stack(wide).round().clamp(0, 255).to(torch.uint8)
+        resized = torch.stack(wide)
+        return resized if image.is_floating_point() else resized.round().clamp(0, 255).to(torch.uint8)
 
     def _cropped(self, image: Tensor) -> Tensor:
         if self.crop is None:
@@ -172,6 +249,17 @@ class Preprocessing:
     @staticmethod
     def _offset(size: int, crop: int) -> int:
         return -((crop - size) // 2) if crop > size else round((size - crop) / 2)
+
+
+def as_column(values: tuple[float, ...]) -> Tensor:
+    """(C, 1, 1) float32 beside photos, whatever torch's default type and device."""
+    return torch.tensor(values, dtype=torch.float32, device="cpu")[:, None, None]
+
+
+def _highest(values: np.ndarray) -> float:
+    """The highest value that integers of this kind can have, or 1."""
+    kind = values.dtype
+    return 1.0 if kind.kind == "f" else float(2 ** (8 * kind.itemsize - (kind.kind == "i")) - 1)
 
 
 def _is_window(values: tuple[float, ...]) -> bool:

@@ -56,10 +56,11 @@ class SeenTargets:
     Pass it as `targets` to the first explainer of a batch and its `classes` to all others.
 
     Args:
-        target: None (the predicted class) or an index; top_k: how many of the best classes, where it is more than one.
+        target: None (the predicted class), an index, or (N,) indices; top_k: how many of the best classes, where it is
+            more than one.
     """
 
-    def __init__(self, target: int | None, top_k: int = 1) -> None:
+    def __init__(self, target: int | Tensor | None, top_k: int = 1) -> None:
         self.target, self.top_k = target, top_k
         self.scores: Tensor | None = None
         self.classes: Tensor | None = None

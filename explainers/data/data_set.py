@@ -21,11 +21,13 @@ READERS: Names[tuple[str, Reader]] = Names("data set", DataError)
 class Split(ABC):
     """Labelled images that are read one by one.
 
-    names: one for each image, different from each other; labels: its class index.
+    names: one for each image, different from each other; labels: its class index; mask_names: of the masks that there
+    are for an image, the first of which is `mask`.
     """
 
     names: Sequence[str]
     labels: Sequence[int]
+    mask_names: tuple[str, ...] = ("mask",)
 
     def __len__(self) -> int:
         """How many images."""
@@ -41,6 +43,24 @@ class Split(ABC):
 
     def mask(self, index: int) -> np.ndarray | None:
         """(H, W) bool, what decides the class of an image, in the same size; None where that is not known."""
+        return None
+
+    def named_mask(self, index: int, name: str) -> np.ndarray | None:
+        """(H, W) bool, the mask of an image that is called so, such as "parts" of generated birds.
+
+        Raises:
+            DataError: there is no mask of this name.
+        """
+        if name != self.mask_names[0]:
+            raise DataError(f"there is no mask {name!r}; there is {' and '.join(self.mask_names)}")
+        return self.mask(index)
+
+    def check_mask(self, index: int, size: tuple[int, int]) -> None:
+        """See that the mask of an image of (height, width) pixels is as it must be; one that is made here is.
+
+        Raises:
+            MapError, ImageError: it is of another size or cannot be read.
+        """
         return None
 
 

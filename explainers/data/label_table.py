@@ -12,6 +12,7 @@ from explainers.storage.csv_text import unescaped
 from explainers.storage.paths import shown
 
 Class = TypeVar("Class")
+FILE = "file"
 
 
 def read_labels(
@@ -51,4 +52,32 @@ def read_labels(
         raise DataError(f"{shown(table)} cannot be read as a table of text: {error}") from error
     if not found:
         raise DataError(f"{shown(table)} names no images")
+    return found
+
+
+def read_column(table: Path, name: str) -> dict[str, str]:
+    """What a column says of each image, by the name in the column `file`; the table may have any others.
+
+    Raises:
+        DataError: no such file or column, or a name twice.
+    """
+    found: dict[str, str] = {}
+    try:
+        with table.open(newline="", encoding="utf-8-sig") as lines:
+            reader = csv.DictReader(lines)
+            columns = [cell.strip() for cell in reader.fieldnames or ()]
+            if FILE not in columns or name not in columns:
+                missing = name if FILE in columns else FILE
+                raise DataError(f"{shown(table)} has no column {missing!r}; there are {', '.join(columns) or 'none'}")
+            reader.fieldnames = columns
+            for row in reader:
+                file = unescaped((row[FILE] or "").strip())
+                if not file or file in found:
+                    where = f"{shown(table)}, line {reader.line_num}, column {FILE}"
+                    raise DataError(f"{where}: expected a name that no other line has, found {file!r}")
+                found[file] = unescaped((row[name] or "").strip())
+    except FileNotFoundError as error:
+        raise DataError(f"no file {shown(table)}; expected a table with the columns {FILE} and {name}") from error
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{shown(table)} cannot be read as a table of text: {error}") from error
     return found

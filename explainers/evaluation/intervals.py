@@ -47,6 +47,24 @@ def share_interval(hits: int, count: int) -> tuple[float, float]:
     return low, high
 
 
+def largest_mean(total: float, count: int) -> float:
+    """The largest mean of independent values in 0 … 1 that `count` of them with this sum leave likely, at 95 %.
+
+    No more is assumed of them. Where all are 0 it is 1 − 0.05^(1/count), about 3 / count.
+
+    Source: Hoeffding 1963, theorem 1: count · KL(mean ‖ limit) ≤ log 20.
+    """
+    mean, bound = total / count, math.log(1 / (1 - LEVEL)) / count
+    if mean >= 1:
+        return 1.0
+
+    def divergence(limit: float) -> float:
+        known = mean * math.log(mean / limit) if mean > 0 else 0.0
+        return known + (1 - mean) * math.log((1 - mean) / (1 - limit))
+
+    return _bisected(lambda limit: limit <= mean or (limit < 1 and divergence(limit) < bound))
+
+
 def _at_least(hits: int, count: int, share: float) -> float:
     """Probability of so many hits or more."""
     if not 0 < share < 1:

@@ -22,13 +22,15 @@ class Metric(ABC):
 
     Class attributes:
         name: registry key and command-line name; better: "higher" or "lower"; reference: the paper; needs: subset of
-        {"masks", "explainer", "network"}: ground truth, calling the explainer again, access to the network's layers.
+        {"masks", "explainer", "network"}: ground truth, calling the explainer again, access to the network's layers;
+        boxes: whether it asks no more of a mask than its box, so that filled boxes serve.
     """
 
     name: ClassVar[str]
     better: ClassVar[str]
     reference: ClassVar[str]
     needs: ClassVar[frozenset[str]] = frozenset()
+    boxes: ClassVar[bool] = False
 
     def __init_subclass__(cls, **more: Any) -> None:
         super().__init_subclass__(**more)

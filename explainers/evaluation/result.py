@@ -17,7 +17,7 @@ from explainers.evaluation.measuring.curves import Curve
 from explainers.evaluation.metric import Metric
 from explainers.evaluation.metrics.similarity import average_ranks
 from explainers.evaluation.rows import Row
-from explainers.evaluation.summary import Summary, summarise
+from explainers.evaluation.tables.summary import Summary, summarise
 from explainers.storage.csv_text import csv_text
 
 if TYPE_CHECKING:

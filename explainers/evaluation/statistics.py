@@ -44,7 +44,7 @@ def sign_flip_test(first: np.ndarray, second: np.ndarray, combine: Combine = mea
     if count == 0:
         return 1.0
     if combine is mean_of and first.ndim == 1:
-        return float(_mean_tests((first - second)[:, None], seed)[0])
+        return float(mean_tests((first - second)[:, None], seed)[0])
     middle = ((first + second) / 2).sum(axis=0)[None]
     half = ((first - second) / 2).reshape(count, -1)
 
@@ -58,8 +58,8 @@ def sign_flip_test(first: np.ndarray, second: np.ndarray, combine: Combine = mea
     return float(_p_values(lambda signs: statistic(signs)[:, None] >= bound, count, FLIPS // 2, seed)[0])
 
 
-def _mean_tests(differences: np.ndarray, seed: int) -> np.ndarray:
-    """p of each column of differences (N, P), all by the same exchanges."""
+def mean_tests(differences: np.ndarray, seed: int) -> np.ndarray:
+    """p of each column of paired differences (N, P), as `sign_flip_test` has it, all by the same exchanges."""
     count = len(differences)
     observed = np.abs(differences.sum(axis=0))
     bound = observed - ROUNDING * np.maximum(observed, np.abs(differences).sum(axis=0))
@@ -134,7 +134,7 @@ def pairwise(
         stacked = {each: np.stack([parts[each][name] for name in names]) for n in numbers for each in pairs[n]}
         if combine is mean_of and all(values.ndim == 1 for values in stacked.values()):
             columns = [stacked[pairs[n][0]] - stacked[pairs[n][1]] for n in numbers]
-            found[numbers] = _mean_tests(np.stack(columns, axis=1), seed)
+            found[numbers] = mean_tests(np.stack(columns, axis=1), seed)
         else:
             for n in numbers:
                 found[n] = sign_flip_test(stacked[pairs[n][0]], stacked[pairs[n][1]], combine, seed=seed)

@@ -46,11 +46,16 @@ class LoadedModel:
 def class_index(name: str, class_names: Sequence[str]) -> int:
     """The index of a class by its name, upper and lower case alike.
 
+    A name that consists of several, such as "tabby, tabby cat", is meant by each of them that no other class has.
+
     Raises:
         TargetError: no class or several have this name, with the names that come close.
     """
     folded = [value.casefold() for value in class_names]
     found = [index for index, value in enumerate(folded) if value == name.casefold()]
+    if not found:
+        parts = [[part.strip() for part in value.split(",")] for value in folded]
+        found = [index for index, names in enumerate(parts) if name.casefold() in names]
     if len(found) > 1:
         raise TargetError(f"{len(found)} classes are called {name!r} (indices {found}); give the index")
     if not found:

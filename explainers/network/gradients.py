@@ -17,7 +17,13 @@ NO_GRADIENT = (
 
 
 def target_gradients(
-    scores: Tensor, classes: Tensor, inputs: Sequence[Tensor], *, retain: bool = False, unused: bool = False
+    scores: Tensor,
+    classes: Tensor,
+    inputs: Sequence[Tensor],
+    *,
+    retain: bool = False,
+    unused: bool = False,
+    differentiable: bool = False,
 ) -> list[Tensor]:
     """∂S_c/∂input for each image and each of its K target classes.
 
@@ -27,6 +33,7 @@ def target_gradients(
         inputs: tensors (N, …) of that graph.
         retain: keep the graph for another backward pass.
         unused: inputs that the scores do not depend on get zeros.
+        differentiable: the gradients have a graph of their own, to the weights too; it is kept.
 
     Returns:
         One (N, K, …) per input.
@@ -43,7 +50,7 @@ def target_gradients(
     for k in range(classes.shape[1]):
         total = scores.gather(1, classes[:, k : k + 1]).sum()
         with sound_batch_norm(scores):
-            grads = gradients_of(total, inputs, retain=retain or k < last)
+            grads = gradients_of(total, inputs, retain=retain or k < last, differentiable=differentiable)
         if not unused and any(grad is None for grad in grads):
             raise UnsupportedError(NO_GRADIENT)
         filled = [torch.zeros_like(value) if grad is None else grad for value, grad in zip(inputs, grads, strict=True)]
@@ -51,14 +58,18 @@ def target_gradients(
     return [torch.stack(grads, dim=1) for grads in zip(*per_class, strict=True)]
 
 
-def gradients_of(total: Tensor, inputs: Sequence[Tensor], *, retain: bool = False) -> tuple[Tensor | None, ...]:
+def gradients_of(
+    total: Tensor, inputs: Sequence[Tensor], *, retain: bool = False, differentiable: bool = False
+) -> tuple[Tensor | None, ...]:
     """∂total/∂input of each input, None where it has no part in the total.
 
     Raises:
         UnsupportedError: reentrant checkpoints of a package of their own are on the way.
     """
     try:
-        return torch.autograd.grad(total, inputs, retain_graph=retain, allow_unused=True)
+        return torch.autograd.grad(
+            total, inputs, retain_graph=retain or differentiable, create_graph=differentiable, allow_unused=True
+        )
     except RuntimeError as error:
         if "heckpoint" not in str(error):
             raise

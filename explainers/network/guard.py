@@ -23,6 +23,48 @@ HOOK_TABLES = (
 )
 GLOBAL_SWITCHES = threading.RLock()  # held by whoever sets a switch or a generator that all of torch shares
 
+
+class _Gate:
+    """Many threads may be inside, or one alone; who is inside may go in again."""
+
+    def __init__(self) -> None:
+        self.changed = threading.Condition()
+        self.depth: dict[int, int] = {}  # of each thread that is inside
+        self.holder: int | None = None  # of the thread that is alone
+        self.held = 0
+
+    @contextmanager
+    def inside(self) -> Iterator[None]:
+        me = threading.get_ident()
+        with self.changed:
+            if me not in self.depth:  # else it may have what the one who would be alone waits for
+                self.changed.wait_for(lambda: self.holder in (None, me))
+            self.depth[me] = self.depth.get(me, 0) + 1
+        try:
+            yield
+        finally:
+            with self.changed:
+                self.depth[me] -= 1
+                if not self.depth[me]:
+                    del self.depth[me]
+                self.changed.notify_all()
+
+    @contextmanager
+    def held_alone(self) -> Iterator[None]:
+        me = threading.get_ident()
+        with self.changed:
+            self.changed.wait_for(lambda: self.holder in (None, me) and not self.depth.keys() - {me})
+            self.holder, self.held = me, self.held + 1
+        try:
+            yield
+        finally:
+            with self.changed:
+                self.held -= 1
+                self.holder = me if self.held else None
+                self.changed.notify_all()
+
+
+_GATE = _Gate()
 _table = threading.Lock()
 _numbers = itertools.count()
 _locks: weakref.WeakKeyDictionary[Any, tuple[int, threading.RLock]] = weakref.WeakKeyDictionary()
@@ -37,8 +79,22 @@ def alone(*things: object) -> Iterator[None]:
     with _table:
         found = {_lock(thing) for thing in things if type(thing).__weakrefoffset__}
     with ExitStack() as stack:
+        stack.enter_context(_GATE.inside())
         for _, lock in sorted(found, key=lambda each: each[0]):
             stack.enter_context(lock)
+        yield
+
+
+@contextmanager
+def all_others_waiting() -> Iterator[None]:
+    """Inside, no other thread is in a block of `alone` or `preserved`, whatever its network.
+
+    For what changes weights in place, or begins a generator that all of torch shares anew, while explainers are called.
+
+    Not to be entered inside of such a block, where two threads could wait for each other. Passes that come through no
+    explainer are not held up.
+    """
+    with _GATE.held_alone():
         yield
 
 

@@ -10,6 +10,7 @@ import torch.fx
 from torch import Tensor, nn
 
 from explainers.errors import ImageError, UnsupportedError
+from explainers.network.guard import preserved
 
 
 def checked_images(images: Any, network: Any) -> Tensor:
@@ -61,6 +62,28 @@ def first_parameter(network: Any) -> Tensor | None:
     if not isinstance(network, nn.Module):
         return None
     return next((value for value in network.parameters() if value.is_floating_point()), None)
+
+
+def input_channels(network: Any, size: tuple[int, int]) -> int:
+    """How many channels a network takes: as many as its first convolution, where it runs on those and not on 3; else 3.
+
+    Cost: at most two passes of one empty image (1, C, *size); none where the first convolution has 3 channels.
+    """
+    modules = network.modules() if isinstance(network, nn.Module) else ()
+    first = next((module for module in modules if isinstance(module, nn.Conv2d)), None)
+    if first is None or first.in_channels == 3:
+        return 3
+    image = torch.zeros(1, first.in_channels, *size, device=first.weight.device, dtype=first.weight.dtype)
+    return first.in_channels if _runs(network, image) and not _runs(network, image[:, :1].repeat(1, 3, 1, 1)) else 3
+
+
+def _runs(network: Any, image: Tensor) -> bool:
+    with torch.no_grad(), preserved(network):
+        try:
+            run(network, image)
+        except Exception:  # whatever a network raises on what it cannot take
+            return False
+    return True
 
 
 def _values(network: Any) -> Iterator[Tensor]:

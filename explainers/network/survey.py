@@ -249,7 +249,8 @@ class _Watch:
 
 def _changed(network: nn.Module, images: Tensor, still: dict[tuple[str, int], Tensor]) -> set[tuple[str, int]]:
     """Which runs of which modules give something else for another image."""
-    noise = torch.randn(images.shape, generator=torch.Generator().manual_seed(0)).to(images)
+    drawn = torch.randn(images.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float32, device="cpu")
+    noise = drawn.to(images)
     calls: Counter[str] = Counter()
     found: set[tuple[str, int]] = set()
 

@@ -175,7 +175,8 @@ def _graph_end(network: nn.Module, images: Tensor, output: Output | None) -> str
 def _tried(network: Any, images: Tensor, output: Output | None) -> list[Tensor]:
     """Scores (1, classes) of what no photo is: the negative, nothing, ten-fold contrast, and noise."""
     few = _few(network, images)
-    noise = torch.randn(few.shape[1:], generator=torch.Generator().manual_seed(0)).to(few) * 10
+    rng = torch.Generator().manual_seed(0)
+    noise = torch.randn(few.shape[1:], generator=rng, dtype=torch.float32, device="cpu").to(few) * 10
     found = []
     for probe in (-few, 0 * few, 10 * few, noise.expand_as(few)):
         try:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from explainers.network.guard import exact, preserved
+from explainers.network.guard import GLOBAL_SWITCHES, exact, preserved
 from explainers.network.input import first_parameter, fixed_batch, run
 from explainers.network.output import Output, scores_of
 from explainers.network.unwrapping import as_network, class_name
@@ -43,7 +43,12 @@ def probe(model: Any, size: Sequence[int], output: Output | None = None) -> dict
     devices = [device] if device.type == "cuda" else []
     found: dict[str, Any] = {"modules": _modules(network)}
     try:
-        with torch.random.fork_rng(devices), preserved(network), exact(image, gradients=True):
+        with (
+            preserved(network),
+            GLOBAL_SWITCHES,
+            torch.random.fork_rng(devices),
+            exact(image, gradients=True),
+        ):
             torch.manual_seed(0)  # of networks that draw
             image = image.requires_grad_(isinstance(network, nn.Module))
             scores = scores_of(run(network, image), len(image), output)
@@ -81,7 +86,7 @@ def _rounded(values: Sequence[float]) -> list[float]:
 
 def _waves(count: int, number: int) -> Tensor:
     """(count,) float64 in -1 … 1 that look like noise and are the same everywhere: no generator's stream is."""
-    index = torch.arange(1, count + 1, dtype=torch.float64)
+    index = torch.arange(1, count + 1, dtype=torch.float64, device="cpu")
     return torch.sin(index * (0.7 + 0.31 * number) + torch.sin(index * (0.013 + 0.007 * number)) * 3)
 
 

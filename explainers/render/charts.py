@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -105,6 +106,77 @@ def agreement_chart(table: np.ndarray, labels: Sequence[str]) -> Figure:
             shade = "white" if abs(value) > 0.6 else "black"
             axes.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=6, color=shade)
     axes.set_title("do scores rank alike?", fontsize=9)
+    return fig
+
+
+@dataclass(frozen=True)
+class Trace:
+    """A line of a panel: (n,) values with the ends of their intervals, NaN where there is none; `background`: one value
+    for the whole panel, drawn as a gray line across it."""
+
+    label: str
+    values: np.ndarray
+    low: np.ndarray | None = None
+    high: np.ndarray | None = None
+    background: bool = False
+
+
+def line_panels(
+    panels: Mapping[str, Sequence[Trace]],
+    places: Sequence[float] | Sequence[str],
+    *,
+    title: str = "",
+    axis: str = "",
+    within: tuple[float, float] | None = None,
+) -> Figure:
+    """Lines with 95 % bands side by side, a panel for each title.
+
+    Args:
+        panels: title → traces, coloured by their labels; places: of the values, numbers (on a logarithmic axis where
+            they span more than a factor of 20), or names; axis: what the numbers are; within: the range that values can
+            have, beyond which no band is shown.
+    """
+    named = any(isinstance(place, str) for place in places)
+    x = np.arange(len(places), dtype=float) if named else np.array(places, float)
+    labels = list(dict.fromkeys(trace.label for traces in panels.values() for trace in traces if not trace.background))
+    faint = list(dict.fromkeys(trace.label for traces in panels.values() for trace in traces if trace.background))
+    across = min(3, len(panels))
+    down = -(-len(panels) // across)
+    fig = _figure((3.1 * across + 2.2, 2.5 * down + 0.5 + 0.6 * named))
+    drawn = fig.subplots(down, across, squeeze=False)
+    for panel in drawn.flat[len(panels) :]:
+        panel.set_axis_off()
+    handles: dict[str, Any] = {}
+    for panel, (heading, traces) in zip(drawn.flat, panels.items(), strict=False):
+        for trace in traces:
+            if trace.background:
+                style = STYLES[1 + faint.index(trace.label) % (len(STYLES) - 1)]
+                line = panel.axhline(float(trace.values[0]), color=GRAY, linestyle=style, linewidth=1)
+            else:
+                colour, style = _look(labels.index(trace.label))
+                (line,) = panel.plot(x, trace.values, "o", markersize=2.5, color=colour, linestyle=style, linewidth=1.4)
+                if trace.low is not None and trace.high is not None:
+                    panel.fill_between(x, trace.low, trace.high, color=colour, alpha=0.12, linewidth=0)
+            handles.setdefault(trace.label, line)
+        panel.set_title(heading, fontsize=9, parse_math=False)
+        panel.tick_params(labelsize=8)
+        if within is not None:
+            low, high = panel.get_ylim()
+            margin = 0.03 * (within[1] - within[0])
+            panel.set_ylim(max(low, within[0] - margin), min(high, within[1] + margin))
+        if named:
+            panel.set_xticks(x, [str(place) for place in places], rotation=60, ha="right", fontsize=7)
+        else:
+            panel.set_xlabel(axis, fontsize=8)
+            if x.min() > 0 and x.max() > 20 * x.min():
+                panel.set_xscale("log")
+            elif (x == x.round()).all():
+                panel.xaxis.get_major_locator().set_params(integer=True)
+        _plain(panel)
+    if len(handles) > 1:
+        fig.legend(list(handles.values()), list(handles), fontsize=8, frameon=False, loc="outside right upper")
+    if title:
+        fig.suptitle(title, fontsize=10, parse_math=False)
     return fig
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 Cell = tuple[str, np.ndarray]  # caption, (H, W, 3) uint8
 GAP, LINE = 8, 17
+EMPTY = np.full((1, 1, 3), 255, np.uint8)  # the picture of a cell that has none
+WIDEST = 8  # cells that short rows fill together
 
 
 def contact_sheet(rows: Sequence[Sequence[Cell]], *, cell: int = 192) -> np.ndarray:
@@ -44,6 +47,19 @@ def contact_sheet(rows: Sequence[Sequence[Cell]], *, cell: int = 192) -> np.ndar
             for number, line in enumerate(caption.split("\n")):
                 draw.text((left, top + number * LINE - 2), _fitting(line, cell), fill="black", font=_font())
     return np.asarray(sheet)
+
+
+def side_by_side(rows: Sequence[Sequence[Cell]]) -> list[list[Cell]]:
+    """Short rows next to each other, so that a sheet of many of them is about square and at most eight cells wide.
+
+    Args:
+        rows: in their order, which goes from left to right and then down; shorter ones are filled up with empty cells.
+    """
+    columns = max(len(row) for row in rows)
+    beside = max(1, min(WIDEST // columns, math.ceil(math.sqrt(len(rows) / columns))))
+    filled = [[*row, *[("", EMPTY)] * (columns - len(row))] for row in rows]
+    starts = range(0, len(rows), beside)
+    return [[cell for row in filled[start : start + beside] for cell in row] for start in starts]
 
 
 def figure(rows: Sequence[Sequence[Cell]], *, size: float = 2.4) -> Figure:

@@ -78,7 +78,7 @@ def colours(name: str) -> np.ndarray:
     import matplotlib
 
     if name not in matplotlib.colormaps:
-        close = difflib.get_close_matches(name, list(matplotlib.colormaps), n=4)
+        close = difflib.get_close_matches(name, list(matplotlib.colormaps), n=4, cutoff=0.7)
         raise OptionError(
             f"no colour map {name!r}; " + (f"close are {', '.join(close)}" if close else "see matplotlib")
         )

@@ -1,4 +1,4 @@
-"""Folders of images through methods (`explain/`) and through an evaluation (`evaluate/`).
+"""Folders of images through methods (`explain/`) and an evaluation (`evaluate/`), and maps to be edited (`edit/`).
 
 Here the rooms below are put together: models, data, methods, metrics, pictures, and the run folder of `storage` that
 lets a killed run go on. Nothing but the doors above (`explanation.py`, `diagnosis.py`, `cli`) imports this. Begin with

@@ -15,6 +15,8 @@ from explainers.network.input import first_parameter
 from explainers.network.output import Negative, Output, class_scores
 from explainers.network.unwrapping import as_network
 
+LABEL = "label"  # the true class of each image
+
 
 def settled_target(
     target: str, model: Any, preprocessing: Preprocessing | None, output: Output | None, images: Any = None
@@ -43,7 +45,9 @@ def noise_for(preprocessing: Preprocessing | None) -> Tensor | None:
     if preprocessing is None:
         return None
     size = preprocessing.crop or preprocessing.resized_size(256, 256)
-    return torch.randn(1, preprocessing.channels, *size, generator=torch.Generator().manual_seed(0))
+    return torch.randn(
+        1, preprocessing.channels, *size, generator=torch.Generator().manual_seed(0), dtype=torch.float32, device="cpu"
+    )
 
 
 def output_for(target: Any, output: Output | None) -> Output | None:

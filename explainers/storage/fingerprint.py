@@ -37,6 +37,10 @@ def differences(before: Any, now: Any, *, but: Collection[tuple[str, str]] = (),
         ]
     if before == now:
         return []
+    if before is None and isinstance(now, dict):
+        return [f"{name} (not asked for there, asked for now)"]
+    if now is None and isinstance(before, dict):
+        return [f"{name} (asked for there, not now)"]
     old, new = _shortened(_short(before), _short(now))
     return [f"{name} ({old} there, {new} now)"]
 

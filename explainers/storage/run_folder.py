@@ -86,7 +86,7 @@ class RunFolder:
             code = other if all(each.startswith(f"{PROBE}.") for each in differing) else ""
             raise OptionError(
                 f"{shown(self.path)} holds a run that differs in {named(differing)}{code}. Go on with its settings, "
-                "choose another output folder, or start anew with overwrite (--overwrite)"
+                "choose another output folder (--out), or start anew with overwrite (--overwrite)"
             )
         if head is None or differing:
             owner = {"command": self.contents.command, "contents": [*self.contents.folders, *self.contents.files]}

@@ -14,7 +14,7 @@ from explainers.storage.listing import unlike
 from explainers.storage.owner import JOURNAL, MANIFEST
 from explainers.storage.paths import shown
 
-RESULT, CONFIG = "result.json", "run.json"  # of a training
+RESULT, CONFIG, EPOCHS = "result.json", "run.json", "epochs"  # of a training
 
 
 @dataclass
@@ -81,6 +81,10 @@ def _training(folder: Path) -> Verified:
         found.problems.append(f"{RESULT} lists no files: an earlier version wrote it")
     else:
         found.hold(folder, result["files"])
+        kept = sorted(f"{EPOCHS}/{path.name}" for path in (folder / EPOCHS).glob("*.safetensors"))
+        strange = [name for name in kept if isinstance(result["files"], dict) and name not in result["files"]]
+        why = "is not listed: an earlier version, or somebody else, wrote it"
+        found.problems += [f"{shown(name)} {why}" for name in strange]
     return found
 
 

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from explainers.baselines import Flip, Shift
-from explainers.baselines.training.augment import AUGMENTATIONS
+from explainers.baselines.training.settings.augment import AUGMENTATIONS
 from explainers.errors import OptionError
 
 IMAGE = torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])  # 2 × 3

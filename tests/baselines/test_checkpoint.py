@@ -57,10 +57,14 @@ def test_steps_after_a_round_trip_give_the_very_same_weights(tmp_path, record, k
 
     network, optimizer = made()
     learn(network, optimizer, range(3))
-    save_state(tmp_path / "last.safetensors", network, optimizer, {"history": [{"val_loss": 0.1}]})
+    save_state(
+        tmp_path / "last.safetensors", {"network": network}, {"optimizer": optimizer}, {"history": [{"val_loss": 0.1}]}
+    )
     torch.manual_seed(99)
     again, other = made()
-    assert load_state(tmp_path / "last.safetensors", again, other) == {"history": [{"val_loss": 0.1}]}
+    assert load_state(tmp_path / "last.safetensors", {"network": again}, {"optimizer": other}) == {
+        "history": [{"val_loss": 0.1}]
+    }
     learn(network, optimizer, range(3, 6))
     learn(again, other, range(3, 6))
     assert again.first.weight.dtype == (torch.bfloat16 if kind == "bfloat16" else torch.float32)
@@ -84,8 +88,8 @@ def test_facts_come_back_bit_for_bit(tmp_path):
     network = Net()
     optimizer = AdamW().make(network)
     facts = {"history": [{"val_loss": 1 / 3, "epoch": 0}], "scaler": {}, "none": None}
-    save_state(tmp_path / "a.safetensors", network, optimizer, facts)
-    assert load_state(tmp_path / "a.safetensors", network, optimizer) == facts
+    save_state(tmp_path / "a.safetensors", {"network": network}, {"optimizer": optimizer}, facts)
+    assert load_state(tmp_path / "a.safetensors", {"network": network}, {"optimizer": optimizer}) == facts
 
 
 def test_learning_rates_of_groups_come_back(tmp_path):
@@ -93,9 +97,9 @@ def test_learning_rates_of_groups_come_back(tmp_path):
     optimizer = SGD(parts={"last": 0.5}).make(network)
     for group in optimizer.param_groups:
         group["lr"] /= 7
-    save_state(tmp_path / "a.safetensors", network, optimizer, {})
+    save_state(tmp_path / "a.safetensors", {"network": network}, {"optimizer": optimizer}, {})
     other = SGD(parts={"last": 0.5}).make(network)
-    load_state(tmp_path / "a.safetensors", network, other)
+    load_state(tmp_path / "a.safetensors", {"network": network}, {"optimizer": other})
     assert [group["lr"] for group in other.param_groups] == [0.1 / 7, 0.5 / 7]
 
 
@@ -157,7 +161,7 @@ def scalars_that_are_no_object(path):
 
 def of_another_network(path):
     network = nn.Linear(2, 2)
-    save_state(path, network, AdamW().make(network), {})
+    save_state(path, {"network": network}, {"optimizer": AdamW().make(network)}, {})
 
 
 DAMAGES = [
@@ -180,10 +184,10 @@ def test_a_damaged_file_is_refused_with_its_name_and_the_remedy(tmp_path, damage
     network, path = Net(), tmp_path / "last.safetensors"
     optimizer = AdamW().make(network)
     learn(network, optimizer, range(1))
-    save_state(path, network, optimizer, {})
+    save_state(path, {"network": network}, {"optimizer": optimizer}, {})
     damage(path)
     with pytest.raises(ModelFileError) as caught:
-        load_state(path, network, optimizer)
+        load_state(path, {"network": network}, {"optimizer": optimizer})
     text = str(caught.value)
     assert text.startswith(f"the checkpoint {path} cannot be gone on from: ")
     assert text.endswith("; train anew with overwrite")
@@ -191,9 +195,9 @@ def test_a_damaged_file_is_refused_with_its_name_and_the_remedy(tmp_path, damage
 
 def test_an_optimizer_of_other_groups_is_refused(tmp_path):
     network, path = Net(), tmp_path / "last.safetensors"
-    save_state(path, network, AdamW().make(network), {})
+    save_state(path, {"network": network}, {"optimizer": AdamW().make(network)}, {})
     with pytest.raises(ModelFileError, match="cannot be gone on from"):
-        load_state(path, network, AdamW(parts={"last": 0.1}).make(network))
+        load_state(path, {"network": network}, {"optimizer": AdamW(parts={"last": 0.1}).make(network)})
 
 
 def test_a_full_disk_leaves_the_weights_whole_and_is_an_error(tmp_path):

@@ -11,7 +11,7 @@ from snapshot import same, snapshot
 from torch import Tensor, nn
 
 import explainers
-from explainers.baselines import ABN, LABN, AttentionNetwork, Gate, available_networks, create_network, resnet
+from explainers.baselines import ABN, LABN, ExplainingNetwork, Gate, available_networks, create_network, resnet
 from explainers.baselines.networks.abn import without_stride
 from explainers.baselines.networks.backbone import cut
 from explainers.baselines.networks.plain import fitted
@@ -269,7 +269,7 @@ def test_networks_compile_and_export():
 def test_every_network_takes_its_options_and_any_channels_and_classes(name):
     network = create_network(name, channels=2, classes=7, **network_options(name))
     assert network(torch.randn(2, 2, 64, 48)).shape == (2, 7)
-    assert isinstance(network, AttentionNetwork) == network_entry(name).attention
+    assert isinstance(network, ExplainingNetwork) == network_entry(name).attention
     assert network_entry(name).summary.endswith(".")
 
 
@@ -287,7 +287,7 @@ def test_a_librarys_network_is_fitted_to_gray_images_as_its_colours_were():
     [
         (
             lambda: create_network("labm"),
-            "no network 'labm'; did you mean labn or abn? available: abn, labn, lambda-resnet, plain",
+            "no network 'labm'; did you mean labn or amb or ala? available: abn, ala, ",
         ),
         (lambda: create_network("abn", depth=3), "abn has no option depth; its options are backbone, bypass"),
         (
@@ -295,7 +295,10 @@ def test_a_librarys_network_is_fitted_to_gray_images_as_its_colours_were():
             "weights='DEFAULT': abn with these options starts from nothing; weights belong to a library's backbone, such "
             "as torchvision:resnet18",
         ),
-        (lambda: create_network("abn", backbone="resnet9"), "no ResNet 'resnet9'; there are cifar-resnet20, "),
+        (
+            lambda: create_network("abn", backbone="resnet9"),
+            "no network 'resnet9'; there are cifar-resnet20, ",
+        ),
         (lambda: LABN("square"), "no LABN design 'square'; there are magnetogram, lambda-resnet18, "),
         (lambda: LABN(depth=2), "LABN has no setting depth; its lambda layers have heads, key, scope"),
         (lambda: resnet("small-resnet", colour=1), "small-resnet has no setting colour; there are block, planes, "),

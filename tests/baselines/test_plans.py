@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from explainers.baselines import SGD, AdamW, Alternating, Phases, Settings, Stage, Throughout, train
-from explainers.baselines.training.plans import frozen
+from explainers.baselines.training.settings.plans import frozen
 from explainers.errors import ExplainersError, OptionError
 
 A, B, C = Stage(("perception",)), Stage(("attention",), ("features",)), Stage(None, ("head",))
@@ -71,11 +71,11 @@ def test_alternating_takes_turns_by_epoch_or_by_step():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Phases(()), "phases (); expected (epochs, Stage) with at least one epoch each"),
+        (lambda: Phases(()), "phases []; expected (epochs, Stage) with at least one epoch each"),
         (
             lambda: Phases(((0, A), (1, B))),
-            "phases ((0, Stage(losses=('perception',), frozen=())), (1, Stage(losses=('attention',), "
-            "frozen=('features',)))); expected (epochs, Stage) with at least one epoch each",
+            "phases [(0, {'losses': ('perception',), 'frozen': ()}), (1, {'losses': ('attention',), "
+            "'frozen': ('features',)})]; expected (epochs, Stage) with at least one epoch each",
         ),
         (
             lambda: Alternating((A, B), every="batch"),
@@ -131,8 +131,8 @@ FEATURES = ("stem", "layer1", "layer2", "layer3", "layer4", "pool", "fc")
         (Phases(((9, Stage()), (0, Stage(None, FEATURES)))), f"frozen={FEATURES} leaves nothing to learn"),
         (
             Phases(((9, Stage()), (0, Stage(None, ("featurs",))))),
-            "frozen='featurs': no part of the network is called so; there are stem, layer1, layer2, layer3, layer4, "
-            "pool, fc",
+            "frozen='featurs' (--freeze featurs): no part of the network is called so; there are stem, layer1, layer2, "
+            "layer3, layer4, pool, fc",
         ),
     ],
 )
@@ -255,7 +255,7 @@ def test_an_unknown_part_is_refused_with_those_that_are_there():
     with pytest.raises(OptionError) as caught, frozen(network, ("features", "perception")):
         pass
     assert str(caught.value) == (
-        "frozen='perception': no part of the network is called so; there are features, features2, head"
+        "frozen='perception' (--freeze perception): no part of the network is called so; there are features, features2, head"
     )
     assert all(value.requires_grad for value in network.parameters())
     assert all(module.training for module in network.modules())

@@ -6,14 +6,15 @@ import math
 
 import pytest
 import torch
-from torch.optim.lr_scheduler import CosineAnnealingLR, ReduceLROnPlateau
+from torch.optim.lr_scheduler import CosineAnnealingLR, PolynomialLR, ReduceLROnPlateau
 
-from explainers.baselines.training.schedules import (
+from explainers.baselines.training.settings.schedules import (
     SCHEDULES,
     Constant,
     Cosine,
     Milestones,
     Plateau,
+    Polynomial,
     Schedule,
     best_epoch,
     exhausted,
@@ -21,6 +22,17 @@ from explainers.baselines.training.schedules import (
 from explainers.errors import OptionError
 
 NAN = float("nan")
+
+
+@pytest.mark.parametrize("power", [0.5, 0.9, 1, 2])
+def test_polynomial_gives_the_rates_of_torch(power):
+    other = optimizer(0.1)
+    rule = PolynomialLR(other, total_iters=7, power=power)
+    for epoch in range(9):  # behind the last epoch it stays at 0
+        ours = 0.1 * Polynomial(power).scale([0.7] * epoch, 7)
+        assert ours == pytest.approx(other.param_groups[0]["lr"], abs=1e-12)
+        other.step()
+        rule.step()
 
 
 def falling(rng: torch.Generator) -> list[float]:
@@ -144,6 +156,7 @@ def test_a_schedule_is_endless_when_an_epochs_rate_does_not_depend_on_how_many_a
 @pytest.mark.parametrize(
     ("make", "message"),
     [
+        (lambda: Polynomial(0), "power=0, floor=0.0; expected a positive power, no negative floor"),
         (lambda: Cosine(warmup=-1), "warmup=-1, floor=0.0; expected at least 0"),
         (lambda: Cosine(floor=-0.1), "warmup=0, floor=-0.1; expected at least 0"),
         (

@@ -11,6 +11,7 @@ from explainers.baselines import (
     SGD,
     AdamW,
     Alternating,
+    AlternativeEpochs,
     Constant,
     Cosine,
     CrossEntropy,
@@ -23,6 +24,7 @@ from explainers.baselines import (
     Shift,
     Stage,
     Throughout,
+    Together,
 )
 from explainers.errors import OptionError
 
@@ -73,7 +75,14 @@ OTHERS = [
     {"schedule": Milestones(at=(0.3,))},
     {"schedule": Plateau(patience=5)},
     {"schedule": Plateau(threshold=0.01)},
+    {"optimizers": {"complement": SGD()}},
     {"plan": Throughout(frozen=("features",))},
+    {"plan": Throughout()},
+    {"plan": Together((Stage(("attention",)), Stage()))},
+    {"plan": Together((Stage(("attention",)), Stage(optimizer="complement")))},
+    {"plan": Together((Stage(("attention",)), Stage(attention=1.0)))},
+    {"plan": AlternativeEpochs()},
+    {"plan": AlternativeEpochs(rests=("attention", "features"))},
     {"plan": Throughout(losses=("perception",))},
     {"plan": Phases(((2, Stage(("attention",))), (0, Stage())))},
     {"plan": Alternating((Stage(("attention",)), Stage()))},
@@ -89,6 +98,7 @@ OTHERS = [
     {"augment": ("shift", "flip")},
     {"augment": (Shift(2),)},
     {"bias_samples": 1},
+    {"more_losses": (SaliencyGuided(),)},
     {"precision": "bfloat16"},
     {"clip": 1.0},
     {"keep_every": 1},
@@ -141,7 +151,8 @@ def test_augmentations_are_made_in_their_order():
 def test_a_description_is_json_and_comes_back_as_it_was():
     for given in [{}, *OTHERS]:
         described = Settings(**given).describe()
-        assert described.keys() == {each.name for each in fields(Settings)}
+        without = {"optimizers", "more_losses"} - given.keys()
+        assert described.keys() == {each.name for each in fields(Settings)} - without
         assert json.loads(json.dumps(described)) == described
 
 
@@ -154,3 +165,13 @@ def test_a_description_differs_whenever_a_setting_differs():
 def test_equal_settings_have_equal_descriptions():
     for given in OTHERS:
         assert Settings(**given).describe() == Settings(**given).describe()
+
+
+def test_the_weights_of_chosen_epochs_are_kept():
+    assert [epoch for epoch in range(1, 13) if Settings(keep_every=(1, 3, 10)).keeps(epoch)] == [1, 3, 10]
+    assert [epoch for epoch in range(1, 13) if Settings(keep_every=4).keeps(epoch)] == [4, 8, 12]
+    assert not any(Settings().keeps(epoch) for epoch in range(1, 13))
+    assert Settings(keep_every=(1, 3)).describe()["keep_every"] == [1, 3]
+    for given in ((), (0, 3), (1.5,), (True,), "12"):
+        with pytest.raises(OptionError, match="keep_every"):
+            Settings(keep_every=given)

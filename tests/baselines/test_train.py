@@ -486,7 +486,8 @@ def test_a_loss_that_is_no_number_stops_and_keeps_whole_epochs(tmp_path):
         ),
         (
             Settings(plan=Throughout(frozen=("backbone",)), epochs=1),
-            "frozen='backbone': no part of the network is called so; there are stem, layer1, layer2, layer3, layer4, pool, fc",
+            "frozen='backbone' (--freeze backbone): no part of the network is called so; there are stem, layer1, layer2, "
+            "layer3, layer4, pool, fc",
         ),
     ],
 )
@@ -512,11 +513,24 @@ def test_the_configuration_is_plain_json(tmp_path):
         "name": "abn",
         "channels": 1,
         "classes": 2,
-        "options": {"backbone": "small-resnet"},
+        "options": {"backbone": "small-resnet", "bypass": True},
         "weights": None,
     }
     assert [loss["kind"] for loss in config["settings"]["losses"]] == ["CrossEntropy", "CrossEntropy", "SaliencyGuided"]
     assert config["settings"]["seed"] == 5
+
+
+def test_a_training_that_wrote_down_only_what_was_asked_for_goes_on(tmp_path):
+    """As before all options were written down; an option that was not asked for was the default."""
+    out, settings = tmp_path / "run", replace(ALL, epochs=2)
+    train("abn", bars(), out, replace(settings, epochs=1, schedule=Constant()), options=SMALL)
+    config = json.loads((out / "run.json").read_text())
+    del config["network"]["options"]["bypass"]
+    (out / "run.json").write_text(json.dumps(config))
+    with pytest.raises(OptionError, match=r"network.options.bypass \(True there, False now\)"):
+        train("abn", bars(), out, replace(settings, epochs=1, schedule=Constant()), options={**SMALL, "bypass": False})
+    run = train("abn", bars(), out, replace(settings, schedule=Constant()), options=SMALL)
+    assert len(run.history) == 2
 
 
 def test_which_weights_are_kept_may_change_when_a_training_goes_on(tmp_path):

@@ -52,3 +52,11 @@ def held_elsewhere(folder: Path) -> Iterator[None]:
         finally:
             leave.set()
             done.result()
+
+
+def command(kind: str, images: Path, out: Path, *more: str) -> list[str]:
+    """`explain run` or `explain evaluate` of the digits' network, or of another that `more` names, by a cheap method."""
+    method = ["-m", "occlusion", "--option", "occlusion.window=48", "--option", "occlusion.stride=48"]
+    metric = ["--metric", "sparseness", "--no-figures"] if kind == "evaluate" else []
+    model = [] if "--model" in more else ["--model", "embedded"]
+    return [kind, str(images), *model, *method, *metric, "--out", str(out), "-q", *more]

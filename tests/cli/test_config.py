@@ -64,7 +64,7 @@ def test_a_number_of_a_config_file_stands_for_a_list_of_one(asked, tmp_path):
         ('optimizer = "SGD"', "optimizer = 'SGD'; expected one of adamw, sgd\n"),
         ("optimizer = 3", "optimizer = 3; expected one of adamw, sgd\n"),
         ('sampling = ["balanced"]', "sampling = ['balanced']; expected one of natural, balanced\n"),
-        ('schedule = "cos"', "schedule = 'cos'; expected one of plateau, cosine, milestones, constant\n"),
+        ('schedule = "cos"', "schedule = 'cos'; expected one of plateau, cosine, milestones, polynomial, constant\n"),
         ('epochs = "three"', "epochs = 'three'; expected int\n"),
         ("epochs = 2.5", "epochs = 2.5; expected int\n"),
         ("epochs = true", "epochs = True; expected int\n"),
@@ -90,7 +90,7 @@ def test_a_config_file_is_held_to_what_could_be_typed(asked, tmp_path, capsys, t
 def test_numbers_as_text_are_read_from_a_config_file_as_they_would_be_typed(asked, tmp_path):
     text = 'epochs = "3"\nlr = "0.5"\npatience = 2\nclip = 1\nbackbone = 3\nquiet = true\n'
     assert main(["train", "plain", "--data", DATA, "--out", "RUN", *toml(tmp_path, text)]) == 0
-    assert asked.settings == Settings(losses=HEADS[:1], epochs=3, optimizer=AdamW(lr=0.5), patience=2, clip=1.0)
+    assert asked.settings == Settings(epochs=3, optimizer=AdamW(lr=0.5), patience=2, clip=1.0)
     assert isinstance(asked.settings.clip, float)
     assert asked.options == {"backbone": "3"}
 

@@ -33,10 +33,32 @@ def test_a_signal_ends_a_command_as_an_interruption(monkeypatch, capsys, name):
     found = signal.signal(number, usual)  # tests in the background start with signals ignored
     try:
         assert ending(monkeypatch, lambda arguments: os.kill(os.getpid(), number) or signal.pause()) == 130
-        assert "interrupted; the same command goes on from here" in capsys.readouterr().err
+        assert capsys.readouterr().err == "explain: interrupted\n"
         assert signal.getsignal(number) == usual
     finally:
         signal.signal(number, found)
+
+
+@pytest.mark.parametrize(
+    ("argv", "told"),
+    [
+        (["run", "photos"], "; the same command goes on from here"),
+        (["demo"], "; the same command goes on from here"),
+        (["train", "abn"], "; the same command goes on from here"),
+        (["run", "photos", "--overwrite"], "; the same command without --overwrite goes on from here"),
+        (["demo", "--overwrite"], "; the same command without --overwrite goes on from here"),
+        (["edit-list", "RUN", "--check"], ""),
+        (["doctor"], ""),
+        (["verify", "out"], ""),
+    ],
+)
+def test_only_a_command_that_goes_on_says_so(monkeypatch, capsys, argv, told):
+    def act(arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(commands.COMMANDS, argv[0], _with(commands.COMMANDS[argv[0]], act))
+    assert main(argv) == 130
+    assert capsys.readouterr().err == f"explain: interrupted{told}\n"
 
 
 def test_a_signal_that_is_ignored_stays_ignored(monkeypatch):

@@ -14,11 +14,38 @@ from explainers.cli.main import main
 from explainers.cli.parser import parse
 
 
-@pytest.mark.parametrize("argv", [["run"], ["--nonsense"], ["run", "x", "--scale", "huge"], [], ["methods", "--meth"]])
-def test_bad_usage_is_code_two(argv, capsys):
+@pytest.mark.parametrize(
+    ("argv", "lines"),
+    [
+        (["run"], ["explain run: error: the following arguments are required: FOLDER", "explain run --help shows"]),
+        (["--nonsense"], ["explain run: error: no option --nonsense; ", "explain run --help shows"]),
+        (
+            ["run", "x", "--scale", "huge"],
+            ["explain run: error: argument --scale: invalid", "explain run --help shows"],
+        ),
+        (
+            ["photos", "--modle", "x"],
+            ["explain run: error: no option --modle; did", "explain run --help shows all opt"],
+        ),
+        (["evalute", "photos"], ["explain: error: no command, file or folder", "explain --help shows all options"]),
+        (
+            ["methods", "--meth"],
+            ["explain methods: error: no option --meth", "explain methods --help shows all options"],
+        ),
+    ],
+)
+def test_bad_usage_is_code_two_and_told_in_a_line_with_the_way_to_the_help(argv, lines, capsys):
     assert main(argv) == 2
     printed = capsys.readouterr()
-    assert "usage: explain" in printed.err + printed.out
+    assert printed.out == ""
+    told = printed.err.splitlines()
+    assert len(told) == len(lines)
+    assert all(line.startswith(start) for line, start in zip(told, lines, strict=True))
+
+
+def test_nothing_typed_prints_the_help(capsys):
+    assert main([]) == 2
+    assert capsys.readouterr().out.startswith("usage: explain ")
 
 
 def test_the_installed_script_works_from_another_folder_and_help_needs_no_torch(images, tmp_path):
@@ -46,7 +73,7 @@ def test_building_the_parser_imports_nothing_heavy(tmp_path):
 
 def test_every_file_of_commands_stands_in_the_table_and_in_the_help(capsys):
     folder = Path(explainers.cli.commands.__file__).parent
-    assert {path.stem for path in folder.glob("*.py")} - {"__init__"} == set(COMMANDS)
+    assert {path.stem.replace("_", "-") for path in folder.glob("*.py")} - {"--init--"} == set(COMMANDS)
     assert main(["--help"]) == 0
     printed = " ".join(capsys.readouterr().out.split())
     assert all(f" {name} {command.HELP} " in printed for name, command in COMMANDS.items())

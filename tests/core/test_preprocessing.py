@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 
 import numpy as np
 import pytest
@@ -67,7 +68,7 @@ def test_one_channel_is_the_luma():
     [
         {"mean": (0.5,)},
         {"std": (1, 0, 1)},
-        {"channels": 2},
+        {"channels": 0},
         {"interpolation": "cubic"},
         {"crop": (0, 5)},
         {"resize": 0},
@@ -141,3 +142,27 @@ def test_wrong_windows_are_refused(window):
         f"window={window}; expected (left, top, right, bottom) as fractions of a photo's width and height: "
         "0 ≤ left < right ≤ 1 and 0 ≤ top < bottom ≤ 1"
     )
+
+
+@pytest.mark.parametrize(
+    ("resize", "crop", "size", "told"),
+    [
+        (32, (224, 224), (50, 70), "crop=(224, 224) is larger than resize=32"),
+        ((40, 50), (40, 51), (50, 70), "crop=(40, 51) is larger than resize=(40, 50)"),
+        (None, (60, 60), (50, 70), "crop=(60, 60) is larger than the photo"),
+        (None, (50, 70), (50, 70), ""),
+        (32, (32, 44), (50, 70), ""),
+        (None, None, (50, 70), ""),
+    ],
+)
+def test_a_crop_filled_with_black_is_said(resize, crop, size, told):
+    preprocessing = Preprocessing(resize=resize, crop=crop)
+    pixels = np.full((*size, 3), 255, dtype=np.uint8)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        image = preprocessing(pixels)
+    assert bool((image == 0).any()) == bool(told)
+    assert [str(each.message) for each in said] == (
+        [f"{told}: what the network sees beside the photo is black"] if told else []
+    )
+    assert preprocessing.padding(*size) == "".join(str(each.message) for each in said)

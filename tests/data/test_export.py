@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from explainers.data.data_set import Split
-from explainers.data.images import read_image
+from explainers.data.images import ImageFile, read_image, write_image
 from explainers.data.sets.export import write_split
+from explainers.data.sets.splits import Box, FileSplit
 from explainers.errors import DataError
 
 
@@ -206,3 +207,33 @@ def test_no_such_image_is_told(tmp_path, split, chosen, message):
         write_split(split, tmp_path, count=2, **chosen)
     assert str(caught.value) == message
     assert found(tmp_path) == {}
+
+
+class Two(Flat):
+    """The same with a second mask, one pixel in the corner."""
+
+    mask_names = ("mask", "corner")
+
+    def named_mask(self, index, name):
+        if name != "corner":
+            return super().named_mask(index, name)
+        return np.arange(self.size[0] * self.size[1]).reshape(self.size) == 0
+
+
+def test_masks_may_be_asked_for_by_name(tmp_path):
+    two = Two(SIX.names, SIX.labels, SIX.masks)
+    written = write_split(two, tmp_path, count=2, masks="corner")
+    assert list(written.labels) == ["0.png", "1.png"]  # which has no mask of the other name
+    mask = read_image(written.masks / "0.png").pixels[..., 0]
+    assert np.argwhere(mask).tolist() == [[0, 0]]
+    with pytest.raises(DataError, match="there is no mask 'bird'; there is mask and corner"):
+        write_split(two, tmp_path / "b", count=2, masks="bird")
+
+
+def test_boxes_are_written_only_by_their_name(tmp_path):
+    write_image(tmp_path / "a.png", np.zeros((4, 6, 3), np.uint8))
+    split = FileSplit([ImageFile(tmp_path / "a.png", "a.png")], [0], boxes=lambda name: [Box(0, 0, 2, 2)])
+    with pytest.raises(DataError, match="there is no image with a mask among these 1"):
+        write_split(split, tmp_path / "out", count=1, masks=True)
+    written = write_split(split, tmp_path / "out", count=1, masks="box")
+    assert (read_image(written.masks / "a.png").pixels[..., 0] > 0).sum() == 4

@@ -7,7 +7,7 @@ import pytest
 
 from explainers.data import sets
 from explainers.data.images import ImageFile, write_image
-from explainers.data.sets.splits import FileSplit, divided, folder_of, fraction_of, held_out
+from explainers.data.sets.splits import Box, FileSplit, box_mask, divided, folder_of, fraction_of, held_out
 from explainers.errors import DataError, ImageError, MapError
 
 
@@ -114,8 +114,40 @@ def test_a_folder_has_to_be_there(tmp_path):
 
 def test_data_sets_are_known_without_importing_their_modules():
     kinds = {spelling.partition(":")[0].partition("[")[0] for spelling in sets.data_set_spellings()}
-    assert {"cifar10", "defn", "folder", "idrid", "magnetogram"} <= kinds
-    with pytest.raises(
-        DataError, match=r"no data set 'folders'; did you mean folder:PATH .*\? available: cifar10:PATH"
-    ):
+    photographs = {"cub200-2010", "cub200-2011", "image-net", "imagenet-s", "stanford-dogs"}
+    assert {"birds", "cifar10", "defn", "folder", "idrid", "magnetogram"} | photographs <= kinds
+    with pytest.raises(DataError, match=r"no data set 'folders'; did you mean folder:PATH .*\? available: birds"):
         sets.data_set("folders:x")
+
+
+def test_held_out_shares_may_be_rounded_down():
+    names = [f"{index}.png" for index in range(25)]
+    labels = [0] * 12 + [1] * 11 + [2] * 2
+    kept, val = held_out(names, labels, 1 / 6, int)
+    assert [sum(labels[index] == label for index in val) for label in range(3)] == [2, 1, 1]
+    assert sorted([*kept, *val]) == list(range(25))
+
+
+def test_a_box_is_every_pixel_that_it_touches_inside_the_image():
+    whole = box_mask([Box(2, 1, 5, 3)], 4, 6, "a")
+    assert whole.sum() == 6
+    assert whole[1:3, 2:5].all()
+    part = box_mask([Box(1.5, 0.2, 2.5, 1.0), Box(4, 2, 9, 9)], 4, 6, "a")
+    assert np.argwhere(part).tolist() == [[0, 1], [0, 2], [2, 4], [2, 5], [3, 4], [3, 5]]
+    with pytest.raises(MapError, match=r"the box of a from \(7, 0\) to \(9, 2\) has nothing inside its 6 × 4 pixels"):
+        box_mask([Box(7, 0, 9, 2)], 4, 6, "a")
+    with pytest.raises(MapError, match="there is no box of a"):
+        box_mask([], 4, 6, "a")
+
+
+def test_boxes_are_a_mask_only_by_their_name(tmp_path):
+    write_image(tmp_path / "a.png", np.zeros((4, 6, 3), np.uint8))
+    split = FileSplit([ImageFile(tmp_path / "a.png", "a.png")], [0], boxes=lambda name: [Box(0, 0, 2, 2)])
+    assert split.mask_names == ("box",)
+    assert split.mask(0) is None
+    assert split.named_mask(0, "box").sum() == 4
+    with pytest.raises(DataError, match="there is no mask 'mask'; there is box"):
+        split.named_mask(0, "mask")
+    split.check_mask(0, (4, 6))
+    with pytest.raises(MapError, match="nothing inside its 1 × 1"):
+        FileSplit(split.files, [0], boxes=lambda name: [Box(3, 3, 5, 5)]).check_mask(0, (1, 1))

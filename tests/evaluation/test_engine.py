@@ -22,8 +22,10 @@ def every_metric() -> list:
 
 def labels_and_values(result) -> tuple[list, list]:
     rows = sorted(result.rows, key=lambda row: (row["explainer"], row["score"], row["image"]))
-    hidden = ("seconds", "curve", "parts", "value", "probability")
-    return [{key: value for key, value in row.items() if key not in hidden} for row in rows], [r["value"] for r in rows]
+    numbers = ("value", "area_error", "probed_error", "probed_size")
+    hidden = ("seconds", "curve", "parts", "probability", *numbers)
+    labels = [{key: value for key, value in row.items() if key not in hidden} for row in rows]
+    return labels, [row[key] for row in rows for key in numbers if key in row]
 
 
 def test_every_metric_scores_every_explainer_and_control_and_leaves_the_network_as_found():
@@ -69,7 +71,7 @@ def test_a_loader_gives_what_a_tensor_gives():
     ):
         found = explainers.evaluate(model, source, ["grad-cam"], metrics, "label")
         assert labels_and_values(found)[0] == labels_and_values(whole)[0]
-        assert labels_and_values(found)[1] == pytest.approx(labels_and_values(whole)[1], rel=1e-6)
+        assert labels_and_values(found)[1] == pytest.approx(labels_and_values(whole)[1], rel=1e-6, abs=1e-6)  # float32
     named = [{"images": given, "labels": labels, "masks": inside, "targets": labels, "names": list("abcde")}]
     found = explainers.evaluate(model, named, ["grad-cam"], metrics)
     assert {row["image"] for row in found.rows} == set("abcde")
@@ -180,7 +182,7 @@ def test_one_image_has_a_value_and_no_interval():
         ({"targets": "label"}, TargetError, "the images have no labels"),
         ({"labels": [0, 9]}, OptionError, "label 9 is out of range"),
         ({"labels": [0.5, 1]}, OptionError, "expected .* class indices"),
-        ({"metrics": ["miou"]}, OptionError, "miou need masks of what a map should show"),
+        ({"metrics": ["miou"]}, OptionError, "miou needs masks of what a map should show"),
         ({"masks": torch.ones(2, 5, 5)}, MapError, r"masks of shape \(2, 5, 5\)"),
         ({"masks": torch.zeros(2, 12, 13)}, MapError, "the mask of image 0, 1 of the batch has nothing inside"),
         ({"masks": torch.full((2, 12, 13), 7)}, MapError, "masks must be bool, or 0 outside and 1 inside"),

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from explainers.evaluation.intervals import interval_of, share_interval
+from explainers.evaluation.intervals import interval_of, largest_mean, share_interval
 
 
 def test_the_interval_of_a_mean_is_a_bootstrap_t():
@@ -90,3 +90,27 @@ def test_the_interval_holds_the_true_value_about_as_often_as_it_says(shape, coun
     held = [low <= wanted <= high for low, high in (interval_of(draw(), resamples=500) for _ in range(300))]
     noise = NormalDist().inv_cdf(0.99) * math.sqrt(least * (1 - least) / 300)
     assert np.mean(held) >= least - noise
+
+
+@pytest.mark.parametrize("count", [1, 2, 20, 800])
+def test_the_largest_mean_after_nothing_but_zeros_is_the_rule_of_three(count):
+    assert largest_mean(0.0, count) == pytest.approx(1 - 0.05 ** (1 / count), rel=1e-9)
+    assert largest_mean(float(count), count) == 1.0
+
+
+@pytest.mark.parametrize(("total", "count"), [(1.3, 40), (0.02, 5), (17.5, 20)])
+def test_the_largest_mean_is_where_the_divergence_reaches_its_bound(total, count):
+    mean, found = total / count, largest_mean(total, count)
+    divergence = stats.entropy([mean, 1 - mean], [found, 1 - found])
+    assert found > mean
+    assert count * divergence == pytest.approx(math.log(20), rel=1e-6)
+
+
+@pytest.mark.parametrize("share", [0.01, 0.2])
+def test_the_largest_mean_is_seldom_exceeded(share):
+    """Values that are 0 but for a share of ones, which are the worst there are, and with noise around."""
+    rng = np.random.default_rng(0)
+    for noise in (0.0, 0.05):
+        values = np.where(rng.random((2000, 100)) < share, 1.0, noise * rng.random((2000, 100)))
+        true = share + (1 - share) * noise / 2
+        assert np.mean([largest_mean(float(each.sum()), 100) >= true for each in values]) >= 0.95

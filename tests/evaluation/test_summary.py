@@ -8,7 +8,7 @@ import torch
 
 import explainers
 from explainers import create_metric
-from explainers.evaluation.summary import summarise
+from explainers.evaluation.tables.summary import summarise
 
 
 def table(values, metric="sparseness"):
@@ -100,3 +100,71 @@ def test_rows_of_maps_that_cannot_be_judged_have_the_columns_of_all_others():
     assert result.scores == ("sparseness",)
     assert set(result.values("sparseness")["mine"]) == {"0"}
     assert result.to_csv().splitlines()[0].startswith("image,explainer,metric,score,value,target")
+
+
+def areas_table(**columns):
+    rows = [
+        {
+            "image": str(image),
+            "explainer": name,
+            "metric": "deletion",
+            "score": "deletion",
+            "value": 0.1 * image,
+            "seconds": 0.0,
+            "status": "ok",
+            "reason": "",
+            "area_error": error,
+            "widest_gap": 0.08 if image else 0.05,
+            "probes": 2,
+            "probed_error": off,
+            **columns,
+        }
+        for name, off in (("one", 0.01), ("two", -0.02))
+        for image, error in enumerate((0.003, 0.004, 0.0))
+    ]
+    return summarise(rows, {"deletion": create_metric("deletion")})
+
+
+def test_the_foot_says_how_well_areas_under_adaptive_curves_are_known():
+    """Six random steps a method: of six zeros the mean is at most 1 − 0.05^(1/6) = 0.393 at 95 %."""
+    summary = areas_table(probed_size=0.0)
+    one = summary.areas["one", "deletion"]
+    assert (one.probes, one.gap) == (6, 0.08)
+    assert one.error == pytest.approx(np.sqrt((9 + 16) / 3) / 1000)
+    assert one.unseen == pytest.approx(1 - 0.05 ** (1 / 6))
+    (line,) = [note for note in summary.notes() if note.startswith("areas by adaptive steps")]
+    assert line == (
+        "areas by adaptive steps (deletion): standard error of one at most 0.0029; random steps between the others moved "
+        "a mean by at most 0.02 (two, deletion) and leave at most 0.39 of a mean area unseen (95 %, one, deletion: 6 of "
+        "them); in a single curve a feature narrower than 0.08 of the way may hide (widest_gap)"
+    )
+    row = summary.rows()[0]
+    assert (row["area_error"], row["unseen_at_most"]) == (one.error, one.unseen)
+
+
+def test_scores_that_are_no_probabilities_have_no_limit_of_what_is_unseen():
+    summary = areas_table()
+    assert summary.areas["one", "deletion"].unseen is None
+    assert not any("unseen" in note for note in summary.notes())
+
+
+def test_scores_without_adaptive_curves_say_nothing_of_areas():
+    summary = table({"one": [1.0, 2.0]})
+    assert not any("areas" in note for note in summary.notes())
+    assert {"area_error", "probed_error", "unseen_at_most"} <= summary.rows()[0].keys()
+    assert summary.rows()[0]["unseen_at_most"] is None
+
+
+def test_nothing_is_marked_where_no_difference_could_be_found():
+    """One image tests nothing, however far apart; twelve do."""
+    for count in (1, 12):
+        summary = table({"one": [9.0] * count, "two": [1.0] * count, "random": [0.0] * count})
+        marks = [cell for line in summary.lines()[1:] for cell in line if "=" in cell or "°" in cell]
+        told = [row["no_other_is_better"] for row in summary.rows()]
+        if count == 1:
+            assert not marks
+            assert set(told) == {None}
+            assert "no difference can be found with so few images" in str(summary)
+        else:
+            assert len(marks) == 1
+            assert told == [True, False, False]

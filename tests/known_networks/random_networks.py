@@ -1,6 +1,7 @@
-"""Random small networks of odd proportions, and the Grad-CAM of each of their layers by plain autograd.
+"""Random small networks of odd proportions, with the Grad-CAM of each of their layers and their Guided Backprop.
 
-Every step says by construction how its output is laid out, so that the answer needs neither shapes nor the package.
+Every step says by construction how its output is laid out, so that the answer needs neither shapes nor the package. The
+rule of Guided Backprop is applied where a call computes a ReLU, by functions of autograd that are written for it.
 """
 
 from __future__ import annotations
@@ -12,16 +13,28 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from oracles import EveryRelu
 from torch import Tensor, nn
+from torch.overrides import _get_current_function_mode_stack
 from torch.utils.checkpoint import checkpoint
 
 import explainers
+from explainers.errors import UnsupportedError
 
 CLASSES = 3
+SMOOTH: tuple[Callable[[], Any], ...] = (nn.GELU, nn.SiLU)
 RECTIFIERS: tuple[Callable[[], Any], ...] = (
-    nn.ReLU, lambda: nn.ReLU(inplace=True), lambda: F.relu, lambda: torch.relu_, lambda: _clamped, nn.GELU, nn.SiLU,
+    nn.ReLU, lambda: nn.ReLU(inplace=True), lambda: F.relu, lambda: torch.relu_, lambda: _clamped, *SMOOTH,
     lambda: _masked,
 )  # fmt: skip
+
+
+class Draw(random.Random):
+    """What a network is drawn from; smooth: activations may be other ones than ReLUs."""
+
+    def __init__(self, seed: int, *, smooth: bool) -> None:
+        super().__init__(seed)
+        self.rectifiers = RECTIFIERS if smooth else tuple(each for each in RECTIFIERS if each not in SMOOTH)
 
 
 @dataclass(frozen=True)
@@ -123,13 +136,25 @@ class RandomNetwork(nn.Module):
         low = (gradient.mean((2, 3), keepdim=True) * activation).sum(1, keepdim=True).clamp(min=0)
         return F.interpolate(low, size=images.shape[-2:], mode="bilinear", align_corners=False)[:, 0]
 
+    def guided(self, images: Tensor, classes: Tensor) -> Tensor:
+        """(N, C, H, W) Guided Backprop: every ReLU, however it is spelled, a function with the rule as its backward."""
+        leaf = images.clone().requires_grad_()
+        with EveryRelu("guided"):  # also around the backward pass, in which checkpointed steps run again
+            returned = self(leaf.clone())
+            scores = returned[0] if isinstance(returned, tuple) else returned
+            return torch.autograd.grad(scores.gather(1, classes[:, None]).sum(), leaf)[0]
+
 
 POOLINGS = (nn.MaxPool2d, nn.AvgPool2d)
 
 
-def random_network(seed: int) -> tuple[RandomNetwork, Tensor]:
-    """A network in double precision and evaluation mode, and two images of it; always the same for a seed."""
-    rng = random.Random(seed)
+def random_network(seed: int, *, smooth: bool = True) -> tuple[RandomNetwork, Tensor]:
+    """A network in double precision and evaluation mode, and two images of it; always the same for a seed.
+
+    Args:
+        smooth: activations may be other ones than ReLUs.
+    """
+    rng = Draw(seed, smooth=smooth)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         shape = (rng.choice([1, 2, 3]), rng.randint(9, 40), rng.randint(9, 40))
@@ -153,7 +178,7 @@ def random_network(seed: int) -> tuple[RandomNetwork, Tensor]:
     return network, images
 
 
-def _step(rng: random.Random, value: Tensor, lies: Lying) -> tuple[nn.Module, Lying] | None:
+def _step(rng: Draw, value: Tensor, lies: Lying) -> tuple[nn.Module, Lying] | None:
     """One more step behind `value`, or None where the one that was drawn does not fit."""
     if lies.kind in ("nchw", "ncwh"):
         kinds = [_convolution] * 5 + [_pooling, _residual, _gated, _enlarged, _turned, _channels_last, _tokens]
@@ -174,17 +199,17 @@ def _tried(step: nn.Module, value: Tensor, lies: Lying) -> tuple[nn.Module, Lyin
     try:
         with torch.no_grad():
             sized = _sized(lies, step.double().eval()(value.clone()))
-    except RuntimeError:  # a window larger than the map
+    except (RuntimeError, ValueError):  # a window larger than the map, or a norm of one pixel
         return None
     return None if sized is None else (step, sized)
 
 
-def _width(rng: random.Random, lies: Lying) -> int:
+def _width(rng: Draw, lies: Lying) -> int:
     """Channels, often as many as there are rows or columns, which is what misleads."""
     return rng.choice([2, 4, 6, 8, *(side for side in lies.grid if side <= 24)])
 
 
-def _convolution(rng: random.Random, value: Tensor, lies: Lying) -> Any:
+def _convolution(rng: Draw, value: Tensor, lies: Lying) -> Any:
     kernel = (rng.randint(1, 4), rng.randint(1, 4))
     options = {"stride": (rng.choice([1, 1, 2, 3]), rng.choice([1, 1, 2, 3])),
                "padding": (rng.randint(0, 3), rng.randint(0, 3)), "dilation": rng.choice([1, 1, 2])}  # fmt: skip
@@ -194,7 +219,7 @@ def _convolution(rng: random.Random, value: Tensor, lies: Lying) -> Any:
     if transposed:
         convolution = nn.ConvTranspose2d(before, width, kernel, stride=options["stride"])
     norms: list[Any] = [nn.BatchNorm2d(width), nn.GroupNorm(1, width), nn.InstanceNorm2d(width, affine=True)]
-    parts = [convolution, rng.choice(RECTIFIERS)()]
+    parts = [convolution, rng.choice(rng.rectifiers)()]
     if rng.random() < 0.5:
         parts.insert(rng.choice([1, 2]), rng.choice(norms))
     if rng.random() < 0.2:
@@ -204,7 +229,7 @@ def _convolution(rng: random.Random, value: Tensor, lies: Lying) -> Any:
     return _tried(nn.Sequential(*parts) if plain else Step(_one_by_one, *parts), value, lies)
 
 
-def _pooling(rng: random.Random, value: Tensor, lies: Lying) -> Any:
+def _pooling(rng: Draw, value: Tensor, lies: Lying) -> Any:
     kernel = (rng.randint(1, 3), rng.randint(1, 3))
     kind = rng.choice([nn.MaxPool2d, nn.AvgPool2d])
     return _tried(
@@ -212,40 +237,40 @@ def _pooling(rng: random.Random, value: Tensor, lies: Lying) -> Any:
     )
 
 
-def _residual(rng: random.Random, value: Tensor, lies: Lying) -> Any:
+def _residual(rng: Draw, value: Tensor, lies: Lying) -> Any:
     width = value.shape[1]
-    parts = nn.Conv2d(width, width, 3, padding=1), nn.BatchNorm2d(width), rng.choice(RECTIFIERS)()
+    parts = nn.Conv2d(width, width, 3, padding=1), nn.BatchNorm2d(width), rng.choice(rng.rectifiers)()
     return _tried(Step(rng.choice([_added, _added_in_place, _beside]), *parts), value, lies)
 
 
-def _gated(rng: random.Random, value: Tensor, lies: Lying) -> Any:
+def _gated(rng: Draw, value: Tensor, lies: Lying) -> Any:
     width = value.shape[1]
     gates = Step(_squeezed, nn.Linear(width, width)), Step(_attending, nn.Conv2d(width, 1, 3, padding=1))
     return _tried(rng.choice(gates), value, lies)
 
 
-def _enlarged(rng: random.Random, value: Tensor, lies: Lying) -> Any:
+def _enlarged(rng: Draw, value: Tensor, lies: Lying) -> Any:
     size = [side * rng.choice([1, 2]) for side in value.shape[2:]]
     mode = rng.choice(["nearest", "bilinear"])
     return _tried(Step(lambda x: F.interpolate(x, size=size, mode=mode)), value, lies)
 
 
-def _turned(rng: random.Random, value: Tensor, lies: Lying) -> Any:
+def _turned(rng: Draw, value: Tensor, lies: Lying) -> Any:
     kind = "ncwh" if lies.kind == "nchw" else "nchw"
     return Step(lambda x: x.transpose(2, 3) * 1), Lying(kind, lies.grid)
 
 
-def _channels_last(rng: random.Random, value: Tensor, lies: Lying) -> Any:
+def _channels_last(rng: Draw, value: Tensor, lies: Lying) -> Any:
     if lies.kind != "nchw":
         return None
     return Step(lambda x, norm: norm(x.permute(0, 2, 3, 1)), nn.LayerNorm(value.shape[1])), Lying("nhwc", lies.grid)
 
 
-def _from_channels_last(rng: random.Random, value: Tensor, lies: Lying) -> Any:
+def _from_channels_last(rng: Draw, value: Tensor, lies: Lying) -> Any:
     return Step(lambda x: x.permute(0, 3, 1, 2) + 0.5), Lying("nchw", lies.grid)
 
 
-def _tokens(rng: random.Random, value: Tensor, lies: Lying) -> Any:
+def _tokens(rng: Draw, value: Tensor, lies: Lying) -> Any:
     if lies.kind != "nchw" or lies.grid[0] * lies.grid[1] > 150:
         return None
     prefix, width = rng.choice([0, 1, 3]), value.shape[1]
@@ -254,18 +279,18 @@ def _tokens(rng: random.Random, value: Tensor, lies: Lying) -> Any:
     return Step(lambda x: x.flatten(2).transpose(1, 2) * 1.5), Lying("tokens", lies.grid)
 
 
-def _from_tokens(rng: random.Random, value: Tensor, lies: Lying) -> Any:
+def _from_tokens(rng: Draw, value: Tensor, lies: Lying) -> Any:
     start, grid = lies.prefix, lies.grid
     return Step(lambda x: x[:, start:].mT.unflatten(2, grid) * 2), Lying("nchw", grid)
 
 
-def _linear(rng: random.Random, value: Tensor, lies: Lying) -> Any:
+def _linear(rng: Draw, value: Tensor, lies: Lying) -> Any:
     width = value.shape[-1]
-    parts = nn.LayerNorm(width), nn.Linear(width, width), rng.choice(RECTIFIERS)(), nn.Linear(width, width)
+    parts = nn.LayerNorm(width), nn.Linear(width, width), rng.choice(rng.rectifiers)(), nn.Linear(width, width)
     return Step(rng.choice([_one_by_one, _added]), *parts), lies
 
 
-def _attention(rng: random.Random, value: Tensor, lies: Lying) -> Any:
+def _attention(rng: Draw, value: Tensor, lies: Lying) -> Any:
     width = value.shape[-1]
     attention = nn.MultiheadAttention(width, rng.choice([n for n in (1, 2, 3) if width % n == 0]), batch_first=True)
     return Step(lambda x, norm, mix: x + mix(*[norm(x)] * 3)[0], nn.LayerNorm(width), attention), lies
@@ -313,7 +338,23 @@ def _clamped(x: Tensor) -> Tensor:
 
 
 def _masked(x: Tensor) -> Tensor:
-    return x * (x > 0)
+    answering = any(isinstance(mode, EveryRelu) for mode in _get_current_function_mode_stack())
+    return torch.relu(x) if answering else x * (x > 0)
+
+
+def guided_faults(seed: int) -> tuple[list[str], str]:
+    """What Guided Backprop gets wrong on the network of ReLUs of that seed, and why it was refused, or ""."""
+    network, images = random_network(seed, smooth=False)
+    classes = torch.tensor([0, 2])
+    try:
+        maps = explainers.create("guided-backprop", network, channels=None)(images, classes)
+    except UnsupportedError as error:
+        return [], str(error)
+    except Exception as error:  # whatever it is, it is a fault
+        return [f"guided-backprop: {type(error).__name__}: {error}"], ""
+    answer = network.guided(images, classes)
+    far = float((maps - answer).abs().max()) > 1e-5 * max(float(answer.abs().max()), 1e-9)
+    return (["guided-backprop: another map"] if far else []), ""
 
 
 def faults(seed: int, *, every: bool) -> list[str]:

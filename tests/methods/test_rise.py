@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -180,7 +181,7 @@ def test_tolerance_stops_when_halves_agree_and_the_map_is_that_of_the_masks_used
     converged = RISE(model, masks=30_000, seed=9)(image)
     agreement = np.corrcoef(explained.maps.flatten(), converged.flatten())[0, 1]
     assert agreement > 0.97
-    assert RISE(model, masks=300, tolerance=1e-9).explain(image).details[0]["masks"] == 256  # two whole blocks
+    assert RISE(model, masks=300, tolerance=1e-9).explain(image).details[0]["masks"] == 384  # three whole blocks
 
 
 @pytest.mark.parametrize(("grid", "p", "block"), [(3, 0.5, 32), ((2, 4), 0.5, 32), (3, 0.3, 64)])
@@ -191,14 +192,30 @@ def test_the_balanced_design_takes_whole_blocks_alone(grid, p, block):
     def explained(masks, design="balanced"):
         return RISE(nonlinear, grid=grid, p=p, masks=masks, design=design, activation=None).explain(image, 0)
 
-    whole = explained(4 * block)
+    whole = explained(5 * block)
     for more in (1, block // 2, block - 1):
-        begun = explained(4 * block + more)
-        assert begun.details[0]["masks"] == 4 * block
+        with pytest.warns(UserWarning, match=f"{5 * block} masks of the {4 * block + more} asked for: .* of {block}"):
+            begun = explained(4 * block + more)
+        assert begun.details[0]["masks"] == 5 * block
         assert torch.equal(begun.maps, whole.maps)
         assert torch.equal(begun.standard_error, whole.standard_error)
     assert explained(block - 3).details[0]["masks"] == block - 3
     assert explained(4 * block + 7, "paper").details[0]["masks"] == 4 * block + 7
+
+
+def test_the_default_is_a_whole_number_of_blocks_and_whole_numbers_are_not_warned_of():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for options in (
+            {},
+            {"p": 0.3},
+            {"masks": 256},
+            {"masks": 128},
+            {"masks": 5},
+            {"masks": 200, "design": "paper"},
+        ):
+            rise = RISE(nonlinear, **options)
+            assert rise.planned == rise.masks
 
 
 @pytest.mark.parametrize("masks", [250, 250 - 250 % 64])
@@ -228,14 +245,14 @@ def test_the_estimate_can_be_watched():
 
 
 @pytest.mark.parametrize("size", [(1, 8, 8), (3, 17, 41), (4, 5, 5), (3, 64, 20)])
-@pytest.mark.parametrize("masks", [1, 7, 129])
+@pytest.mark.parametrize("masks", [1, 7, 128, 129])
 def test_any_size_and_any_number_of_masks(size, masks):
     channels = size[0]
     model = nn.Sequential(nn.Conv2d(channels, 4, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     explained = RISE(model, masks=masks).explain(torch.randn(2, *size))
     assert explained.maps.shape == (2, *size[1:])
     assert torch.isfinite(explained.maps).all()
-    assert torch.isnan(explained.standard_error).all()  # one block says nothing of its spread
+    assert torch.isnan(explained.standard_error).all() == (masks <= 128)  # one block says nothing of its spread
 
 
 @pytest.mark.parametrize("network", [lambda x: {"logits": x.mean((2, 3))}, lambda x: x.mean((2, 3))])

@@ -285,6 +285,17 @@ def test_class_names_are_found_whatever_their_case_and_errors_name_close_ones():
         class_index("crane", names)
 
 
+def test_a_class_with_several_names_is_meant_by_each_that_no_other_has():
+    names = ("tabby, tabby cat", "tiger cat", "crane, bird", "crane", "crane, machine", "machine")
+    assert [class_index(name, names) for name in ("tabby", "Tabby Cat", "tabby, tabby cat", "bird")] == [0, 0, 0, 2]
+    assert class_index("crane", names) == 3
+    assert class_index("machine", names) == 5
+    with pytest.raises(TargetError, match=r"2 classes are called 'heron' \(indices \[0, 1\]\); give the index"):
+        class_index("heron", ("bird, heron", "heron, grey"))
+    with pytest.raises(TargetError, match="no class 'cat'; close are 'tabby, tabby cat'"):
+        class_index("cat", names)
+
+
 def test_labels_from_files(factory, tmp_path):
     (tmp_path / "names.txt").write_text("ant\nbee\n\ncow\n", encoding="utf-8")
     (tmp_path / "names.json").write_text('{"0": ["n01", "ant"], "1": ["n02", "bee"], "10": ["n03", "cow"]}')

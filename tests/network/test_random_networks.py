@@ -1,11 +1,17 @@
-"""Layer choice and Grad-CAM on random networks of odd proportions; `benchmarks/fuzz.py` goes on for longer."""
+"""Layer choice, Grad-CAM and Guided Backprop on random networks of odd proportions; `benchmarks/fuzz.py` goes on for longer."""
 
 from __future__ import annotations
 
 import pytest
-from random_networks import faults
+from random_networks import faults, guided_faults
 
 
 @pytest.mark.parametrize("seed", range(60))
 def test_the_layer_and_the_map_are_those_of_plain_autograd(seed):
     assert faults(seed, every=False) == []
+
+
+def test_guided_backprop_is_that_of_the_rule_or_refused():
+    found = [guided_faults(seed) for seed in range(60)]
+    assert [faulty for faulty, _ in found] == [[]] * 60
+    assert sum(bool(reason) for _, reason in found) <= 24  # gates and networks without a ReLU; the rest has an answer

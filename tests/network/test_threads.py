@@ -12,6 +12,7 @@ from small import Residual, lively
 from torch import nn
 
 import explainers
+from explainers.network.guard import all_others_waiting, preserved
 
 CHEAP = {  # name → options that leave few passes; one batch size, since a measured one changes the last bit of a map
     "score-cam": {"batch_size": 8},
@@ -22,6 +23,9 @@ CHEAP = {  # name → options that leave few passes; one batch size, since a mea
     "occlusion": {"window": 4, "stride": 4},
 }
 THREADS, CALLS = 4, 6
+MORE = {"grad-cam": 200} | dict.fromkeys(  # calls of a thread, of methods of few passes
+    ("cam", "eigen-cam", "full-grad", "grad-cam++", "guided-backprop", "hires-cam", "input-x-gradient", "saliency"), 25
+)
 
 
 @pytest.fixture(autouse=True)
@@ -104,11 +108,11 @@ def test_four_threads_get_the_maps_of_one_and_a_predicting_thread_its_scores(met
 
     def job():
         explainer = explainers.create(method, model, **CHEAP.get(method, {}))
-        return [explainer(images(), 1) for _ in range(CALLS)]
+        return [explainer(images(), 1) for _ in range(MORE.get(method, CALLS))]
 
     with Predicting(model) as other:
         found = together([job] * THREADS)
-    assert all(torch.equal(maps, wanted) for each in found for maps in each)
+    assert sum(not torch.equal(maps, wanted) for each in found for maps in each) == 0
     assert other.wrong == []
     assert other.passes > 0
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
@@ -129,6 +133,117 @@ def test_different_methods_on_one_network_do_not_meet():
         for name in METHODS:
             assert torch.equal(maps[name], wanted[name]), name
     assert other.wrong == []
+
+
+def test_another_method_in_each_thread_does_not_meet_the_others():
+    """A rule at every ReLU, folded norms, redrawn hooks and kept layers: each would spoil the others' passes."""
+    model = network()
+    names = ("grad-cam", "guided-backprop", "full-grad", "score-cam", "rise", "guided-grad-cam")
+    explain = {name: explainers.create(name, model, **CHEAP.get(name, {})) for name in names}
+    wanted = {name: explainer(images(), 1) for name, explainer in explain.items()}
+
+    def job(name):
+        calls = CALLS if name in CHEAP else 40
+        return lambda: sum(not torch.equal(explain[name](images(), 1), wanted[name]) for _ in range(calls))
+
+    with Predicting(model) as other:
+        assert dict(zip(names, together([job(name) for name in names]), strict=True)) == dict.fromkeys(names, 0)
+    assert other.wrong == []
+    assert other.passes > 0
+
+
+def test_another_class_and_layer_in_each_thread():
+    model = network()
+    asked = [(target, layer) for target in range(4) for layer in ("stem", "block")]
+    wanted = [explainers.create("grad-cam", model, layer=layer)(images(), target) for target, layer in asked]
+    assert len({float(maps.sum()) for maps in wanted}) == len(asked)
+
+    def job(target, layer):
+        return lambda: [explainers.create("grad-cam", model, layer=layer)(images(), target) for _ in range(20)]
+
+    for maps, found in zip(wanted, together([job(*each) for each in asked]), strict=True):
+        assert all(torch.equal(each, maps) for each in found)
+
+
+def test_a_forward_pass_under_no_grad_stays_without_a_graph_and_a_thread_that_has_one_keeps_it():
+    """The caller's gradients, too: a thread that takes them of its own forward pass gets what it got alone."""
+    model = network()
+    leaf = images().requires_grad_()
+    (wanted,) = torch.autograd.grad(model(leaf)[:, 1].sum(), leaf)
+
+    def user():
+        found = []
+        for _ in range(60):
+            own = images().requires_grad_()
+            found.append(torch.autograd.grad(model(own)[:, 1].sum(), own)[0])
+        return found
+
+    def explaining(name):
+        return lambda: [explainers.create(name, model)(images(), 1) for _ in range(20)]
+
+    with Predicting(model) as other:
+        found, *_ = together([user, explaining("grad-cam"), explaining("guided-backprop"), explaining("full-grad")])
+    assert sum(not torch.equal(gradient, wanted) for gradient in found) == 0
+    assert other.wrong == []
+
+
+def test_evaluations_and_explainers_in_threads_share_a_network():
+    """Weights that an evaluation redraws, its passes, noise and generators do not reach the others."""
+    model = network()
+    methods = [["grad-cam", ("rise", {"masks": 32})], ["guided-backprop", ("lime", CHEAP["lime"])]]
+    metrics = ["insertion", "infidelity", explainers.create_metric("model-randomisation", stages=2)]
+    shared = explainers.create("grad-cam", model)
+
+    def evaluating(names):
+        def run():
+            result = explainers.evaluate(model, images(), names, metrics)
+            return {(row["image"], row["explainer"], row["score"]): row["value"] for row in result.rows}
+
+        return run
+
+    def explaining():
+        return [shared(images(), 1) for _ in range(100)]
+
+    jobs = [*map(evaluating, methods), explaining, explaining]
+    wanted = [job() for job in jobs]
+    found = together(jobs)
+    for one, two in zip(wanted[:2], found[:2], strict=True):
+        assert two == pytest.approx(one, rel=1e-4, abs=1e-6)
+    for maps in found[2:]:
+        assert sum(not torch.equal(each, wanted[2][0]) for each in maps) == 0
+
+
+def test_who_changes_weights_waits_for_those_inside_and_keeps_others_out():
+    model, order = network(), []
+    inside, leave = threading.Event(), threading.Event()
+
+    def explaining():
+        with preserved(model):
+            inside.set()
+            leave.wait()
+            order.append("explained")
+            with preserved(model):  # again, though somebody waits
+                order.append("again")
+
+    def changing():
+        inside.wait()
+        leave.set()
+        with all_others_waiting():
+            order.append("changed")
+            with preserved(model), all_others_waiting():
+                order.append("explained by who has changed")
+            other = threading.Thread(target=late)
+            other.start()
+            other.join(timeout=0.2)
+            order.append("still alone")
+        other.join()
+
+    def late():
+        with preserved(nn.Linear(1, 1)):
+            order.append("late")
+
+    together([explaining, changing])
+    assert order == ["explained", "again", "changed", "explained by who has changed", "still alone", "late"]
 
 
 def test_one_explainer_serves_all_threads_from_its_first_call_on():

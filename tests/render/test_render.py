@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from explainers.errors import OptionError
+from explainers.data.images.write import write_animation
+from explainers.errors import ImageError, OptionError
 from explainers.render import Style, colours, contact_sheet, figure, gradient_picture, heat_map, overlay
+from explainers.render.charts import Trace, line_panels
+from explainers.render.sheet import side_by_side
 
 
 def gray(height=20, width=30, value=100):
@@ -89,6 +93,8 @@ def test_maps_that_cannot_be_drawn_are_refused(bad):
             draw(map_)
     with pytest.raises(OptionError, match=r"shape \(H, W\), got \(3, 4, 4\)"):
         overlay(gray(), np.zeros((3, 4, 4)))
+    with pytest.raises(OptionError, match="no colour map 'nope'; see matplotlib"):
+        colours("nope")
     with pytest.raises(OptionError, match="close are turbo"):
         Style(cmap="turbbo")
     with pytest.raises(OptionError, match="opacity=2"):
@@ -119,3 +125,48 @@ def test_sheets_hold_every_cell_and_its_caption():
         assert (column == 40 * j).all(axis=2).sum() >= 3 * 100 * 48
     assert contact_sheet([[("a\x00b\u202e", gray())]]).shape[2] == 3
     assert len(figure(cells).axes) == 12
+
+
+@pytest.mark.parametrize(
+    ("images", "cells", "shape"),
+    [(12, 2, (4, 6)), (12, 3, (6, 6)), (2, 3, (2, 3)), (4, 8, (4, 8)), (3, 9, (3, 9)), (5, 2, (3, 4)), (1, 1, (1, 1))],
+)
+def test_few_cells_of_many_images_stand_side_by_side(images, cells, shape):
+    rows = [[(f"{i} {j}", gray()) for j in range(cells)] for i in range(images)]
+    laid = side_by_side(rows)
+    assert (len(laid), max(map(len, laid))) == shape
+    assert [cell for row in laid for cell in row] == [cell for row in rows for cell in row]
+    laid = side_by_side([rows[0][:1], *rows])
+    assert [caption for caption, _ in laid[0][:cells]] == ["0 0"] + [""] * (cells - 1)
+
+
+def test_lines_stand_at_their_epochs_with_a_logarithmic_axis_where_they_span_much():
+    values = np.array([0.1, np.nan, 0.9])
+    panels = {
+        "first": [Trace("a", values, values - 5, values + 5), Trace("chance", np.array([0.5]), background=True)],
+        "second": [Trace("b", values)],
+    }
+    figure = line_panels(panels, [1, 10, 100], title="t", axis="epoch", within=(-1, 1))
+    first, second = figure.axes
+    assert first.get_xscale() == second.get_xscale() == "log"
+    np.testing.assert_array_equal(first.lines[0].get_xdata(), [1, 10, 100])
+    np.testing.assert_array_equal(first.lines[0].get_ydata(), values)
+    np.testing.assert_array_equal(first.lines[1].get_ydata(), [0.5, 0.5])
+    assert first.get_ylim()[0] >= -1.06
+    assert first.get_ylim()[1] <= 1.06
+    assert first.lines[0].get_color() != second.lines[0].get_color()
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["a", "chance", "b"]
+    named = line_panels({"p": [Trace("a", values)]}, ["x", "y", "z"])
+    assert named.axes[0].get_xscale() == "linear"
+    assert [label.get_text() for label in named.axes[0].get_xticklabels()] == ["x", "y", "z"]
+    assert not named.legends
+
+
+def test_an_animation_has_its_frames_and_is_refused_elsewhere(tmp_path):
+    frames = [np.full((8, 10, 3), shade, np.uint8) for shade in (0, 120, 250)]
+    write_animation(tmp_path / "a.webp", frames, milliseconds=50)
+    with Image.open(tmp_path / "a.webp") as film:
+        assert (film.n_frames, film.size, film.info["loop"]) == (3, (10, 8), 0)
+    for path, given in ((tmp_path / "a.png", frames), (tmp_path / "b.webp", [])):
+        with pytest.raises(ImageError, match="expected some, and a name in .webp"):
+            write_animation(path, given)

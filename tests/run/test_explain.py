@@ -168,7 +168,8 @@ def test_the_same_run_again_does_nothing_and_another_one_is_refused(tmp_path):
     assert (changed.explained, changed.resumed) == (2, 1)
     assert (out / "overlays" / "a.cam.png").exists()
     with pytest.raises(
-        OptionError, match=r"differs in methods\.cam \(.* there, None now\); methods\.grad-cam \(None there"
+        OptionError,
+        match=r"differs in methods\.cam \(asked for there, not now\); methods\.grad-cam \(not asked for there",
     ):
         run(images, loaded, ["grad-cam"], out)
     assert len(table(out)) >= 3
@@ -190,7 +191,8 @@ def test_a_killed_run_goes_on_and_gives_the_same_table(tmp_path, seconds):
     time.sleep(seconds)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    done = len((tmp_path / "out/journal.jsonl").read_bytes().splitlines()) - 1 if (tmp_path / "out").exists() else 0
+    journal = tmp_path / "out/journal.jsonl"  # not there yet on a machine with much else to do
+    done = len(journal.read_bytes().splitlines()) - 1 if journal.exists() else 0
     summary = run(sample_images(), embedded(), ["cam", "smooth-grad"], tmp_path / "out", batch_size=2)
     assert summary.resumed >= max(0, done - 1)
     assert summary.resumed + summary.explained == 24
@@ -263,7 +265,8 @@ def test_memory_does_not_grow_with_the_number_of_images(tmp_path):
         return size
 
     peak(8)
-    assert peak(160) < 1.5 * peak(40)
+    # How many images wait at the peak, up to some twenty, is a matter of timing; 120 more would be three times this.
+    assert peak(160) < peak(40) + 40 * loaded.preprocessing(np.zeros((40, 64, 3), np.uint8)).nbytes
 
 
 def test_a_folder_that_another_run_writes_to_is_refused_and_left_as_it_is(tmp_path):

@@ -13,7 +13,7 @@ from explainers import create_metric
 from explainers.data.images import find_images, read_image, write_image
 from explainers.data.samples import sample_images
 from explainers.errors import DataError, TargetError
-from explainers.run.evaluate.true_classes import labels_of
+from explainers.run.true_classes import labels_of
 
 NAMES = ("zero", "one", "two")
 
@@ -56,7 +56,7 @@ def test_the_folder_of_an_image_is_its_class(tmp_path):
             ["a.png,zero"],
             NAMES,
             DataError,
-            "one/b.png, one/d.png, x/two/c.png has no line in .*t.csv; every image needs",
+            "one/b.png, one/d.png, x/two/c.png have no line in .*t.csv; every image needs",
         ),
         ([], NAMES, DataError, "t.csv names no images"),
         (["a.png,"], NAMES, DataError, "line 2, column class: expected a class, found ''"),
@@ -79,6 +79,8 @@ def test_what_is_no_table_is_refused(tmp_path):
         labels_of(str(tmp_path / "none.csv"), files, NAMES)
     with pytest.raises(DataError, match=r"^a\.png lies in no folder of a class; every image needs a class$"):
         labels_of("folders", files, NAMES)
+    with pytest.raises(DataError, match=r"^a\.png, b\.png lie in no folder of a class; every image needs a class$"):
+        labels_of("folders", photos(tmp_path / "two", ("a.png", "b.png")), NAMES)
 
 
 def test_metrics_of_accuracy_go_by_the_labels_that_the_command_is_given(tmp_path, capsys):
@@ -116,7 +118,7 @@ def _is(row, score):
             "--ground-truth folders: the classes of digits:2 are known; leave it out",
         ),
         (["IN", "--ground-truth", "folders"], "a.png lies in no folder of a class; every image needs a class"),
-        (["IN", "--target", "label"], "targets='label', but the images have no labels: pass labels= (--ground-truth)"),
+        (["IN", "--target", "label"], "targets='label', but the images have no labels: pass --ground-truth"),
     ],
 )
 def test_labels_that_the_command_cannot_use_cost_one_line_and_no_folder(tmp_path, capsys, typed, text):

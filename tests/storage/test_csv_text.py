@@ -10,7 +10,7 @@ from run_case import embedded, folder, rows
 
 from explainers.data.images import find_images
 from explainers.run import run
-from explainers.run.evaluate.true_classes import labels_of
+from explainers.run.true_classes import labels_of
 from explainers.storage.csv_text import csv_text, escaped, unescaped
 from explainers.storage.paths import shown
 

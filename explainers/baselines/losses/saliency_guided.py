@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -11,8 +9,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from explainers.baselines.losses.loss import HEADS, Loss, Step, divergence, forward
+from explainers.baselines.losses.registry import register_loss
 from explainers.errors import OptionError, TrainingError
 from explainers.network.batch_norm_backward import sound_batch_norm
+from explainers.passes.still import still
 from explainers.passes.substrate import substrate_of
 
 RANKS = ("auto", "attention", "gradient", "magnitude")
@@ -65,20 +65,7 @@ def input_gradient(network: nn.Module, images: Tensor, labels: Tensor, *, absolu
     return combined.abs() if absolute else combined
 
 
-@contextmanager
-def still(network: nn.Module) -> Iterator[None]:
-    """Batch norm goes on normalising by the batch, but a pass inside leaves no trace in its running statistics."""
-    norms = [m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.training]
-    tracking = [norm.track_running_stats for norm in norms]
-    try:
-        for norm in norms:
-            norm.track_running_stats = False
-        yield
-    finally:
-        for norm, track in zip(norms, tracking, strict=True):
-            norm.track_running_stats = track
-
-
+@register_loss("saliency-guided")
 @dataclass(frozen=True)
 class SaliencyGuided(Loss):
     """KL(f(x) ‖ f(x′)), where x′ keeps the important part of x and replaces the rest by a filler.

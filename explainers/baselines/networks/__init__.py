@@ -4,7 +4,7 @@ A network that explains itself is an `AttentionNetwork`. Begin with `attention_n
 `backbone.py` cuts a classifier into the parts that a branch needs, `resnet.py` builds our own.
 """
 
-from explainers.baselines.networks import abn, labn, plain, resnet
+from explainers.baselines.networks import abn, ala, amb, fcam, gain, labn, plain, resnet
 from explainers.baselines.networks.registry import (
     available_networks,
     create_network,
@@ -15,8 +15,12 @@ from explainers.baselines.networks.registry import (
 
 __all__ = [
     "abn",
+    "ala",
+    "amb",
     "available_networks",
     "create_network",
+    "fcam",
+    "gain",
     "labn",
     "network_entry",
     "network_options",

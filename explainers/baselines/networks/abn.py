@@ -35,11 +35,15 @@ class ABN(AttentionNetwork):
     def __init__(self, backbone: nn.Module, *, bypass: bool = True) -> None:
         parts = cut(backbone)
         super().__init__(
-            parts.features, _branch(parts, parts.linear.out_features), Gate(bypass=bypass), parts.stage, parts.head
+            parts.features,
+            attention_branch(parts, parts.linear.out_features),
+            Gate(bypass=bypass),
+            parts.stage,
+            parts.head,
         )
 
 
-def _branch(parts: Cut, classes: int) -> AttentionBranch:
+def attention_branch(parts: Cut, classes: int) -> AttentionBranch:
     """Stage, batch norm, 1 × 1 to one channel per class; from these the map and, pooled, the logits; no biases."""
     evidence = nn.Sequential(
         nn.BatchNorm2d(parts.width),

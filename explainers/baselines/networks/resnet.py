@@ -127,6 +127,15 @@ class Design:
 
 CIFAR = Design(planes=(16, 32, 64), stem=16, kernel=3, stride=1, pool=False)
 SMALL = Design(planes=(16, 32, 64, 128), blocks=(1, 1, 1, 1), stem=16, kernel=3, pool=False)
+RESNET18 = Design(kernel=3, stride=1, pool=False)  # of images of 32 px
+
+
+def _narrow(design: Design, width: int) -> Design:
+    """A design whose first stage has so many channels, and the others in proportion."""
+    planes = tuple(width * each // design.planes[0] for each in design.planes)
+    return replace(design, planes=planes, stem=width)
+
+
 RESNETS: dict[str, Design] = {
     "cifar-resnet20": replace(CIFAR, blocks=(3, 3, 3)),
     # From depth 44 on the code of attention branch networks stacks bottlenecks, (depth - 2) / 6 a stage; the paper of
@@ -135,6 +144,9 @@ RESNETS: dict[str, Design] = {
     "cifar-resnet110": replace(CIFAR, block="bottleneck", blocks=(18, 18, 18)),
     "cifar-basic-resnet56": replace(CIFAR, blocks=(9, 9, 9)),
     "cifar-basic-resnet110": replace(CIFAR, blocks=(18, 18, 18)),
+    "cifar-resnet18": RESNET18,
+    # The same with fewer channels: 16, 32, 64, 128 and so on.
+    **{f"cifar-resnet18-{width}": _narrow(RESNET18, width) for width in (8, 16, 32)},
     "small-resnet": SMALL,
     "small-lambda-resnet": replace(SMALL, lambdas=True, scope=7),
     "lambda-resnet18": Design(lambdas=True),

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from explainers.core.preprocessing import Preprocessing
 from explainers.data.data_set import Split
-from explainers.errors import DataError, ImageError
+from explainers.errors import DataError, ImageError, MapError
 
 MEMORY = 2**31  # bytes of images that are kept
 READERS = 4
@@ -62,7 +62,7 @@ class Examples:
         return self._kept[rows]
 
     def damaged(self) -> list[str]:
-        """What is wrong with each image that cannot be read."""
+        """What is wrong with each image that cannot be read, or whose mask does not fit it."""
         with ThreadPoolExecutor(READERS) as pool:
             return [message for message in pool.map(self._tried, range(len(self))) if message]
 
@@ -75,8 +75,10 @@ class Examples:
 
     def _tried(self, index: int) -> str:
         try:
-            image = self._read_checked(index)
-        except ImageError as error:
+            pixels = self.split.pixels(index)
+            image = self._checked(index, self.preprocessing(pixels))
+            self.split.check_mask(index, pixels.shape[:2])
+        except (ImageError, MapError) as error:
             return str(error)
         if self._kept is not None:
             self._kept[index], self._known[index] = image, True
@@ -86,7 +88,9 @@ class Examples:
         return self.preprocessing(self.split.pixels(index))
 
     def _read_checked(self, index: int) -> Tensor:
-        image = self._read(index)
+        return self._checked(index, self._read(index))
+
+    def _checked(self, index: int, image: Tensor) -> Tensor:
         if image.shape != self.shape:
             raise DataError(
                 f"{self.split.names[index]} gives an input of {tuple(image.shape)}, {self.split.names[0]} one of "

@@ -8,30 +8,30 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from explainers.baselines.losses.loss import Loss, Pass, Step, forward
-from explainers.baselines.training.accuracy import classification_scores, top_accuracy
+from explainers.baselines.losses.loss import Given, Loss, Pass, Step
 from explainers.baselines.training.batches import Examples, balanced_weights, batches
 from explainers.baselines.training.checkpoint import load_state, save_state, save_weights
-from explainers.baselines.training.plans import Stage, frozen
-from explainers.baselines.training.run_folder import BEST, EPOCHS, LAST, LOG, RESULT, write_log
-from explainers.baselines.training.schedules import best_epoch, exhausted
-from explainers.baselines.training.settings import Settings
+from explainers.baselines.training.given_maps import GivenMaps, Provider
+from explainers.baselines.training.judging import judged
+from explainers.baselines.training.run_folder import BEST, EPOCHS, LAST, LOG, RESULT, write_log, written
+from explainers.baselines.training.settings.plans import Plan, Throughout
+from explainers.baselines.training.settings.schedules import best_epoch, exhausted
+from explainers.baselines.training.settings.settings import Settings
+from explainers.baselines.training.updates import Updates, beginning
 from explainers.data.data_set import DataSet
 from explainers.errors import ImageError, OptionError, TrainingError
 from explainers.models.weight_files import fit_state, read_state
-from explainers.network.guard import preserved
 from explainers.storage.atomic import write_json
 from explainers.storage.listing import listed
 
 REMEDY = "lower the learning rate, clip gradients or train in float32; epochs that were whole before are kept"
-TOP = 5  # classes of which one has to be right, where there are more
 SHOWN = 10  # damaged images that an error names
 Progress = Callable[[int, int, int, Mapping[str, float]], None]  # epoch and step from 1, steps, losses by name
 Watch = Callable[[Mapping[str, Any]], None]  # an epoch's row of the log
@@ -47,6 +47,8 @@ class Training:
     settings: Settings
     folder: Path
     device: torch.device
+    given: Mapping[str, Provider] = field(default_factory=dict)
+    started: bool = False  # from another training's weights, whose scores are kept beside the best ones
 
     def __post_init__(self) -> None:
         self.examples = Examples(self.source.train, self.source.preprocessing)
@@ -54,26 +56,32 @@ class Training:
         self.tested = None if self.source.test is None else Examples(self.source.test, self.source.preprocessing)
         if not (self.folder / LAST).is_file():
             self._check_images()
-        self.optimizer = self.settings.optimizer.make(self.network)
-        self.base = [group["lr"] for group in self.optimizer.param_groups]
-        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.settings.precision == "float16")
+        self.plan: Plan = self.settings.plan or Throughout()
         self.class_weights = self._class_weights()
         self.fillers = self._fillers()
+        kinds = {loss.given for loss in self.losses if loss.given}
+        self.maps = {kind: self._given_maps(kind) for kind in sorted(kinds)}
+        with seeded(self.settings.seed, -2):
+            count = len(self.source.class_names)
+            first = self.examples.images([0, len(self.examples) - 1]).to(self.device)
+            began = beginning(self.network, first, count)
+            self.updates = Updates(self.network, self.losses, self.settings, self.plan, self.device, began)
         self.history: list[dict[str, Any]] = []
 
     def go(self, progress: Progress | None, watches: Sequence[Watch]) -> None:
         """Every epoch that is left, then the scores of the best one."""
         last = self.folder / LAST
+        self.before = self._scores() if self.started else {}
         if last.is_file():
-            facts = load_state(last, self.network, self.optimizer)
+            facts = load_state(last, self.updates.modules(), self.updates.states())
             self.history = facts["history"]
             if facts["scaler"]:
-                self.scaler.load_state_dict(facts["scaler"])
+                self.updates.scaler.load_state_dict(facts["scaler"])
             write_log(self.folder / LOG, self.history)
-        losses = [row["val_loss"] for row in self.history]
+        losses = [row.get("val_loss") for row in self.history]
         while len(losses) < self.settings.epochs and not exhausted(losses, self.settings.patience):
             row = self.epoch(len(losses), losses, progress)
-            losses.append(row["val_loss"])
+            losses.append(row.get("val_loss"))
             self.history.append(row)
             self._keep(losses)
             for watch in watches:
@@ -94,24 +102,23 @@ class Training:
             count = f"{len(damaged)} images cannot" if len(damaged) > 1 else "an image cannot"
             raise ImageError(f"{count} be read: {told}{more}. Mend or remove them, then start the same command again")
 
-    def epoch(self, epoch: int, losses: Sequence[float], progress: Progress | None) -> dict[str, Any]:
-        """One pass over the training images and one over the held-out ones; the log's row."""
+    def epoch(self, epoch: int, losses: Sequence[float | None], progress: Progress | None) -> dict[str, Any]:
+        """One pass over the training images, one over the held-out ones where the plan says so; the log's row."""
         start = time.monotonic()
-        scale = self.settings.schedule.scale(losses, self.settings.epochs)
-        for group, lr in zip(self.optimizer.param_groups, self.base, strict=True):
-            group["lr"] = max(lr * scale, min(lr, self.settings.schedule.floor))
+        self.updates.set_rates(self.settings.schedule.scale(losses, self.settings.epochs), self.settings.schedule.floor)
         with seeded(self.settings.seed, epoch) as rng:
             trained = self._trained(epoch, rng, progress)
-        row: dict[str, Any] = {"epoch": epoch + 1, "seconds": 0.0, "lr": self.optimizer.param_groups[0]["lr"]}
+        row: dict[str, Any] = {"epoch": epoch + 1, "seconds": 0.0, "lr": self.updates.lr}
         row |= {f"train_{name}": value for name, value in trained.items()}
-        row |= {f"val_{name}": value for name, value in self._judged(self.held_out).items()}
-        if not math.isfinite(row["val_loss"]):
-            raise TrainingError(f"the validation loss is {row['val_loss']} after epoch {epoch + 1}; {REMEDY}")
+        if self.plan.judged(epoch):
+            row |= {f"val_{name}": value for name, value in self._judged(self.held_out, epoch).items()}
+            if not math.isfinite(row["val_loss"]):
+                raise TrainingError(f"the validation loss is {row['val_loss']} after epoch {epoch + 1}; {REMEDY}")
         row["seconds"] = round(time.monotonic() - start, 3)
         return row
 
     def _trained(self, epoch: int, rng: torch.Generator, progress: Progress | None) -> dict[str, float]:
-        """Mean of each loss over the epoch's images."""
+        """Mean of each loss over the epoch's images; "loss" is the sum over a batch's updates."""
         labels = torch.cat([self.examples.labels, torch.zeros(self.settings.bias_samples, dtype=torch.long)])
         order = batches(labels, self.settings.batch_size, self.settings.sampling, rng)
         totals: dict[str, float] = {}
@@ -123,7 +130,7 @@ class Training:
                 images = reading.result()
                 if number + 1 < len(order):
                     reading = ahead.submit(self._images, order[number + 1])
-                values = self._step(images, labels[indices], self.settings.plan.stage(epoch, number), rng)
+                values = self._updated(images, labels[indices], indices, (epoch, number), rng)
                 for name, value in values.items():
                     if not math.isfinite(value):
                         where = f"epoch {epoch + 1}, step {number + 1}"
@@ -133,6 +140,69 @@ class Training:
                 if progress is not None:
                     progress(epoch + 1, number + 1, len(order), {name: totals[name] / counts[name] for name in totals})
         return {name: total / counts[name] for name, total in totals.items()}
+
+    def _updated(
+        self, images: Tensor, labels: Tensor, indices: Sequence[int], moment: tuple[int, int], rng: torch.Generator
+    ) -> dict[str, float]:
+        """Every update that the plan makes of a batch; the losses' values by name."""
+        given = {kind: maps.of(indices) for kind, maps in self.maps.items()}
+        images, given = self._augmented(images, given, rng)
+        given = {kind: Given(each.maps.to(self.device), each.known.to(self.device)) for kind, each in given.items()}
+        step = self._step(images.to(self.device), labels.to(self.device), rng, moment[0], given)
+        values: dict[str, float] = {}
+        for stage in self.plan.updates(*moment):
+            made = self.updates.update(stage, step)
+            values = {**values, **made, "loss": values.get("loss", 0.0) + made["loss"]}
+        return values
+
+    def _augmented(
+        self, images: Tensor, given: dict[str, Given], rng: torch.Generator
+    ) -> tuple[Tensor, dict[str, Given]]:
+        """Images changed for training, and the maps over them moved alike."""
+        for augmentation in self.settings.augmentations():
+            before = rng.get_state()
+            images = augmentation(images, rng)
+            for kind, each in given.items():
+                again = torch.Generator()
+                again.set_state(before)
+                given[kind] = Given(augmentation.on_maps(each.maps, again), each.known)
+        return images, given
+
+    def _step(
+        self, images: Tensor, labels: Tensor, rng: torch.Generator, epoch: int, given: Mapping[str, Given]
+    ) -> Step:
+        """What losses see, but for the forward pass."""
+        return Step(
+            self.network,
+            images,
+            labels,
+            Pass(torch.empty(0)),
+            rng,
+            self.class_weights,
+            self.fillers,
+            epoch,
+            self.updates.modules_of_losses(),
+            given,
+            self.source.preprocessing,
+        )
+
+    def _judged(self, examples: Examples, epoch: int) -> dict[str, Any]:
+        """Loss and scores on other images."""
+        step = self._step(torch.empty(0), torch.empty(0), torch.Generator(), epoch, {})
+        return judged(
+            self.network,
+            examples,
+            self.losses,
+            step,
+            batch_size=self.settings.batch_size,
+            classes=len(self.source.class_names),
+            device=self.device,
+        )
+
+    def _scores(self) -> dict[str, Any]:
+        """Of the network as it is, on validation and test images."""
+        splits = {"val": self.held_out, "test": self.tested}
+        return {name: self._judged(split, 0) for name, split in splits.items() if split is not None}
 
     def _images(self, indices: Sequence[int]) -> Tensor:
         """The batch, with the bias image behind the last index."""
@@ -145,62 +215,19 @@ class Training:
             images[[row for row, index in enumerate(indices) if index >= count]] = self.fillers["bias"]
         return images
 
-    def _step(self, images: Tensor, labels: Tensor, stage: Stage, rng: torch.Generator) -> dict[str, float]:
-        """One update; the losses' values by name, their weighted sum as "loss"."""
-        for augmentation in self.settings.augmentations():
-            images = augmentation(images, rng)
-        images, labels = images.to(self.device), labels.to(self.device)
-        wanted = [loss for loss in self.losses if stage.losses is None or loss.name in stage.losses]
-        self.optimizer.zero_grad(set_to_none=True)
-        with frozen(self.network, stage.frozen):
-            with self._autocast():
-                made = forward(self.network, images)
-                step = Step(self.network, images, labels, made, rng, self.class_weights, self.fillers)
-                values = {loss.name: loss(step) for loss in wanted}
-                total = torch.stack([loss.weight * values[loss.name].float() for loss in wanted]).sum()
-            if not total.requires_grad:
-                raise TrainingError(f"no part that learns has a say in the losses {', '.join(values)}; freeze less")
-            self.scaler.scale(total).backward()
-            if self.settings.clip is not None:
-                self.scaler.unscale_(self.optimizer)
-                nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.clip)
-            self.scaler.step(self.optimizer)
-            self.scaler.update()
-        return {"loss": total.item(), **{name: value.item() for name, value in values.items()}}
-
-    @torch.no_grad()
-    def _judged(self, examples: Examples) -> dict[str, Any]:
-        """Validation loss and scores on other images, with the network in evaluation mode and in full precision."""
-        parts = []
-        with preserved(self.network):
-            for start in range(0, len(examples), self.settings.batch_size):
-                rows = range(start, min(start + self.settings.batch_size, len(examples)))
-                parts.append(forward(self.network, examples.images(rows).to(self.device)))
-        attention = [part.attention_logits.cpu() for part in parts if part.attention_logits is not None]
-        made = Pass(torch.cat([part.logits.cpu() for part in parts]), torch.cat(attention) if attention else None)
-        weights = None if self.class_weights is None else self.class_weights.cpu()
-        step = Step(self.network, torch.empty(0), examples.labels, made, torch.Generator(), weights)
-        terms = [loss.weight * float(loss(step)) for loss in self.losses if loss.validated]
-        classes = len(self.source.class_names)
-        found = classification_scores(made.logits.argmax(1), examples.labels, classes)
-        if classes > TOP:
-            found[f"top{TOP}_accuracy"] = top_accuracy(made.logits, examples.labels, TOP)
-        return {"loss": sum(terms), **{name: value for name, value in found.items() if value is not None}}
-
-    def _keep(self, losses: Sequence[float]) -> None:
+    def _keep(self, losses: Sequence[float | None]) -> None:
         """What an epoch leaves. `last` is written behind the weights, so what it counts as done is there."""
         epoch = len(losses)
         facts = {"epoch": epoch, "val_loss": losses[-1]}
-        every = self.settings.keep_every
-        if every is not None and epoch % every == 0:
+        if self.settings.keeps(epoch):
             save_weights(self.folder / EPOCHS / f"{epoch:04d}.safetensors", self.network, facts)
-        if best_epoch(losses) == epoch - 1:
+        if self.plan.judged(epoch - 1) and best_epoch(losses) == epoch - 1:
             save_weights(self.folder / BEST, self.network, facts)
-        state = {"history": self.history, "scaler": self.scaler.state_dict()}
-        save_state(self.folder / LAST, self.network, self.optimizer, state)
+        state = {"history": self.history, "scaler": self.updates.scaler.state_dict()}
+        save_state(self.folder / LAST, self.updates.modules(), self.updates.states(), state)
         write_log(self.folder / LOG, self.history)
 
-    def _finish(self, losses: Sequence[float]) -> None:
+    def _finish(self, losses: Sequence[float | None]) -> None:
         """Scores of the best weights, on the test images where there are some."""
         best = best_epoch(losses)
         fit_state(self.network, read_state(self.folder / BEST)[0], self.folder / BEST)
@@ -212,13 +239,29 @@ class Training:
             "val": {key[4:]: value for key, value in self.history[best].items() if key.startswith("val_")},
         }
         if self.tested is not None:
-            result["test"] = self._judged(self.tested)
-        result["files"] = listed(self.folder, [name for name in (LAST, BEST, LOG) if (self.folder / name).is_file()])
+            result["test"] = self._judged(self.tested, best)
+        if self.before:
+            result["start"] = self.before
+        result["files"] = listed(self.folder, written(self.folder))
         write_json(self.folder / RESULT, result)
 
-    def _autocast(self) -> Any:
-        kind = {"bfloat16": torch.bfloat16, "float16": torch.float16}.get(self.settings.precision)
-        return torch.autocast(self.device.type, dtype=kind, enabled=kind is not None)
+    def _given_maps(self, kind: str) -> GivenMaps:
+        """Maps from outside that a loss needs.
+
+        Raises:
+            TrainingError: nothing brings such. DataError: no image has one.
+        """
+        providers = {"mask": self._mask, **self.given}
+        if kind not in providers:
+            wanting = ", ".join(repr(loss.name) for loss in self.losses if loss.given == kind)
+            raise TrainingError(f"the loss {wanting} needs {kind} maps of training images, and there are none")
+        height, width = self.examples.shape[1:]
+        return GivenMaps(kind, providers[kind], self.source.train.names, (height, width))
+
+    def _mask(self, index: int) -> Any:
+        """A training image's mask as it lies over the network's input."""
+        mask = self.source.train.mask(index)
+        return None if mask is None else self.source.preprocessing.fitted(mask, nearest=True)
 
     def _class_weights(self) -> Tensor | None:
         given, classes = self.settings.class_weights, len(self.source.class_names)

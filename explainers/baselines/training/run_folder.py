@@ -30,7 +30,12 @@ CONFIG, LAST, BEST, LOG, RESULT, EPOCHS = (
     "result.json",
     "epochs",
 )
-CONTENTS = Contents("train", files=(RESULT, LAST, BEST, LOG, CONFIG), folders=(EPOCHS, "tensorboard"))
+WATCHED = "watch"  # pictures of maps while it trains
+CONTENTS = Contents(
+    "train",
+    files=("preview-*.png", RESULT, LAST, BEST, LOG, CONFIG),
+    folders=(EPOCHS, "tensorboard", WATCHED),
+)
 # What may differ between two starts and leave the same weights: versions, the data's place, which weights are kept.
 UNCOUNTED = (("", "versions"), ("data", "spec"), ("settings", "keep_every"))
 
@@ -91,10 +96,18 @@ def read_run(folder: Path) -> Run:
     return Run(folder, config, tuple(rows), result)
 
 
-def open_run(folder: Path, config: Mapping[str, Any], *, overwrite: bool, extend: bool = False) -> None:
+def open_run(
+    folder: Path,
+    config: Mapping[str, Any],
+    *,
+    overwrite: bool,
+    extend: bool = False,
+    defaults: Mapping[str, Any] | None = None,
+) -> None:
     """Start a folder, or go on in one that was started with the same configuration.
 
     Args:
+        defaults: options of the network, for trainings begun when only those that were asked for were written down.
         overwrite: start anew; what is not the training's own stays.
         extend: more epochs than before make the same training go on.
 
@@ -104,6 +117,7 @@ def open_run(folder: Path, config: Mapping[str, Any], *, overwrite: bool, extend
     own = RunFolder(folder, CONTENTS)
     if is_run(folder) and not overwrite:
         before = read_config(folder)
+        before["network"]["options"] = {**(defaults or {}), **before["network"]["options"]}
         differing = sorted(differences(before, json.loads(json.dumps(config)), but=UNCOUNTED))
         if not differing:
             # The same images, which may have moved, and the same weights, of which others may be kept from now on.
@@ -125,6 +139,14 @@ def open_run(folder: Path, config: Mapping[str, Any], *, overwrite: bool, extend
         raise OptionError(f"{folder} is not empty and holds no training; choose another folder")
     own.clear()
     write_json(folder / CONFIG, config)
+
+
+def written(folder: Path) -> list[str]:
+    """Names within the folder of what a training leaves: weights, log, kept epochs, pictures and maps of its watch."""
+    found = [folder / name for name in (LAST, BEST, LOG)]
+    found += sorted((folder / EPOCHS).glob("*.safetensors"))
+    found += sorted((folder / WATCHED).rglob("*.*"))
+    return [path.relative_to(folder).as_posix() for path in found if path.is_file() and not path.name.startswith(".")]
 
 
 def write_log(path: Path, history: Sequence[Mapping[str, Any]]) -> None:

@@ -32,6 +32,10 @@ class Board:
     ) -> None:
         self.writer.close()
 
+    def picture(self, name: str, pixels: Any, epoch: int) -> None:
+        """(H, W, 3) uint8 under a name."""
+        self.writer.add_image(name, pixels, epoch, dataformats="HWC")
+
     def write(self, row: Mapping[str, Any]) -> None:
         """`train_loss` of the row becomes `train/loss`, and so on."""
         for name, value in row.items():

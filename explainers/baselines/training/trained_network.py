@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -14,7 +16,7 @@ from explainers.errors import ModelFileError
 from explainers.models.source import Parts, Request, register_folder_source
 from explainers.models.weight_files import fit_state, read_state
 
-LIBRARIES = ("torchvision", "timm")  # whose networks a file may name without running anybody's code
+LIBRARIES = ("torchvision", "timm", "open_clip")  # whose networks a file may name without running anybody's code
 
 
 @register_folder_source("a training", CONFIG)
@@ -44,12 +46,7 @@ def rebuilt(folder: Path, *, trust: bool = False) -> tuple[nn.Module, Path, list
     """
     config = read_config(folder)
     network = config["network"]
-    prefix, colon, _ = str(network["options"].get("backbone", "")).partition(":")
-    if colon and prefix not in LIBRARIES and not trust:
-        raise ModelFileError(
-            f"{folder / CONFIG} names the backbone {network['options']['backbone']!r}, and making it runs code: pass "
-            "trust_model_file (--trust-model-file) if you trust where it comes from"
-        )
+    check_trust(folder, config, trust=trust)
     if not (folder / BEST).is_file():
         raise ModelFileError(f"the training in {folder} has not finished an epoch; start the same command again")
     with torch.random.fork_rng():  # fresh weights are drawn and thrown away
@@ -61,3 +58,18 @@ def rebuilt(folder: Path, *, trust: bool = False) -> tuple[nn.Module, Path, list
         run = read_run(folder)
         notes.append(f"the training is not over: best of {len(run.history)} epochs so far")
     return made, folder / BEST, notes
+
+
+def check_trust(folder: Path, config: Mapping[str, Any], *, trust: bool) -> None:
+    """Whether making the network of a training may run what its configuration names.
+
+    Raises:
+        ModelFileError: it names code, without trust.
+    """
+    backbone = str(config["network"]["options"].get("backbone", ""))
+    prefix, colon, _ = backbone.partition(":")
+    if colon and prefix not in LIBRARIES and not trust:
+        raise ModelFileError(
+            f"{folder / CONFIG} names the backbone {backbone!r}, and making it runs code: pass trust_model_file "
+            "(--trust-model-file) if you trust where it comes from"
+        )

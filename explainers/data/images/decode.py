@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from explainers.data.images import tiff
-from explainers.data.images.eight_bits import eight_bits
+from explainers.data.images.formats.bands import rotated
+from explainers.data.images.formats.eight_bits import eight_bits
+from explainers.data.images.formats.pillow import pillow_image
+from explainers.data.images.formats.png_chunks import pixels_alone
+from explainers.data.images.formats.tiff_tags import WHITE_IS_ZERO, Page
 from explainers.data.images.import_opencv import opencv
-from explainers.data.images.pillow import pillow_image
-from explainers.data.images.png_chunks import pixels_alone
 from explainers.errors import ImageError
 from explainers.storage.paths import shown
 
@@ -30,7 +31,7 @@ class Header:
 
     kind: str
     notes: tuple[str, ...] = ()
-    page: tiff.Page | None = None
+    page: Page | None = None
 
 
 def decoded(path: Path, data: bytes, header: Header) -> tuple[np.ndarray, list[str]]:
@@ -71,7 +72,7 @@ def upright_pixels(image: Any) -> tuple[np.ndarray, list[str]]:
     return np.asarray(image.convert("RGB")), []
 
 
-def _only_pillow_reads(page: tiff.Page) -> bool:
+def _only_pillow_reads(page: Page) -> bool:
     """Gray with alpha, CMYK and Lab: OpenCV takes the second, or the fourth, for something else."""
     return page.samples == 2 or page.photometric in (5, 8)
 
@@ -107,21 +108,10 @@ def _deep(cv2: Any, buffer: np.ndarray, data: bytes, header: Header) -> tuple[np
     if page is not None and not page.has_alpha and raw.ndim == 3:
         raw = raw[..., :3]
     # OpenCV inverts a TIFF whose lowest value is white where it has 8 bits, and only there.
-    pixels, notes = eight_bits(raw, white_is_zero=page is not None and page.photometric == tiff.WHITE_IS_ZERO)
+    pixels, notes = eight_bits(raw, white_is_zero=page is not None and page.photometric == WHITE_IS_ZERO)
     if page is None:  # OpenCV turns a TIFF in any case
-        pixels = np.ascontiguousarray(_rotated(pixels, _orientation(data)))
+        pixels = np.ascontiguousarray(rotated(pixels, _orientation(data)))
     return pixels, notes
-
-
-def _rotated(pixels: np.ndarray, orientation: int) -> np.ndarray:
-    """Apply an EXIF orientation, 1 … 8."""
-    if orientation in (5, 6, 7, 8):
-        pixels = pixels.swapaxes(0, 1)
-    if orientation in (3, 4, 7, 8):
-        pixels = pixels[::-1]
-    if orientation in (2, 3, 6, 7):
-        pixels = pixels[:, ::-1]
-    return pixels
 
 
 def _orientation(data: bytes) -> int:

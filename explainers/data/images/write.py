@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,3 +37,22 @@ def write_image(path: str | PathLike[str], pixels: np.ndarray, *, quality: int |
     if not done:
         raise ImageError(f"cannot encode an array of shape {pixels.shape} as {suffix}")
     write_bytes(path, data.tobytes())
+
+
+def write_animation(path: str | PathLike[str], frames: Sequence[np.ndarray], *, milliseconds: int = 700) -> None:
+    """Write (H, W, 3) RGB uint8 pictures of one size as an animated WebP that begins again at its end; all or nothing.
+
+    Raises:
+        ImageError: the suffix is another, or there are no frames. WriteError: the file cannot be written.
+    """
+    from PIL import Image
+
+    path = Path(path)
+    if path.suffix.lower() != ".webp" or not frames:
+        raise ImageError(f"cannot write {len(frames)} frames as {shown(path)}; expected some, and a name in .webp")
+    pictures = [Image.fromarray(frame) for frame in frames]
+    buffer = io.BytesIO()
+    pictures[0].save(
+        buffer, "WEBP", save_all=True, append_images=pictures[1:], duration=milliseconds, loop=0, quality=80
+    )
+    write_bytes(path, buffer.getvalue())

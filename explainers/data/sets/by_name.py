@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from explainers.data.data_set import READERS, DataSet
-from explainers.data.generated import magnetogram
+from explainers.data.generated import birds, magnetogram
 from explainers.data.sets import cifar10, class_folders, defn, idrid
 
-KINDS = (cifar10, class_folders, defn, idrid, magnetogram)  # importing them has made them known
+KINDS = (birds, cifar10, class_folders, defn, idrid, magnetogram)  # importing them has made them known
 
 
 def data_set_spellings() -> tuple[str, ...]:

@@ -28,14 +28,15 @@ class WrittenSplit:
 
 
 def write_split(
-    split: Split, folder: Path, *, count: int, label: int | None = None, masks: bool = False
+    split: Split, folder: Path, *, count: int, label: int | None = None, masks: str | bool = False
 ) -> WrittenSplit:
     """Write images of a split, up to `count`, the classes in turn and each class by a hash of its names.
 
     So a part of them is no class's alone, and a larger part contains a smaller one.
 
     Args:
-        label: only images of this class; masks: only images that have a mask with something inside, which is written.
+        label: only images of this class; masks: only images that have a mask with something inside, which is written:
+            `split.mask`, or the one that is named. Boxes are written under their name alone.
 
     Raises:
         DataError: there is no such image.
@@ -43,10 +44,10 @@ def write_split(
     labels: dict[str, int] = {}
     names = frozenset(split.names)
     blank = 0
-    for index in _in_turn(split, label):
+    for index in in_turn(split, label):
         if len(labels) == count:
             break
-        mask = split.mask(index) if masks else None
+        mask = split.named_mask(index, masks) if isinstance(masks, str) else split.mask(index) if masks else None
         if masks and (mask is None or not mask.any()):
             blank += 1
             continue
@@ -61,8 +62,8 @@ def write_split(
     return WrittenSplit(folder / "images", folder / "masks", labels, blank)
 
 
-def _in_turn(split: Split, label: int | None) -> list[int]:
-    """Indices in the order in which they are taken."""
+def in_turn(split: Split, label: int | None) -> list[int]:
+    """Indices in the order in which `write_split` takes them, of one class where `label` is given."""
     classes: dict[int, list[int]] = {}
     for index in sorted(range(len(split)), key=lambda index: fraction_of(split.names[index])):
         classes.setdefault(int(split.labels[index]), []).append(index)

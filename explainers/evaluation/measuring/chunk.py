@@ -43,6 +43,7 @@ class Chunk:
     """Pixels (N, H·W, C) of each baseline used so far, and of the images."""
     ends: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
     """Probability and hit (N,) of each whole baseline, and of the images."""
+    _seeds: list[int] | None = field(default=None, init=False, repr=False)  # hashes of whole images
 
     def __post_init__(self) -> None:
         self.ends.setdefault(IMAGE, (self.probability, self.hit))
@@ -65,7 +66,9 @@ class Chunk:
 
     def seeds(self) -> list[int]:
         """A seed of each image's own."""
-        return [image_seed(image, self.seed) for image in self.images]
+        if self._seeds is None:
+            self._seeds = [image_seed(image, self.seed) for image in self.images]
+        return self._seeds
 
     def select(self, rows: Sequence[int]) -> Chunk:
         """Some of the images, with what is known of them."""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
 from explainers.errors import OptionError
 
 TOLERANCE = 0.002
-INTERVALS, GRADING = 12, 1.7  # of the first round: denser where most curves fall or rise
+GAP = 0.1
+PROBES = 2  # more tell more of one curve, but what a table needs to know its many curves tell together
+INTERVALS, GRADING = 8, 1.7  # of the first round: denser where most curves fall or rise
 # Of all intervals are halved in one round: few, since what they tell often makes the others needless.
 AT_ONCE = 1 / 3
 
@@ -46,27 +49,40 @@ class Adaptive:
 
     Between two steps a curve is taken to wander like Brownian motion, as fast as it does in the interval and its
     neighbours: the trapezoid of width w then has a variance of v·w³/12, v = Σ Δf² / Σ w. An estimate, not a bound, and
-    twice too large for smooth curves (benchmarks/evaluation.md).
+    twice too large for smooth curves (benchmarks/evaluation.md). It knows nothing of what no step has met; hence the
+    bound on how far apart steps may lie, and the probe.
+
+    gap: share of the way; neighbouring steps are never farther apart, so that whatever is as wide is met; probes: how
+    many random steps are looked at when the others are done. They join them, and the curve is followed on from there.
     """
 
     tolerance: float = TOLERANCE
+    gap: float = GAP
+    probes: int = PROBES
 
     def __post_init__(self) -> None:
         if not 0 < self.tolerance < 1:
             raise OptionError(f"tolerance={self.tolerance!r}; expected an error of the area between 0 and 1")
+        if not 0 < self.gap <= 1:
+            raise OptionError(f"gap={self.gap!r}; expected a share of the way, above 0 and at most 1")
 
     def first(self, steps: int) -> list[int]:
-        """A graded grid."""
+        """A graded grid, with further steps where it leaves more than `gap`."""
         shares = (np.arange(INTERVALS + 1) / INTERVALS) ** GRADING
-        return np.unique(np.round(shares * steps).astype(int)).tolist()
+        graded = np.unique(np.round(shares * steps).astype(int))
+        widest = max(int(self.gap * steps), 1)
+        found = [0]
+        for begin, end in pairwise(graded.tolist()):
+            parts = -(-(end - begin) // widest)
+            found += [begin + (end - begin) * part // parts for part in range(1, parts + 1)]
+        return found
 
     def more(self, positions: np.ndarray, values: np.ndarray) -> list[int]:
         """Steps to look at next, none where the area is known well enough.
 
         Only this curve decides, so that its value does not depend on what else is measured.
         """
-        variances = interval_variances(positions, values)
-        variances[np.diff(positions) < 2] = 0.0
+        variances = unseen_variances(positions, values)
         total, chosen = float(variances.sum()), []
         for interval in np.argsort(-variances, kind="stable")[: max(1, round(AT_ONCE * len(variances)))]:
             if total <= self.tolerance**2 or variances[interval] == 0:
@@ -77,7 +93,7 @@ class Adaptive:
 
     def settings(self) -> dict[str, float]:
         """For tables."""
-        return {"tolerance": self.tolerance}
+        return {"tolerance": self.tolerance, "gap": self.gap}
 
 
 @dataclass(frozen=True)
@@ -98,9 +114,9 @@ class Fixed:
 Sampling = Grid | Adaptive | Fixed
 
 
-def sampling_of(steps: int | None, tolerance: float) -> Grid | Adaptive:
-    """`steps` equal ones, or as many as `tolerance` needs."""
-    return Adaptive(tolerance) if steps is None else Grid(steps)
+def sampling_of(steps: int | None, tolerance: float, gap: float = GAP) -> Grid | Adaptive:
+    """`steps` equal ones, or as many as `tolerance` and `gap` need."""
+    return Adaptive(tolerance, gap) if steps is None else Grid(steps)
 
 
 def area(shares: np.ndarray, values: np.ndarray) -> float:
@@ -118,4 +134,11 @@ def interval_variances(positions: np.ndarray, values: np.ndarray) -> np.ndarray:
         return padded[:-2] + padded[1:-1] + padded[2:]
 
     found: np.ndarray = around(moved) / around(width) * width**3 / 12
+    return found
+
+
+def unseen_variances(positions: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """The same, but 0 where there is no step between two positions, whose trapezoid is the area itself."""
+    found = interval_variances(positions, values)
+    found[np.diff(positions) < 2] = 0.0
     return found

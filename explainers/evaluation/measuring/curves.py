@@ -15,10 +15,11 @@ import torch
 from torch import Tensor
 
 from explainers.evaluation.measuring.chunk import Chunk
-from explainers.evaluation.measuring.curve_sampling import Sampling, area
+from explainers.evaluation.measuring.curve_sampling import Adaptive, Sampling, area, unseen_variances
 from explainers.evaluation.measuring.fillings import Baseline
 from explainers.evaluation.measuring.passes import Given, Job, Seen
 from explainers.evaluation.measuring.ranking import Order, patch_orders, pixel_orders
+from explainers.evaluation.measuring.unseen import Probe, Unseen, probe_of
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,7 @@ class Trace:
     def __init__(self, walk: Walk, sampling: Sampling) -> None:
         self.walk, self.sampling = walk, sampling
         self.wanted = sampling.first(walk.steps)
+        self.probe: Probe | None = None
         self.done = False
 
     def missing(self) -> list[int]:
@@ -103,13 +105,38 @@ class Trace:
     def advance(self) -> None:
         """Everything wanted has been seen: go on, or be done."""
         while not self.done and not self.missing():
-            more = self.sampling.more(np.array(self.wanted), self._values(0))
+            more = self.sampling.more(np.array(self.wanted), self._values(0)) or self._probe()
             self.wanted = sorted({*self.wanted, *more})
             self.done = not more
+
+    def _probe(self) -> list[int]:
+        """Random steps, once, when the way of sampling has none to add.
+
+        Drawn by the image's own seed: the same for all maps of an image, and others for the next image.
+        """
+        if not isinstance(self.sampling, Adaptive) or self.probe is not None:
+            return []
+        seed = self.walk.chunk.seeds()[self.walk.row]
+        self.probe = probe_of(np.array(self.wanted), self._values(0), self.sampling.probes, seed)
+        return self.probe.steps.tolist()
 
     def curve(self) -> Curve:
         """The target's probability along the way."""
         return Curve(np.array(self.wanted) / self.walk.steps, self._values(0))
+
+    def unseen(self) -> Unseen | None:
+        """How well the area is known; None where the steps were given, which make the area what it is."""
+        if self.probe is None:
+            return None
+        positions, walk = np.array(self.wanted), self.walk
+        gaps = np.diff(positions)
+        seen = np.array([float(known[0]) for step in self.probe.steps.tolist() if (known := walk.at(step))])
+        return Unseen(
+            float(np.sqrt(unseen_variances(positions, self._values(0)).sum())),
+            float(gaps[gaps > 1].max(initial=0)) / max(walk.steps, 1),
+            tuple(self.probe.surprises(seen).tolist()),
+            walk.chunk.reading.probability,
+        )
 
     def hits(self) -> Curve:
         """1 where the predicted class is the expected one, else 0."""

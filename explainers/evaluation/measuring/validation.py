@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from explainers.core.maps import as_tensor
 from explainers.errors import MapError
 
 
@@ -19,7 +20,7 @@ def checked_maps(maps: Any, images: Tensor, name: str) -> Tensor:
     """
     if not isinstance(maps, Tensor):
         try:
-            maps = torch.as_tensor(np.asarray(maps))
+            maps = as_tensor(np.asarray(maps))
         except (TypeError, ValueError, RuntimeError) as error:
             raise MapError(f"{name}: expected maps (N, H, W), got {type(maps).__name__}") from error
     wanted = (len(images), *images.shape[-2:])
@@ -43,7 +44,7 @@ def checked_masks(masks: Any, images: Tensor) -> Tensor | None:
     """
     if masks is None:
         return None
-    masks = torch.as_tensor(masks)
+    masks = as_tensor(masks)
     wanted = (len(images), *images.shape[-2:])
     if tuple(masks.shape) != wanted:
         raise MapError(f"masks of shape {tuple(masks.shape)} for images of {wanted}; expected {wanted}")

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from explainers.errors import OptionError
-from explainers.evaluation.measuring.curve_sampling import TOLERANCE
+from explainers.evaluation.measuring.curve_sampling import GAP, TOLERANCE
 from explainers.evaluation.measuring.curves import finished
 from explainers.evaluation.measuring.fillings import IMAGE, Baseline
-from explainers.evaluation.measuring.subject import Measured, Measuring, Subject
+from explainers.evaluation.measuring.subject import Measuring, Subject
 from explainers.evaluation.metric import register_metric
-from explainers.evaluation.metrics.pixel_curves import CurveMetric
+from explainers.evaluation.metrics.pixel_curves import CurveMetric, difference
 
 PATCHES = (1, 2, 4, 8, 16, 32, 64, 128)
 
@@ -34,8 +35,9 @@ class PatchMetric(CurveMetric):
         baseline: Baseline = "zero",
         steps: int | None = None,
         tolerance: float = TOLERANCE,
+        gap: float = GAP,
     ) -> None:
-        super().__init__(baseline=baseline, steps=steps, tolerance=tolerance)
+        super().__init__(baseline=baseline, steps=steps, tolerance=tolerance, gap=gap)
         self.patch = (patch,) if isinstance(patch, int) else tuple(patch)
         if not self.patch or any(isinstance(m, bool) or not isinstance(m, int) or m < 1 for m in self.patch):
             raise OptionError(f"patch={patch!r}; expected a side of at least one pixel, or several")
@@ -53,9 +55,9 @@ class PatchMetric(CurveMetric):
         results = []
         for row in range(len(subject.chunk)):
             for m, up, down in zip(self.patch, rising, falling, strict=True):
-                curves = [traces[row].curve() for traces in (up, down) if traces]
-                value = curves[0].area - curves[1].area if len(curves) == 2 else curves[0].area
-                results.append(Measured(value, curves[0] if len(curves) == 1 else None, settings={"patch": m}))
+                traces = [each[row] for each in (up, down) if each]
+                measured = self._measured(*traces) if len(traces) == 1 else difference(*traces)
+                results.append(replace(measured, settings={"patch": m}))
         return results
 
 

@@ -8,10 +8,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from explainers.errors import OptionError
-from explainers.evaluation.measuring.curve_sampling import TOLERANCE, Fixed, sampling_of
-from explainers.evaluation.measuring.curves import Curve, finished
+from explainers.evaluation.measuring.curve_sampling import GAP, TOLERANCE, Fixed, sampling_of
+from explainers.evaluation.measuring.curves import Curve, Trace, finished
 from explainers.evaluation.measuring.fillings import IMAGE, Baseline, baseline_name, checked_baseline
 from explainers.evaluation.measuring.subject import Measured, Measuring, Subject
+from explainers.evaluation.measuring.unseen import difference_columns
 from explainers.evaluation.metric import Metric, register_metric
 
 LEAST = (1, 10, 20, 30, 40, 50, 60, 70, 80, 90)
@@ -24,19 +25,28 @@ class CurveMetric(Metric):
         baseline: what stands in for pixels that are gone; see `explainers.evaluation.measuring.fillings.baseline_of`.
         steps: so many equal steps; None: as many as `tolerance` needs, where the curve moves.
         tolerance: the standard error of an area that adaptive steps aim at; an estimate.
+        gap: the largest share of the way between adaptive steps; what is narrower may be passed over.
 
     Class attributes:
         inserts: whether pixels come in on the baseline, or go to it; backwards: whether the curve is read from its end.
 
-    Cost: 20 (smooth curves) to 50 passes per curve at the default tolerance, otherwise `steps`; ends are shared.
+    Cost: 25 (smooth curves) to 50 passes per curve at the default tolerance, otherwise `steps`; ends are shared. Rows
+    of adaptive curves say how well the area is known, see `explainers.evaluation.measuring.unseen.Unseen`.
     """
 
     inserts: ClassVar[bool] = False
     backwards: ClassVar[bool] = False
 
-    def __init__(self, *, baseline: Baseline = "zero", steps: int | None = None, tolerance: float = TOLERANCE) -> None:
+    def __init__(
+        self,
+        *,
+        baseline: Baseline = "zero",
+        steps: int | None = None,
+        tolerance: float = TOLERANCE,
+        gap: float = GAP,
+    ) -> None:
         self.baseline = checked_baseline(baseline)
-        self.sampling = sampling_of(steps, tolerance)
+        self.sampling = sampling_of(steps, tolerance, gap)
 
     def settings(self) -> dict[str, Any]:
         """Baseline and sampling."""
@@ -47,8 +57,18 @@ class CurveMetric(Metric):
         start, end = (self.baseline, IMAGE) if self.inserts else (IMAGE, self.baseline)
         traces = subject.walks.traces(start, end, self.sampling)
         yield from finished(traces)
-        curves = [trace.curve().backwards() if self.backwards else trace.curve() for trace in traces]
-        return [Measured(curve.area, curve) for curve in curves]
+        return [self._measured(trace) for trace in traces]
+
+    def _measured(self, trace: Trace) -> Measured:
+        curve, unseen = trace.curve(), trace.unseen()
+        if self.backwards:
+            curve = curve.backwards()
+        return Measured(curve.area, curve, details={} if unseen is None else unseen.columns())
+
+
+def difference(up: Trace, down: Trace) -> Measured:
+    """The area under one curve less that under another."""
+    return Measured(up.curve().area - down.curve().area, details=difference_columns(up.unseen(), down.unseen()))
 
 
 @register_metric
@@ -63,8 +83,15 @@ class Insertion(CurveMetric):
     reference = "Petsiuk et al. 2018"
     inserts = True
 
-    def __init__(self, *, baseline: Baseline = "blur", steps: int | None = None, tolerance: float = TOLERANCE) -> None:
-        super().__init__(baseline=baseline, steps=steps, tolerance=tolerance)
+    def __init__(
+        self,
+        *,
+        baseline: Baseline = "blur",
+        steps: int | None = None,
+        tolerance: float = TOLERANCE,
+        gap: float = GAP,
+    ) -> None:
+        super().__init__(baseline=baseline, steps=steps, tolerance=tolerance, gap=gap)
 
 
 @register_metric
@@ -92,17 +119,22 @@ class IDScore(Metric):
     reference = "Petsiuk et al. 2018"
 
     def __init__(
-        self, *, baseline: Baseline | None = None, steps: int | None = None, tolerance: float = TOLERANCE
+        self,
+        *,
+        baseline: Baseline | None = None,
+        steps: int | None = None,
+        tolerance: float = TOLERANCE,
+        gap: float = GAP,
     ) -> None:
         self.insertion, self.deletion = ("blur", "zero") if baseline is None else (checked_baseline(baseline),) * 2
-        self.sampling = sampling_of(steps, tolerance)
+        self.sampling = sampling_of(steps, tolerance, gap)
 
     def measure(self, subject: Subject) -> Measuring:
         """Two curves per image, shared with insertion and deletion."""
         rising = subject.walks.traces(self.insertion, IMAGE, self.sampling)
         falling = subject.walks.traces(IMAGE, self.deletion, self.sampling)
         yield from finished([*rising, *falling])
-        return [Measured(up.curve().area - down.curve().area) for up, down in zip(rising, falling, strict=True)]
+        return [difference(up, down) for up, down in zip(rising, falling, strict=True)]
 
     def settings(self) -> dict[str, Any]:
         """Both baselines, or the one."""

@@ -12,10 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from explainers.core.maps import as_tensor
 from explainers.core.option_types import refuse_unfit
 from explainers.errors import DependencyError, ExplainersError, OptionError, TargetError, UnsupportedError
 from explainers.evaluation.measuring.subject import Explain, Measured, Measuring, Subject
 from explainers.evaluation.metric import Metric, register_metric_family
+from explainers.network.guard import all_others_waiting
 
 DIRECTIONS = {"HIGHER": "higher", "LOWER": "lower"}
 OURS = ("display_progressbar", "disable_warnings", "return_aggregate")
@@ -117,8 +119,8 @@ def _on(subject: Subject, given: nn.Module) -> Explain | None:
         return explain
 
     def moved(images: Tensor, targets: Tensor) -> Tensor:
-        with _weights_of(given, subject.network):
-            return torch.as_tensor(explain(images, targets)).clone()
+        with all_others_waiting(), _weights_of(given, subject.network):
+            return as_tensor(explain(images, targets)).clone()
 
     return moved
 
@@ -144,16 +146,17 @@ def _weights_of(other: nn.Module, network: nn.Module) -> Iterator[None]:
 @contextmanager
 def _drawing_from(seed: int, device: torch.device) -> Iterator[None]:
     """Quantus draws from the global generators: these begin with a seed inside and are what they were afterwards."""
-    state, drawn = np.random.get_state(), random.getstate()
-    try:
-        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-            np.random.seed(seed % 2**32)
-            random.seed(seed)
-            torch.manual_seed(seed)
+    devices = [device] if device.type == "cuda" else []
+    with all_others_waiting(), torch.random.fork_rng(devices=devices):
+        state, drawn = np.random.get_state(), random.getstate()
+        np.random.seed(seed % 2**32)
+        random.seed(seed)
+        torch.manual_seed(seed)
+        try:
             yield
-    finally:
-        np.random.set_state(state)
-        random.setstate(drawn)
+        finally:
+            np.random.set_state(state)
+            random.setstate(drawn)
 
 
 def explain_func(bind: Callable[[Any], Explain | None]) -> Callable[..., np.ndarray]:
@@ -165,12 +168,12 @@ def explain_func(bind: Callable[[Any], Explain | None]) -> Callable[..., np.ndar
 
     def explain(model: Any, inputs: Any, targets: Any, device: Any = None, **_: Any) -> np.ndarray:
         network = model.get_model() if hasattr(model, "get_model") else model
-        parameter = next(iter(network.parameters()), torch.empty(0))
+        parameter = next(iter(network.parameters()), torch.empty(0, dtype=torch.float32, device="cpu"))
         images = torch.as_tensor(np.asarray(inputs), dtype=parameter.dtype, device=parameter.device)
         explainer = bind(network)
         assert explainer is not None
         maps = explainer(images, torch.as_tensor(np.asarray(targets), device=parameter.device))
-        values: np.ndarray = torch.as_tensor(maps).detach().cpu().numpy()
+        values: np.ndarray = as_tensor(maps).detach().cpu().numpy()
         return values[:, None] if isinstance(maps, Tensor) and maps.ndim == 3 else values
 
     return explain

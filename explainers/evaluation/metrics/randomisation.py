@@ -11,11 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from explainers.core.maps import as_tensor
 from explainers.errors import ExplainersError, OptionError, UnsupportedError
 from explainers.evaluation.measuring.curves import Curve
 from explainers.evaluation.measuring.subject import Measured, Measuring, Subject
 from explainers.evaluation.metric import Metric, register_metric
 from explainers.evaluation.metrics.similarity import SIMILARITIES
+from explainers.network.guard import all_others_waiting
 
 ORDERS = ("cascading", "independent")
 STAGES = 5
@@ -98,7 +100,7 @@ class ModelRandomisation(Metric):
         chunk = subject.chunk
         with redrawn(subject.network, layers, chunk.seed):
             try:
-                made = torch.as_tensor(subject.explain(chunk.images, chunk.targets)).to(subject.maps)
+                made = as_tensor(subject.explain(chunk.images, chunk.targets)).to(subject.maps)
             except ExplainersError as error:
                 nowhere = torch.full((len(chunk),), torch.nan, dtype=torch.float64, device=subject.maps.device)
                 return nowhere, f"with redrawn weights, down to {layers[-1]}: {error}"
@@ -119,8 +121,15 @@ def redrawn(network: nn.Module, layers: Sequence[str], seed: int) -> Iterator[No
     """These layers with new weights inside; afterwards all values are what they were, to the last bit.
 
     A layer that knows how to initialise itself does so; the parameters of others are drawn with their own mean and
-    spread.
+    spread. Explainers of other threads wait; whoever passes images through the network without one meets the new
+    weights.
     """
+    with all_others_waiting(), _redrawn(network, layers, seed):
+        yield
+
+
+@contextmanager
+def _redrawn(network: nn.Module, layers: Sequence[str], seed: int) -> Iterator[None]:
     modules = dict(network.named_modules())
     values = [*network.parameters(), *network.buffers()]
     kept = [value.detach().clone() for value in values]

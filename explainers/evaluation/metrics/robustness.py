@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from explainers.core.maps import as_tensor
 from explainers.errors import DependencyError, OptionError
 from explainers.evaluation.measuring.chunk import Chunk
 from explainers.evaluation.measuring.subject import Measured, Measuring, Subject
@@ -117,7 +118,7 @@ class MaxSensitivity(CaptumMetric):
             given = images[0] if isinstance(images, tuple) else images
             targets = chunk.targets.repeat_interleave(len(given) // len(chunk))
             parts = zip(given.split(len(chunk)), targets.split(len(chunk)), strict=True)
-            made = torch.cat([torch.as_tensor(explain(*part)).to(given) for part in parts])
+            made = torch.cat([as_tensor(explain(*part)).to(given) for part in parts])
             return (made,) if isinstance(images, tuple) else made  # captum hands over the image as it is in a tuple
 
         values = _captum().sensitivity_max(

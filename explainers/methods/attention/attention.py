@@ -24,7 +24,8 @@ class Attention(Explainer):
     """The attention map by which a network of the ABN family weighs its features, upsampled; class-blind.
 
     Works on every network that has, or has inside, a module with `forward_branches(images)`, whose result has `logits`
-    and an `attention_map` (N, 1, h, w) in 0 … 1. Raises UnsupportedError for others.
+    and an `attention_map` (N, 1, h, w) in 0 … 1. Of a network whose maps are of a class (GAIN), it is the predicted
+    one's, whatever the target. Raises UnsupportedError for others.
     """
 
     name = "attention"

@@ -6,23 +6,8 @@ import torch
 from torch import Tensor
 
 from explainers.core.layer_explainer import LayerExplainer
+from explainers.core.maps import grad_cam
 from explainers.core.registry import register
-
-
-def grad_cam(activation: Tensor, gradient: Tensor) -> Tensor:
-    """ReLU of the activation channels weighted by their mean gradient.
-
-    Args:
-        activation: (N, K, u, v), the layer's output.
-        gradient: (N, K, u, v), gradient of the target score with respect to it.
-
-    Returns:
-        (N, u, v), not negative, not scaled.
-
-    Source: Selvaraju et al. 2017, eq. 1 and 2.
-    """
-    weights = gradient.mean(dim=(2, 3), keepdim=True)
-    return (weights * activation).sum(dim=1).relu()
 
 
 def grad_cam_plus_plus(activation: Tensor, gradient: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -45,8 +46,9 @@ class RISE(PerturbationExplainer):
 
     Args:
         masks: how many, per image; the most, where `tolerance` is given. The balanced design takes whole blocks (of 128
-            with grid 7), so that 4000 come to 3968: a begun block would not be balanced, and add more error than its
-            masks take away. Fewer masks than a block are taken as they are. `details` say how many were used.
+            with grid 7, 31 of them by default), and makes the number up to them with a warning, 200 to 256: a begun
+            block would not be balanced, and add more error than its masks take away. Fewer masks than a block are taken
+            as they are, without a standard error, which compares blocks. `details` say how many were used.
         grid: cells a side, or (rows, columns); p: share of cells that stay.
         design: "balanced" or "paper" (independent masks, as published).
         substrate: what masked pixels become: "zero" (after normalisation, the paper's), "mean", "blur", or an image.
@@ -71,7 +73,7 @@ class RISE(PerturbationExplainer):
         *,
         output: Output | None = None,
         activation: str | None = "auto",
-        masks: int = 4000,
+        masks: int = 3968,
         grid: int | tuple[int, int] = 7,
         p: float = 0.5,
         design: str = "balanced",
@@ -95,7 +97,20 @@ class RISE(PerturbationExplainer):
         if seed < 0:
             raise OptionError(f"seed={seed}; expected 0 or more")
         self.masks, self.p, self.design, self.substrate = masks, p, design, substrate
+        self.planned = self._planned()
         self.tolerance, self.seed, self.share_masks, self.watch = tolerance, seed, share_masks, watch
+
+    def _planned(self) -> int:
+        """How many masks are made of those asked for: never fewer, and told where there are more."""
+        length = block_length(self.design, MaskShape(self.grid, self.grid), self.p)
+        if self.design != "balanced" or self.masks <= length or self.masks % length == 0:
+            return self.masks
+        planned = math.ceil(self.masks / length) * length
+        warnings.warn(
+            f"rise makes {planned} masks of the {self.masks} asked for: its design takes whole blocks of {length}",
+            stacklevel=4,
+        )
+        return planned
 
     @classmethod
     def trial(cls, model: Any, images: Tensor, *, output: Output | None = None) -> None:
@@ -153,8 +168,7 @@ class _Estimate:
     def __init__(self, rise: RISE, shape: MaskShape, seed: int) -> None:
         self.rise, self.shape, self.seed = rise, shape, seed
         self.length = block_length(rise.design, shape, rise.p)
-        rest = rise.masks % self.length if rise.design == "balanced" and rise.masks > self.length else 0
-        self.planned = rise.masks - rest
+        self.planned = rise.planned
         self.used = 0
         self._waiting: list[Tensor] = []
         self._done: list[Tensor] = []  # scores (n, K) of each block; the last one may be shorter

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from explainers.core.explainer import Explained, told
+from explainers.core.maps import as_tensor
 from explainers.core.perturbation_explainer import PerturbationExplainer
 from explainers.core.registry import register
 from explainers.errors import DependencyError, OptionError
@@ -98,7 +99,7 @@ class SegmentExplainer(PerturbationExplainer):
         elif isinstance(self.segments, Tensor):
             labels = self.segments if self.segments.ndim == 2 else self.segments[row]
         else:
-            labels = torch.as_tensor(self.segments(image))
+            labels = as_tensor(self.segments(image))
         if labels.shape != (height, width) or labels.is_floating_point():
             raise OptionError(
                 f"segments of shape {tuple(labels.shape)} and {labels.dtype}; "

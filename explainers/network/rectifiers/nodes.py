@@ -132,4 +132,4 @@ def _all_zero(value: Any) -> bool:
 
 
 def _below_zero(value: Any) -> bool:
-    return bool((torch.as_tensor(value) < 0).all())
+    return bool((torch.as_tensor(value, device="cpu") < 0).all())

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from explainers.core.maps import as_tensor
 from explainers.data.images import ImageFile
 from explainers.errors import ImageError, OptionError, TargetError
 from explainers.evaluation.measuring.batch import Batch
@@ -81,13 +82,13 @@ def _sliced(name: str, own: Any, rows: slice, given: Any, whole: slice) -> Any:
     if len(given) < whole.stop:
         raise OptionError(f"{len(given)} {name} for {whole.stop} images or more")
     part = given[whole]
-    return part if isinstance(part, Tensor) else torch.as_tensor(np.asarray(part))
+    return part if isinstance(part, Tensor) else as_tensor(np.asarray(part))
 
 
 def _classes(labels: Any, images: Tensor) -> Tensor | None:
     if labels is None:
         return None
-    labels = labels if isinstance(labels, Tensor) else torch.as_tensor(labels, device="cpu")
+    labels = as_tensor(labels)
     if labels.ndim != 1 or labels.is_floating_point() or labels.dtype == torch.bool or len(labels) != len(images):
         raise OptionError(
             f"labels are {labels.dtype} of shape {tuple(labels.shape)}; expected ({len(images)},) class indices"

@@ -9,13 +9,12 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from explainers.core.explainer import Explainer
 from explainers.core.image_by_image import every_image, no_exit
 from explainers.core.name_table import refuse_unknown
-from explainers.core.preprocessing import Preprocessing
+from explainers.core.preprocessing import Preprocessing, as_column
 from explainers.core.targets import NOT
 from explainers.errors import ImageError, OptionError
 from explainers.evaluation import Metric, Result
@@ -87,6 +86,7 @@ def evaluate(
     >>> evaluate(model, images, ["grad-cam", "rise"], ["insertion", "deletion", "pid"])  # doctest: +SKIP
     """
     options = _options(model, options, settings)
+    names = getattr(model, "class_names", None)
     titled = titled_metrics(metrics)
     network = as_network(model)
     files = files_of(images)
@@ -137,7 +137,7 @@ def evaluate(
             if options.figures and result.scores:
                 made += write_figures(folder.path, result)
                 if isinstance(source, Folder):
-                    made += write_extremes(folder.path, result, source, {**engine.explainers})
+                    made += write_extremes(folder.path, result, source, {**engine.explainers}, names)
             write_manifest(folder, result, dropped, made)
         _check_made(rows)
         return result
@@ -179,7 +179,8 @@ def _check_masks(titled: Mapping[str, Metric], images: Any, masks: Any) -> None:
     """
     needy = [title for title, metric in titled.items() if "masks" in metric.needs]
     if needy and masks is None and not brings_masks(images):
-        raise OptionError(f"{', '.join(needy)} need masks of what a map should show: pass masks= (--masks)")
+        verb = "needs" if len(needy) == 1 else "need"
+        raise OptionError(f"{', '.join(needy)} {verb} masks of what a map should show: pass masks= (--masks)")
 
 
 def _negative(title: str, explainer: Any) -> Any:
@@ -197,8 +198,7 @@ def _black(preprocessing: Preprocessing | None) -> Tensor | None:
     """(C,) a black pixel as the network gets it."""
     if preprocessing is None:
         return None
-    mean, std = torch.tensor(preprocessing.mean), torch.tensor(preprocessing.std)
-    return (MEAN_OF_BLACK - mean) / std
+    return (MEAN_OF_BLACK - as_column(preprocessing.mean)[:, 0, 0]) / as_column(preprocessing.std)[:, 0, 0]
 
 
 class _Told:

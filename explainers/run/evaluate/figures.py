@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from explainers.data.images import read_image, write_image
+from explainers.core.maps import as_tensor
+from explainers.data.images import write_image
 from explainers.evaluation.chunk_maps import Stored
 from explainers.evaluation.controls import CONTROLS
 from explainers.evaluation.measuring.subject import Explain
@@ -19,6 +20,7 @@ from explainers.evaluation.result import Result
 from explainers.render import contact_sheet, overlay
 from explainers.render.charts import save_figure
 from explainers.run.evaluate.folder import Folder
+from explainers.run.true_classes import true_name
 from explainers.storage.atomic import write_bytes
 
 EXTREMES = 4  # images at either end
@@ -35,8 +37,16 @@ def write_figures(out: Path, result: Result) -> list[str]:
     return made
 
 
-def write_extremes(out: Path, result: Result, source: Folder, explainers: Mapping[str, Explain | Stored]) -> list[str]:
+def write_extremes(
+    out: Path,
+    result: Result,
+    source: Folder,
+    explainers: Mapping[str, Explain | Stored],
+    class_names: Sequence[str] | None,
+) -> list[str]:
     """figure-extremes-METHOD.png: the images on which a method does best (first line) and worst by the first score.
+
+    Captions say the class that was watched, and the true one where it is known.
 
     Returns their names.
     """
@@ -49,16 +59,19 @@ def write_extremes(out: Path, result: Result, source: Folder, explainers: Mappin
         worst = [row for row in result.worst(name, score, EXTREMES) if row not in rows]
         lines: list[list[tuple[str, np.ndarray]]] = [[], []]
         for kind, row in [("best", row) for row in rows] + [("worst", row) for row in worst]:
-            photo = read_image(files[row["image"]].path, max_pixels=source.max_pixels).pixels
-            image = source.preprocessing(photo)[None].to(source.device)
+            read = source.photo(files[row["image"]])
+            photo, image = read.pixels, source.preprocessing(read.input)[None].to(source.device)
             explainer, height, width = explainers[name], image.shape[2], image.shape[3]
             if isinstance(explainer, Stored):
                 made = explainer.maps([row["image"]], (height, width))
             else:
-                made = torch.as_tensor(explainer(image, torch.tensor([row["target"]], device=source.device)))
+                made = as_tensor(explainer(image, torch.tensor([row["target"]], device=source.device)))
             box = source.preprocessing.box(photo.shape[0], photo.shape[1])
             shown_map = overlay(photo, made[0].cpu().numpy(), box=box)
-            lines[kind == "worst"] += [(row["image"], photo), (f"{kind}: {row['value']:.3f}", shown_map)]
+            true = None if source.labels is None else source.labels[row["image"]]
+            told = [row["image"], *([] if true is None else [f"true {true_name(true, class_names)}"])]
+            watched = f"{kind}: {row['value']:.3f}\n{true_name(row['target'], class_names)}"
+            lines[kind == "worst"] += [("\n".join(told), photo), (watched, shown_map)]
         sheet = contact_sheet([line for line in lines if line], cell=128)
         made_files.append(f"figure-extremes-{_file_name(name)}.png")
         write_image(out / made_files[-1], sheet)

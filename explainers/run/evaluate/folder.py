@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from explainers.core.preprocessing import Preprocessing
-from explainers.data.images import ImageFile, find_images, read_image
+from explainers.data.images import ImageFile, Photo, find_images, read_image
 from explainers.data.images.companions import Beside, read_mask
 from explainers.data.images.read_ahead import read_ahead
 from explainers.errors import ImageError, MapError, OptionError
@@ -21,9 +21,11 @@ from explainers.evaluation.measuring.batch import Batch
 from explainers.network.input import first_parameter
 from explainers.run.evaluate.options import EvaluationOptions
 from explainers.run.evaluate.stored_maps import placed
+from explainers.run.true_classes import checked_labels
 from explainers.storage.paths import shown
 
 READERS = 4
+EMPTY = torch.empty(0, dtype=torch.float32, device="cpu")
 
 
 def files_of(images: Any) -> list[ImageFile] | None:
@@ -51,8 +53,7 @@ def folder_batches(files: list[ImageFile], network: Any, options: EvaluationOpti
     device = torch.device("cpu") if parameter is None else parameter.device
     if masks is not None and not isinstance(masks, (str, PathLike)):
         raise OptionError("with a folder of images, masks are a folder too: files named like the images")
-    if labels is not None and (not isinstance(labels, Mapping) or {file.name for file in files} - set(labels)):
-        raise OptionError("with a folder of images, labels map the name of every image to its class index")
+    labels = checked_labels(labels, files)
     beside = None if masks is None else Beside(masks, "mask")
     return Folder(files, preprocessing, device, options.batch_size, options.max_pixels, beside, labels)
 
@@ -98,13 +99,21 @@ class Folder:
         for items in waiting.values():
             yield self._batch(items)
 
+    def photo(self, file: ImageFile) -> Photo:
+        """An image as the network's preprocessing needs it read.
+
+        Raises:
+            ImageError: it cannot be.
+        """
+        return read_image(file.path, max_pixels=self.max_pixels, **self.preprocessing.reading())
+
     def _read(self, file: ImageFile) -> _Item:
         try:
-            photo = read_image(file.path, max_pixels=self.max_pixels)
-            key = hashlib.sha256(photo.pixels.tobytes()).hexdigest()
+            photo = self.photo(file)
+            key = hashlib.sha256(photo.input.tobytes()).hexdigest()
+            image = self.preprocessing(photo.input)
         except ImageError as error:
             return _Item(file.name, reason=str(error))
-        image = self.preprocessing(photo.pixels)
         mask = None if self.masks is None else self._mask(file.name, photo.pixels.shape[:2], tuple(image.shape[1:]))
         return _Item(file.name, image, mask, key)
 
@@ -118,7 +127,7 @@ class Folder:
 
     def _batch(self, items: Sequence[_Item]) -> Batch:
         names = tuple(item.name for item in items)
-        labels = None if self.labels is None else torch.tensor([self.labels[name] for name in names])
+        labels = None if self.labels is None else torch.tensor([self.labels[name] for name in names], device="cpu")
         masks = [item.mask for item in items if item.mask is not None]
         return Batch(
             names,
@@ -133,7 +142,7 @@ class Folder:
 @dataclass(frozen=True)
 class _Item:
     name: str
-    image: Tensor = field(default_factory=lambda: torch.empty(0))
+    image: Tensor = EMPTY
     mask: Tensor | None = None
     key: str = ""
     reason: str = ""

@@ -80,8 +80,9 @@ class StoredMaps:
         values = read_map(path, max_pixels=self.max_pixels)
         if values.shape == size:
             return torch.from_numpy(values)
-        photo = read_image(self.files[name].path, max_pixels=self.max_pixels).pixels.shape[:2]
-        return placed(values, photo, size, self.preprocessing, str(path), False)
+        reading = self.preprocessing.reading()
+        photo = read_image(self.files[name].path, max_pixels=self.max_pixels, **reading)
+        return placed(values, photo.pixels.shape[:2], size, self.preprocessing, str(path), False)
 
 
 def found_maps(folder: Path, images: Any, title: str) -> dict[str, Any]:

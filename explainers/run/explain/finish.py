@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from explainers.data.images import read_image, write_image
+from explainers.core.maps import CONSTANT
+from explainers.data.images import Photo, read_image, write_image
 from explainers.render import Style, contact_sheet
+from explainers.render.sheet import EMPTY, Cell, side_by_side
 from explainers.run.explain.options import RunOptions
 from explainers.run.explain.outputs import DONE, picture
 from explainers.run.explain.table import write_table
@@ -17,8 +19,11 @@ from explainers.storage.journal import Journal, Row
 from explainers.storage.run_folder import RunFolder
 
 
-def finish(folder: RunFolder, options: RunOptions, keys: Sequence[str]) -> list[Path]:
+def finish(folder: RunFolder, options: RunOptions, keys: Sequence[str], read: Callable[[str], Photo]) -> list[Path]:
     """The table, overlays on a common scale, contact sheets of these units: one pass over the journal each.
+
+    Args:
+        read: a photo's file, as the run read it.
 
     Returns:
         What was made; the table first.
@@ -27,11 +32,11 @@ def finish(folder: RunFolder, options: RunOptions, keys: Sequence[str]) -> list[
     write_table(out / "results.csv", units.rows())
     made = [out / "results.csv"]
     if options.scale == "common" and options.overlays:
-        made += _draw_on_common_scale(out, units, options)
+        made += _draw_on_common_scale(out, units, options, read)
     for path in out.glob("sheet-*.png"):  # of more images than there are now
         path.unlink()
     if options.contact_sheet and options.overlays:
-        made += _sheets(out, units, options)
+        made += _sheets(out, units, options, read)
     return made
 
 
@@ -49,7 +54,7 @@ class _Units:
         return self.journal.units(self.keys)
 
 
-def _draw_on_common_scale(out: Path, units: _Units, options: RunOptions) -> list[Path]:
+def _draw_on_common_scale(out: Path, units: _Units, options: RunOptions, read: Callable[[str], Photo]) -> list[Path]:
     limits: dict[str, tuple[float, float]] = {}
     made = []
     for row in units.rows():
@@ -60,7 +65,7 @@ def _draw_on_common_scale(out: Path, units: _Units, options: RunOptions) -> list
             limits[row["method"]] = (min(low, before[0]), max(high, before[1]))
     for row in units.rows():
         if row["status"] in DONE:
-            photo = read_image(row["source"], max_pixels=options.max_pixels)
+            photo = read(row["source"])
             with np.load(out / row["map"]) as saved:
                 style = Style(options.cmap, options.opacity, limits=limits[row["method"]])
                 write_image(out / row["overlay"], picture(photo, saved["map"], saved["box"].tolist(), style))
@@ -68,20 +73,12 @@ def _draw_on_common_scale(out: Path, units: _Units, options: RunOptions) -> list
     return made
 
 
-def _sheets(out: Path, units: _Units, options: RunOptions) -> Iterator[Path]:
+def _sheets(out: Path, units: _Units, options: RunOptions, read: Callable[[str], Photo]) -> Iterator[Path]:
     """Pages of `contact_sheet` images: the photo beside all its overlays."""
-    page: list[list[tuple[str, np.ndarray]]] = []
+    page: list[list[Cell]] = []
     number = 0
     for rows in units:
-        good = [row for row in rows if row["status"] in DONE]
-        if not good:
-            continue
-        caption = f"{good[0]['file']}\n{_told(good[0], 'predicted_name', 'probability')}"
-        line = [(caption, read_image(good[0]["source"], max_pixels=options.max_pixels).pixels)]
-        for row in good:
-            target = _told(row, "target_name", "target_probability")
-            line.append((f"{row['method']}\n{target}", read_image(out / row["overlay"]).pixels))
-        page.append(line)
+        page.append(_line(out, rows, read))
         if len(page) == options.contact_sheet:
             number += 1
             yield _write_sheet(out, number, page)
@@ -90,11 +87,27 @@ def _sheets(out: Path, units: _Units, options: RunOptions) -> Iterator[Path]:
         yield _write_sheet(out, number + 1, page)
 
 
+def _line(out: Path, rows: list[Row], read: Callable[[str], Photo]) -> list[Cell]:
+    """An image's cells: the photo and its overlays, or why it has none."""
+    good = [row for row in rows if row["status"] in DONE]
+    if not good:
+        return [(f"{rows[0]['file']}\nfailed: {rows[0]['reason']}", EMPTY)]
+    caption = f"{good[0]['file']}\n{_told(good[0], 'predicted_name', 'probability')}"
+    if good[0].get("true_name"):
+        caption += f"\ntrue {good[0]['true_name']}"
+    line = [(caption, read(good[0]["source"]).pixels)]
+    for row in good:
+        method = f"{row['method']} ({CONSTANT})" if row["status"] == CONSTANT else row["method"]
+        target = _told(row, "target_name", "target_probability")
+        line.append((f"{method}\n{target}", read_image(out / row["overlay"]).pixels))
+    return line
+
+
 def _told(row: Row, name: str, value: str) -> str:
     return f"{row[name]} {row[value]:.2f}" if row[value] != "" else str(row[name])
 
 
-def _write_sheet(out: Path, number: int, page: list[list[tuple[str, np.ndarray]]]) -> Path:
+def _write_sheet(out: Path, number: int, page: list[list[Cell]]) -> Path:
     path = out / f"sheet-{number:03d}.png"
-    write_image(path, contact_sheet(page))
+    write_image(path, contact_sheet(side_by_side(page)))
     return path

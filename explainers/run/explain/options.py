@@ -54,7 +54,8 @@ class MethodCall:
 class RunOptions:
     """Everything that decides what a run puts out, beside model, methods and images.
 
-    target: None (the predicted class), an index, a class name, or "not" (the other class of a network with one score);
+    target: None (the predicted class), an index, a class name, "label" (the true class of each image), or "not" (the
+    other class of a network with one score);
     top_k: explain the k best classes instead; activation: "auto", "softmax", "sigmoid" or None, what turns scores into
     probabilities, also for methods that watch them; output: from what the network returns to scores, as everywhere;
     scale: "image" (each map its own) or "common" (one per method over the run); contact_sheet: rows per page, 0 for

@@ -22,6 +22,7 @@ from explainers.models.loaded import target_name
 from explainers.passes.activation import Reading
 from explainers.render import Style, gradient_picture, overlay
 from explainers.run.explain.options import MethodCall, RunOptions
+from explainers.run.true_classes import true_name
 from explainers.storage.atomic import write_bytes
 from explainers.storage.journal import Row
 from explainers.storage.run_folder import JOURNAL, MANIFEST, Contents
@@ -33,6 +34,7 @@ CONTENTS = Contents(
 )
 
 
+NO_ERROR = "no standard error: that takes two blocks of masks to compare"
 DONE = ("ok", CONSTANT)  # the image has its files, and another run would make the same
 
 
@@ -79,8 +81,9 @@ class Outputs:
         calls: Sequence[MethodCall],
         loaded: LoadedModel,
         options: RunOptions,
+        labels: Mapping[str, int] | None = None,
     ) -> None:
-        self.out, self.bases, self.loaded, self.options = out, bases, loaded, options
+        self.out, self.bases, self.loaded, self.options, self.labels = out, bases, loaded, options, labels
         self.file_names = {call.title: call.file_name for call in calls}
 
     def write(self, file: ImageFile, photo: Photo, findings: Sequence[Finding]) -> list[Row]:
@@ -94,7 +97,9 @@ class Outputs:
                 if is_constant(torch.from_numpy(values)):
                     row["status"], row["reason"] = CONSTANT, "; ".join(filter(None, (CONSTANT_REASON, row["reason"])))
                 error = None if finding.standard_error is None else finding.standard_error[rank]
-                if error is not None:
+                if error is not None and np.isnan(error).all():
+                    row["reason"] = "; ".join(filter(None, (row["reason"], NO_ERROR)))
+                elif error is not None:
                     row["standard_error"] = float(f"{error.mean():.4g}")
                 if self.options.maps:
                     row["map"] = f"maps/{base}.npz"
@@ -119,6 +124,7 @@ class Outputs:
             "predicted": seen.predicted,
             "predicted_name": self._name(seen.predicted, finding),
             "probability": seen.of(seen.predicted),
+            **self._true(file),
             "target": target,
             "target_name": self._name(target, finding),
             "target_probability": seen.of(target),
@@ -132,6 +138,12 @@ class Outputs:
             "overlay": "",
             "map": "",
         }
+
+    def _true(self, file: ImageFile) -> Row:
+        if self.labels is None:
+            return {}
+        label = self.labels[file.name]
+        return {"true": label, "true_name": true_name(label, self.loaded.class_names)}
 
     def _name(self, target: int | str, finding: Finding) -> str:
         return target_name(target, self.loaded.class_names, len(finding.scores))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
@@ -28,22 +28,32 @@ class Item:
     done: bool = False
 
 
-def read(file: ImageFile, loaded: LoadedModel, options: RunOptions, done: set[str]) -> Item:
+def read(
+    file: ImageFile,
+    loaded: LoadedModel,
+    options: RunOptions,
+    done: set[str],
+    labels: Mapping[str, int] | None = None,
+) -> Item:
     """An image on its way."""
-    key = _key(file)
+    key = _key(file, None if labels is None else labels[file.name])
     if key in done:
         return Item(file, key, done=True)
     assert loaded.preprocessing is not None
     try:
-        photo = read_image(file.path, max_pixels=options.max_pixels)
-        return Item(file, key, photo, loaded.preprocessing(photo.pixels))
+        photo = read_image(file.path, max_pixels=options.max_pixels, **loaded.preprocessing.reading())
+        padding = loaded.preprocessing.padding(*photo.pixels.shape[:2])
+        photo = replace(photo, notes=(*photo.notes, padding)) if padding else photo
+        return Item(file, key, photo, loaded.preprocessing(photo.input))
     except ImageError as error:
         return Item(file, key, reason=str(error))
 
 
-def _key(file: ImageFile) -> str:
-    """Name and content: a changed image is explained again, a touched one is not."""
+def _key(file: ImageFile, label: int | None) -> str:
+    """Name, content and true class: a changed image is explained again, a touched one is not."""
     digest = hashlib.sha256(file.name.encode("utf-8", "surrogateescape"))
+    if label is not None:
+        digest.update(f"\0{label}\0".encode())
     try:
         digest.update(content_hash(file.path))
     except OSError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from os import PathLike
@@ -13,9 +13,9 @@ from pathlib import Path
 from explainers.core.image_by_image import every_image, no_exit
 from explainers.core.maps import CONSTANT
 from explainers.core.targets import NOT
-from explainers.data.images import ImageFile, find_images
+from explainers.data.images import ImageFile, find_images, read_image
 from explainers.data.images.read_ahead import read_ahead
-from explainers.errors import OptionError, UnsupportedError
+from explainers.errors import OptionError, TargetError, UnsupportedError
 from explainers.models import LoadedModel
 from explainers.run.explain.facts import facts_of, manifest_of
 from explainers.run.explain.finish import finish
@@ -25,7 +25,8 @@ from explainers.run.explain.outputs import CONTENTS, Outputs, files_of, is_whole
 from explainers.run.explain.reading import Item, batches, read
 from explainers.run.explain.summary import RunSummary
 from explainers.run.explain.worker import Worker
-from explainers.run.targets import settled_target
+from explainers.run.targets import LABEL, settled_target
+from explainers.run.true_classes import checked_labels
 from explainers.storage.run_folder import PROBE, RunFolder
 
 READERS = 4
@@ -37,6 +38,7 @@ def run(
     methods: Sequence[MethodCall | str],
     out: str | PathLike[str],
     *,
+    labels: Mapping[str, int] | None = None,
     options: RunOptions | None = None,
     batch_size: int = 8,
     overwrite: bool = False,
@@ -52,6 +54,7 @@ def run(
         images: a folder, a file, or image files.
         loaded: from `load_model`; needs its preprocessing.
         methods: names or calls with options; their titles must differ.
+        labels: image name → true class, for the table and contact sheets, and for target="label".
         overwrite: remove what an earlier run left in `out` instead of going on from it.
         progress: called after each image with (done, total, name).
         passes: called within an image after each batch of a method that makes many passes, with (method, passes done,
@@ -67,11 +70,14 @@ def run(
     _check(calls, loaded, batch_size)
     explainers = {call.title: call.bind(loaded, options, passes) for call in calls}
     target = options.target
-    if isinstance(target, str):
+    if isinstance(target, str) and target != LABEL:
         target = settled_target(target, loaded, loaded.preprocessing, options.output)
     if target == NOT:
         explainers = {title: explainer.negative() for title, explainer in explainers.items()}
     files = list(images) if not isinstance(images, (str, PathLike)) else find_images(images)
+    labels = checked_labels(labels, files)
+    if target == LABEL and labels is None:
+        raise TargetError("target='label', but the images have no labels: pass labels= (--ground-truth)")
     folder = RunFolder(out, CONTENTS)
     with folder.held(), no_exit():
         if overwrite:
@@ -80,7 +86,8 @@ def run(
         done = folder.begin(facts, is_whole)
         summary = RunSummary(out, len(files))
         kept = {row["file"]: row["base"] for row in folder.journal.rows(done)}
-        outputs = Outputs(out, bases(files, kept), calls, loaded, options)
+        outputs = Outputs(out, bases(files, kept), calls, loaded, options, labels)
+        reading = {} if loaded.preprocessing is None else loaded.preprocessing.reading()
         manifest = manifest_of(loaded, calls, options, len(files))
         folder.write_manifest({**manifest, "status": "running"})
 
@@ -88,7 +95,7 @@ def run(
         keys: list[str] = []  # of the images that there are
         count, noted = 0, set(done)
         with ThreadPoolExecutor(READERS) as pool:
-            reader = partial(read, loaded=loaded, options=options, done=done)
+            reader = partial(read, loaded=loaded, options=options, done=done, labels=labels)
             items = _keyed(read_ahead(pool, files, reader, 2 * batch_size), keys)
             for batch in batches(items, batch_size, summary):
                 for item, rows in worker.explain(batch, pool):
@@ -107,15 +114,15 @@ def run(
         summary.constant = [
             (row["file"], row["method"]) for row in folder.journal.rows(keys) if row["status"] == CONSTANT
         ]
-        made = finish(folder, options, keys)
+        made = finish(folder, options, keys, partial(read_image, max_pixels=options.max_pixels, **reading))
         summary.sheets = [path for path in made if path.name.startswith("sheet-")]
-        hopeless = bool(worker.failures) and not summary.explained + summary.resumed
+        nothing = bool(summary.failed) and not summary.explained + summary.resumed
         summary.seconds = time.perf_counter() - started
         counts = {"images": len(files), "failed": len(summary.failed), "constant": len(summary.constant)}
         folder.write_manifest(
             {
                 **manifest,
-                "status": "failed" if hopeless else "done",
+                "status": "failed" if nothing else "done",
                 "counts": counts,
                 "refused": summary.refused,
                 "dropped": summary.dropped,
@@ -124,7 +131,7 @@ def run(
             },
             [path.relative_to(out).as_posix() for path in made],
         )
-        if hopeless:
+        if nothing and worker.failures:
             raise every_image(len(files), worker.failures[0])
         return summary
 

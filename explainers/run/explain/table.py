@@ -14,6 +14,8 @@ COLUMNS = (
     "predicted",
     "predicted_name",
     "probability",
+    "true",
+    "true_name",
     "target",
     "target_name",
     "target_probability",

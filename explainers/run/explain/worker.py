@@ -22,7 +22,7 @@ from explainers.run.explain.options import RunOptions
 from explainers.run.explain.outputs import Finding, Outputs
 from explainers.run.explain.reading import Item
 from explainers.run.explain.summary import RunSummary
-from explainers.run.targets import output_for
+from explainers.run.targets import LABEL, output_for
 from explainers.storage.atomic import is_of_the_disk
 from explainers.storage.journal import Row
 
@@ -43,6 +43,7 @@ class Worker:
         self.options, self.outputs, self.summary = options, outputs, summary
         self.output = output_for(target, options.output)
         self.reading: Reading | None = None  # what turns scores into the probabilities of the table
+        self.by_label = target == LABEL
         self.target = 0 if isinstance(target, str) else target  # "not" is the class 0 of −s
         self.proven: set[str] = set()  # methods that have made a map on this network
         self.failures: list[str] = []  # what the network or a method raised, image by image
@@ -74,7 +75,8 @@ class Worker:
         """The maps of a batch, or what each image failed at."""
 
         def maps(part: Sequence[Item]) -> list[list[Finding]]:
-            return self._maps(torch.stack([item.input for item in part if item.input is not None]))
+            images = torch.stack([item.input for item in part if item.input is not None])
+            return self._maps(images, self._targets([item.file.name for item in part]))
 
         for part, found in in_parts(items, maps):
             if isinstance(found, Failure):
@@ -83,9 +85,15 @@ class Worker:
             else:
                 yield from zip(part, found, strict=True)
 
-    def _maps(self, images: Tensor) -> list[list[Finding]]:
+    def _targets(self, names: Sequence[str]) -> int | Tensor | None:
+        if not self.by_label:
+            return self.target
+        assert self.outputs.labels is not None
+        return torch.tensor([self.outputs.labels[name] for name in names], device="cpu")
+
+    def _maps(self, images: Tensor, targets: int | Tensor | None) -> list[list[Finding]]:
         images = images.to(self.loaded.device)
-        seen = SeenTargets(self.target, self.options.top_k)
+        seen = SeenTargets(targets, self.options.top_k)
         if fixed_batch(self.loaded.network) is not None:
             seen(
                 class_scores(self.loaded, images, self.output)

@@ -30,3 +30,21 @@ def test_demo_tells_both_folders_in_one_json(tmp_path, capsys):
     assert main(["demo", "--out", str(tmp_path), "-m", "cam", "--device", "cpu", "--json", "-q"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert {name: part["explained"] for name, part in told.items()} == {"photographs": 4, "digits": 24}
+
+
+def test_demo_goes_on_where_it_stopped_and_begins_anew_when_asked(tmp_path, capsys):
+    argv = ["demo", "--out", str(tmp_path), "--device", "cpu", "-q", "-m"]
+    assert main([*argv, "cam"]) == 0
+    (tmp_path / "digits/maps").joinpath(sorted(each.name for each in (tmp_path / "digits/maps").iterdir())[0]).unlink()
+    capsys.readouterr()
+    assert main([*argv, "cam"]) == 0
+    told = capsys.readouterr().out
+    assert "0 of 4 images explained" in told
+    assert ", 4 were done already" in told
+    assert "1 of 24 images explained" in told
+    assert ", 23 were done already" in told
+    assert main([*argv, "grad-cam"]) == 2
+    assert "start anew with --overwrite" in capsys.readouterr().err
+    assert {row["method"] for row in rows(tmp_path / "photographs")} == {"cam"}
+    assert main([*argv, "grad-cam", "--overwrite"]) == 0
+    assert {row["method"] for row in rows(tmp_path / "photographs")} == {"grad-cam"}

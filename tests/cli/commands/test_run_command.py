@@ -11,6 +11,8 @@ from explainers.cli.main import main
 from run_case import rows
 
 from explainers.data.images import read_image
+from explainers.render import contact_sheet
+from explainers.run.explain import finish
 
 
 def test_a_folder_alone_is_explained_with_grad_cam(images, tmp_path, capsys):
@@ -68,13 +70,26 @@ def test_rise_tells_its_masks_speed_and_error(images, tmp_path, capsys):
         if row["method"] == "grad-cam":
             assert (row["masks"], row["standard_error"], row["passes_per_second"]) == ("", "", "")
             continue
-        assert row["masks"] == "256"  # whole blocks of 128
+        assert row["masks"] == "384"  # whole blocks of 128
         assert float(row["passes_per_second"]) > 1
         with np.load(tmp_path / "out" / row["map"]) as saved:
             assert saved["standard_error"].shape == saved["map"].shape == (96, 96)
             assert float(row["standard_error"]) == pytest.approx(float(saved["standard_error"].mean()), rel=1e-3)
     manifest = json.loads((tmp_path / "out/manifest.json").read_text())
     assert manifest["methods"][0]["options"] == {"masks": 300, "seed": 3, "precision": "auto"}
+
+
+def test_masks_that_are_made_up_are_said_once_and_one_block_has_no_standard_error(images, tmp_path, capsys):
+    argv = [str(images), "--model", "embedded", "-m", "rise", "--device", "cpu"]
+    assert main([*argv, "--masks", "200", "--out", str(tmp_path / "two")]) == 0
+    told = "note: rise makes 256 masks of the 200 asked for: its design takes whole blocks of 128"
+    assert capsys.readouterr().err.count(told) == 1
+    assert {row["masks"] for row in rows(tmp_path / "two")} == {"256"}
+    assert main([*argv, "--masks", "128", "--out", str(tmp_path / "one")]) == 0
+    assert "asked for" not in capsys.readouterr().err
+    for row in rows(tmp_path / "one"):
+        assert row["standard_error"] == ""
+        assert row["reason"] == "no standard error: that takes two blocks of masks to compare"
 
 
 def test_tolerance_ends_rise_early(images, tmp_path):
@@ -161,3 +176,28 @@ def test_mistakes_cost_one_line_and_code_two(images, tmp_path, net, capsys, argv
     assert re.search(message, printed.err), printed.err
     assert "Traceback" not in printed.err
     assert not list((tmp_path / "out").rglob("*.png")) if (tmp_path / "out").exists() else True
+
+
+def test_a_sheet_names_what_failed_and_the_command_what_shows_nothing(images, tmp_path, capsys, monkeypatch):
+    seen = []
+
+    def noted(rows, **more):
+        seen.extend(caption for row in rows for caption, _ in row)
+        return contact_sheet(rows, **more)
+
+    monkeypatch.setattr(finish, "contact_sheet", noted)
+    (images / "broken.png").write_bytes(b"no picture")
+    source = tmp_path / "still.py"
+    source.write_text(
+        "from torch import nn\n"
+        "def make():\n"
+        "    net = nn.Sequential(nn.Conv2d(3, 2, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())\n"
+        "    nn.init.zeros_(net[0].weight)\n"
+        "    return net\n"
+    )
+    argv = [str(images), "--model", f"{source}:make", "--size", "16x16", "-m", "saliency", "--contact-sheet"]
+    assert main([*argv, "--device", "cpu", "--out", str(tmp_path / "out")]) == 1
+    assert any(caption.startswith("broken.png\nfailed: ") for caption in seen)
+    assert sum(caption.startswith("saliency (constant)\n") for caption in seen) == 3
+    told = "note: 3 maps are the same everywhere and show nothing (status constant): saliency of a.png and 2 more\n"
+    assert told in capsys.readouterr().err

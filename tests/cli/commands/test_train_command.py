@@ -163,7 +163,7 @@ def test_another_setting_is_refused_and_leaves_the_training(run, capsys):
     assert printed.err == (
         f"{ended(run)}explain: error: {run} holds a training that differs in settings.epochs (2 there, 3 now); "
         "settings.optimizer.lr (0.001 there, 0.01 now). Go on with its settings, choose another folder, or remove it "
-        "with overwrite (--overwrite)\n"
+        "with --overwrite\n"
     )
     assert {path.name: path.stat().st_mtime_ns for path in run.iterdir()} == before
 
@@ -181,7 +181,7 @@ def test_a_mistyped_part_can_be_corrected_by_the_next_command(tmp_path, capsys):
     out, small = tmp_path / "RUN", "magnetogram:size=32,train=16,val=8,test=0"
     assert main(command(out, "--epochs", "1", "--freeze", "featurs", data=small)) == 2
     assert capsys.readouterr().err == (
-        "explain: error: frozen='featurs': no part of the network is called so; there are features, attention, gate, "
+        "explain: error: --freeze featurs: no part of the network is called so; there are features, attention, gate, "
         "perception, head\n"
     )
     assert main(command(out, "--epochs", "1", "-q", "--freeze", "features", data=small)) == 0
@@ -228,3 +228,21 @@ def test_a_finished_training_is_verified(run, tmp_path, capsys):
     (out / "result.json").unlink()
     assert main(["verify", str(out)]) == 1
     assert "the training is not finished" in capsys.readouterr().out
+
+
+def test_maps_are_watched_while_a_network_trains(tmp_path, capsys):
+    out = tmp_path / "RUN"
+    watch = ["--watch", "saliency", "--watch-images", "2"]
+    assert main(command(out, "--epochs", "2", *watch, network="plain")) == 0
+    assert (out / "watch/film-saliency.png").stat().st_size > 1000
+    assert sorted(path.stem for path in (out / "watch/maps").glob("*.npz")) == ["000000", "000001", "000002"]
+    assert f"maps of 3 epochs are drawn in {out / 'watch'}, " in capsys.readouterr().err
+    assert main(["verify", str(out)]) == 0
+    (out / "watch/maps/000001.npz").write_bytes(b"nothing")
+    (out / "watch/film-saliency.png").unlink()
+    assert main(["verify", str(out)]) == 1
+    lines = capsys.readouterr().out
+    assert "watch/film-saliency.png is missing\n" in lines
+    assert "watch/maps/000001.npz has 7 bytes" in lines
+    assert main(command(tmp_path / "other", "--watch-images", "2", network="plain")) == 2
+    assert "name a method (--watch grad-cam)" in capsys.readouterr().err

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
-
-def histogram(bins: Tensor, count: int) -> Tensor:
-    """(N, count) float64: how often each bin occurs in a row of (N, n)."""
-    rows = torch.arange(len(bins), device=bins.device)[:, None] * count
-    return torch.bincount((rows + bins).flatten(), minlength=len(bins) * count).view(-1, count).double()
+from explainers.core.histogram import histogram
 
 
 def inside_and_outside(bins: Tensor, masks: Tensor, count: int) -> Tensor:

@@ -9,25 +9,26 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from explainers.core.histogram import histogram, otsu_level
 from explainers.core.maps import scaled
 from explainers.errors import OptionError
+from explainers.evaluation.attention_errors import kind_of_error
 from explainers.evaluation.measuring.curves import Curve
 from explainers.evaluation.measuring.subject import Measured, Subject
 from explainers.evaluation.metric import register_metric
-from explainers.evaluation.metrics.localisation.histograms import from_the_top, histogram, inside_and_outside
+from explainers.evaluation.metrics.localisation.histograms import from_the_top, inside_and_outside
 from explainers.evaluation.metrics.localisation.mask_metric import MaskMetric, equal_thresholds
 
 OTSU_BINS = 256
-KINDS_OF_ERROR = ("other", "insufficiently attended", "over-attended", "")
-CHOICES = ("mean", "otsu", "validation")
+CHOICES = ("mean", "mean+std", "otsu", "validation")
 
 
 def binarised(maps: Tensor, threshold: str | float) -> Tensor:
     """The region that a map points out, as bool (N, H, W); empty where the map is constant.
 
     Args:
-        threshold: "mean" (values above the map's mean), "otsu" (see `otsu`), or a number from 0 to 1 (values above it,
-            of the map scaled to 0 … 1).
+        threshold: "mean" (values above the map's mean), "mean+std" (above it by more than a standard deviation of the
+            map's pixels), "otsu" (see `otsu`), or a number from 0 to 1 (values above it, of the map scaled to 0 … 1).
 
     Raises:
         OptionError: anything else.
@@ -36,11 +37,15 @@ def binarised(maps: Tensor, threshold: str | float) -> Tensor:
         values = maps.double()
         # rounding may put the mean of a constant map below its value
         return values > torch.maximum(values.mean(dim=(-2, -1), keepdim=True), values.amin(dim=(-2, -1), keepdim=True))
+    if threshold == "mean+std":
+        values = scaled(maps.double())  # a constant map has no spread, and nothing in it is above its mean
+        spread, mean = torch.std_mean(values, dim=(-2, -1), keepdim=True, correction=0)
+        return values > mean + spread
     if threshold == "otsu":
         return scaled(maps.double()) >= otsu(maps)[:, None, None]
     if isinstance(threshold, (int, float)) and not isinstance(threshold, bool) and 0 <= threshold <= 1:
         return scaled(maps.double()) > threshold
-    raise OptionError(f'threshold={threshold!r}; expected "mean", "otsu" or a number from 0 to 1')
+    raise OptionError(f'threshold={threshold!r}; expected "mean", "mean+std", "otsu" or a number from 0 to 1')
 
 
 def otsu(maps: Tensor) -> Tensor:
@@ -52,11 +57,7 @@ def otsu(maps: Tensor) -> Tensor:
     Source: Otsu 1979, eq. 18; of equally good thresholds the lowest.
     """
     counts = histogram((scaled(maps.double()) * OTSU_BINS).long().clamp(max=OTSU_BINS - 1).flatten(1), OTSU_BINS)
-    levels = torch.arange(OTSU_BINS, device=counts.device, dtype=counts.dtype)
-    background, mass = counts.cumsum(dim=1), (counts * levels).cumsum(dim=1)
-    pixels, total = background[:, -1:], mass[:, -1:]
-    between = (total * background - mass * pixels) ** 2 / (background * (pixels - background)).clamp(min=1)
-    return (between[:, :-1].argmax(dim=1) + 1).double() / OTSU_BINS
+    return (otsu_level(counts) + 1).double() / OTSU_BINS
 
 
 def iou(regions: Tensor, masks: Tensor) -> Tensor:
@@ -79,18 +80,15 @@ def iou_curve(maps: Tensor, masks: Tensor, thresholds: Tensor) -> Tensor:
 
 
 def attention_errors(maps: Tensor, masks: Tensor, threshold: str | float = "mean") -> list[str]:
-    """How each map misses the object, by the recall and the precision of its region (see `binarised`).
+    """How each map's region P (see `binarised`) misses the mask G; see `kind_of_error`.
 
     Returns:
-        "over-attended" (recall ≥ 0.5 > precision: the object and much beyond it), "insufficiently attended"
-        (precision ≥ 0.5 > recall: on the object, but missing most of it), "other" (both below; so is an empty region),
-        or "" (both 0.5 or more).
+        "over-attended" (|P∖G| > |G∖P|), "insufficiently attended" (|P∖G| < |G∖P|; so is an empty region), "other" (as
+        many on both sides), or "" (the region is the mask).
     """
     regions = binarised(maps, threshold)
-    common = (regions & masks).sum(dim=(-2, -1))
-    covers = 2 * common >= masks.sum(dim=(-2, -1))
-    precise = (2 * common >= regions.sum(dim=(-2, -1))) & (common > 0)
-    return [KINDS_OF_ERROR[kind] for kind in (2 * covers.int() + precise.int()).tolist()]
+    beyond, missed = ((one & ~two).sum(dim=(-2, -1)).tolist() for one, two in ((regions, masks), (masks, regions)))
+    return [kind_of_error(*counts) for counts in zip(beyond, missed, strict=True)]
 
 
 @register_metric
@@ -98,10 +96,13 @@ class MeanIoU(MaskMetric):
     """Intersection over union of the map's region and the mask.
 
     Args:
-        threshold: how the region is told: "mean" (above the map's mean), "otsu", a number 0 … 1 of the scaled map, or
-            "validation" (the number that is best on the other half of the images, told by their content).
+        threshold: how the region is told: "mean" (above the map's mean), "mean+std" (above that plus a standard
+            deviation), "otsu", a number 0 … 1 of the scaled map, or "validation" (the number that is best on the other
+            half of the images, told by their content).
 
-    Rows also say `attention`: "over-attended", "insufficiently attended", "other", or nothing where it is right.
+    Rows also say `attention`: "over-attended", "insufficiently attended", "other", or nothing where the region is the
+    mask; the summary counts them over the 100 images with the lowest values. With "validation" no image has a region of
+    its own, and rows say nothing.
     """
 
     name = "miou"

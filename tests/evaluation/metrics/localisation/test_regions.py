@@ -25,8 +25,18 @@ def test_region_above_the_mean_equals_numpys(size):
     np.testing.assert_array_equal(binarised(maps, "mean"), expected)
 
 
+@pytest.mark.parametrize("size", [(9, 6), (31, 40)])
+def test_region_above_mean_and_deviation_equals_numpys(size):
+    maps, _ = cases(size)
+    values = maps.numpy().astype(np.float64)
+    expected = [each > each.mean() + each.std() if np.ptp(each) else each < each for each in values]
+    np.testing.assert_array_equal(binarised(maps, "mean+std"), expected)
+    by_hand = torch.tensor([[[0.0, 0, 0, 0, 10]]])  # mean 2, deviation 4
+    assert binarised(by_hand, "mean+std").tolist() == [[[False, False, False, False, True]]]
+
+
 @pytest.mark.parametrize("value", [0.1, -0.3, 1 / 3, 1.1])  # means of the last two are rounded down
-@pytest.mark.parametrize("threshold", ["mean", "otsu", 0, 0.5])
+@pytest.mark.parametrize("threshold", ["mean", "mean+std", "otsu", 0, 0.5])
 def test_a_constant_map_points_out_nothing(value, threshold):
     maps = torch.full((2, 31, 33), value, dtype=torch.float64)
     assert not binarised(maps, threshold).any()
@@ -81,7 +91,9 @@ def test_otsu_does_not_cut_through_the_first_bin():
 
 @pytest.mark.parametrize("threshold", ["median", "Otsu", -0.1, 1.1, math.nan, True, None])
 def test_another_threshold_is_refused(threshold):
-    with pytest.raises(OptionError, match=r'threshold=.*; expected "mean", "otsu" or a number from 0 to 1'):
+    with pytest.raises(
+        OptionError, match=r'threshold=.*; expected "mean", "mean\+std", "otsu" or a number from 0 to 1'
+    ):
         binarised(torch.rand(1, 3, 3), threshold)
 
 
@@ -113,22 +125,24 @@ def test_iou_curve_at_values_of_the_map_is_that_of_values_strictly_above():
 
 
 def test_attention_errors_by_hand():
+    """Pixels of the region beyond the mask, and of the mask that are missed."""
     regions = {
-        "####....": "",  # just the object
-        "##......": "",  # recall 1/2, precision 1
-        "########": "",  # recall 1, precision 1/2
-        "#.......": "insufficiently attended",  # recall 1/4, precision 1
-        "#...#...": "insufficiently attended",  # recall 1/4, precision 1/2
-        "##..###.": "over-attended",  # recall 1/2, precision 2/5
-        "#...##..": "other",  # recall 1/4, precision 1/3
-        "....####": "other",  # nothing of it
-        "........": "other",  # nothing at all
+        "####....": "",  # 0, 0: just the object
+        "##......": "insufficiently attended",  # 0, 2
+        "########": "over-attended",  # 4, 0
+        "#...#...": "insufficiently attended",  # 1, 3
+        "##..###.": "over-attended",  # 3, 2
+        "##..##..": "other",  # 2, 2
+        "#...##..": "insufficiently attended",  # 2, 3
+        "....####": "other",  # 4, 4: beside it
+        "....###.": "insufficiently attended",  # 3, 4
+        "........": "insufficiently attended",  # 0, 4: nothing at all
     }
     maps = torch.stack([flags(region, "........") for region in regions]).double()
     masks = torch.stack([flags("####....", "........")] * len(regions))
     assert attention_errors(maps, masks) == list(regions.values())
     assert attention_errors(maps, masks, 0.5) == list(regions.values())
-    assert attention_errors(maps, masks, 1) == ["other"] * len(regions)
+    assert attention_errors(maps, masks, 1) == ["insufficiently attended"] * len(regions)  # above 1 is nothing
 
 
 def test_rows_say_how_a_region_misses_its_mask():

@@ -1,0 +1,139 @@
+"""`explain drift RUN` and `explain drift CKPT…`."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from pathlib import Path
+from typing import Any
+
+from ..arguments import (
+    common_arguments,
+    limit_arguments,
+    method_arguments,
+    model_arguments,
+    output_arguments,
+    pass_arguments,
+    reading_arguments,
+)
+from ..values import note, print_json, printable
+
+HELP = "does the explanation survive more training? maps of many networks beside those of one"
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Networks, images, methods, what is compared."""
+    command.add_argument(
+        "networks",
+        nargs="*",
+        metavar="RUN|CKPT",
+        help="the folder of a training, whose kept epochs are compared (explain train --keep-every), or files of "
+        "weights of one --model, also as a pattern",
+    )
+    model_arguments(command, several=True)
+    compared = command.add_argument_group("comparison")
+    compared.add_argument(
+        "--data",
+        metavar="SPEC",
+        help="a data set, whose test images are taken (folder:PATH, cifar10:PATH, …), or a folder of images; default: "
+        "that of the training",
+    )
+    compared.add_argument(
+        "--ground-truth", metavar="TABLE.csv|folders", help="true classes of a folder of images: file,class"
+    )
+    compared.add_argument(
+        "--images",
+        metavar="N|all|groups",
+        help="how many (default 200 of a data set, all of a folder); groups: all are looked at, and those of which the "
+        "reference is clearly right (A), clearly wrong (B) and undecided (C) are explained",
+    )
+    compared.add_argument(
+        "--per-class", metavar="A,B,C", help="images of a class in each group (default 5,5,3: 3 of either list for C)"
+    )
+    compared.add_argument("--group-by", metavar="TABLE.csv:COLUMN", help="groups of your own, by the column file")
+    compared.add_argument(
+        "--reference", metavar="best|EPOCH|FILE", help="what the others are compared with (default best, or the first)"
+    )
+    compared.add_argument(
+        "--other-seed",
+        action="append",
+        metavar="RUN|CKPT|SPEC",
+        help="a network trained from another seed, again for more: drift is what exceeds it",
+    )
+    compared.add_argument(
+        "--target",
+        metavar="label|reference|predicted|CLASS",
+        help="which class is explained: the true one (default where it is known), the one that the reference predicts, "
+        "each network's own, or one for all",
+    )
+    compared.add_argument(
+        "--fail-under",
+        metavar="[SIMILARITY:]VALUE",
+        help="exit with 1 where a network's mean likeness (spearman, pearson, ssim, top-k; default spearman) is less",
+    )
+    compared.add_argument("--film", type=int, metavar="N", help="images shown network by network (default 3)")
+    compared.add_argument("--no-figures", action="store_true", help="tables alone")
+    command.add_argument("--labels", metavar="FILE", help="class names, one a line, or a JSON list")
+    method_arguments(command)
+    reading_arguments(command)
+    pass_arguments(command)
+    output_arguments(command, "drift")
+    limit_arguments(command)
+    common_arguments(command)
+
+
+def act(arguments: argparse.Namespace) -> int:
+    """`explain drift`."""
+    from explainers.run.drift.comparison import Pictures, compare_in_folder
+    from explainers.run.drift.outputs import CONTENTS
+    from explainers.storage.lock import locked
+    from explainers.storage.run_folder import RunFolder
+
+    from ..drifting.lineup import lineup_of
+    from ..drifting.settings import chosen_methods, options_of, photos_of, threshold
+    from ..progress import Progress
+
+    limit = threshold(arguments.fail_under)
+    lineup, model = lineup_of(arguments)
+    methods = chosen_methods(arguments, model)
+    options = options_of(arguments, model)
+    out = Path(arguments.out or "drift")
+    with locked(out):
+        folder = RunFolder(out, CONTENTS)
+        folder.claim()  # before any test image is written there
+        if arguments.overwrite:
+            folder.clear()
+        photos = photos_of(arguments, model, out)
+        note(arguments, f"{len(lineup.networks)} networks, {photos.told}; the reference is {lineup.reference}")
+        del model
+        with Progress(quiet=arguments.quiet or arguments.json, unit="batch", units="batches of maps") as progress:
+            found = compare_in_folder(
+                lineup,
+                photos,
+                methods,
+                out,
+                options=options,
+                pictures=Pictures(not arguments.no_figures, 3 if arguments.film is None else arguments.film),
+                progress=progress.update,
+            )
+    return _told(arguments, found, out, limit)
+
+
+def _told(arguments: argparse.Namespace, found: Any, out: Path, limit: tuple[str, float] | None) -> int:
+    """Print what was found; returns the exit code."""
+    from ..drifting.settings import below
+    from ..telling import tell_failures
+
+    tell_failures([*found.failed.items(), *found.unread.items()])
+    missed = [] if limit is None else below(found, *limit)
+    for line in missed:
+        note(arguments, line)
+    if arguments.json:
+        rows = found.summary().rows()
+        networks = found.networks()
+        print_json({"likeness": rows, "networks": networks, "failed": found.failed, "below": missed, "out": str(out)})
+    else:
+        width = max(80, shutil.get_terminal_size((160, 24)).columns)
+        print("\n".join(printable(line) for line in found.summary().text(width).split("\n")))
+        print(f"\ntables and figures  {printable(str(out))}")
+    return 1 if found.failed or found.unread or missed else 0

@@ -1,0 +1,129 @@
+"""From the arguments of `explain drift` to methods, images, settings and limits."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from explainers.errors import OptionError
+
+from ..model_and_methods import method_call, whole_specs
+from ..values import activation, numbers, output, target
+
+
+def chosen_methods(arguments: argparse.Namespace, model: Any) -> dict[str, Any]:
+    """Methods by their titles, with their options; where nothing was asked for, what suits the network."""
+    if not arguments.method:
+        arguments.method = ["attention", "grad-cam"] if hasattr(model.network, "forward_branches") else ["grad-cam"]
+    calls = [
+        method_call(spec, argparse.Namespace(**{**vars(arguments), "masks": None, "seed": None}))
+        for spec in whole_specs(arguments, arguments.method)
+    ]
+    return {call.title: (call.name, call.options) for call in calls}
+
+
+def options_of(arguments: argparse.Namespace, model: Any) -> Any:
+    """Settings of the comparison."""
+    from explainers.evaluation.drifting.groups import PER_CLASS
+    from explainers.evaluation.drifting.options import GROUPED, LABEL, PREDICTED, REFERENCE, DriftOptions
+    from explainers.models import class_index
+
+    per_class = numbers(arguments.per_class, "--per-class", "5,5,3")
+    if per_class is not None and not all(each.is_integer() for each in per_class):
+        raise OptionError(f"--per-class {arguments.per_class}; expected whole numbers, such as 5,5,3")
+    wanted = target(arguments.target)
+    if isinstance(wanted, str) and wanted not in (LABEL, REFERENCE, PREDICTED):
+        if not model.class_names:
+            raise OptionError(f"--target {wanted}: the class names of the reference are not known; give an index")
+        wanted = class_index(wanted, model.class_names)
+    return DriftOptions(
+        target=wanted,
+        explained=GROUPED if arguments.images == GROUPED else "all",
+        per_class=PER_CLASS if per_class is None else tuple(int(each) for each in per_class),  # type: ignore[arg-type]
+        seed=arguments.seed or 0,
+        activation=_activation(arguments),
+        output=output(arguments.output),
+        batch_size=8 if arguments.batch_size is None else arguments.batch_size,
+        skip_unsupported=arguments.skip_unsupported,
+    )
+
+
+def _activation(arguments: argparse.Namespace) -> str | None:
+    """What was asked for; a training of ours has logits, which in its first epochs can look like probabilities."""
+    from explainers.baselines.training.run_folder import is_run
+
+    given = [*arguments.networks, *(arguments.model or [])]
+    if arguments.activation is None and given and all(is_run(Path(each)) for each in given):
+        return "softmax"
+    return activation(arguments.activation)
+
+
+def photos_of(arguments: argparse.Namespace, model: Any, out: Path) -> Any:
+    """The images, with their classes and groups."""
+    from explainers.baselines.training.run_folder import is_run, read_config
+    from explainers.data.label_table import read_column
+    from explainers.run.drift.photos import TEST_IMAGES, is_data_set, photos, with_groups
+
+    spec = arguments.data
+    if spec is None:
+        run = next((Path(each) for each in (*arguments.networks, *(arguments.model or [])) if is_run(Path(each))), None)
+        if run is None:
+            raise OptionError("no images: give --data, such as folder:PATH or a folder of images")
+        spec = read_config(run)["data"]["spec"]
+    found = photos(
+        spec,
+        out,
+        count=_count(arguments.images, TEST_IMAGES if is_data_set(spec) else None),
+        class_names=model.class_names,
+        truth=arguments.ground_truth,
+        **({} if arguments.max_pixels is None else {"max_pixels": arguments.max_pixels}),
+    )
+    if arguments.group_by is None:
+        return found
+    table, colon, column = arguments.group_by.rpartition(":")
+    if not colon:
+        raise OptionError(f"--group-by {arguments.group_by}; expected TABLE.csv:COLUMN")
+    return with_groups(found, read_column(Path(table), column))
+
+
+def _count(given: str | None, default: int | None) -> int | None:
+    if given is None:
+        return default
+    if str(given) in ("all", "groups"):
+        return None
+    if not str(given).isdigit() or not int(given):
+        raise OptionError(f"--images {given}; expected a number of images, all, or groups")
+    return int(given)
+
+
+def threshold(given: str | None) -> tuple[str, float] | None:
+    """The similarity and the value of --fail-under."""
+    from explainers.evaluation.metrics.similarity import SIMILARITIES
+
+    if given is None:
+        return None
+    name, colon, value = str(given).rpartition(":")
+    name = name if colon else next(iter(SIMILARITIES))
+    try:
+        number = float(value)
+    except ValueError:
+        number = float("nan")
+    if name not in SIMILARITIES or not -1 <= number <= 1:
+        raise OptionError(
+            f"--fail-under {given}; expected a value in -1 … 1, alone or behind {', '.join(SIMILARITIES)} and a colon, "
+            "such as ssim:0.8"
+        )
+    return name, number
+
+
+def below(found: Any, similarity: str, value: float) -> list[str]:
+    """Networks and methods whose mean likeness over all images is less, or not known."""
+    cells = found.summary().cells
+    lines = []
+    for name in found.checkpoints:
+        for method in found.methods:
+            cell = cells[name, method, "all", similarity]
+            if not cell.value >= value:
+                lines.append(f"{name}, {method}: {similarity} {cell.value:.3f} is less than {value:g}")
+    return lines

@@ -1,0 +1,50 @@
+"""What the studies of this folder share: batches of test images, cells of tables, sheets of maps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from explainers.data.data_set import DataSet
+from explainers.data.images import write_image
+from explainers.evaluation.intervals import interval_of
+from explainers.render.overlay import overlay
+from explainers.render.sheet import contact_sheet
+
+BATCH = 8
+Line = tuple[str, Sequence[np.ndarray]]  # a caption, and a map (H, W) of each image
+
+
+def batches(data: DataSet, chosen: Sequence[int]) -> Iterator[dict[str, Any]]:
+    """Test images by their indices, as networks take them, with their classes, masks and names."""
+    assert data.test is not None
+    for start in range(0, len(chosen), BATCH):
+        rows = chosen[start : start + BATCH]
+        yield {
+            "images": torch.stack([data.preprocessing(data.test.pixels(row)) for row in rows]),
+            "labels": torch.tensor([data.test.labels[row] for row in rows]),
+            "masks": torch.from_numpy(np.stack([data.test.mask(row) for row in rows])),
+            "names": [data.test.names[row] for row in rows],
+        }
+
+
+def cell(values: np.ndarray) -> str:
+    """Of (trainings, images): the mean of all with a 95 % interval over images."""
+    if values.shape[1] < 2:
+        return "–"
+    interval = interval_of(values.mean(axis=0))
+    assert interval is not None
+    return f"{values.mean():.3f} [{interval[0]:.3f}, {interval[1]:.3f}]"
+
+
+def write_sheet(path: Path, photos: Sequence[np.ndarray], lines: Sequence[Line]) -> None:
+    """The photos (H, W, 3), and below them a line of overlays for each caption."""
+    cells = [[("image", photo) for photo in photos]]
+    cells += [
+        [(caption, overlay(photo, one)) for photo, one in zip(photos, maps, strict=True)] for caption, maps in lines
+    ]
+    write_image(path, contact_sheet(cells, cell=128))

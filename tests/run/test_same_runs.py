@@ -1,0 +1,73 @@
+"""What belongs to one run, and what is another: code of networks, gradients, a probe that is equal up to its last digits."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from explainers.cli.main import main
+from run_case import command, embedded, folder
+
+from explainers.errors import OptionError
+from explainers.run import run
+from explainers.storage.run_folder import near
+
+NETWORK = """
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.fc = nn.Conv2d(3, 4, 3), nn.Linear(4, 3)
+
+    def forward(self, x):
+        y = self.conv(x).ACTIVATION()
+        return self.fc(y.mean((2, 3)))
+
+def make():
+    torch.manual_seed(0)
+    return Net()
+
+def box():
+    net = make().eval()
+    return lambda x: net(x).detach()
+"""
+
+
+@pytest.mark.parametrize("kind", ["run", "evaluate"])
+@pytest.mark.parametrize("factory", ["make", "box"])
+def test_changed_code_of_a_network_is_another_run(tmp_path, capsys, kind, factory):
+    images, net = folder(tmp_path / "in"), tmp_path / "net.py"
+    model = ["--model", f"{net}:{factory}", "--size", "96x96", "--mean", "0.5,0.5,0.5", "--std", "0.25,0.25,0.25"]
+    net.write_text(NETWORK.replace("ACTIVATION", "relu"))
+    assert main(command(kind, images, tmp_path / "out", *model)) == 0
+    table = next((tmp_path / "out").glob("*s.csv")).read_bytes()
+    assert main(command(kind, images, tmp_path / "out", *model)) == 0
+    net.write_text(NETWORK.replace("ACTIVATION", "abs"))
+    assert main(command(kind, images, tmp_path / "out", *model)) == 2
+    said = {"make": "probe.scores.log_norm", "box": "model.sha256"}  # a black box is known by its file
+    assert f"holds a run that differs in {said[factory]}" in capsys.readouterr().err
+    assert next((tmp_path / "out").glob("*s.csv")).read_bytes() == table
+
+
+def test_a_gradient_of_other_code_is_another_run(tmp_path):
+    class Detached(torch.nn.Module):
+        def __init__(self, inner, cut):
+            super().__init__()
+            self.inner, self.cut = inner, cut
+
+        def forward(self, x):
+            return self.inner(0.5 * x + 0.5 * (x.detach() if self.cut else x))
+
+    loaded, images = embedded(), folder(tmp_path / "in", ("a.png",))
+    run(images, replace(loaded, network=Detached(loaded.network, False)), ["saliency"], tmp_path / "out")
+    with pytest.raises(OptionError, match=r"probe\.gradient\.log_norm"):
+        run(images, replace(loaded, network=Detached(loaded.network, True)), ["saliency"], tmp_path / "out")
+
+
+def test_a_probe_is_equal_up_to_its_last_digits_and_no_further():
+    assert near({"a": [1.0, "x"], "b": None}, {"a": [1.0004, "x"], "b": None})
+    assert not near({"a": [1.0]}, {"a": [1.002]})
+    assert not near({"a": [1.0]}, {"a": [1.0, 1.0]})
