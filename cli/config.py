@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 import tomllib
 
-from .values import given
+from .spelling import given
 
 LISTS = ("method", "option", "metric", "maps", "augment", "freeze", "loss")  # options that may be given again
 

@@ -10,8 +10,9 @@ from explainers.errors import counted
 
 from .progress import Progress
 from .scored_images import true_labels
+from .spelling import printable
 from .telling import exit_code, tell_failures
-from .values import activation, note, output, print_json, printable, target
+from .values import activation, note, output, print_json, target
 
 
 def explain_images(arguments: argparse.Namespace, images: Any, loaded: Any, calls: list[Any], out: Path) -> int:

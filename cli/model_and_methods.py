@@ -10,7 +10,8 @@ from typing import Any
 import explainers
 from explainers.errors import OptionError
 
-from .values import given, note, numbers, pair, size, value_of, whole_numbers
+from .spelling import given
+from .values import note, numbers, pair, size, value_of, whole_numbers
 
 DEFAULT = "photographs"
 DEFAULTS = {  # what is explained where no --model is given

@@ -16,7 +16,8 @@ from ..arguments import (
     pass_arguments,
     reading_arguments,
 )
-from ..values import note, print_json, printable
+from ..spelling import printable
+from ..values import note, print_json
 
 HELP = "does the explanation survive more training? maps of many networks beside those of one"
 

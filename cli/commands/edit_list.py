@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ..arguments import common_arguments, device_argument
-from ..values import note, print_json, printable
+from ..spelling import printable
+from ..values import note, print_json
 
 HELP = "write the attention maps of misread training images as pictures to paint on"
 

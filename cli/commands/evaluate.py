@@ -20,8 +20,9 @@ from ..arguments import (
     reading_arguments,
     target_arguments,
 )
+from ..spelling import printable
 from ..telling import exit_code, tell_failures
-from ..values import activation, note, output, print_json, printable, target
+from ..values import activation, note, output, print_json, target
 
 HELP = "score methods on the images of a folder: which map can be believed?"
 

@@ -19,7 +19,7 @@ from ..arguments import (
     reading_arguments,
     target_arguments,
 )
-from ..values import given
+from ..spelling import given
 
 HELP = "explain the images of a folder; `explain FOLDER` is the same"
 

@@ -13,6 +13,7 @@ from explainers.errors import OptionError, TargetError
 from explainers.evaluation.measuring.batch import Batch
 from explainers.evaluation.measuring.fillings import IMAGE, Baseline, baseline_name, baseline_of, image_seed
 from explainers.passes.activation import Reading, reading_of
+from explainers.passes.one_score import Remarks
 from explainers.passes.predictor import Predictor
 
 SCORES = Reading(None, "the scores themselves", probability=False)
@@ -126,6 +127,7 @@ def opened(
         reading.check(scores)
     else:
         reading = reading_of(predictor.network, images, scores, activation, predictor.output)
+        Remarks()(reading, scores)  # once: what was found is handed back with the next batch
     probability = reading(scores).gather(1, classes[:, None])[:, 0]
     hit = scores.argmax(dim=1) == expected
     return Chunk(
