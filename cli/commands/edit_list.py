@@ -47,6 +47,8 @@ def act(arguments: argparse.Namespace) -> int:
     asked = [name for name in ("all", "limit", "from_masks", "overwrite") if getattr(arguments, name)]
     if arguments.check and asked:
         raise OptionError(f"--check writes nothing, so there is nothing for --{asked[0].replace('_', '-')} to do")
+    if arguments.limit is not None and arguments.limit < 1:
+        raise OptionError(f"--limit {arguments.limit}; expected at least one image")
     trained = open_training(
         arguments.run, device=arguments.device or "auto", trust_model_file=arguments.trust_model_file
     )

@@ -8,7 +8,7 @@ import explainers
 from explainers.core.option_types import takes
 from explainers.evaluation.metric import metric_class
 
-from .values import options_in
+from ..values import options_in
 
 SCORED = ("insertion", "deletion")  # where no --metric is given
 
