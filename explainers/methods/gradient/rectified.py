@@ -83,7 +83,10 @@ class GuidedGradCAM(LayerExplainer):
     """Grad-CAM's place times Guided Backprop's detail, per pixel and channel, reduced afterwards.
 
     Args:
-        layer, spatial: of the Grad-CAM part; channels and smooth: of the Guided Backprop part.
+        layer: of the Grad-CAM part.
+        spatial: of the Grad-CAM part.
+        channels: of the Guided Backprop part.
+        smooth: of the Guided Backprop part.
 
     Source: Selvaraju et al. 2017, section 3.2.
     """

@@ -81,9 +81,11 @@ def evaluate(
         progress: called with (units done, of how many or None, name) after each explainer on each batch.
 
     Raises:
-        ImageError: there are no images. MapError: maps or masks that do not fit the images. TargetError: a class that
-        the network does not have. OptionError: an unknown name or option. UnsupportedError: a method refuses the
-        network.
+        ImageError: there are no images.
+        MapError: maps or masks that do not fit the images.
+        TargetError: a class that the network does not have.
+        OptionError: an unknown name or option.
+        UnsupportedError: a method refuses the network.
 
     >>> evaluate(model, images, ["grad-cam", "rise"], ["insertion", "deletion", "pid"])  # doctest: +SKIP
     """
