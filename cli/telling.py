@@ -40,11 +40,11 @@ def tell_failures(failed: Iterable[tuple[str, str]], folder: str | Path | None =
 
     Args:
         failed: (image, reason); folder: that the images lie in, or the only image: reasons that differ in the path of
-            the image, or in numbers with a point, are one, and the first is told.
+            a file, or in numbers with a point, are one, and the first is told.
     """
     images: dict[str, list[tuple[str, str]]] = {}
     for name, reason in failed:
-        images.setdefault(_without_numbers(_without_path(reason, name, folder)), []).append((name, reason))
+        images.setdefault(_of_any_image(_without_path(reason, name, folder)), []).append((name, reason))
     for group in images.values():
         more = f" and {len(group) - NAMED} more" if len(group) > NAMED else ""
         listed = ", ".join(printable(name) for name, _ in group[:NAMED])
@@ -58,9 +58,9 @@ def _without_path(reason: str, name: str, folder: str | Path | None) -> str:
     return reason if folder is None else reason.replace(shown(Path(folder) / name), "the file")
 
 
-def _without_numbers(reason: str) -> str:
-    """A reason without what was measured of one image, such as the score that it names."""
-    return re.sub(r"-?\d+\.\d+(e[+-]?\d+)?", "…", reason)
+def _of_any_image(reason: str) -> str:
+    """A reason without what is of one image alone: files that it names, and what was measured, such as a score."""
+    return re.sub(r"-?\d+\.\d+(e[+-]?\d+)?|\S*/\S+", "…", reason)
 
 
 def exit_code(failed: bool, made: bool) -> int:
