@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import io
 import re
 import sys
 import warnings
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from explainers.storage.paths import shown
 
@@ -32,6 +33,37 @@ def warnings_as_notes(arguments: argparse.Namespace) -> Iterator[None]:
 
     with warnings.catch_warnings():
         warnings.showwarning = show
+        yield
+
+
+class _Downloads(io.TextIOBase):
+    """A stream that hands on what is written, but for torch's lines on what it fetches, which become notes."""
+
+    def __init__(self, stream: TextIO, arguments: argparse.Namespace) -> None:
+        self.stream, self.arguments = stream, arguments
+
+    def write(self, text: str) -> int:
+        found = re.fullmatch(r'Downloading: "(?P<url>.*)" to (?P<file>.*)\n?', text)
+        if found:
+            note(self.arguments, f"fetching {found['url']} to {found['file']}")
+        else:
+            self.stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        self.stream.flush()
+
+    def fileno(self) -> int:
+        return self.stream.fileno()
+
+    def isatty(self) -> bool:
+        return self.stream.isatty()
+
+
+@contextmanager
+def downloads_as_notes(arguments: argparse.Namespace) -> Iterator[None]:
+    """Inside, what torch says of weights that it fetches is a note, and not on stdout."""
+    with redirect_stdout(_Downloads(sys.stdout, arguments)):
         yield
 
 

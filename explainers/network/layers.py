@@ -17,7 +17,8 @@ class Layer:
     """One run of one module whose output has positions in the image.
 
     name: dotted name; call: which of its runs in a forward pass, counted from 0; calls: how many there are;
-    pooled: the output of a pooling or a padding, which finds nothing new; inside: how many of the modules around it put out another resolution;
+    pooled: the output of a pooling or a padding, which finds nothing new; inside: how many of the modules around it put
+    out another resolution;
     rearranged: a grid of other proportions that a module around it turns back, as the windows of an attention;
     strip: a sequence of columns or rows alone, of an image that has both; fed: whether the image has a part in it;
     reaches: whether the scores depend on its positions (None: no gradient arrives there, so nobody knows).

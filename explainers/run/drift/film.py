@@ -180,7 +180,10 @@ class Film:
             empty = np.full_like(photo, 255)
             three = [
                 (f"{self.found.names[int(self.found.explained[place])]}\n", photo),
-                (f"{self.found.reference}\n{self._value(self.found.reference, method, place)}", pictures.get((self.found.reference, method, place), empty)),
+                (
+                    f"{self.found.reference}\n{self._value(self.found.reference, method, place)}",
+                    pictures.get((self.found.reference, method, place), empty),
+                ),
                 (f"{last}\n{self._value(last, method, place)}", pictures.get((last, method, place), empty)),
             ]
             if number % 2:
