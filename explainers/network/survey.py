@@ -18,7 +18,7 @@ from explainers.network.gradients import gradients_of
 from explainers.network.guard import in_own_thread
 from explainers.network.input import fixed_batch, run
 from explainers.network.layer_choice import Survey
-from explainers.network.layers import Layer, layer_tensor
+from explainers.network.layers import Layer, is_pooled, layer_tensor
 from explainers.network.layout import Layout, distortion, layout_of, layout_told
 from explainers.network.unwrapping import class_name
 
@@ -138,7 +138,7 @@ class _Watch:
             if not layout.sequence:
                 self.grids.append(layout.grid)
             strip = layout.sequence and min(layout.grid) == 1 < min(self.image)
-            self.layers.append(Layer(name, module, layout, call, pooled=_is_pooling(module), strip=strip))
+            self.layers.append(Layer(name, module, layout, call, pooled=is_pooled(module, tensor), strip=strip))
             self.tensors.append(tensor)
             if not self.trace.feeds(tensor):
                 self.still[name, call] = tensor.detach().clone()
@@ -284,10 +284,6 @@ def _settled(layout: Layout, module: nn.Module) -> Layout:
     if not square or first == last:
         return layout
     return replace(layout, kind="nhwc" if last else "nchw", tied=False)
-
-
-def _is_pooling(module: nn.Module) -> bool:
-    return "pool" in type(module).__name__.lower() and not any(True for _ in module.children())
 
 
 def _patches_matter(layout: Layout, grad: Tensor) -> bool | None:

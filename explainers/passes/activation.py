@@ -144,6 +144,8 @@ def _seen(network: Any, images: Tensor, scores: Tensor, output: Output | None) -
         return Reading("exp", f"the network ends in {ENDS[end]}")
     if end == "LogSoftmax" and scores.shape[1] > 1:
         return Reading("softmax", f"the network ends in {ENDS[end]}")
+    if scores.shape[1] > 1 and getattr(network, "gives_logits", False):
+        return Reading("softmax", "logits, by the network's own account")
     if not within:
         return None
     tried = _tried(network, images, output)

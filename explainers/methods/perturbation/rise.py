@@ -23,6 +23,7 @@ from explainers.passes.activation import Reading
 from explainers.passes.substrate import substrate_of
 
 DESIGNS = ("balanced", "paper")
+MASKS = 4000  # per image, in the paper
 LEAST_BLOCKS = 4  # before `tolerance` may end a run
 CLASSES = 4  # enlarged at a time, where there are many: what a cache holds
 
@@ -45,10 +46,11 @@ class RISE(PerturbationExplainer):
     one shift, and the shifts of successive blocks spread evenly. All target classes share one set of passes.
 
     Args:
-        masks: how many, per image; the most, where `tolerance` is given. The balanced design takes whole blocks (of 128
-            with grid 7, 31 of them by default), and makes the number up to them with a warning, 200 to 256: a begun
-            block would not be balanced, and add more error than its masks take away. Fewer masks than a block are taken
-            as they are, without a standard error, which compares blocks. `details` say how many were used.
+        masks: how many, per image; the most, where `tolerance` is given. None: the 4,000 of the paper, of which the
+            balanced design takes whole blocks (of 128 with grid 7, 31 of them: 3,968). A number that is asked for it
+            makes up to whole blocks with a warning, 200 to 256: a begun block would not be balanced, and add more error
+            than its masks take away. Fewer masks than a block are taken as they are, without a standard error, which
+            compares blocks. `details` say how many were used.
         grid: cells a side, or (rows, columns); p: share of cells that stay.
         design: "balanced" or "paper" (independent masks, as published).
         substrate: what masked pixels become: "zero" (after normalisation, the paper's), "mean", "blur", or an image.
@@ -73,7 +75,7 @@ class RISE(PerturbationExplainer):
         *,
         output: Output | None = None,
         activation: str | None = "auto",
-        masks: int = 3968,
+        masks: int | None = None,
         grid: int | tuple[int, int] = 7,
         p: float = 0.5,
         design: str = "balanced",
@@ -86,7 +88,7 @@ class RISE(PerturbationExplainer):
     ) -> None:
         super().__init__(model, output=output, activation=activation, **passes)
         self.grid = (grid, grid) if isinstance(grid, int) else (int(grid[0]), int(grid[1]))
-        if isinstance(masks, bool) or masks < 1 or min(self.grid) < 1:
+        if isinstance(masks, bool) or (masks is not None and masks < 1) or min(self.grid) < 1:
             raise OptionError(f"masks={masks}, grid={grid}: expected at least one mask and one cell a side")
         if not 0 < p < 1:
             raise OptionError(f"p={p}; expected a share of cells between 0 and 1")
@@ -96,9 +98,15 @@ class RISE(PerturbationExplainer):
             raise OptionError(f"tolerance={tolerance}; expected a number between 0 and 1, such as 0.02")
         if seed < 0:
             raise OptionError(f"seed={seed}; expected 0 or more")
-        self.masks, self.p, self.design, self.substrate = masks, p, design, substrate
+        self.p, self.design, self.substrate = p, design, substrate
+        self.masks = self._usual() if masks is None else masks
         self.planned = self._planned()
         self.tolerance, self.seed, self.share_masks, self.watch = tolerance, seed, share_masks, watch
+
+    def _usual(self) -> int:
+        """The paper's number of masks, or the whole blocks in it."""
+        length = block_length(self.design, MaskShape(self.grid, self.grid), self.p)
+        return MASKS if self.design != "balanced" else max(1, MASKS // length) * length
 
     def _planned(self) -> int:
         """How many masks are made of those asked for: never fewer, and told where there are more."""
