@@ -12,13 +12,15 @@ from torch import Tensor
 
 from explainers.core.option_types import refusing_unfit_options
 from explainers.core.targets import NOT, as_indices, is_per_image
-from explainers.errors import TargetError
+from explainers.errors import TargetError, refuse
 from explainers.network.guard import alone, exact, preserved
 from explainers.network.input import checked_images, fixed_batch, run
 from explainers.network.output import Negative, Output, scores_of
 from explainers.network.unwrapping import as_network
 from explainers.passes.activation import Reading
 from explainers.passes.predictor import Predictor
+
+NAMED_AXES = {1: "signals (N, C, L)", 2: "images (N, C, H, W)", 3: "volumes (N, C, D, H, W)"}
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,8 @@ class Explainer(ABC):
     Class attributes:
         name: registry key and command-line name; reference: the paper; needs: subset of {"gradients", "layer"}, empty
         for black-box methods; packages: what it imports beside those that every method does; signed: whether maps can
-        be negative; class_blind: whether all targets have one map.
+        be negative; class_blind: whether all targets have one map; axes: how many axes of positions it takes: one (a
+        signal), two (an image), three (a volume).
     """
 
     name: ClassVar[str]
@@ -58,6 +61,7 @@ class Explainer(ABC):
     packages: ClassVar[tuple[str, ...]] = ()
     signed: ClassVar[bool] = False
     class_blind: ClassVar[bool] = False
+    axes: ClassVar[tuple[int, ...]] = (1, 2, 3)
 
     def __init_subclass__(cls, **more: Any) -> None:
         super().__init_subclass__(**more)
@@ -74,7 +78,8 @@ class Explainer(ABC):
         """Heat maps of a batch.
 
         Args:
-            images: (N, C, H, W), as the network takes them, on the network's device.
+            images: (N, C, H, W), as the network takes them, on the network's device; (N, C, D, H, W) of volumes and
+                (N, C, L) of signals, whose maps are (N, D, H, W) and (N, L).
             targets: None (the predicted class), an int, (N,) or (N, K) class indices, a function from scores
                 (N, classes) to (N, K), or "not": the other class of a network with one score.
 
@@ -94,6 +99,10 @@ class Explainer(ABC):
         device = getattr(images, "device", None)
         with torch.inference_mode(False):
             images = checked_images(images, self.network)
+        if images.ndim - 2 not in self.axes:
+            raise refuse(
+                self.name, f"it takes {NAMED_AXES[images.ndim - 2]}, and this is defined on images", "grad-cam"
+            )
         size = fixed_batch(self.network)
         if size is not None and len(images) != size:
             return self._in_batches(images, targets, size)
