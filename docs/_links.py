@@ -1,4 +1,5 @@
-"""A hook of MkDocs: links to files outside of docs/ lead to the repository; read as plain files they work as they are."""
+"""A hook of MkDocs: links to files outside of docs/ lead to the repository; read as plain files they work as they
+are."""
 
 from __future__ import annotations
 

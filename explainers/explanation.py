@@ -20,7 +20,7 @@ from explainers.errors import ImageError, OptionError
 from explainers.methods import create, method as explainer_class
 from explainers.models import as_preprocessing
 from explainers.models.loaded import named_target, target_name
-from explainers.network.input import first_parameter
+from explainers.network.input import convolution_axes, first_parameter
 from explainers.network.output import Negative, class_scores
 from explainers.network.unwrapping import as_network
 from explainers.passes.activation import Reading, reading_of
@@ -219,6 +219,12 @@ def _explanations(
     explainers = [create(name, model, **options) for name, options in methods]
     preprocessing = as_preprocessing(preprocessing) or getattr(model, "preprocessing", None)
     names = class_names or getattr(model, "class_names", None)
+    axes = convolution_axes(as_network(model))
+    if isinstance(image, Tensor) and (image.ndim not in (3, 4) or (image.ndim == 3 and axes and 2 not in axes)):
+        raise ImageError(
+            "explain and compare show images (N, C, H, W); of a volume (N, C, D, H, W) or a signal (N, C, L) make the "
+            f"maps as tensors: explainers.create({methods[0][0]!r}, model)(inputs)"
+        )
     images, pixels, boxes = _prepared(image, preprocessing)
     parameter = first_parameter(as_network(model))
     if parameter is not None:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from explainers.core.option_types import refusing_unfit_options
 from explainers.core.targets import NOT, NotClasses, is_per_image, of_rows
-from explainers.errors import OutputError, TargetError
+from explainers.errors import OutputError, TargetError, refuse
 from explainers.network.guard import alone, exact, preserved
 from explainers.network.input import checked_images, fixed_batch, run
 from explainers.network.output import Negative, Output, scores_of
@@ -21,6 +21,8 @@ from explainers.passes.activation import Reading
 from explainers.passes.predictor import Predictor
 from explainers.targets import Function, holds_targets, settle
 from explainers.targets.target_scores import TargetScores
+
+NAMED_AXES = {1: "signals (N, C, L)", 2: "images (N, C, H, W)", 3: "volumes (N, C, D, H, W)"}
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,8 @@ class Explainer(ABC):
         name: registry key and command-line name; reference: the paper; needs: subset of {"gradients", "layer"}, empty
         for black-box methods; packages: what it imports beside those that every method does; signed: whether maps can
         be negative; class_blind: whether all targets have one map; per_output: attributes that keep what was found of
-        the network for its scores.
+        the network for its scores; axes: how many axes of positions it takes: one (a signal), two (an image), three (a
+        volume).
     """
 
     name: ClassVar[str]
@@ -62,6 +65,7 @@ class Explainer(ABC):
     signed: ClassVar[bool] = False
     class_blind: ClassVar[bool] = False
     per_output: ClassVar[tuple[str, ...]] = ()
+    axes: ClassVar[tuple[int, ...]] = (1, 2, 3)
 
     def __init_subclass__(cls, **more: Any) -> None:
         super().__init_subclass__(**more)
@@ -79,7 +83,8 @@ class Explainer(ABC):
         """Heat maps of a batch.
 
         Args:
-            images: (N, C, H, W), as the network takes them, on the network's device.
+            images: (N, C, H, W), as the network takes them, on the network's device; (N, C, D, H, W) of volumes and
+                (N, C, L) of signals, whose maps are (N, D, H, W) and (N, L).
             targets: None (the predicted class), an int, (N,) or (N, K) class indices, a function from scores
                 (N, classes) to (N, K) indices, or "not": the other class of a network with one score. Or target objects
                 (`explainers.targets`): one for all, a list of N, or N lists of K; ints and None may be among them, and
@@ -101,6 +106,10 @@ class Explainer(ABC):
         device = getattr(images, "device", None)
         with torch.inference_mode(False):
             images = checked_images(images, self.network)
+        if images.ndim - 2 not in self.axes:
+            raise refuse(
+                self.name, f"it takes {NAMED_AXES[images.ndim - 2]}, and this is defined on images", "grad-cam"
+            )
         size = fixed_batch(self.network)
         if size is not None and len(images) != size:
             return self._in_batches(images, targets, size)

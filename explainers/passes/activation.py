@@ -96,7 +96,7 @@ def reading_of(
     configuration says multi-label. It is a fact about the network: the images only try it.
 
     Args:
-        images: (N, C, H, W), unperturbed, checked; scores: (N, classes), theirs; activation: "auto" or what is asked
+        images: (N, C, *axes), unperturbed, checked; scores: (N, classes), theirs; activation: "auto" or what is asked
             for; output: as for every explainer; check: whether to refuse a score that is no logit.
 
     Raises:

@@ -114,11 +114,11 @@ class GuidedGradCAM(LayerExplainer):
             leaf, scores, classes = self.guided.graph(images, targets)
         gradients = target_gradients(scores, classes, capture.tensors, retain=True)
         with rectified(scores, leaf, self.guided.rule, smooth=self.guided.smooth, name=self.name):
-            detail = target_gradients(scores, classes, [leaf])[0]  # (N, K, C, H, W)
+            detail = target_gradients(scores, classes, [leaf])[0]  # (N, K, C, *axes)
         maps = []
         for layer, value, gradient in zip(layers, capture.tensors, gradients, strict=True):
             activation = self.view(layer, value.detach())
             coarse = [grad_cam(activation, self.view(layer, grad)) for grad in gradient.unbind(1)]
-            place = upsample(torch.stack(coarse, dim=1), images.shape[-2:])
+            place = upsample(torch.stack(coarse, dim=1), images.shape[2:])
             maps.append(reduce_channels(place[:, :, None] * detail, self.guided.channels))
         return torch.stack(maps, dim=2) if isinstance(self.layer, (list, tuple)) else maps[0]

@@ -23,7 +23,7 @@ from explainers.targets import holds_targets
 def of_loader(
     batches: Iterable[Any], network: Any, size: int, *, targets: Any = None, labels: Any = None, masks: Any = None
 ) -> Iterator[Batch]:
-    """Batches of at most `size` images out of a tensor (N, C, H, W) or an iterable of batches.
+    """Batches of at most `size` images out of a tensor (N, C, *axes) or an iterable of batches.
 
     Args:
         batches: each a tensor, a tuple (images, labels) or (images, labels, masks), or a dict with "images" and any of

@@ -63,7 +63,8 @@ def evaluate(
 
     Args:
         model: from `load_model`, any network, or any callable from images to scores.
-        images: a tensor (N, C, H, W) as the network takes it; an iterable of batches: tensors, (images, labels),
+        images: a tensor (N, C, H, W) as the network takes it, (N, C, D, H, W) of volumes or (N, C, L) of signals, whose
+            maps and masks are (N, D, H, W) or (N, L); an iterable of batches: tensors, (images, labels),
             (images, labels, masks) or dicts of "images", "labels", "masks", "targets", "names"; a folder; image files.
         explainers: names of methods, explainers, objects of pytorch-grad-cam, torch-cam and captum, callables (images,
             targets) → maps (N, H, W), (method, options); in a mapping, under titles of yours. A folder (a
@@ -167,7 +168,7 @@ def _probe(network: Any, images: Any, options: EvaluationOptions) -> dict[str, A
     """What the network gives for a fixed image, where the size of its input is known before the first batch."""
     if options.preprocessing is not None:
         return probe(network, options.preprocessing.input_size(), options.output)
-    if isinstance(images, Tensor) and images.ndim == 4:
+    if isinstance(images, Tensor) and images.ndim in (3, 4, 5):
         return probe(network, images.shape[1:], options.output)
     return None
 
