@@ -10,7 +10,8 @@ from typing import Any
 import explainers
 from explainers.errors import OptionError
 
-from .values import given, note, numbers, pair, size, value_of, whole_numbers
+from .spelling import given
+from .values import note, numbers, pair, size, value_of, whole_numbers
 
 DEFAULT = "photographs"
 DEFAULTS = {  # what is explained where no --model is given
@@ -28,6 +29,9 @@ def loaded_model(arguments: argparse.Namespace, default: str = DEFAULT) -> Any:
     from explainers import load_model
     from explainers.models.load import check_class_names
 
+    _preprocessing_flags(arguments)  # what cannot be read is said before anything is loaded
+    for entry in getattr(arguments, "option", None) or []:
+        _method_option(entry)
     loaded = load_model(
         arguments.model or default,
         weights=arguments.weights,
@@ -55,22 +59,10 @@ def preprocessed(arguments: argparse.Namespace, known: Any) -> Any:
     """
     from explainers.core.preprocessing import Preprocessing
 
-    bands = whole_numbers(getattr(arguments, "input_bands", None), "--input-bands", "1,2,3,8")
-    means = numbers(arguments.mean, "--mean")
-    channels = _channels(arguments, bands, means)
-    changes: dict[str, Any] = {
-        "resize": size(arguments.size, "--size"),
-        "crop": pair(size(arguments.crop, "--crop")),
-        "mean": means,
-        "std": numbers(arguments.std, "--std"),
-        "channels": channels,
-        "bands": bands,
-        "picture": whole_numbers(getattr(arguments, "bands", None), "--bands", "4,3,2"),
-        "white": getattr(arguments, "white", None),
-    }
-    changes = {key: value for key, value in changes.items() if value is not None}
+    changes = _preprocessing_flags(arguments)
     if not changes:
         return known
+    channels = changes.get("channels")
     if "resize" in changes and "crop" not in changes and known is not None and known.crop is not None:
         changes["crop"] = pair(changes["resize"])
     if channels == 1:
@@ -84,6 +76,27 @@ def preprocessed(arguments: argparse.Namespace, known: Any) -> Any:
     if changes.keys() & {"resize", "crop"}:
         _check_crop(made)
     return made
+
+
+def _preprocessing_flags(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The fields of a Preprocessing that were typed.
+
+    Raises:
+        OptionError: a flag that cannot be read.
+    """
+    bands = whole_numbers(getattr(arguments, "input_bands", None), "--input-bands", "1,2,3,8")
+    means = numbers(arguments.mean, "--mean")
+    flags: dict[str, Any] = {
+        "resize": size(arguments.size, "--size"),
+        "crop": pair(size(arguments.crop, "--crop")),
+        "mean": means,
+        "std": numbers(arguments.std, "--std"),
+        "channels": _channels(arguments, bands, means),
+        "bands": bands,
+        "picture": whole_numbers(getattr(arguments, "bands", None), "--bands", "4,3,2"),
+        "white": getattr(arguments, "white", None),
+    }
+    return {key: value for key, value in flags.items() if value is not None}
 
 
 def _check_crop(preprocessing: Any) -> None:
@@ -137,6 +150,9 @@ def _channels(
 
 def whole_specs(arguments: argparse.Namespace, specs: list[str]) -> list[str]:
     """The methods asked for, with every one that can run here in the place of `all`; those it adds may be refused."""
+    for spec in specs:
+        if spec != "all":
+            explainers.method(spec.partition("@")[0])  # there is one, or nothing else is said
     if "all" not in specs:
         return list(dict.fromkeys(specs))
     every = []
@@ -168,12 +184,18 @@ def method_call(spec: str, arguments: argparse.Namespace) -> Any:
         if given(value) and flag in known_options(cls):
             chosen[flag] = value
     for entry in arguments.option or []:
-        key, equals, value = entry.partition("=")
-        method, dot, option = key.rpartition(".")
-        if not equals or not dot:
-            raise OptionError(f"--option {entry!r}; expected METHOD.KEY=VALUE, such as smooth-grad.samples=25")
+        method, option, value = _method_option(entry)
         if method not in [one.partition("@")[0] for one in arguments.method or ["grad-cam"]]:
             raise OptionError(f"--option {entry!r}: {method} is not among the methods of this run")
         if method == name:
-            chosen[option] = value_of(value)
+            chosen[option] = value
     return MethodCall(name, chosen, spec)
+
+
+def _method_option(entry: str) -> tuple[str, str, Any]:
+    """Method, option and value of an --option."""
+    key, equals, value = entry.partition("=")
+    method, dot, option = key.rpartition(".")
+    if not equals or not dot:
+        raise OptionError(f"--option {entry!r}; expected METHOD.KEY=VALUE, such as smooth-grad.samples=25")
+    return method, option, value_of(value)

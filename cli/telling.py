@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 import warnings
 from collections.abc import Iterable, Iterator
@@ -12,7 +13,8 @@ from typing import Any
 
 from explainers.storage.paths import shown
 
-from .values import note, printable
+from .spelling import as_typed, printable
+from .values import note
 
 NAMED = 3  # images of one failure that are named
 
@@ -26,7 +28,7 @@ def warnings_as_notes(arguments: argparse.Namespace) -> Iterator[None]:
         text = " ".join(str(message).split())
         if text not in said:
             said.add(text)
-            note(arguments, printable(text))
+            note(arguments, text)
 
     with warnings.catch_warnings():
         warnings.showwarning = show
@@ -38,21 +40,27 @@ def tell_failures(failed: Iterable[tuple[str, str]], folder: str | Path | None =
 
     Args:
         failed: (image, reason); folder: that the images lie in, or the only image: reasons that differ in the path of
-            the image alone are one.
+            the image, or in numbers with a point, are one, and the first is told.
     """
     images: dict[str, list[tuple[str, str]]] = {}
     for name, reason in failed:
-        images.setdefault(_without_path(reason, name, folder), []).append((name, reason))
-    for common, group in images.items():
+        images.setdefault(_without_numbers(_without_path(reason, name, folder)), []).append((name, reason))
+    for group in images.values():
         more = f" and {len(group) - NAMED} more" if len(group) > NAMED else ""
         listed = ", ".join(printable(name) for name, _ in group[:NAMED])
-        reason = common if len(group) > 1 else group[0][1]
-        print(f"explain: failed: {listed}{more}: {printable(reason)}", file=sys.stderr)
+        name, reason = group[0]
+        reason = _without_path(reason, name, folder) if len(group) > 1 else reason
+        print(f"explain: failed: {listed}{more}: {printable(as_typed(reason))}", file=sys.stderr)
 
 
 def _without_path(reason: str, name: str, folder: str | Path | None) -> str:
     """A reason that may name the image's file, in words that are the same for any image."""
     return reason if folder is None else reason.replace(shown(Path(folder) / name), "the file")
+
+
+def _without_numbers(reason: str) -> str:
+    """A reason without what was measured of one image, such as the score that it names."""
+    return re.sub(r"-?\d+\.\d+(e[+-]?\d+)?", "…", reason)
 
 
 def exit_code(failed: bool, made: bool) -> int:

@@ -16,7 +16,8 @@ from ..arguments import (
     pass_arguments,
     reading_arguments,
 )
-from ..values import note, print_json, printable
+from ..spelling import printable
+from ..values import note, print_json
 
 HELP = "does the explanation survive more training? maps of many networks beside those of one"
 
@@ -90,12 +91,13 @@ def act(arguments: argparse.Namespace) -> int:
     from explainers.storage.run_folder import RunFolder
 
     from ..drifting.lineup import lineup_of
-    from ..drifting.settings import chosen_methods, options_of, photos_of, threshold
+    from ..drifting.settings import asked_methods, check_asked, default_methods, options_of, photos_of, threshold
     from ..progress import Progress
 
-    limit = threshold(arguments.fail_under)
+    limit, methods = threshold(arguments.fail_under), asked_methods(arguments)
+    check_asked(arguments)
     lineup, model = lineup_of(arguments)
-    methods = chosen_methods(arguments, model)
+    methods = methods or default_methods(arguments, model)
     options = options_of(arguments, model)
     out = Path(arguments.out or "drift")
     with locked(out):

@@ -19,7 +19,8 @@ from ..arguments import (
     reading_arguments,
     target_arguments,
 )
-from ..values import given
+from ..spelling import given
+from ..values import print_json
 
 HELP = "explain the images of a folder; `explain FOLDER` is the same"
 
@@ -44,13 +45,19 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def act(arguments: argparse.Namespace) -> int:
     """`explain run FOLDER`."""
-    from ..explaining import explain_images
+    from ..early_checks import check_images, check_paths
+    from ..explaining import as_json, code_of, explained_images, run_options
     from ..model_and_methods import FLAGS, loaded_model, method_call, whole_specs
 
-    loaded = loaded_model(arguments)
+    options = run_options(arguments)
+    check_images(arguments.images)
+    check_paths(arguments)
     calls = [method_call(spec, arguments) for spec in whole_specs(arguments, arguments.method or ["grad-cam"])]
     for flag in FLAGS:
         if given(getattr(arguments, flag)) and not any(flag in call.options for call in calls):
             raise OptionError(f"--{flag}: none of the methods {', '.join(call.title for call in calls)} has it")
-    out = Path(arguments.out or "explained")
-    return explain_images(arguments, arguments.images, loaded, calls, out)
+    loaded = loaded_model(arguments)
+    summary = explained_images(arguments, arguments.images, loaded, calls, Path(arguments.out or "explained"), options)
+    if arguments.json:
+        print_json(as_json(summary))
+    return code_of(summary)

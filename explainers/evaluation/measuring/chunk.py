@@ -15,6 +15,7 @@ from explainers.evaluation.measuring.fillings import IMAGE, Baseline, baseline_n
 from explainers.evaluation.measuring.passes import Passes
 from explainers.evaluation.measuring.watched import Explain, Watched, watched
 from explainers.passes.activation import Reading, reading_of
+from explainers.passes.one_score import Remarks
 from explainers.passes.predictor import Predictor
 from explainers.targets import holds_targets
 
@@ -148,6 +149,7 @@ def opened(
         reading.check(scores)
     else:
         reading = reading_of(predictor.network, images, scores, activation, predictor.output)
+        Remarks()(reading, scores)  # once: what was found is handed back with the next batch
     probability = reading(scores).gather(1, classes[:, None])[:, 0]
     hit = scores.argmax(dim=1) == expected
     return Chunk(

@@ -36,7 +36,7 @@ from explainers.run.evaluate.inputs import bound_explainers, of_inputs, reader
 from explainers.run.evaluate.options import EvaluationOptions
 from explainers.run.evaluate.outputs import CONTENTS, write_manifest, write_tables
 from explainers.run.evaluate.titles import titled_explainers, titled_metrics
-from explainers.run.targets import output_for, settled_target
+from explainers.run.targets import any_input, impossible_first, output_for, settled_target
 from explainers.storage.run_folder import PROBE, RunFolder
 from explainers.targets import Target
 
@@ -140,11 +140,14 @@ def evaluate(
     )
     facts = facts_of(model, engine, targets, options)
     total = None if files is None else len(engine.explainers) * -(-len(files) // options.batch_size)
-    folder = None if out is None else RunFolder(Path(out), CONTENTS)
+    folder, done = None if out is None else RunFolder(Path(out), CONTENTS), set[str]()
     with nullcontext() if folder is None else folder.held(), no_exit():
         if folder is not None:
             facts[PROBE] = None if bound is not None else _probe(network, images, options)
-        rows, dropped = _rows(engine, targeted(source, classes), folder, facts, _Told(progress, total))
+            image = None if bound is not None else any_input(options.preprocessing, images)
+            with impossible_first(engine.explainers.values(), classes, model, image, output):
+                done = folder.begin(facts, journal.whole)
+        rows, dropped = _rows(engine, targeted(source, classes), folder, done, _Told(progress, total))
         failed = [
             failed_row(name, title, reason)
             for name, reason in (source.failed if isinstance(source, Folder) else ())
@@ -235,10 +238,9 @@ class _Told:
 
 
 def _rows(
-    engine: Engine, batches: Iterable[Batch], folder: RunFolder | None, facts: dict[str, Any], told: _Told
+    engine: Engine, batches: Iterable[Batch], folder: RunFolder | None, done: set[str], told: _Told
 ) -> tuple[list[Row], list[str]]:
     """All rows, from this run and, with a folder, those before it; and images of which earlier rows are left out."""
-    done = set() if folder is None else folder.begin(facts, journal.whole)
     rows: list[Row] = []
     keys: list[str] = []
     for unit in engine.run(batches, done):
