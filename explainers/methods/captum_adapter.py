@@ -92,6 +92,13 @@ class CaptumExplainer(LayerExplainer):
         layers = self.resolve(images)
         maps = []
         for layer in layers:
+            if layer.calls > 1:
+                raise refuse(
+                    self.name,
+                    f'layer "{layer.name}" runs {layer.calls} times in a forward pass, and captum cannot tell the runs '
+                    "apart",
+                    "grad-cam or layer-cam",
+                )
             values = self._attributions(images, classes, layer)
             spatial = torch.stack([self.view(layer, value) for value in values.unbind(1)], dim=1)
             maps.append(upsample(reduce_channels(spatial, self.channels), images.shape[2:]))

@@ -137,14 +137,25 @@ def _values(network: Any) -> Iterator[Tensor]:
 
 
 def run(network: Any, images: Tensor) -> Any:
-    """What the network returns for a copy of the images, because networks may work in place on their input.
+    """What the network returns for a copy of the images, because networks may work in place on their input."""
+    return called(network, images.clone())
+
+
+def called(network: Any, *inputs: Any, **keywords: Any) -> Any:
+    """What the network returns.
 
     TorchScript runs without its optimiser, which after a few calls fuses parts of the graph into closed nodes.
     """
     if isinstance(network, torch.jit.ScriptModule):
         with torch.jit.optimized_execution(False):
-            return network(images.clone())
-    return network(images.clone())
+            return network(*inputs, **keywords)
+    return network(*inputs, **keywords)
+
+
+def another(images: Tensor) -> Tensor:
+    """Images of the same size and spread that have nothing to do with these, always the same."""
+    drawn = torch.randn(images.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float32, device="cpu")
+    return images + drawn.to(images) * (images.std(correction=0) + images.abs().mean() + 1e-3)
 
 
 def fixed_batch(network: Any) -> int | None:

@@ -99,6 +99,8 @@ class Survey:
                     f'layer "{name}#{call}": it runs {found[0].calls} times, so #0 … #{found[0].calls - 1}'
                 )
             found = [layer for layer in found if layer.call == call % layer.calls]
+        elif found[0].calls > 1 and len(own := [layer for layer in found if layer.fed]) == 1:
+            found = own  # of a trunk that two images share, the run of the one that is explained
         elif found[0].calls > 1:
             raise LayerError(
                 f'layer "{name}" runs {found[0].calls} times in one forward pass; choose a run '

@@ -17,7 +17,7 @@ from explainers.network.axes.trace import Recorded, Trace
 from explainers.network.batch_norm_backward import sound_batch_norm
 from explainers.network.gradients import gradients_of
 from explainers.network.guard import in_own_thread
-from explainers.network.input import fixed_batch, run
+from explainers.network.input import another, fixed_batch, run
 from explainers.network.layer_choice import Survey
 from explainers.network.layers import DEFINED, Layer, is_pooled, layer_tensor
 from explainers.network.layout import Grid, Layout, distortion, layout_of, layout_told
@@ -244,8 +244,6 @@ class _Watch:
 
 def _changed(network: nn.Module, images: Tensor, still: dict[tuple[str, int], Tensor]) -> set[tuple[str, int]]:
     """Which runs of which modules give something else for another image."""
-    drawn = torch.randn(images.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float32, device="cpu")
-    noise = drawn.to(images)
     calls: Counter[str] = Counter()
     found: set[tuple[str, int]] = set()
 
@@ -261,7 +259,7 @@ def _changed(network: nn.Module, images: Tensor, still: dict[tuple[str, int], Te
     names = {name for name, _ in still}
     handles = [network.get_submodule(name).register_forward_hook(in_own_thread(compare(name))) for name in names]
     try:
-        run(network, images + noise * (images.std(correction=0) + images.abs().mean() + 1e-3))
+        run(network, another(images))
     finally:
         for handle in handles:
             handle.remove()

@@ -14,6 +14,7 @@ from explainers.core.registry import register
 from explainers.core.targets import resolve_targets
 from explainers.errors import LayerError, OutputError, refuse
 from explainers.network.guard import in_own_thread
+from explainers.network.inputs import Binding, fed_runs, is_bound
 from explainers.network.output import Output, scores_of
 
 INSTEAD = "grad-cam, or train a network that explains itself (explain train)"
@@ -39,6 +40,8 @@ class Attention(Explainer):
         name, module = self._branching()
         self.layers = (name,) if name else ()
         with torch.no_grad():
+            if not name and isinstance(self.network, Binding):
+                raise refuse(self.name, "it is run by what it was given besides the images, too", "grad-cam")
             if not name:
                 made: Any = module.forward_branches(images.clone())
                 scores = scores_of(made.logits, len(images), self.output)
@@ -125,6 +128,8 @@ def _scores_and_input(explainer: Explainer, images: Tensor, name: str, module: n
         scores = explainer.scores(images)
     finally:
         handle.remove()
+    if is_bound(explainer.network) and fed_runs(explainer.network, images, module)[1] != [0]:
+        raise LayerError(f'"{name}" does not run once on the explained input alone; explain the input that it looks at')
     if len(seen) != 1 or len(seen[0]) != len(images):
         raise LayerError(f'"{name}" ran {len(seen)} times for {len(images)} images; expected once for all of them')
     return scores, seen[0]

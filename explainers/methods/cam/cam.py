@@ -125,7 +125,7 @@ class CAM(LayerExplainer):
         choices: list[Any] = list(self.layer) if isinstance(self.layer, (list, tuple)) else [self.layer]
         if len(choices) > 1:
             raise refuse(self.name, "one layer at most stands in front of the pooling", "grad-cam with layer=[…]")
-        layers = list(seen.layers) if choices[0] is None else [seen.find(choices[0])]
+        layers = [layer for layer in seen.layers if layer.fed] if choices[0] is None else [seen.find(choices[0])]
         with torch.no_grad(), Capture(layers, gradients=False) as capture:
             scores = self.scores(images)
         for layer, value in zip(reversed(layers), reversed(capture.tensors), strict=True):

@@ -17,6 +17,7 @@ from explainers.errors import refuse
 from explainers.network.gradients import target_gradients
 from explainers.network.guard import alone, exact, in_own_thread, preserved
 from explainers.network.input import checked_images
+from explainers.network.inputs import is_bound
 from explainers.network.output import warn_if_normalised
 
 Term = tuple[Tensor, Tensor]  # pre-activation in the graph, bias broadcast against it
@@ -41,6 +42,12 @@ class FullGrad(Explainer):
 
     def compute(self, images: Tensor, targets: Any) -> Tensor:
         """One forward pass and one backward pass per target."""
+        if is_bound(self.network):
+            raise refuse(
+                self.name,
+                "it has other inputs, and what they and their biases contribute belongs to no position of this one",
+                "input-x-gradient or layer-cam",
+            )
         terms, scores, classes, gradients = self._decompose(images, targets)
         self._check(terms, scores, classes, gradients)
         maps = scaled(images[:, None] * gradients[0]).sum(dim=2)

@@ -23,6 +23,7 @@ from explainers.evaluation.controls import CONTROLS, controls
 from explainers.evaluation.engine import Engine
 from explainers.evaluation.measuring.batch import Batch
 from explainers.evaluation.rows import Row, failed_row
+from explainers.models.loaded import named_target
 from explainers.network.unwrapping import as_network
 from explainers.passes.predictor import Predictor
 from explainers.passes.probe import probe
@@ -31,6 +32,7 @@ from explainers.run.evaluate.batches import brings_masks, of_loader, targeted
 from explainers.run.evaluate.facts import facts_of
 from explainers.run.evaluate.figures import write_extremes, write_figures
 from explainers.run.evaluate.folder import Folder, files_of, folder_batches
+from explainers.run.evaluate.inputs import bound_explainers, of_inputs, reader
 from explainers.run.evaluate.options import EvaluationOptions
 from explainers.run.evaluate.outputs import CONTENTS, write_manifest, write_tables
 from explainers.run.evaluate.titles import titled_explainers, titled_metrics
@@ -66,6 +68,8 @@ def evaluate(
         images: a tensor (N, C, H, W) as the network takes it, (N, C, D, H, W) of volumes or (N, C, L) of signals, whose
             maps and masks are (N, D, H, W) or (N, L); an iterable of batches: tensors, (images, labels),
             (images, labels, masks) or dicts of "images", "labels", "masks", "targets", "names"; a folder; image files.
+            Of a network of several inputs a mapping of them, or batches whose images are a tuple or mapping of inputs;
+            explain= says which is explained, as for every explainer, image by image.
         explainers: names of methods, explainers, objects of pytorch-grad-cam, torch-cam and captum, callables (images,
             targets) → maps (N, H, W), (method, options); in a mapping, under titles of yours. A folder (a
             `pathlib.Path`) is one of maps made elsewhere, `.npy`, `.npz` or gray pictures named like the images; with
@@ -93,20 +97,33 @@ def evaluate(
     options = _options(model, options, settings)
     names = getattr(model, "class_names", None)
     titled = titled_metrics(metrics)
-    network = as_network(model)
-    files = files_of(images)
-    _check_masks(titled, images, masks)
+    network: Any = as_network(model, several=True)
+    brought, files = images, files_of(images)
+    bound, images = of_inputs(network, images, options, files)
+    _check_masks(titled, brought, masks)
     chosen = titled_explainers(explainers, model, files, options)
+    if bound is not None:
+        network, options, chosen = bound, replace(options, batch_size=1), bound_explainers(chosen, bound)
     classes = targets
     if isinstance(targets, str) and targets != "label":
-        classes = settled_target(targets, model, options.preprocessing, options.output, images)
+        classes = (
+            settled_target(targets, model, options.preprocessing, options.output, images)
+            if bound is None
+            else named_target(targets, names, len(names or ()))
+        )
     output = output_for(classes, options.output)
     if isinstance(classes, str) and classes == NOT:
         chosen, classes = {title: _negative(title, each) for title, each in chosen.items()}, 0
     if files is None:
         given = None if classes == "label" else classes
         source: Iterable[Batch] = of_loader(
-            images, network, options.batch_size, targets=given, labels=labels, masks=masks
+            images,
+            network,
+            options.batch_size,
+            targets=given,
+            labels=labels,
+            masks=masks,
+            read=None if bound is None else reader(bound, options),
         )
     else:
         source = folder_batches(files, network, options, masks, labels)
@@ -118,7 +135,7 @@ def evaluate(
         network,
         {**controls(options.seed), **chosen},
         titled,
-        Predictor(model, output=output, precision=options.precision, compile=options.compile),
+        Predictor(network, output=output, precision=options.precision, compile=options.compile),
         options.activation,
         _black(options.preprocessing),
         options.seed,
@@ -129,8 +146,8 @@ def evaluate(
     folder, done = None if out is None else RunFolder(Path(out), CONTENTS), set[str]()
     with nullcontext() if folder is None else folder.held(), no_exit():
         if folder is not None:
-            facts[PROBE] = _probe(network, images, options)
-            image = any_input(options.preprocessing, images)
+            facts[PROBE] = None if bound is not None else _probe(network, images, options)
+            image = None if bound is not None else any_input(options.preprocessing, images)
             with impossible_first(engine.explainers.values(), classes, model, image, output):
                 done = folder.begin(facts, journal.whole)
         rows, dropped = _rows(engine, targeted(source, classes), folder, done, _Told(progress, total))
