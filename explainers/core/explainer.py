@@ -11,14 +11,16 @@ import torch
 from torch import Tensor
 
 from explainers.core.option_types import refusing_unfit_options
-from explainers.core.targets import NOT, as_indices, is_per_image
-from explainers.errors import TargetError
+from explainers.core.targets import NOT, NotClasses, is_per_image, of_rows
+from explainers.errors import OutputError, TargetError
 from explainers.network.guard import alone, exact, preserved
 from explainers.network.input import checked_images, fixed_batch, run
 from explainers.network.output import Negative, Output, scores_of
 from explainers.network.unwrapping import as_network
 from explainers.passes.activation import Reading
 from explainers.passes.predictor import Predictor
+from explainers.targets import Function, holds_targets, settle
+from explainers.targets.target_scores import TargetScores
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,8 @@ class Explainer(ABC):
     Class attributes:
         name: registry key and command-line name; reference: the paper; needs: subset of {"gradients", "layer"}, empty
         for black-box methods; packages: what it imports beside those that every method does; signed: whether maps can
-        be negative; class_blind: whether all targets have one map.
+        be negative; class_blind: whether all targets have one map; per_output: attributes that keep what was found of
+        the network for its scores.
     """
 
     name: ClassVar[str]
@@ -58,6 +61,7 @@ class Explainer(ABC):
     packages: ClassVar[tuple[str, ...]] = ()
     signed: ClassVar[bool] = False
     class_blind: ClassVar[bool] = False
+    per_output: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls, **more: Any) -> None:
         super().__init_subclass__(**more)
@@ -69,6 +73,7 @@ class Explainer(ABC):
         self.network = as_network(model)
         self.output = output
         self.layers: tuple[str, ...] = ()
+        self._of_kind: dict[tuple[str, str], dict[Any, Any]] = {}
 
     def __call__(self, images: Tensor, targets: Any = None) -> Tensor:
         """Heat maps of a batch.
@@ -76,7 +81,9 @@ class Explainer(ABC):
         Args:
             images: (N, C, H, W), as the network takes them, on the network's device.
             targets: None (the predicted class), an int, (N,) or (N, K) class indices, a function from scores
-                (N, classes) to (N, K), or "not": the other class of a network with one score.
+                (N, classes) to (N, K) indices, or "not": the other class of a network with one score. Or target objects
+                (`explainers.targets`): one for all, a list of N, or N lists of K; ints and None may be among them, and
+                functions from what the network returned for one image to one number.
 
         Returns:
             (N, H, W) float32 raw values on the images' device; (N, K, H, W) for (N, K) targets. A list of L layers adds
@@ -97,6 +104,16 @@ class Explainer(ABC):
         size = fixed_batch(self.network)
         if size is not None and len(images) != size:
             return self._in_batches(images, targets, size)
+        if holds_targets(targets):
+            return self._of_objects(images, targets, device)
+        if callable(targets):
+            try:
+                return self._of_classes(images, targets, device)
+            except (NotClasses, OutputError):  # no chooser of classes, then a number of the user's own
+                return self._of_objects(images, Function(targets), device)
+        return self._of_classes(images, targets, device)
+
+    def _of_classes(self, images: Tensor, targets: Any, device: torch.device | None) -> Explained:
         with alone(self), preserved(self.network), exact(images, gradients=True):
             made = self.compute(images, targets)
         made = made if isinstance(made, Explained) else Explained(made)
@@ -111,16 +128,21 @@ class Explainer(ABC):
         assert maps is not None
         return Explained(maps, finished(made.standard_error), made.details)
 
+    def _of_objects(self, images: Tensor, targets: Any, device: torch.device | None) -> Explained:
+        settled = settle(self.network, images, targets, self.output)
+        _, columns = settled.columns()
+        watch = hasattr(self, "activation")
+        other = self.for_output(settled.scores(self.network, images, getattr(self, "activation", None), watch=watch))
+        made = other._of_classes(images, columns[:, 0] if settled.per_image else columns, device)
+        self.layers = other.layers
+        return made
+
     def _in_batches(self, images: Tensor, targets: Any, size: int) -> Explained:
         """Maps in batches of exactly `size`, the last one filled up with copies of its last image."""
-        per_image = targets is not None and not isinstance(targets, int) and not callable(targets)
-        wanted = as_indices(targets) if per_image else None
-        if wanted is not None and (wanted.ndim == 0 or len(wanted) != len(images)):
-            raise TargetError(f"targets of shape {tuple(wanted.shape)} for {len(images)} images")
         parts = []
         for start in range(0, len(images), size):
             rows = [min(start + row, len(images) - 1) for row in range(size)]
-            parts.append(self.explain(images[rows], targets if wanted is None else wanted[rows]))
+            parts.append(self.explain(images[rows], of_rows(targets, rows, len(images))))
         count = len(images)
         errors = [part.standard_error for part in parts if part.standard_error is not None]
         details = [each for part in parts for each in part.details]
@@ -132,13 +154,18 @@ class Explainer(ABC):
 
     def negative(self) -> Explainer:
         """The same method for the other class of a network with one score: of −s, whose probability is 1 − p."""
+        return self.for_output(Negative(self.output))
+
+    def for_output(self, output: Output) -> Explainer:
+        """The same method for other scores of what the network returns; passes and their batch sizes are shared."""
         other = copy.copy(self)
-        other.output = Negative(self.output)
+        other.output = output
         for name, value in vars(self).items():  # what has scores of its own
-            if isinstance(value, Explainer):
-                setattr(other, name, value.negative())
-            elif isinstance(value, Predictor):
-                setattr(other, name, value.for_output(other.output))
+            if isinstance(value, (Explainer, Predictor)):
+                setattr(other, name, value.for_output(output))
+        if isinstance(output, TargetScores):  # the layers that these scores depend on
+            for name in self.per_output:
+                setattr(other, name, self._of_kind.setdefault((output.kind, name), {}))
         return other
 
     def _named(self, images: Tensor, target: str) -> Explained:

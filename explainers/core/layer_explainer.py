@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -37,6 +37,7 @@ class LayerExplainer(Explainer):
     """
 
     needs = frozenset({"gradients", "layer"})
+    per_output: ClassVar[tuple[str, ...]] = ("_found",)
 
     def __init__(
         self,

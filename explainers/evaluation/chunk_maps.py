@@ -113,7 +113,7 @@ class ChunkMaps:
             height, width = chunk.images.shape[-2:]
             returned: Any = explainer.maps(chunk.names, (height, width))
         else:
-            returned = explainer(chunk.images, chunk.targets)
+            returned = chunk.explainer(explainer)(chunk.images, chunk.targets)
         self.proven.add(name)
         maps = checked_maps(returned, chunk.images, name)
         if maps.device.type == "cuda":

@@ -17,8 +17,8 @@ from explainers.evaluation.chunk_maps import ChunkMaps, Stored
 from explainers.evaluation.measuring.batch import Batch
 from explainers.evaluation.measuring.chunk import Chunk, opened
 from explainers.evaluation.measuring.lock_step import lock_step
-from explainers.evaluation.measuring.passes import Passes
 from explainers.evaluation.measuring.subject import Explain, Subject
+from explainers.evaluation.measuring.watched import refuse_classes
 from explainers.evaluation.metric import Metric
 from explainers.evaluation.rows import Row, constant_row, failed_row, measured_row
 from explainers.passes.activation import Reading
@@ -122,7 +122,7 @@ class Engine:
     def _chunk(self, batch: Batch) -> Chunk:
         activation = self.activation if self.reading is None else self.reading
         chunk = opened(batch, self.predictor, activation, black=self.black, seed=self.seed)
-        self.reading = chunk.reading
+        self.reading = chunk.reading if chunk.watched is None else chunk.watched.scores.classes
         return chunk
 
     def _rows(self, name: str, all_maps: ChunkMaps) -> list[Row]:
@@ -148,9 +148,9 @@ class Engine:
         subject = Subject(
             part,
             made.maps[torch.tensor(good, device="cpu").to(made.maps.device)],
-            None if isinstance(explainer, Stored) else explainer,
+            None if isinstance(explainer, Stored) else part.explainer(explainer),
             self.network,
-            Passes(self.predictor, chunk.reading),
+            part.passes(self.predictor),
             lambda other: all_maps.other(other, good),
         )
         metrics = {
@@ -158,6 +158,8 @@ class Engine:
             for title, metric in self.metrics.items()
             if subject.explain is not None or "explainer" not in metric.needs
         }
+        for title, metric in metrics.items():
+            refuse_classes(title, metric.needs, part.watched)
         rows = []
         for title, measured in zip(metrics, lock_step(subject, list(metrics.values())), strict=True):
             each = len(measured) // len(part)

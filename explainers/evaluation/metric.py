@@ -22,7 +22,8 @@ class Metric(ABC):
 
     Class attributes:
         name: registry key and command-line name; better: "higher" or "lower"; reference: the paper; needs: subset of
-        {"masks", "explainer", "network"}: ground truth, calling the explainer again, access to the network's layers;
+        {"masks", "explainer", "network", "classes"}: ground truth, calling the explainer again, access to the network's
+        layers, predicted classes;
         boxes: whether it asks no more of a mask than its box, so that filled boxes serve.
     """
 

@@ -24,7 +24,7 @@ def measured_row(
         "metric": metric.name,
         "score": "@".join([title, *map(str, result.settings.values())]),
         "value": None if np.isnan(result.value) else float(result.value),
-        "target": int(chunk.targets[row]),
+        "target": chunk.target(row),
         "probability": float(chunk.probability[row]),
         "activation": str(chunk.reading),
         "seconds": seconds,

@@ -12,8 +12,11 @@ from explainers.core.targets import resolve_targets
 from explainers.errors import OptionError, TargetError
 from explainers.evaluation.measuring.batch import Batch
 from explainers.evaluation.measuring.fillings import IMAGE, Baseline, baseline_name, baseline_of, image_seed
+from explainers.evaluation.measuring.passes import Passes
+from explainers.evaluation.measuring.watched import Explain, Watched, watched
 from explainers.passes.activation import Reading, reading_of
 from explainers.passes.predictor import Predictor
+from explainers.targets import holds_targets
 
 SCORES = Reading(None, "the scores themselves", probability=False)
 
@@ -43,6 +46,8 @@ class Chunk:
     """Pixels (N, H·W, C) of each baseline used so far, and of the images."""
     ends: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
     """Probability and hit (N,) of each whole baseline, and of the images."""
+    watched: Watched | None = None
+    """Target objects, where it is no class that is watched; targets and expected are their columns then."""
     _seeds: list[int] | None = field(default=None, init=False, repr=False)  # hashes of whole images
 
     def __post_init__(self) -> None:
@@ -93,7 +98,21 @@ class Chunk:
             self.reading,
             {key: of(value) for key, value in self.substrates.items()},
             {key: (of(first), of(second)) for key, (first, second) in self.ends.items()},
+            None if self.watched is None else self.watched.select(rows),
         )
+
+    def passes(self, predictor: Predictor) -> Passes:
+        """What runs the perturbed copies of these images."""
+        seen = predictor if self.watched is None else predictor.for_output(self.watched.scores)
+        return Passes(seen, self.reading)
+
+    def explainer(self, explain: Explain) -> Explain:
+        """An explainer as it is called with the chunk's images and targets."""
+        return explain if self.watched is None else self.watched.explainer(explain)
+
+    def target(self, row: int) -> int | str:
+        """What is watched of an image, for tables."""
+        return int(self.targets[row]) if self.watched is None else self.watched.targets[row].label()
 
 
 def opened(
@@ -109,9 +128,12 @@ def opened(
         TargetError: a class that the network does not have. OptionError: a label that it does not have.
         OutputError: one score that is no logit, see `Reading.check`.
     """
-    images, labels = batch.images, batch.labels
+    images, labels, targets = batch.images, batch.labels, batch.targets
+    objects = watched(predictor, images, targets, activation) if holds_targets(targets) else targets
+    if isinstance(objects, Watched):
+        return _of_objects(batch, predictor, objects, black, seed)
     scores = predictor(images)
-    classes = resolve_targets(batch.targets, scores)
+    classes = resolve_targets(objects, scores)
     if classes.shape[1] != 1:
         raise TargetError(f"targets name {classes.shape[1]} classes per image; an evaluation watches one: pass (N,)")
     classes = classes[:, 0]
@@ -140,6 +162,29 @@ def opened(
         black,
         seed,
         reading,
+    )
+
+
+def _of_objects(batch: Batch, predictor: Predictor, objects: Watched, black: Tensor | None, seed: int) -> Chunk:
+    """The chunk of images whose target objects are watched."""
+    reading = objects.scores.reading
+    assert reading is not None
+    columns = objects.columns.to(batch.images.device)
+    values = reading(predictor.for_output(objects.scores)(batch.images)).gather(1, columns[:, None])[:, 0]
+    nobody = torch.zeros(len(columns), dtype=torch.bool, device="cpu")  # metrics of hits are refused
+    return Chunk(
+        batch.names,
+        batch.images.detach(),
+        columns,
+        columns,
+        values.double().cpu(),
+        nobody,
+        batch.masks,
+        batch.labels is not None,
+        black,
+        seed,
+        reading,
+        watched=objects,
     )
 
 

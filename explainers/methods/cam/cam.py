@@ -14,11 +14,13 @@ from torch import Tensor, nn
 from explainers.core.layer_explainer import LayerExplainer, LayerOption, Spatial
 from explainers.core.maps import upsample
 from explainers.core.registry import register
-from explainers.core.targets import resolve_targets
+from explainers.core.targets import as_indices, resolve_targets
 from explainers.errors import UnsupportedError, refuse
 from explainers.network.capture import Capture
+from explainers.network.input import run
 from explainers.network.layers import Layer
 from explainers.network.output import Negative, Output
+from explainers.targets.target_scores import TargetScores
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,7 @@ class CAM(LayerExplainer):
     reference = "Zhou et al. 2016"
     needs = frozenset({"layer"})
     signed = True
+    per_output = ("_found", "_heads")
 
     def __init__(
         self, model: Any, *, output: Output | None = None, layer: LayerOption = None, spatial: Spatial | None = None
@@ -76,6 +79,8 @@ class CAM(LayerExplainer):
             maps = -plain.compute(images, targets)
             self.layers = plain.layers
             return maps
+        if isinstance(self.output, TargetScores):
+            return self._combined(images, as_indices(targets).view(len(images), -1), self.output)
         key = tuple(images.shape[1:])
         if key not in self._heads:
             self._heads[key] = self._head(images)
@@ -94,6 +99,22 @@ class CAM(LayerExplainer):
             maps = torch.einsum("nkc,nchw->nkhw", weight[classes], channels)
         maps = upsample(maps, images.shape[-2:])
         return maps[:, :, None] if isinstance(self.layer, (list, tuple)) else maps
+
+    def _combined(self, images: Tensor, columns: Tensor, targets: TargetScores) -> Tensor:
+        """Maps (N, K, H, W) of targets that are sums of class scores: the same sums of the classes' maps."""
+        plain = copy.copy(self)
+        plain.output = targets.of
+        with torch.no_grad():
+            factors = targets.combination(run(self.network, images), len(images))
+        if factors is None:
+            raise refuse(self.name, "a target is no sum of class scores, which its weights belong to", "grad-cam")
+        used = factors.abs().sum(dim=0).nonzero().flatten()
+        maps = plain.compute(images, used.expand(len(images), -1))
+        self.layers = plain.layers
+        shape = maps.shape[2:]
+        each = torch.einsum("tk,nkp->ntp", factors[:, used].to(maps), maps.flatten(2))
+        picked = each.gather(1, columns.to(each.device)[:, :, None].expand(-1, -1, each.shape[2]))
+        return picked.unflatten(2, shape)
 
     def _head(self, images: Tensor) -> Head:
         """The layer and linear layer that reproduce the scores."""

@@ -17,6 +17,7 @@ from explainers.errors import ImageError, OptionError, TargetError
 from explainers.evaluation.measuring.batch import Batch
 from explainers.evaluation.measuring.validation import checked_masks
 from explainers.network.input import checked_images
+from explainers.targets import holds_targets
 
 
 def of_loader(
@@ -54,7 +55,8 @@ def of_loader(
     if start == 0:
         raise ImageError("there are no images to evaluate")
     for name, value in (("targets", targets), ("labels", labels), ("masks", masks)):
-        if hasattr(value, "__len__") and np.ndim(value) != 0 and len(value) != start:
+        counted = isinstance(value, (list, tuple)) or (hasattr(value, "__len__") and np.ndim(value) != 0)
+        if counted and len(value) != start:
             raise OptionError(f"{len(value)} {name} for {start} images")
 
 
@@ -77,6 +79,8 @@ def _sliced(name: str, own: Any, rows: slice, given: Any, whole: slice) -> Any:
     """The values of these rows, the batch's own first."""
     if own is not None:
         return own[rows]
+    if holds_targets(given):
+        return given[whole] if isinstance(given, (list, tuple)) else given
     if given is None or isinstance(given, int) or callable(given) or np.ndim(given) == 0:
         return given
     if len(given) < whole.stop:

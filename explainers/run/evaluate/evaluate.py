@@ -36,6 +36,7 @@ from explainers.run.evaluate.outputs import CONTENTS, write_manifest, write_tabl
 from explainers.run.evaluate.titles import titled_explainers, titled_metrics
 from explainers.run.targets import output_for, settled_target
 from explainers.storage.run_folder import PROBE, RunFolder
+from explainers.targets import Target
 
 Progress = Callable[[int, int | None, str], None]  # units done, of how many (None: unknown), what was done last
 MEAN_OF_BLACK = 0.0
@@ -70,7 +71,8 @@ def evaluate(
             what stands between name and suffix, as in (folder, ".grad-cam").
         metrics: names (`available_metrics()`) or `create_metric(…)`; in a mapping, under titles of yours.
         targets: the classes whose probability counts: None (the predicted ones), an int, a class name, (N,) classes,
-            "label", or "not": the other class of a network with one score.
+            "label", or "not": the other class of a network with one score. Or target objects (`explainers.targets`),
+            one for all, or one for each image of a tensor.
         masks: what a map should show: (N, H, W) bool; with a folder of images, a folder of masks named like them.
         labels: (N,) right classes, for metrics of accuracy; with a folder, image name → class.
         out: a folder for tables and figures; an evaluation that was interrupted goes on there when it is called again.
@@ -105,8 +107,10 @@ def evaluate(
         )
     else:
         source = folder_batches(files, network, options, masks, labels)
-        if not (classes is None or isinstance(classes, (int, str))):
-            raise OptionError("for a folder, targets are None, a class index, a class name or 'label'")
+        if not (classes is None or isinstance(classes, (int, str, Target))):
+            raise OptionError(
+                "for a folder, targets are None, a class index, a class name, 'label' or one target object"
+            )
     engine = Engine(
         network,
         {**controls(options.seed), **chosen},

@@ -16,6 +16,7 @@ from explainers.models.loaded import state_hash
 from explainers.network.output import output_name
 from explainers.network.unwrapping import class_name
 from explainers.run.evaluate.options import EvaluationOptions
+from explainers.targets import Target
 
 
 def facts_of(model: Any, engine: Engine, targets: Any, options: EvaluationOptions) -> dict[str, Any]:
@@ -34,11 +35,17 @@ def facts_of(model: Any, engine: Engine, targets: Any, options: EvaluationOption
         "activation": engine.activation,
         "output": None if options.output is None else output_name(options.output),
         "seed": engine.seed,
-        "targets": targets if targets is None or isinstance(targets, (int, str)) else "given for each image",
+        "targets": _targets(targets),
         "batch_size": options.batch_size,
         "precision": str(options.precision).removeprefix("torch."),
         "compile": options.compile,
     }
+
+
+def _targets(targets: Any) -> Any:
+    if targets is None or isinstance(targets, (int, str)):
+        return targets
+    return targets.key if isinstance(targets, Target) else "given for each image"
 
 
 def _described(explainer: Any) -> Any:
