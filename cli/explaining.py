@@ -10,8 +10,9 @@ from explainers.errors import counted
 
 from .progress import Progress
 from .scored_images import true_labels
+from .targets import typed_target
 from .telling import exit_code, tell_failures
-from .values import activation, note, output, print_json, printable, target
+from .values import activation, note, output, print_json, printable
 
 
 def explain_images(arguments: argparse.Namespace, images: Any, loaded: Any, calls: list[Any], out: Path) -> int:
@@ -33,7 +34,7 @@ def explained_images(arguments: argparse.Namespace, images: Any, loaded: Any, ca
 
     given = {key: getattr(arguments, key, None) for key in ("top_k", "cmap", "opacity", "scale", "max_pixels")}
     options = RunOptions(
-        target=target(getattr(arguments, "target", None)),
+        target=typed_target(arguments, loaded),
         contact_sheet=arguments.contact_sheet or 0,
         overlays=not arguments.no_overlays,
         maps=not arguments.no_maps,

@@ -20,8 +20,9 @@ from ..arguments import (
     reading_arguments,
     target_arguments,
 )
+from ..targets import typed_target
 from ..telling import exit_code, tell_failures
-from ..values import activation, note, output, print_json, printable, target
+from ..values import activation, note, output, print_json, printable
 
 HELP = "score methods on the images of a folder: which map can be believed?"
 
@@ -112,7 +113,7 @@ def _evaluate(arguments: argparse.Namespace, loaded: Any, out: Path) -> int:
             images,
             chosen,
             [typed_metric(spec) for spec in arguments.metric or SCORED],
-            target(arguments.target),
+            typed_target(arguments, loaded),
             arguments.masks,
             labels=labels,
             activation=activation(arguments.activation),

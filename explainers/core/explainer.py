@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from explainers.core.option_types import refusing_unfit_options
-from explainers.core.targets import NOT, NotClasses, is_per_image, of_rows
+from explainers.core.targets import NOT, NotClasses, SeenTargets, is_per_image, of_rows
 from explainers.errors import OutputError, TargetError
 from explainers.network.guard import alone, exact, preserved
 from explainers.network.input import checked_images, fixed_batch, run
@@ -106,12 +106,21 @@ class Explainer(ABC):
             return self._in_batches(images, targets, size)
         if holds_targets(targets):
             return self._of_objects(images, targets, device)
-        if callable(targets):
-            try:
-                return self._of_classes(images, targets, device)
-            except (NotClasses, OutputError):  # no chooser of classes, then a number of the user's own
-                return self._of_objects(images, Function(targets), device)
+        if callable(targets) and not isinstance(targets, SeenTargets):
+            return self._of_function(images, targets, device)
         return self._of_classes(images, targets, device)
+
+    def _of_function(self, images: Tensor, function: Any, device: torch.device | None) -> Explained:
+        """A function chooses classes of the scores, or is a number of the user's own."""
+        try:
+            return self._of_classes(images, function, device)
+        except (NotClasses, OutputError) as error:
+            no_classes = error
+        try:
+            return self._of_objects(images, Function(function), device)
+        except (TargetError, OutputError) as error:
+            kind = type(error)
+            raise kind(f"{error}. As a function that chooses classes: {no_classes}") from no_classes
 
     def _of_classes(self, images: Tensor, targets: Any, device: torch.device | None) -> Explained:
         with alone(self), preserved(self.network), exact(images, gradients=True):
