@@ -9,6 +9,7 @@ from typing import Any
 from explainers.errors import counted
 
 from .progress import Progress
+from .reporting import report_at_end
 from .scored_images import true_labels
 from .telling import exit_code, tell_failures
 from .values import activation, note, output, print_json, printable, target
@@ -17,8 +18,9 @@ from .values import activation, note, output, print_json, printable, target
 def explain_images(arguments: argparse.Namespace, images: Any, loaded: Any, calls: list[Any], out: Path) -> int:
     """Runs the methods on the images, tells what was done, and returns the exit code."""
     summary = explained_images(arguments, images, loaded, calls, out)
+    page = report_at_end(arguments, out)
     if arguments.json:
-        print_json(as_json(summary))
+        print_json({**as_json(summary), **({} if page is None else {"report": str(page)})})
     return code_of(summary)
 
 

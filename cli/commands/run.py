@@ -19,6 +19,7 @@ from ..arguments import (
     reading_arguments,
     target_arguments,
 )
+from ..reporting import report_arguments
 from ..values import given
 
 HELP = "explain the images of a folder; `explain FOLDER` is the same"
@@ -37,7 +38,9 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     target = target_arguments(command)
     target.add_argument("--top-k", type=int, metavar="K", help="explain the K best classes of each image")
     ground_truth_argument(target, "the table and contact sheets name them, and --target label explains them")
-    picture_arguments(output_arguments(command, "explained"))
+    output = output_arguments(command, "explained")
+    picture_arguments(output)
+    report_arguments(output)
     limit_arguments(command)
     common_arguments(command)
 

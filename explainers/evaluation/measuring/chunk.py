@@ -43,6 +43,8 @@ class Chunk:
     """Pixels (N, H·W, C) of each baseline used so far, and of the images."""
     ends: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
     """Probability and hit (N,) of each whole baseline, and of the images."""
+    predicted: Tensor | None = None
+    """(N,) the classes of the highest scores, None of a network with one score, whose reading decides."""
     _seeds: list[int] | None = field(default=None, init=False, repr=False)  # hashes of whole images
 
     def __post_init__(self) -> None:
@@ -93,6 +95,7 @@ class Chunk:
             self.reading,
             {key: of(value) for key, value in self.substrates.items()},
             {key: (of(first), of(second)) for key, (first, second) in self.ends.items()},
+            None if self.predicted is None else of(self.predicted),
         )
 
 
@@ -127,7 +130,8 @@ def opened(
     else:
         reading = reading_of(predictor.network, images, scores, activation, predictor.output)
     probability = reading(scores).gather(1, classes[:, None])[:, 0]
-    hit = scores.argmax(dim=1) == expected
+    predicted = scores.argmax(dim=1)
+    hit = predicted == expected
     return Chunk(
         batch.names,
         images.detach(),
@@ -140,6 +144,7 @@ def opened(
         black,
         seed,
         reading,
+        predicted=predicted.cpu() if scores.shape[1] > 1 else None,
     )
 
 

@@ -31,6 +31,7 @@ from explainers.run.evaluate.batches import brings_masks, of_loader, targeted
 from explainers.run.evaluate.facts import facts_of
 from explainers.run.evaluate.figures import write_extremes, write_figures
 from explainers.run.evaluate.folder import Folder, files_of, folder_batches
+from explainers.run.evaluate.kept import IMAGES, Keeper, classes_of
 from explainers.run.evaluate.options import EvaluationOptions
 from explainers.run.evaluate.outputs import CONTENTS, write_manifest, write_tables
 from explainers.run.evaluate.titles import titled_explainers, titled_metrics
@@ -123,7 +124,10 @@ def evaluate(
     with nullcontext() if folder is None else folder.held(), no_exit():
         if folder is not None:
             facts[PROBE] = _probe(network, images, options)
-        rows, dropped = _rows(engine, targeted(source, classes), folder, facts, _Told(progress, total))
+        keeper = None
+        if folder is not None and isinstance(source, Folder):
+            keeper = Keeper(folder.path, source, names, options.maps)
+        rows, dropped = _rows(engine, targeted(source, classes), folder, keeper, facts, _Told(progress, total))
         failed = [
             failed_row(name, title, reason)
             for name, reason in (source.failed if isinstance(source, Folder) else ())
@@ -138,7 +142,7 @@ def evaluate(
                 made += write_figures(folder.path, result)
                 if isinstance(source, Folder):
                     made += write_extremes(folder.path, result, source, {**engine.explainers}, names)
-            write_manifest(folder, result, dropped, made)
+            write_manifest(folder, result, dropped, made + [IMAGES] * (keeper is not None), names)
         _check_made(rows)
         return result
 
@@ -214,16 +218,24 @@ class _Told:
 
 
 def _rows(
-    engine: Engine, batches: Iterable[Batch], folder: RunFolder | None, facts: dict[str, Any], told: _Told
+    engine: Engine,
+    batches: Iterable[Batch],
+    folder: RunFolder | None,
+    keeper: Keeper | None,
+    facts: dict[str, Any],
+    told: _Told,
 ) -> tuple[list[Row], list[str]]:
     """All rows, from this run and, with a folder, those before it; and images of which earlier rows are left out."""
     done = set() if folder is None else folder.begin(facts, journal.whole)
+    if folder is not None and keeper is not None:
+        keeper.begin()
+        folder.write_manifest({**facts, **classes_of(keeper.names), "status": "running"})
     rows: list[Row] = []
     keys: list[str] = []
     for unit in engine.run(batches, done):
         keys.append(unit.key)
         if unit.rows is not None and folder is not None:
-            journal.note(folder, unit.key, unit.rows)
+            journal.note(folder, unit.key, unit.rows, [] if keeper is None else keeper.keep(unit))
         elif unit.rows is not None:
             rows += unit.rows
         told(f"{unit.explainer}, {unit.names[-1]}")

@@ -36,7 +36,7 @@ def read(
     labels: Mapping[str, int] | None = None,
 ) -> Item:
     """An image on its way."""
-    key = _key(file, None if labels is None else labels[file.name])
+    key = key_of(file, None if labels is None else labels[file.name])
     if key in done:
         return Item(file, key, done=True)
     assert loaded.preprocessing is not None
@@ -49,7 +49,7 @@ def read(
         return Item(file, key, reason=str(error))
 
 
-def _key(file: ImageFile, label: int | None) -> str:
+def key_of(file: ImageFile, label: int | None) -> str:
     """Name, content and true class: a changed image is explained again, a touched one is not."""
     digest = hashlib.sha256(file.name.encode("utf-8", "surrogateescape"))
     if label is not None:
