@@ -73,6 +73,8 @@ class Folder:
     masks: Beside | None = None
     labels: Mapping[str, int] | None = None
     failed: list[tuple[str, str]] = field(default_factory=list)
+    seen: dict[str, tuple[int, int, str]] = field(default_factory=dict)
+    """Height, width and content of each photo, by its name."""
 
     def __iter__(self) -> Iterator[Batch]:
         """Batches of one shape each, in the order of the files, the same in every run.
@@ -110,7 +112,8 @@ class Folder:
     def _read(self, file: ImageFile) -> _Item:
         try:
             photo = self.photo(file)
-            key = hashlib.sha256(photo.input.tobytes()).hexdigest()
+            key = content_of(photo)
+            self.seen[file.name] = (photo.pixels.shape[0], photo.pixels.shape[1], key)
             image = self.preprocessing(photo.input)
         except ImageError as error:
             return _Item(file.name, reason=str(error))
@@ -137,6 +140,11 @@ class Folder:
             torch.stack(masks).to(self.device) if masks else None,
             tuple(item.key for item in items),
         )
+
+
+def content_of(photo: Photo) -> str:
+    """What tells a photo's content from any other's."""
+    return hashlib.sha256(photo.input.tobytes()).hexdigest()
 
 
 @dataclass(frozen=True)
