@@ -9,17 +9,10 @@ from typing import Any
 from explainers.errors import counted
 
 from .progress import Progress
-from .scored_images import true_labels
+from .scoring.scored_images import true_labels
+from .spelling import printable
 from .telling import exit_code, tell_failures
-from .values import activation, note, output, print_json, printable, target
-
-
-def explain_images(arguments: argparse.Namespace, images: Any, loaded: Any, calls: list[Any], out: Path) -> int:
-    """Runs the methods on the images, tells what was done, and returns the exit code."""
-    summary = explained_images(arguments, images, loaded, calls, out)
-    if arguments.json:
-        print_json(as_json(summary))
-    return code_of(summary)
+from .values import activation, note, output, target
 
 
 def code_of(summary: Any) -> int:
@@ -27,12 +20,16 @@ def code_of(summary: Any) -> int:
     return exit_code(bool(summary.failed), bool(summary.explained + summary.resumed))
 
 
-def explained_images(arguments: argparse.Namespace, images: Any, loaded: Any, calls: list[Any], out: Path) -> Any:
-    """Runs the methods on the images and tells what was done, unless JSON is asked for; returns the run's summary."""
-    from explainers.run import RunOptions, run as explain_folder
+def run_options(arguments: argparse.Namespace) -> Any:
+    """What was typed of a run's options.
+
+    Raises:
+        OptionError: values that none of them can have.
+    """
+    from explainers.run import RunOptions
 
     given = {key: getattr(arguments, key, None) for key in ("top_k", "cmap", "opacity", "scale", "max_pixels")}
-    options = RunOptions(
+    return RunOptions(
         target=target(getattr(arguments, "target", None)),
         contact_sheet=arguments.contact_sheet or 0,
         overlays=not arguments.no_overlays,
@@ -42,6 +39,18 @@ def explained_images(arguments: argparse.Namespace, images: Any, loaded: Any, ca
         skip_unsupported=getattr(arguments, "skip_unsupported", False),
         **{key: value for key, value in given.items() if value is not None},
     )
+
+
+def explained_images(
+    arguments: argparse.Namespace, images: Any, loaded: Any, calls: list[Any], out: Path, options: Any
+) -> Any:
+    """Runs the methods on the images and tells what was done, unless JSON is asked for; returns the run's summary.
+
+    Args:
+        options: see `run_options`.
+    """
+    from explainers.run import run as explain_folder
+
     for text in loaded.notes:
         note(arguments, text)
     with Progress(quiet=arguments.quiet or arguments.json) as progress:

@@ -14,15 +14,17 @@ from torch import Tensor
 
 from explainers.core.maps import CONSTANT, as_tensor, is_constant
 from explainers.core.preprocessing import as_column
+from explainers.core.registry import options as known_options
 from explainers.core.targets import NOT, resolve_targets
-from explainers.errors import ImageError, OptionError, OutputError
-from explainers.methods import create
+from explainers.errors import ImageError, OptionError
+from explainers.methods import create, method as explainer_class
 from explainers.models import as_preprocessing
 from explainers.models.loaded import named_target, target_name
-from explainers.network.input import first_parameter
+from explainers.network.input import convolution_axes, first_parameter
 from explainers.network.output import Negative, class_scores
 from explainers.network.unwrapping import as_network
 from explainers.passes.activation import Reading, reading_of
+from explainers.passes.one_score import Remarks, in_force
 
 if TYPE_CHECKING:
     import numpy as np
@@ -65,7 +67,7 @@ class Explanation:
     @property
     def activation(self) -> str:
         """What turned the scores into the probabilities that captions name."""
-        return str(self.reading or "none")
+        return str(in_force(self.reading, self.scores) if self.reading else "none")
 
     def __len__(self) -> int:
         return len(self.maps)
@@ -117,12 +119,9 @@ class Explanation:
         name = target_name(NOT if negative else target, self.class_names, self.scores.shape[1])
         name = f"class {name}" if name.isdigit() else name
         scores = self.scores[index : index + 1]
-        try:
-            if self.reading is not None and self.reading.probability:
-                self.reading.check(scores)
-                return f"{name} {float(self.reading(scores)[0, target]):.2f}"
-        except OutputError:  # one score that is no logit
-            pass
+        reading = None if self.reading is None else in_force(self.reading, scores)
+        if reading is not None and reading.probability:
+            return f"{name} {float(reading(scores)[0, target]):.2f}"
         return f"{name} {float(scores[0, target]):.3g}"
 
     def _repr_png_(self) -> bytes:
@@ -146,6 +145,7 @@ def explain(
     *,
     preprocessing: Any = None,
     class_names: Sequence[str] | None = None,
+    activation: str | None = "auto",
     **options: Any,
 ) -> Explanation:
     """Explain a network's decision on an image.
@@ -160,13 +160,17 @@ def explain(
         preprocessing: from photo to network input, where `model` does not bring its own: a `Preprocessing`, a
             Compose or `weights.transforms()` of torchvision, or an image processor of transformers.
         class_names: likewise.
+        activation: "auto", "softmax", "sigmoid" or None: from scores to the probabilities that captions name and that
+            methods watch.
         options: of the method.
 
     Raises:
         ImageError: the image cannot be read, or there is no preprocessing to make a photo into an input.
         TargetError, OptionError, UnsupportedError: as for every explainer.
     """
-    return _explanations(model, image, [(method, options)], target, preprocessing, class_names)[0]
+    if "activation" in known_options(explainer_class(method)):
+        options["activation"] = activation
+    return _explanations(model, image, [(method, options)], target, preprocessing, class_names, activation)[0]
 
 
 def compare(
@@ -193,7 +197,7 @@ def compare(
     unknown = set(options or {}) - set(methods)
     if unknown:
         raise OptionError(f"options for {', '.join(sorted(unknown))}, which is not among methods={list(methods)}")
-    explanations = _explanations(model, image, chosen, target, preprocessing, class_names)
+    explanations = _explanations(model, image, chosen, target, preprocessing, class_names, _activation(chosen))
     rows = []
     for index in range(len(explanations[0])):
         title = explanations[0].label(index, int(explanations[0].targets[index].flatten()[0]))
@@ -210,10 +214,17 @@ def _explanations(
     target: Any,
     preprocessing: Any,
     class_names: Sequence[str] | None,
+    activation: str | None,
 ) -> list[Explanation]:
     explainers = [create(name, model, **options) for name, options in methods]
     preprocessing = as_preprocessing(preprocessing) or getattr(model, "preprocessing", None)
     names = class_names or getattr(model, "class_names", None)
+    axes = convolution_axes(as_network(model))
+    if isinstance(image, Tensor) and (image.ndim not in (3, 4) or (image.ndim == 3 and axes and 2 not in axes)):
+        raise ImageError(
+            "explain and compare show images (N, C, H, W); of a volume (N, C, D, H, W) or a signal (N, C, L) make the "
+            f"maps as tensors: explainers.create({methods[0][0]!r}, model)(inputs)"
+        )
     images, pixels, boxes = _prepared(image, preprocessing)
     parameter = first_parameter(as_network(model))
     if parameter is not None:
@@ -225,7 +236,8 @@ def _explanations(
         explainers, wanted = [explainer.negative() for explainer in explainers], 0
         output = Negative(output)
         scores = class_scores(model, images, output)
-    reading = reading_of(model, images, scores, _activation(methods), output, check=False)
+    reading = reading_of(model, images, scores, activation, output, check=False)
+    Remarks()(reading, scores, stacklevel=3)
     classes = resolve_targets(wanted, scores)
     several = isinstance(wanted, (Tensor, list, tuple)) and as_tensor(wanted).ndim == 2
     targets = classes if several else classes[:, 0]

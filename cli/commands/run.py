@@ -19,7 +19,8 @@ from ..arguments import (
     reading_arguments,
     target_arguments,
 )
-from ..values import given
+from ..spelling import given
+from ..values import print_json
 
 HELP = "explain the images of a folder; `explain FOLDER` is the same"
 
@@ -32,7 +33,10 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     reading_arguments(command)
     passes = pass_arguments(command)
     passes.add_argument(
-        "--masks", type=int, metavar="N", help="masks of rise per image, made up to whole blocks of 128 (default 3968)"
+        "--masks",
+        type=int,
+        metavar="N",
+        help="masks of rise per image, made up to whole blocks (default 3968, in the paper's design 4000)",
     )
     target = target_arguments(command)
     target.add_argument("--top-k", type=int, metavar="K", help="explain the K best classes of each image")
@@ -44,13 +48,19 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def act(arguments: argparse.Namespace) -> int:
     """`explain run FOLDER`."""
-    from ..explaining import explain_images
+    from ..early_checks import check_images, check_paths
+    from ..explaining import as_json, code_of, explained_images, run_options
     from ..model_and_methods import FLAGS, loaded_model, method_call, whole_specs
 
-    loaded = loaded_model(arguments)
+    options = run_options(arguments)
+    check_images(arguments.images)
+    check_paths(arguments)
     calls = [method_call(spec, arguments) for spec in whole_specs(arguments, arguments.method or ["grad-cam"])]
     for flag in FLAGS:
         if given(getattr(arguments, flag)) and not any(flag in call.options for call in calls):
             raise OptionError(f"--{flag}: none of the methods {', '.join(call.title for call in calls)} has it")
-    out = Path(arguments.out or "explained")
-    return explain_images(arguments, arguments.images, loaded, calls, out)
+    loaded = loaded_model(arguments)
+    summary = explained_images(arguments, arguments.images, loaded, calls, Path(arguments.out or "explained"), options)
+    if arguments.json:
+        print_json(as_json(summary))
+    return code_of(summary)

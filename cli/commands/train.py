@@ -7,8 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import explainers
+
 from ..arguments import common_arguments, device_argument, preprocessing_arguments
-from ..values import note, print_json, printable
+from ..spelling import printable
+from ..telling import downloads_as_notes
+from ..values import note, print_json
 
 HELP = "train a network that explains itself, or any classifier"
 
@@ -113,12 +117,17 @@ def _optimisation_arguments(group: argparse._ArgumentGroup) -> None:
 def act(arguments: argparse.Namespace) -> int:
     """`explain train NETWORK --data SPEC --out RUN`."""
     from explainers.baselines import train as fit
+    from explainers.baselines.networks.registry import network_entry
 
     from ..progress import TrainingProgress
     from ..training.beginning import beginning, learned, maps_to_learn
     from ..training.settings import training_settings
     from ..training.watching import map_watch, tell_watch
 
+    network_entry(arguments.network)  # there is one of this name, before anything is said
+    for method in arguments.watch or []:
+        explainers.method(method)
+    settings = training_settings(arguments)
     data, options, start = beginning(arguments)
     for text in data.notes:
         note(arguments, text)
@@ -126,11 +135,10 @@ def act(arguments: argparse.Namespace) -> int:
     more: dict[str, Any] = {} if start is None else {"start": start}
     if edited is not None:
         more["given"] = {"edited": edited}
-    settings = training_settings(arguments)
     _before(arguments)
     watch = map_watch(arguments, data)
     shown = TrainingProgress(quiet=arguments.quiet or arguments.json)
-    with shown:
+    with shown, downloads_as_notes(arguments):
         run = fit(
             arguments.network,
             data,

@@ -16,6 +16,7 @@ from explainers.network.capture import Capture
 from explainers.network.gradients import target_gradients
 from explainers.network.guard import exact, preserved
 from explainers.network.input import checked_images
+from explainers.network.inputs import fed_runs, is_bound
 from explainers.network.layer_choice import LayerChoice, Survey
 from explainers.network.layers import Layer
 from explainers.network.layout import Layout
@@ -28,7 +29,7 @@ Spatial = Callable[[Tensor], Tensor]
 
 
 class LayerExplainer(Explainer):
-    """A method whose map is made from a spatial layer, upsampled bilinearly to the image.
+    """A method whose map is made from a spatial layer, upsampled bilinearly (a volume trilinearly) to the image.
 
     Args:
         layer: None (the last spatial stage), a dotted name (`"relu#2"`: the third run of a shared module), a module, a
@@ -61,7 +62,7 @@ class LayerExplainer(Explainer):
 
     def joined(self, maps: Sequence[Tensor], images: Tensor) -> Tensor:
         """(N, K, H, W) out of one layer's map (N, K, u, v); (N, K, L, H, W) where a list of layers was asked for."""
-        upsampled = torch.stack([upsample(value, images.shape[-2:]) for value in maps], dim=2)
+        upsampled = torch.stack([upsample(value, images.shape[2:]) for value in maps], dim=2)
         return upsampled if isinstance(self.layer, (list, tuple)) else upsampled[:, :, 0]
 
     def native(
@@ -110,7 +111,7 @@ class LayerExplainer(Explainer):
             choices: list[Any] = list(self.layer) if isinstance(self.layer, (list, tuple)) else [self.layer]
             if not choices:
                 raise LayerError("layer=[] names no layer; use None for the last spatial stage")
-            found = tuple(self._given(choice) or seen.find(choice) for choice in choices)
+            found = tuple(self._given(choice, images) or seen.find(choice) for choice in choices)
             if "gradients" in self.needs:
                 for layer in found:
                     check_reach(layer, seen)
@@ -118,13 +119,19 @@ class LayerExplainer(Explainer):
         self.layers = tuple(layer.label for layer in self._found[key])
         return self._found[key]
 
-    def _given(self, choice: Any) -> Layer | None:
+    def _given(self, choice: Any, images: Tensor) -> Layer | None:
         """With `spatial=`, any layer will do: its layout is the user's business."""
         if self.spatial is None or not isinstance(choice, (str, nn.Module)):
             return None
         for name, module in self.network.named_modules():  # type: ignore[attr-defined]
             if module is choice or name == choice:
-                return Layer(name, module, Layout("given", (0, 0), 0))
+                runs, own = fed_runs(self.network, images, module) if is_bound(self.network) else (1, [0])
+                if len(own) != 1:
+                    raise LayerError(
+                        f'layer "{name}": {len(own)} of its {runs} runs depend on the explained input; '
+                        "with spatial=, name a layer of which one does"
+                    )
+                return Layer(name, module, Layout("given", (0, 0), 0), call=own[0], calls=runs)
         return None
 
     def survey(self, images: Tensor) -> Survey:

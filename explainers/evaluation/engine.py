@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,7 +40,7 @@ class Unit:
 class Engine:
     """Scores explainers.
 
-    explainers: callables (images, targets) → maps (N, H, W), or Stored; metrics: by their titles; black: (C,) a black
+    explainers: callables (images, targets) → maps (N, *axes), or Stored; metrics: by their titles; black: (C,) a black
     pixel as the network takes it, or None; skip_unsupported: leave out methods that refuse the network.
     """
 
@@ -67,6 +68,10 @@ class Engine:
             network, and skip_unsupported is not set. OptionError, TargetError: as everywhere.
         """
         for batch in batches:
+            yield from self._units(batch, done)
+
+    def _units(self, batch: Batch, done: frozenset[str] | set[str]) -> Iterator[Unit]:
+        with nullcontext() if batch.inputs is None else self.network.given(batch.inputs):
             keys = {name: self._key(batch, name) for name in self.explainers if name not in self.refused}
             left = {name: key for name, key in keys.items() if key not in done}
             self.proven |= keys.keys() - left.keys()

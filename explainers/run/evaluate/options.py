@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -23,7 +25,8 @@ class EvaluationOptions:
     output folder; batch_size: images explained at once (passes find their own batch size); preprocessing: from photo to
     network input, where the model does not bring its own, in any form that `as_preprocessing` understands;
     skip_unsupported: leave out methods that cannot be right on this network; max_pixels: larger images are refused;
-    precision, compile: of perturbation passes, see `Predictor`.
+    precision, compile: of perturbation passes, see `Predictor`; explain: of several inputs the one that is explained,
+    forward_kwargs: of forward, both as for every explainer.
     """
 
     activation: str | None = "auto"
@@ -36,6 +39,8 @@ class EvaluationOptions:
     max_pixels: int = MAX_PIXELS
     precision: str | torch.dtype = "float32"
     compile: bool = False
+    explain: str | int | None = None
+    forward_kwargs: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "preprocessing", as_preprocessing(self.preprocessing))

@@ -16,10 +16,10 @@ from torch import Tensor
 from explainers.core.maps import CONSTANT, CONSTANT_REASON, is_constant
 from explainers.core.targets import NOT
 from explainers.data.images import ImageFile, Photo, write_image
-from explainers.errors import OutputError
 from explainers.models import LoadedModel
 from explainers.models.loaded import target_name
 from explainers.passes.activation import Reading
+from explainers.passes.one_score import in_force, remark
 from explainers.render import Style, gradient_picture, overlay
 from explainers.run.explain.options import MethodCall, RunOptions
 from explainers.run.true_classes import true_name
@@ -60,10 +60,11 @@ class Finding:
 @dataclass(frozen=True)
 class Seen:
     """What the network says of an image. predicted: the class; values: f(x) of each, none where there is no telling,
-    and unread says why."""
+    and unread says why; reading: what turned scores into values."""
 
     predicted: int | str
     values: dict[int | str, float]
+    reading: Reading
     unread: str = ""
 
     def of(self, target: int | str) -> float | str:
@@ -128,7 +129,7 @@ class Outputs:
             "target": target,
             "target_name": self._name(target, finding),
             "target_probability": seen.of(target),
-            "activation": str(finding.reading),
+            "activation": str(seen.reading),
             "method": finding.title,
             "layer": " ".join(finding.layers),
             "seconds": round(finding.seconds, 5),
@@ -150,21 +151,17 @@ class Outputs:
 
     def _seen(self, finding: Finding) -> Seen:
         """What the table says of the scores. Of one score, the other class is predicted only where it has a name."""
-        reading, scores = finding.reading, finding.scores.float()
-        try:
-            reading.check(scores)
-        except OutputError as error:
-            reading, unread = Reading(None, "", probability=False, negative=reading.negative), str(error)
-        else:
-            unread = ""
+        scores = finding.scores.float()
+        reading = in_force(finding.reading, scores[None])
+        unread = "" if reading is finding.reading else remark(finding.reading, scores[None])
         values: dict[int | str, float] = dict(enumerate(reading(scores[None])[0].tolist()))
         if len(scores) > 1:
-            return Seen(int(scores.argmax()), values, unread)
+            return Seen(int(scores.argmax()), values, reading, unread)
         own = values[0]
         rest = 1 - own if reading.probability else -own
         values = {0: rest, NOT: own} if reading.negative else {0: own, NOT: rest}
         named = len(self.loaded.class_names or ()) == 2
-        return Seen(NOT if named and values[NOT] > values[0] else 0, {} if unread else values, unread)
+        return Seen(NOT if named and values[NOT] > values[0] else 0, {} if unread else values, reading, unread)
 
     def _box(self, photo: Photo) -> tuple[float, float, float, float]:
         assert self.loaded.preprocessing is not None

@@ -25,7 +25,7 @@ from explainers.run.explain.outputs import CONTENTS, Outputs, files_of, is_whole
 from explainers.run.explain.reading import Item, batches, read
 from explainers.run.explain.summary import RunSummary
 from explainers.run.explain.worker import Worker
-from explainers.run.targets import LABEL, settled_target
+from explainers.run.targets import LABEL, impossible_first, noise_for, settled_target
 from explainers.run.true_classes import checked_labels
 from explainers.storage.run_folder import PROBE, RunFolder
 
@@ -83,7 +83,8 @@ def run(
         if overwrite:
             folder.clear()
         facts = facts_of(loaded, calls, options)
-        done = folder.begin(facts, is_whole)
+        with impossible_first(explainers.values(), target, loaded, noise_for(loaded.preprocessing), options.output):
+            done = folder.begin(facts, is_whole)
         summary = RunSummary(out, len(files))
         kept = {row["file"]: row["base"] for row in folder.journal.rows(done)}
         outputs = Outputs(out, bases(files, kept), calls, loaded, options, labels)

@@ -18,6 +18,7 @@ from explainers.models import LoadedModel
 from explainers.network.input import fixed_batch
 from explainers.network.output import class_scores
 from explainers.passes.activation import Reading, reading_of
+from explainers.passes.one_score import Remarks
 from explainers.run.explain.options import RunOptions
 from explainers.run.explain.outputs import Finding, Outputs
 from explainers.run.explain.reading import Item
@@ -43,6 +44,7 @@ class Worker:
         self.options, self.outputs, self.summary = options, outputs, summary
         self.output = output_for(target, options.output)
         self.reading: Reading | None = None  # what turns scores into the probabilities of the table
+        self.remarks = Remarks()
         self.by_label = target == LABEL
         self.target = 0 if isinstance(target, str) else target  # "not" is the class 0 of −s
         self.proven: set[str] = set()  # methods that have made a map on this network
@@ -116,6 +118,7 @@ class Worker:
         if self.reading is None:
             activation = self.options.activation
             self.reading = reading_of(self.loaded, images, seen.scores, activation, self.output, check=False)
+        self.remarks(self.reading, seen.scores)
         scores, classes = seen.scores.cpu(), seen.classes.cpu()
         for title, explainer, explained, seconds in made:
             maps, errors = explained.maps.cpu(), explained.standard_error
