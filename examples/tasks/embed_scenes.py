@@ -2,9 +2,9 @@
 
     python examples/tasks/embed_scenes.py --out embed         # about a minute on one core
 
-It takes images (N, 3, H, W) of 0 … 1 and returns embeddings (N, 24), which are compared by their cosine. It is taught at
-each position which of the 24 looks (kind and colour) a shape there has; the embedding is the largest evidence for each
-look, wherever it is, so that nothing of it says where a shape lies.
+It takes images (N, 3, H, W) of 0 … 1 and returns embeddings (N, 24), which are compared by their cosine. It is taught
+at each position which of the 24 looks (kind and colour) a shape there has; the embedding is the largest evidence for
+each look, wherever it is, so that nothing of it says where a shape lies.
 """
 
 from __future__ import annotations
