@@ -12,7 +12,7 @@ from torch import Tensor
 
 from explainers.core.batches import Explained, in_batches, input_by_input
 from explainers.core.option_types import refusing_unfit_options
-from explainers.core.targets import NOT, NotClasses, is_per_image
+from explainers.core.targets import NOT, NotClasses, SeenTargets, is_per_image
 from explainers.errors import OutputError, TargetError, refuse
 from explainers.network.guard import alone, exact, preserved
 from explainers.network.input import checked_images, fixed_batch, run
@@ -88,9 +88,9 @@ class Explainer(ABC):
 
         Args:
             images: (N, C, H, W), as the network takes them, on the network's device; (N, C, D, H, W) of volumes and
-                (N, C, L) of signals, whose maps are (N, D, H, W) and (N, L). Of a network of several inputs all of them,
-                as a tuple by position or a mapping by name: tensors with a row for each image, or one row for all;
-                anything else is passed as it is.
+                (N, C, L) of signals, whose maps are (N, D, H, W) and (N, L). Of a network of several inputs all of
+                them, as a tuple by position or a mapping by name: tensors with a row for each image, or one row for
+                all; anything else is passed as it is.
             targets: None (the predicted class), an int, (N,) or (N, K) class indices, a function from scores
                 (N, classes) to (N, K) indices, or "not": the other class of a network with one score. Or target objects
                 (`explainers.targets`): one for all, a list of N, or N lists of K; ints and None may be among them, and
@@ -142,12 +142,21 @@ class Explainer(ABC):
             return in_batches(self.explain, images, targets, size)
         if holds_targets(targets):
             return self._of_objects(images, targets, device)
-        if callable(targets):
-            try:
-                return self._of_classes(images, targets, device)
-            except (NotClasses, OutputError):  # no chooser of classes, then a number of the user's own
-                return self._of_objects(images, Function(targets), device)
+        if callable(targets) and not isinstance(targets, SeenTargets):
+            return self._of_function(images, targets, device)
         return self._of_classes(images, targets, device)
+
+    def _of_function(self, images: Tensor, function: Any, device: torch.device | None) -> Explained:
+        """A function chooses classes of the scores, or is a number of the user's own."""
+        try:
+            return self._of_classes(images, function, device)
+        except (NotClasses, OutputError) as error:
+            no_classes = error
+        try:
+            return self._of_objects(images, Function(function), device)
+        except (TargetError, OutputError) as error:
+            kind = type(error)
+            raise kind(f"{error}. As a function that chooses classes: {no_classes}") from no_classes
 
     def _of_classes(self, images: Tensor, targets: Any, device: torch.device | None) -> Explained:
         with alone(self), preserved(self.network), exact(images, gradients=True):
