@@ -16,6 +16,7 @@ from explainers.models.loaded import state_hash
 from explainers.network.output import output_name
 from explainers.network.unwrapping import class_name
 from explainers.run.evaluate.options import EvaluationOptions
+from explainers.run.targets.objects import ImageTargets
 from explainers.targets import Target
 
 
@@ -45,7 +46,7 @@ def facts_of(model: Any, engine: Engine, targets: Any, options: EvaluationOption
 def _targets(targets: Any) -> Any:
     if targets is None or isinstance(targets, (int, str)):
         return targets
-    return targets.key if isinstance(targets, Target) else "given for each image"
+    return targets.key if isinstance(targets, (Target, ImageTargets)) else "given for each image"
 
 
 def _described(explainer: Any) -> Any:
