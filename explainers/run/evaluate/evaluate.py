@@ -38,6 +38,7 @@ from explainers.run.evaluate.options import EvaluationOptions
 from explainers.run.evaluate.outputs import CONTENTS, write_manifest, write_tables
 from explainers.run.evaluate.titles import titled_explainers, titled_metrics
 from explainers.run.targets import any_input, impossible_first, output_for, settled_target
+from explainers.run.targets.objects import ImageTargets
 from explainers.storage.run_folder import PROBE, RunFolder
 from explainers.targets import Target
 
@@ -128,6 +129,8 @@ def evaluate(
         )
     else:
         source = folder_batches(files, network, options, masks, labels)
+        if isinstance(classes, ImageTargets):
+            source, classes = replace(source, own=classes), None
         if not (classes is None or isinstance(classes, (int, str, Target))):
             raise OptionError(
                 "for a folder, targets are None, a class index, a class name, 'label' or one target object"
