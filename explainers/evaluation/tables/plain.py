@@ -12,8 +12,9 @@ def as_plain(summary: Summary) -> dict[str, Any]:
     """Its lines as text, its notes, and what they say of the explainers.
 
     Returns:
-        lines (heading first), notes, scores (with the direction that is better), explainers, controls, surviving, images,
-        and no_better_than_control: by score, those that are not better than every control, where that can be told.
+        lines (heading first), notes, scores (with the direction that is better), explainers, controls, surviving,
+        images, and no_better_than_control: by score, those that are not better than every control, where that can be
+        told.
     """
     return {
         "lines": summary.lines(),

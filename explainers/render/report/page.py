@@ -16,7 +16,6 @@ from markupsafe import Markup
 from explainers.render.report.sink import in_script
 from explainers.render.style import DIVERGING, SEQUENTIAL, colours
 
-
 # In the order in which one names another; each is a module of its own for whoever reads it.
 SCRIPTS = (
     "numbers",
