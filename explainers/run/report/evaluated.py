@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -127,21 +127,33 @@ def _thinned(curve: Any) -> CURVE:
 
 def _cautions(summary: Mapping[str, Any]) -> list[str]:
     """What the table says against believing a method's maps, in sentences."""
-    found = [
-        f"Do not believe {name}: its map hardly changes when the network's weights are drawn anew, so that it does not "
-        "explain this network."
-        for name in summary.get("surviving", ())
-    ]
+    found = []
+    if surviving := list(summary.get("surviving", ())):
+        its, it = (
+            ("its map hardly changes", "it does") if len(surviving) == 1 else ("their maps hardly change", "they do")
+        )
+        found.append(
+            f"Do not believe {_and(surviving)}: {its} when the network's weights are drawn anew, so that {it} not "
+            "explain this network."
+        )
     chance: dict[str, list[str]] = {}
     for score, names in (summary.get("no_better_than_control") or {}).items():
         for name in names:
             chance.setdefault(name, []).append(score)
-    found += [
-        f"{name} is not better than a map that knows nothing of the network (random, centre or edges) by "
-        f"{', '.join(scores)}."
-        for name, scores in chance.items()
-    ]
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for name, scores in chance.items():
+        alike.setdefault(tuple(scores), []).append(name)
+    for scores, names in alike.items():
+        found.append(
+            f"By {_and(scores)}, {_and(names)} {'is' if len(names) == 1 else 'are'} not shown to be better than every "
+            f"map that knows nothing of the network ({', '.join(CONTROLS)})."
+        )
     return found
+
+
+def _and(names: Sequence[str]) -> str:
+    """Names as a sentence lists them."""
+    return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]
 
 
 def _unlike(path: Path | None, photo: Any) -> str:

@@ -81,12 +81,15 @@ function text(image, index) {
     const sure = image.probability === null ? null : element("span", { class: "sure" }, ` ${percent(image.probability)}`);
     lines.push(element("span", { class: "said" }, image.predicted, sure));
   }
-  if (image.right === false) lines.push(element("span", { class: "wrong" }, `✕ is ${image.true}`));
-  else if (image.right === true) lines.push(element("span", { class: "right" }, "✓ right"));
-  if (image.problem) lines.push(element("span", { class: "status" }, "failed"));
-  else if (map?.status === "constant") lines.push(element("span", { class: "status" }, "this map shows nothing"));
-  else if (state.method !== ALL && !map?.grid) lines.push(element("span", { class: "status" }, "no map"));
-  else if (image.lacking) lines.push(element("span", { class: "status" }, "photo missing"));
+  const states = [];
+  if (image.right === false) states.push(element("span", { class: "wrong" }, `✕ is ${image.true}`));
+  else if (image.right === true) states.push(element("span", { class: "right" }, "✓ right"));
+  if (image.problem) states.push(element("span", { class: "status" }, "failed"));
+  else if (map?.status === "constant") states.push(element("span", { class: "status" }, "this map shows nothing"));
+  else if (state.method !== ALL && !map?.grid) states.push(element("span", { class: "status" }, "no map"));
+  else if (image.lacking) states.push(element("span", { class: "status" }, "photo missing"));
+  if (states.length > 1) states.splice(1, 0, ", ");
+  if (states.length) lines.push(element("span", {}, ...states));
   const value = sortValue(image);
   if (value) lines.push(element("span", { class: "extra" }, `${value[0]} ${shortNumber(value[1])}`));
   lines.push(element("span", { class: "name", title: image.name }, image.name));

@@ -55,12 +55,13 @@ export class Gallery {
     const width = this.node.clientWidth;
     if (!width) return;
     const across = state.method === ALL;
+    const sorted = !["order", "name", "probability-", "probability+"].includes(state.sort);
     const phone = width < 560;
     const columns = across ? 1 : Math.max(phone ? 2 : 1, Math.floor((width + GAP) / (200 + GAP)));
     const cell = (width - GAP * (columns - 1)) / columns;
     const side = across ? (phone ? 104 : 150) : Math.floor(cell) - 2;
-    const height = across ? side + 40 : side + 92;
-    if (columns !== this.columns || side !== this.side || across !== this.across) this.clear();
+    const height = across ? side + 40 : side + (sorted ? 92 : 73);
+    if (columns !== this.columns || side !== this.side || across !== this.across || height !== this.height) this.clear();
     Object.assign(this, { columns, cell, side, height, across });
     const rows = Math.ceil(this.images.length / columns);
     this.node.style.height = this.images.length ? `${rows * (height + GAP)}px` : "auto";

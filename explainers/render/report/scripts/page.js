@@ -150,6 +150,7 @@ function agreement() {
 
 function start() {
   theme();
+  if (innerWidth < 640) document.querySelector(".cautions")?.removeAttribute("open");
   agreement();
   setOpacity(state.opacity);
   if (report.images.length) {
