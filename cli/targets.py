@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 from explainers.errors import TargetError
@@ -39,13 +40,13 @@ def _region(given: Any, where: str, arguments: argparse.Namespace, loaded: Any) 
 
 def _input(path: str, arguments: argparse.Namespace, loaded: Any) -> Any:
     """The file behind like: as the network takes it, read and prepared like the images."""
-    from explainers.data.images import read_image
+    from explainers.data.images import MAX_PIXELS
+    from explainers.run.kinds import kind_of
 
     if loaded.preprocessing is None:
         raise TargetError(
             f"--target like:{path}: how {loaded.spec} takes a photo is not known; give --size, --crop, --mean, --std"
         )
     limit = getattr(arguments, "max_pixels", None)
-    limits = {} if limit is None else {"max_pixels": limit}
-    photo = read_image(path, **limits, **loaded.preprocessing.reading())
-    return loaded.preprocessing(photo.input)
+    kind = kind_of(loaded.preprocessing)
+    return kind.input(kind.read(Path(path), MAX_PIXELS if limit is None else limit))

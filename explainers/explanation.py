@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from explainers.core.maps import CONSTANT, as_tensor, is_constant
+from explainers.core.preprocessing import photographic
 from explainers.core.registry import options as known_options
 from explainers.core.targets import NOT, of_rows, resolve_targets
 from explainers.errors import ImageError, OptionError
@@ -226,7 +227,8 @@ def _maker(
     """From images, targets, explain= and forward_kwargs= to an explanation by each method."""
     from explainers.data.images.prepared import has_several, prepared_inputs
 
-    preparing = as_preprocessing(preprocessing) or getattr(model, "preprocessing", None)
+    known = as_preprocessing(preprocessing) or getattr(model, "preprocessing", None)
+    preparing = None if known is None else photographic(known)
     names = class_names or getattr(model, "class_names", None)
 
     def make(image: Any, target: Any, explain: Key | None, keywords: Mapping[str, Any] | None) -> list[Explanation]:

@@ -1,0 +1,6 @@
+"""Heat maps on what is no photo: `volumes.py` cuts slices, `signals.py` draws curves. Begin with `volumes.py`."""
+
+from explainers.render.arrays.signals import signal_chart
+from explainers.render.arrays.volumes import gray_of, slices_through, walk_through
+
+__all__ = ["gray_of", "signal_chart", "slices_through", "walk_through"]
