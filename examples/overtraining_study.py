@@ -9,6 +9,8 @@ network. This does the same with a network as wide, images as many and epochs as
 and with SmoothGrad, RISE and a self-explaining network (ABN) beside the study's methods. Start the same command again
 after an interruption and it goes on. It writes `study.md`, `values.csv` and a folder of pictures for each training into
 --out; what the images are (CIFAR-10, or a copy coded anew) is for whoever quotes the numbers to say.
+
+Longer than other files, because a study is one script that can be copied.
 """
 
 from __future__ import annotations

@@ -3,26 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import explainers
 
-from ..arguments import (
-    common_arguments,
-    ground_truth_argument,
-    limit_arguments,
-    method_arguments,
-    model_arguments,
-    output_arguments,
-    pass_arguments,
-    reading_arguments,
-    target_arguments,
-)
-from ..spelling import printable
-from ..telling import exit_code, tell_failures
+from ..arguments import explaining_arguments, ground_truth_argument, model_arguments, target_arguments
+from ..telling import exit_code, tell_failures, tell_tables
 from ..values import activation, note, output, print_json, target
 
 HELP = "score methods on the images of a folder: which map can be believed?"
@@ -41,7 +29,6 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--only", metavar="CLASS", help="test images of a training with this true class")
     model_arguments(command)
-    method_arguments(command)
     scoring = command.add_argument_group("scoring")
     scoring.add_argument(
         "--metric",
@@ -66,12 +53,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         help="score maps made elsewhere: .npy, .npz or gray pictures named like the images, or maps of explain run",
     )
     scoring.add_argument("--no-figures", action="store_true", help="tables alone")
-    reading_arguments(command)
-    pass_arguments(command)
     target_arguments(command)
-    output_arguments(command, "evaluated")
-    limit_arguments(command)
-    common_arguments(command)
+    explaining_arguments(command, "evaluated")
 
 
 def act(arguments: argparse.Namespace) -> int:
@@ -143,9 +126,7 @@ def _evaluate(
     if arguments.json:
         print_json({"scores": result.summary().rows(), "refused": result.refused, "out": str(out)})
     else:
-        width = max(80, shutil.get_terminal_size((160, 24)).columns)
-        print("\n".join(printable(line) for line in result.summary().text(width).split("\n")))
-        print(f"\ntables and figures  {printable(str(out))}")
+        tell_tables(result.summary(), out)
     return exit_code(bool(failed), any(row["status"] != "failed" for row in result.rows))
 
 
