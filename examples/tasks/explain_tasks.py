@@ -20,12 +20,18 @@ from pictures import write_picture
 import explainers
 
 TASKS = {
-    "segment": ("segment_scenes", segment_cases),
-    "detect": ("detect_scenes", detect_cases),
-    "measure": ("measure_scenes", measure_cases),
-    "embed": ("embed_scenes", embed_cases),
-    "volumes": ("classify_volumes", volume_cases),
-    "signals": ("classify_signals", signal_cases),
+    # script, cases, and options of single methods: Grad-CAM reads the last layer of its kind unless told otherwise,
+    # LayerCAM an earlier one, which is what it was made for
+    "segment": ("segment_scenes", segment_cases, {"Grad-CAM": {"layer": "down.2"}, "LayerCAM": {"layer": "up.1"}}),
+    "detect": ("detect_scenes", detect_cases, {"Grad-CAM": {"layer": "body"}, "LayerCAM": {"layer": "body.3"}}),
+    "measure": ("measure_scenes", measure_cases, {"LayerCAM": {"layer": "body.2"}}),
+    "embed": ("embed_scenes", embed_cases, {"Grad-CAM": {"layer": "body"}, "LayerCAM": {"layer": "body.2"}}),
+    "volumes": (
+        "classify_volumes",
+        volume_cases,
+        {"LayerCAM": {"layer": "body.2"}, "Occlusion": {"window": 4, "stride": 4}},
+    ),
+    "signals": ("classify_signals", signal_cases, {"LayerCAM": {"layer": "body.2"}}),
 }
 
 
@@ -37,7 +43,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=40, help="inputs (default %(default)s)")
     parser.add_argument("--rows", type=int, default=4, help="of the picture (default %(default)s)")
     options = parser.parse_args()
-    script, find = TASKS[options.task]
+    script, find, own = TASKS[options.task]
     options.out.mkdir(parents=True, exist_ok=True)
     file = Path(__file__).resolve().parent / f"{script}.py"
     networks = [
@@ -47,7 +53,7 @@ def main() -> None:
     found: dict[str, list[np.ndarray]] = {}
     for number, (network, cases) in enumerate(zip(networks, find(networks, options.count), strict=True)):
         print(options.weights[number], flush=True)
-        maps = maps_of(network, cases)
+        maps = maps_of(network, cases, own)
         if number == 0:
             write_picture(options.out / "maps.png", cases, maps, range(options.rows))
         for name, each in maps.items():

@@ -20,7 +20,7 @@ METHODS: dict[str, tuple[str, dict[str, Any]]] = {
     "LayerCAM": ("layer-cam", {}),
     "Guided Backprop": ("guided-backprop", {}),
     "SmoothGrad": ("smooth-grad", {"samples": 16}),
-    "Integrated Gradients": ("captum:IntegratedGradients", {}),
+    "Int. Gradients": ("captum:IntegratedGradients", {"n_steps": 24}),
     "Occlusion": ("occlusion", {}),
     "RISE": ("rise", {"masks": 512}),
 }
@@ -47,13 +47,11 @@ class Cases:
 
 
 def maps_of(network: nn.Module, cases: Cases, options: dict[str, dict[str, Any]] | None = None) -> dict[str, Tensor]:
-    """(N, *axes) of each method and control; options: of single methods, over those above; None leaves one out."""
+    """(N, *axes) of each method and control; options: of single methods, over those above."""
     found = {}
     for title, (name, given) in METHODS.items():
-        own = (options or {}).get(title, {})
-        if own is None:
-            continue
-        explainer = explainers.create(name, network, output=cases.output, **{**given, **own})
+        own = {**given, **(options or {}).get(title, {})}
+        explainer = explainers.create(name, network, output=cases.output, **own)
         parts = [
             explainer(cases.inputs[start : start + 8], list(cases.targets[start : start + 8]))
             for start in range(0, len(cases), 8)
