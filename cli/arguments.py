@@ -152,6 +152,12 @@ def target_arguments(command: argparse.ArgumentParser) -> Any:
         "makes embeddings alike); value:0, value:0:lowered (of a regression); FILE.py:function (of what the network "
         "returns for an image to one number); default: the predicted class",
     )
+    target.add_argument(
+        "--where",
+        metavar="REGION",
+        help="of a segmentation network, where its class is explained: predicted (where it is predicted), all, "
+        "mask:FOLDER (files named like the images, white inside), box:X0,Y0,X1,Y1 or pixel:X,Y of the photo",
+    )
     target.add_argument("--labels", metavar="FILE", help="class names, one a line, or a JSON list")
     return target
 

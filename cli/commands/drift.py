@@ -18,6 +18,7 @@ from ..arguments import (
     pass_arguments,
     reading_arguments,
 )
+from ..reporting import report_arguments, report_at_end
 from ..spelling import printable
 from ..values import note, print_json
 
@@ -80,7 +81,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     method_arguments(command)
     reading_arguments(command)
     pass_arguments(command)
-    output_arguments(command, "drift")
+    report_arguments(output_arguments(command, "drift"))
     limit_arguments(command)
     common_arguments(command)
 
@@ -137,12 +138,16 @@ def _told(arguments: argparse.Namespace, found: Any, out: Path, limit: tuple[str
     missed = [] if limit is None else below(found, *limit)
     for line in missed:
         note(arguments, line)
-    if arguments.json:
-        rows = found.summary().rows()
-        networks = found.networks()
-        print_json({"likeness": rows, "networks": networks, "failed": found.failed, "below": missed, "out": str(out)})
-    else:
+    if not arguments.json:
         width = max(80, shutil.get_terminal_size((160, 24)).columns)
         print("\n".join(printable(line) for line in found.summary().text(width).split("\n")))
         print(f"\ntables and figures  {printable(str(out))}")
+    page = report_at_end(arguments, out)
+    if arguments.json:
+        rows = found.summary().rows()
+        networks = found.networks()
+        more = {} if page is None else {"report": str(page)}
+        print_json(
+            {"likeness": rows, "networks": networks, "failed": found.failed, "below": missed, "out": str(out), **more}
+        )
     return 1 if lost or missed else 0

@@ -21,6 +21,7 @@ from ..arguments import (
     reading_arguments,
     target_arguments,
 )
+from ..reporting import report_arguments, report_at_end
 from ..spelling import printable
 from ..targets import typed_target
 from ..telling import exit_code, tell_failures
@@ -70,7 +71,9 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     reading_arguments(command)
     pass_arguments(command)
     target_arguments(command)
-    output_arguments(command, "evaluated")
+    output = output_arguments(command, "evaluated")
+    output.add_argument("--no-maps", action="store_true", help="keep no maps: the report shows the table alone")
+    report_arguments(output)
     limit_arguments(command)
     common_arguments(command)
 
@@ -132,6 +135,7 @@ def _evaluate(
             seed=arguments.seed or 0,
             out=out,
             figures=not arguments.no_figures,
+            maps=not arguments.no_maps,
             batch_size=8 if arguments.batch_size is None else arguments.batch_size,
             skip_unsupported=arguments.skip_unsupported,
             precision=arguments.precision or "float32",
@@ -141,12 +145,14 @@ def _evaluate(
         )
     failed = dict.fromkeys((row["image"], row["reason"]) for row in result.rows if row["status"] == "failed")
     tell_failures(failed, images)
-    if arguments.json:
-        print_json({"scores": result.summary().rows(), "refused": result.refused, "out": str(out)})
-    else:
+    if not arguments.json:
         width = max(80, shutil.get_terminal_size((160, 24)).columns)
         print("\n".join(printable(line) for line in result.summary().text(width).split("\n")))
         print(f"\ntables and figures  {printable(str(out))}")
+    page = report_at_end(arguments, out)
+    if arguments.json:
+        more = {} if page is None else {"report": str(page)}
+        print_json({"scores": result.summary().rows(), "refused": result.refused, "out": str(out), **more})
     return exit_code(bool(failed), any(row["status"] != "failed" for row in result.rows))
 
 

@@ -19,6 +19,7 @@ from ..arguments import (
     reading_arguments,
     target_arguments,
 )
+from ..reporting import report_arguments, report_at_end
 from ..spelling import given
 from ..values import print_json
 
@@ -41,7 +42,9 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     target = target_arguments(command)
     target.add_argument("--top-k", type=int, metavar="K", help="explain the K best classes of each image")
     ground_truth_argument(target, "the table and contact sheets name them, and --target label explains them")
-    picture_arguments(output_arguments(command, "explained"))
+    output = output_arguments(command, "explained")
+    picture_arguments(output)
+    report_arguments(output)
     limit_arguments(command)
     common_arguments(command)
 
@@ -60,7 +63,9 @@ def act(arguments: argparse.Namespace) -> int:
         if given(getattr(arguments, flag)) and not any(flag in call.options for call in calls):
             raise OptionError(f"--{flag}: none of the methods {', '.join(call.title for call in calls)} has it")
     loaded = loaded_model(arguments)
-    summary = explained_images(arguments, arguments.images, loaded, calls, Path(arguments.out or "explained"), options)
+    out = Path(arguments.out or "explained")
+    summary = explained_images(arguments, arguments.images, loaded, calls, out, options)
+    page = report_at_end(arguments, out)
     if arguments.json:
-        print_json(as_json(summary))
+        print_json({**as_json(summary), **({} if page is None else {"report": str(page)})})
     return code_of(summary)

@@ -12,6 +12,7 @@ from explainers.core.explainer import Explained, Explainer
 from explainers.core.maps import upsample
 from explainers.core.targets import resolve_targets
 from explainers.errors import LayerError
+from explainers.network.bottleneck import bottleneck
 from explainers.network.capture import Capture
 from explainers.network.gradients import target_gradients
 from explainers.network.guard import exact, preserved
@@ -23,6 +24,7 @@ from explainers.network.layout import Layout
 from explainers.network.output import Output, scores_of, warn_if_normalised
 from explainers.network.survey import survey
 from explainers.passes.activation import reading_of
+from explainers.targets.target_scores import TargetScores
 
 LayerOption = LayerChoice | Sequence[LayerChoice] | None
 Spatial = Callable[[Tensor], Tensor]
@@ -32,8 +34,9 @@ class LayerExplainer(Explainer):
     """A method whose map is made from a spatial layer, upsampled bilinearly (a volume trilinearly) to the image.
 
     Args:
-        layer: None (the last spatial stage), a dotted name (`"relu#2"`: the third run of a shared module), a module, a
-            negative int (stages from the end), or a list of these (one map per layer).
+        layer: None (the last spatial stage; of a segmentation network the end of its encoder), a dotted name
+            (`"relu#2"`: the third run of a shared module), a module, a negative int (stages from the end), or a list of
+            these (one map per layer).
         spatial: from that layer's output to (N, C, h, w), where the layout cannot be told from its shape.
     """
 
@@ -111,13 +114,20 @@ class LayerExplainer(Explainer):
             choices: list[Any] = list(self.layer) if isinstance(self.layer, (list, tuple)) else [self.layer]
             if not choices:
                 raise LayerError("layer=[] names no layer; use None for the last spatial stage")
-            found = tuple(self._given(choice, images) or seen.find(choice) for choice in choices)
+            found = tuple(self._given(choice, images) or self._chosen(choice, seen, images) for choice in choices)
             if "gradients" in self.needs:
                 for layer in found:
                     check_reach(layer, seen)
             self._found[key] = found
         self.layers = tuple(layer.label for layer in self._found[key])
         return self._found[key]
+
+    def _chosen(self, choice: LayerChoice | None, seen: Survey, images: Tensor) -> Layer:
+        """The layer of that name, stage or module; for scores at each position, None is the end of the encoder."""
+        found = None
+        if choice is None and isinstance(self.output, TargetScores):
+            found = bottleneck(self.network, images, seen, self.output.dense)
+        return seen.find(choice) if found is None else found
 
     def _given(self, choice: Any, images: Tensor) -> Layer | None:
         """With `spatial=`, any layer will do: its layout is the user's business."""

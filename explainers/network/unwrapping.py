@@ -62,6 +62,15 @@ def check_one_input(network: Any) -> None:
         ) from error
 
 
+def needs_several(network: Any) -> bool:
+    """Whether a batch of images is not all that the network has to be given."""
+    try:
+        check_one_input(network)
+    except UnsupportedError:
+        return True
+    return False
+
+
 def class_name(network: Any) -> str:
     """The network's class as errors name it."""
     return getattr(network, "__name__", None) or type(network).__name__

@@ -9,6 +9,7 @@ passes/. Begin with `target.py`.
 from explainers.targets.answer import Answer
 from explainers.targets.class_targets import ClassScore, Difference
 from explainers.targets.function import Function
+from explainers.targets.region import Region
 from explainers.targets.settle import Settled, answers_for, holds_targets, settle
 from explainers.targets.similarity import Similarity
 from explainers.targets.target import Target
@@ -19,6 +20,7 @@ __all__ = [
     "ClassScore",
     "Difference",
     "Function",
+    "Region",
     "Settled",
     "Similarity",
     "Target",

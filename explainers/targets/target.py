@@ -77,14 +77,14 @@ class Target(ABC):
     @property
     def key(self) -> str:
         """Tells it from every other target, in this process and the next."""
-        return f"{type(self).__name__}({', '.join(_text(value) for value in vars(self).values())})"
+        return f"{type(self).__name__}({', '.join(text_of(value) for value in vars(self).values())})"
 
     @abstractmethod
     def label(self, class_names: Sequence[str] | None = None) -> str:
         """What tables and captions call it."""
 
 
-def _text(value: Any) -> str:
+def text_of(value: Any) -> str:
     """A value as plain text that two different ones do not share."""
     if isinstance(value, Tensor):
         content = hashlib.sha256(value.detach().cpu().contiguous().numpy().tobytes()).hexdigest()[:32]

@@ -9,11 +9,11 @@ from typing import Any
 from torch import Tensor
 
 from explainers.core.explainer import Explainer
-from explainers.errors import ImageError, OptionError, UnsupportedError
+from explainers.errors import ImageError, OptionError
 from explainers.evaluation.chunk_maps import Stored
 from explainers.evaluation.measuring.subject import Explain
 from explainers.network.inputs import Bound, BoundFunction, Inputs, bound, inputs_of
-from explainers.network.unwrapping import check_one_input
+from explainers.network.unwrapping import check_one_input, needs_several
 from explainers.run.evaluate.options import EvaluationOptions
 
 Network = Bound | BoundFunction
@@ -34,7 +34,7 @@ def of_inputs(network: Any, images: Any, options: EvaluationOptions, files: Any)
         if asked:
             raise OptionError("explain= and forward_kwargs= need inputs as tensors: image files are one input")
         return None, images
-    if isinstance(images, Mapping) or (isinstance(images, tuple) and (asked or _needs_several(network))):
+    if isinstance(images, Mapping) or (isinstance(images, tuple) and (asked or needs_several(network))):
         images = [{"images": images}]
     elif isinstance(images, Tensor):
         images = [{"images": images}] if asked else images
@@ -112,11 +112,3 @@ def _first(batches: Iterable[Any]) -> Iterable[Any]:
     for batch in batches:
         yield batch
         return
-
-
-def _needs_several(network: Any) -> bool:
-    try:
-        check_one_input(network)
-    except UnsupportedError:
-        return True
-    return False
