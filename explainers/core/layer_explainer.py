@@ -13,6 +13,7 @@ from explainers.core.maps import upsample
 from explainers.core.targets import resolve_targets
 from explainers.errors import LayerError
 from explainers.network.capture import Capture
+from explainers.network.detectors import Extent, extent_of, trunk
 from explainers.network.gradients import target_gradients
 from explainers.network.guard import exact, preserved
 from explainers.network.input import checked_images
@@ -22,6 +23,7 @@ from explainers.network.layout import Layout
 from explainers.network.output import Output, scores_of, warn_if_normalised
 from explainers.network.survey import survey
 from explainers.passes.activation import reading_of
+from explainers.targets.target_scores import TargetScores
 
 LayerOption = LayerChoice | Sequence[LayerChoice] | None
 Spatial = Callable[[Tensor], Tensor]
@@ -50,6 +52,7 @@ class LayerExplainer(Explainer):
         super().__init__(model, output=output)
         self.layer, self.spatial = layer, spatial
         self._found: dict[tuple[int, ...], tuple[Layer, ...]] = {}
+        self._extents: dict[tuple[int, ...], Extent] = {}
 
     def compute(self, images: Tensor, targets: Any) -> Tensor | Explained:
         """The method's map of each layer, upsampled."""
@@ -61,8 +64,12 @@ class LayerExplainer(Explainer):
 
     def joined(self, maps: Sequence[Tensor], images: Tensor) -> Tensor:
         """(N, K, H, W) out of one layer's map (N, K, u, v); (N, K, L, H, W) where a list of layers was asked for."""
-        upsampled = torch.stack([upsample(value, images.shape[-2:]) for value in maps], dim=2)
+        upsampled = torch.stack([self.enlarged(value, images) for value in maps], dim=2)
         return upsampled if isinstance(self.layer, (list, tuple)) else upsampled[:, :, 0]
+
+    def enlarged(self, maps: Tensor, images: Tensor) -> Tensor:
+        """(N, K, u, v) of a layer at the size of the images (…, C, H, W)."""
+        return upsample(maps, images.shape[-2:], self._extents.get(tuple(images.shape[-3:]), (1.0, 1.0)))
 
     def native(
         self,
@@ -115,6 +122,7 @@ class LayerExplainer(Explainer):
                 for layer in found:
                     check_reach(layer, seen)
             self._found[key] = found
+            self._extents[key] = extent_of(self.network, images)
         self.layers = tuple(layer.label for layer in self._found[key])
         return self._found[key]
 
@@ -129,7 +137,13 @@ class LayerExplainer(Explainer):
 
     def survey(self, images: Tensor) -> Survey:
         """What one forward pass shows of the network's layers."""
-        return survey(self.network, images, lambda returned, count: scores_of(returned, count, self.output))
+
+        def scores(returned: Any, count: int) -> Tensor:
+            return scores_of(returned, count, self.output)
+
+        seen = survey(self.network, images, scores)
+        boxes = isinstance(self.output, TargetScores) and self.output.listed
+        return trunk(seen, self.network, images, scores) if boxes else seen  # type: ignore[arg-type]
 
     def view(self, layer: Layer, value: Tensor) -> Tensor:
         """(N, C, h, w) of a value in the layer's own layout."""

@@ -56,8 +56,16 @@ def reduce_channels(maps: Tensor, channels: str | None) -> Tensor:
     return maps
 
 
-def upsample(maps: Tensor, size: Sequence[int]) -> Tensor:
-    """(N, K, u, v) to (N, K, H, W), bilinear, corners not aligned."""
+def upsample(maps: Tensor, size: Sequence[int], extent: tuple[float, float] = (1.0, 1.0)) -> Tensor:
+    """(N, K, u, v) to (N, K, H, W), bilinear, corners not aligned.
+
+    Args:
+        extent: of the rows and columns of the maps, the share that the image covers, from the first; the rest, a border
+            that the network added, is cut off.
+    """
+    if extent != (1.0, 1.0):
+        whole = [max(round(length / share), 1) for length, share in zip(size, extent, strict=True)]
+        return upsample(maps, whole)[..., : size[0], : size[1]]
     if maps.shape[-2:] == torch.Size(size):
         return maps
     return F.interpolate(maps, size=tuple(size), mode="bilinear", align_corners=False)

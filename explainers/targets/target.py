@@ -23,11 +23,13 @@ class Target(ABC):
 
     Class attributes:
         quantity: what f(x) is: "probability", "difference", "similarity" or "value"; reads_classes: whether f(x) is
-            made of class scores, "dense" for scores at each position.
+            made of class scores, "dense" for scores at each position; listed: whether its `output=` gives a list, one
+            entry for each image.
     """
 
     quantity: ClassVar[str]
     reads_classes: ClassVar[bool | str] = False
+    listed: ClassVar[bool] = False
 
     def __call__(self, returned: Any) -> Tensor:
         """The score (a tensor without dimensions, with its graph) of one image.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -22,7 +23,9 @@ def elementwise(_: Any, operands: Operands, shape: Shape) -> Axes | None:
 
 
 def first_operand(node: Any, operands: Operands, shape: Shape) -> Axes | None:
-    """Written into in place."""
+    """Written into in place; cut-outs (`regions`) that are written into something new stay what they are."""
+    if operands and operands[0] is None and any(_cut_out(axes, len(shape)) for axes in operands[1:]):
+        return regions(node, operands, shape)
     return elementwise(node, operands[:1], shape)
 
 
@@ -109,6 +112,20 @@ def transformed(_: Any, operands: Operands, shape: Shape) -> Axes | None:
     return None if all(axes is None for axes in operands) else unknown(shape)
 
 
+def regions(_: Any, operands: Operands, shape: Shape) -> Axes | None:
+    """Cut-outs of boxes, whose rows are boxes and whose grids are each within its own."""
+    return tuple(dim(OTHER, size) for size in shape)
+
+
+def _cut_out(axes: Axes | None, count: int) -> bool:
+    """Whether no dimension is any of the image's, nor the batch."""
+    return axes is not None and len(axes) == count == 4 and all(each.size == 1 or _other(each) for each in axes)
+
+
+def _other(each: Dim) -> bool:
+    return all(part.axis == OTHER for part in each.parts)
+
+
 def _broadcasts(axes: Axes, shape: Shape) -> bool:
     sizes = [1] * (len(shape) - len(axes)) + [each.size for each in axes]
     return len(axes) <= len(shape) and all(size in (1, wanted) for size, wanted in zip(sizes, shape, strict=True))
@@ -143,9 +160,14 @@ RULES: dict[str, Rule] = {
 }  # fmt: skip
 
 
+REGIONS = re.compile("roi_?(align|pool)", re.IGNORECASE)  # torchvision's, however it names them
+
+
 def rule_of(node: Any) -> Rule:
     """What the node does to dimensions; element by element where it is not one of the above."""
     name = type(node).__name__.partition("Backward")[0]
+    if REGIONS.search(type(node).__name__):
+        return regions
     if name.startswith(("Upsample", "ReflectionPad", "ReplicationPad")):
         return pooled
     return RULES.get(name, elementwise)
