@@ -8,6 +8,7 @@ from typing import Any
 import explainers
 from explainers.errors import ImageError
 
+from .early_checks import check_paths
 from .model_and_methods import loaded_model
 
 
@@ -17,6 +18,7 @@ def diagnosed(arguments: argparse.Namespace) -> Any:
 
     from explainers.network.input import input_channels
 
+    check_paths(arguments)
     loaded = loaded_model(arguments)
     size, channels = (224, 224), 3
     if loaded.preprocessing is not None:

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from explainers.errors import counted
 
 from .progress import Progress
-from .scored_images import true_labels
+from .scoring.scored_images import true_labels
+from .spelling import printable
+from .targets import typed_target
 from .telling import exit_code, tell_failures
-from .values import activation, note, output, print_json, printable, target
-
-
-def explain_images(arguments: argparse.Namespace, images: Any, loaded: Any, calls: list[Any], out: Path) -> int:
-    """Runs the methods on the images, tells what was done, and returns the exit code."""
-    summary = explained_images(arguments, images, loaded, calls, out)
-    if arguments.json:
-        print_json(as_json(summary))
-    return code_of(summary)
+from .values import activation, note, output
 
 
 def code_of(summary: Any) -> int:
@@ -27,13 +22,16 @@ def code_of(summary: Any) -> int:
     return exit_code(bool(summary.failed), bool(summary.explained + summary.resumed))
 
 
-def explained_images(arguments: argparse.Namespace, images: Any, loaded: Any, calls: list[Any], out: Path) -> Any:
-    """Runs the methods on the images and tells what was done, unless JSON is asked for; returns the run's summary."""
-    from explainers.run import RunOptions, run as explain_folder
+def run_options(arguments: argparse.Namespace) -> Any:
+    """What was typed of a run's options, but for the target, which takes the network to be understood.
+
+    Raises:
+        OptionError: values that none of them can have.
+    """
+    from explainers.run import RunOptions
 
     given = {key: getattr(arguments, key, None) for key in ("top_k", "cmap", "opacity", "scale", "max_pixels")}
-    options = RunOptions(
-        target=target(getattr(arguments, "target", None)),
+    return RunOptions(
         contact_sheet=arguments.contact_sheet or 0,
         overlays=not arguments.no_overlays,
         maps=not arguments.no_maps,
@@ -42,6 +40,19 @@ def explained_images(arguments: argparse.Namespace, images: Any, loaded: Any, ca
         skip_unsupported=getattr(arguments, "skip_unsupported", False),
         **{key: value for key, value in given.items() if value is not None},
     )
+
+
+def explained_images(
+    arguments: argparse.Namespace, images: Any, loaded: Any, calls: list[Any], out: Path, options: Any
+) -> Any:
+    """Runs the methods on the images and tells what was done, unless JSON is asked for; returns the run's summary.
+
+    Args:
+        options: see `run_options`.
+    """
+    from explainers.run import run as explain_folder
+
+    options = replace(options, target=typed_target(arguments, loaded))
     for text in loaded.notes:
         note(arguments, text)
     with Progress(quiet=arguments.quiet or arguments.json) as progress:

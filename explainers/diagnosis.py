@@ -12,11 +12,12 @@ from explainers.errors import ExplainersError
 from explainers.network.guard import exact, preserved
 from explainers.network.input import checked_images, first_parameter, run
 from explainers.network.layers import Layer
-from explainers.network.output import ENDS, Output, at_least_single, describe, end_of, scores_of
+from explainers.network.output import ENDS, Output, describe, end_of, scores_of
 from explainers.network.rectifiers import Rectifiers, find_rectifiers
 from explainers.network.survey import survey
 from explainers.network.unwrapping import as_network, class_name
 from explainers.passes.activation import Reading, reading_of
+from explainers.passes.one_score import in_force, remark
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,8 @@ class Diagnosis:
     training: int
     device: str
     dtype: str
-    stages: tuple[tuple[str, tuple[int, int, int]], ...] = ()
-    candidates: tuple[tuple[str, tuple[int, int, int]], ...] = ()
+    stages: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    candidates: tuple[tuple[str, tuple[int, ...]], ...] = ()
     strict: str = ""
     smooth: str = ""
     opaque: str = ""
@@ -155,21 +156,16 @@ def _gradient_notes(scores: Tensor) -> list[str]:
 
 def _reading_notes(reading: Reading, scores: Tensor) -> list[str]:
     """What was assumed, and how to overrule it."""
-    notes = []
-    if reading.assumed:
-        other = (
-            "None (--activation none) for a value that is no logit, targets='not' (--target not) for the other class"
-        )
-        several = "'sigmoid' (--activation sigmoid) for labels that do not exclude each other, None for values"
-        notes.append(f"f(x) is assumed: activation={other if scores.shape[1] == 1 else several}")
-    try:
-        reading.check(at_least_single(scores))
-    except ExplainersError as error:
-        notes.append(str(error))
-    return notes
+    if not reading.assumed:
+        return []
+    if scores.shape[1] == 1:
+        text = remark(reading, scores) or "f(x) is assumed: activation='sigmoid' (--activation sigmoid) for a logit"
+        return [text, "targets='not' (--target not) explains the other class of a network with one score"]
+    several = "activation='sigmoid' (--activation sigmoid) for labels that do not exclude each other"
+    return [f"f(x) is assumed: {several}, activation=None (--activation none) for values"]
 
 
-Sized = tuple[str, tuple[int, int, int]]
+Sized = tuple[str, tuple[int, ...]]
 
 
 @dataclass
@@ -203,7 +199,7 @@ def _looked(network: Any, images: Tensor, output: Output | None) -> _Look:
             look.rectifiers = find_rectifiers(scores, leaf)
             look.notes += tuple(_gradient_notes(scores))
             reading = reading_of(network, images, scores, "auto", output, check=False)
-            look.activation = str(reading)
+            look.activation = str(in_force(reading, scores))
             look.notes += tuple(_reading_notes(reading, scores))
         except ExplainersError as error:
             look.notes += (str(error),)

@@ -41,7 +41,7 @@ NOT = {  # lower, and still none of its business
 }
 MOST_FILES, MOST_LINES, MOST_PARAMETERS = 13, 300, 7
 # Doors whose parameters are documented one by one: a call of a user's, or the options of a method or network.
-DOORS = {"evaluate", "train", "run", "RISE.__init__", "GroupCAM.__init__", "_labn", "_ala"}
+DOORS = {"explain", "compare", "evaluate", "train", "run", "RISE.__init__", "GroupCAM.__init__", "_labn", "_ala"}
 
 
 def sources() -> list[Path]:

@@ -7,6 +7,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from explainers.errors import OutputError
+
 from ..arguments import (
     common_arguments,
     limit_arguments,
@@ -16,7 +18,9 @@ from ..arguments import (
     pass_arguments,
     reading_arguments,
 )
-from ..values import note, print_json, printable
+from ..reporting import report_arguments, report_at_end
+from ..spelling import printable
+from ..values import note, print_json
 
 HELP = "does the explanation survive more training? maps of many networks beside those of one"
 
@@ -77,7 +81,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     method_arguments(command)
     reading_arguments(command)
     pass_arguments(command)
-    output_arguments(command, "drift")
+    report_arguments(output_arguments(command, "drift"))
     limit_arguments(command)
     common_arguments(command)
 
@@ -90,12 +94,13 @@ def act(arguments: argparse.Namespace) -> int:
     from explainers.storage.run_folder import RunFolder
 
     from ..drifting.lineup import lineup_of
-    from ..drifting.settings import chosen_methods, options_of, photos_of, threshold
+    from ..drifting.settings import asked_methods, check_asked, default_methods, options_of, photos_of, threshold
     from ..progress import Progress
 
-    limit = threshold(arguments.fail_under)
+    limit, methods = threshold(arguments.fail_under), asked_methods(arguments)
+    check_asked(arguments)
     lineup, model = lineup_of(arguments)
-    methods = chosen_methods(arguments, model)
+    methods = methods or default_methods(arguments, model)
     options = options_of(arguments, model)
     out = Path(arguments.out or "drift")
     with locked(out):
@@ -124,16 +129,25 @@ def _told(arguments: argparse.Namespace, found: Any, out: Path, limit: tuple[str
     from ..drifting.settings import below
     from ..telling import tell_failures
 
-    tell_failures([*found.failed.items(), *found.unread.items()])
+    lost = found.lost()
+    tell_failures(lost)
+    if found.nothing:
+        raise OutputError(
+            f"nothing could be compared with {found.reference}: no other network has a map, for the reasons above"
+        )
     missed = [] if limit is None else below(found, *limit)
     for line in missed:
         note(arguments, line)
-    if arguments.json:
-        rows = found.summary().rows()
-        networks = found.networks()
-        print_json({"likeness": rows, "networks": networks, "failed": found.failed, "below": missed, "out": str(out)})
-    else:
+    if not arguments.json:
         width = max(80, shutil.get_terminal_size((160, 24)).columns)
         print("\n".join(printable(line) for line in found.summary().text(width).split("\n")))
         print(f"\ntables and figures  {printable(str(out))}")
-    return 1 if found.failed or found.unread or missed else 0
+    page = report_at_end(arguments, out)
+    if arguments.json:
+        rows = found.summary().rows()
+        networks = found.networks()
+        more = {} if page is None else {"report": str(page)}
+        print_json(
+            {"likeness": rows, "networks": networks, "failed": found.failed, "below": missed, "out": str(out), **more}
+        )
+    return 1 if lost or missed else 0

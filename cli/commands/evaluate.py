@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,11 @@ from ..arguments import (
     reading_arguments,
     target_arguments,
 )
+from ..reporting import report_arguments, report_at_end
+from ..spelling import printable
+from ..targets import typed_target
 from ..telling import exit_code, tell_failures
-from ..values import activation, note, output, print_json, printable, target
+from ..values import activation, note, output, print_json
 
 HELP = "score methods on the images of a folder: which map can be believed?"
 
@@ -67,7 +71,9 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     reading_arguments(command)
     pass_arguments(command)
     target_arguments(command)
-    output_arguments(command, "evaluated")
+    output = output_arguments(command, "evaluated")
+    output.add_argument("--no-maps", action="store_true", help="keep no maps: the report shows the table alone")
+    report_arguments(output)
     limit_arguments(command)
     common_arguments(command)
 
@@ -76,43 +82,52 @@ def act(arguments: argparse.Namespace) -> int:
     """`explain evaluate FOLDER`."""
     from explainers.storage.lock import locked
 
+    from ..early_checks import check_paths
     from ..model_and_methods import DEFAULT, loaded_model
-    from ..scored_images import is_training
+    from ..scoring.metric_spec import SCORED, typed_metric
+    from ..scoring.scored_images import check_scored, is_training
 
-    if arguments.model is None and is_training(arguments.images):
-        arguments.model = arguments.images
+    metrics = [typed_metric(spec) for spec in arguments.metric or SCORED]
+    calls = _calls(arguments) if arguments.method or arguments.maps else []
+    check_paths(arguments)
+    check_scored(arguments)
+    if is_training(arguments.images):
+        arguments.model = arguments.model or arguments.images
     loaded = loaded_model(arguments, "embedded" if arguments.images.startswith("digits:") else DEFAULT)
-    if not arguments.method and not arguments.maps and hasattr(loaded.network, "forward_branches"):
-        arguments.method = ["attention", "grad-cam"]  # what it says of itself beside what is found afterwards
+    if not calls:
+        if hasattr(loaded.network, "forward_branches"):
+            arguments.method = ["attention", "grad-cam"]  # what it says of itself beside what is found afterwards
+        calls = _calls(arguments)
     for text in loaded.notes:
         note(arguments, text)
     out = Path(arguments.out or "evaluated")
     with locked(out):
-        return _evaluate(arguments, loaded, out)
+        return _evaluate(arguments, loaded, out, calls, metrics)
 
 
-def _evaluate(arguments: argparse.Namespace, loaded: Any, out: Path) -> int:
+def _evaluate(
+    arguments: argparse.Namespace, loaded: Any, out: Path, calls: Sequence[Any], metrics: Sequence[Any]
+) -> int:
     from explainers.run.evaluate.outputs import CONTENTS
     from explainers.storage.run_folder import RunFolder
 
-    from ..metric_spec import SCORED, typed_metric
     from ..progress import Progress
-    from ..scored_images import scored_images
+    from ..scoring.scored_images import scored_images
 
     folder = RunFolder(out, CONTENTS)
     folder.claim()  # before any test image is written there
     if arguments.overwrite:
         folder.clear()
     images, labels = scored_images(arguments, loaded, out)
-    chosen = _scored(arguments, images)
+    chosen = _scored(arguments, images, calls)
     _note_too_few(arguments, images, len(chosen))
     with Progress(quiet=arguments.quiet or arguments.json, unit="batch", units="batches of maps") as progress:
         result = explainers.evaluate(
             loaded,
             images,
             chosen,
-            [typed_metric(spec) for spec in arguments.metric or SCORED],
-            target(arguments.target),
+            metrics,
+            typed_target(arguments, loaded),
             arguments.masks,
             labels=labels,
             activation=activation(arguments.activation),
@@ -120,6 +135,7 @@ def _evaluate(arguments: argparse.Namespace, loaded: Any, out: Path) -> int:
             seed=arguments.seed or 0,
             out=out,
             figures=not arguments.no_figures,
+            maps=not arguments.no_maps,
             batch_size=8 if arguments.batch_size is None else arguments.batch_size,
             skip_unsupported=arguments.skip_unsupported,
             precision=arguments.precision or "float32",
@@ -129,12 +145,14 @@ def _evaluate(arguments: argparse.Namespace, loaded: Any, out: Path) -> int:
         )
     failed = dict.fromkeys((row["image"], row["reason"]) for row in result.rows if row["status"] == "failed")
     tell_failures(failed, images)
-    if arguments.json:
-        print_json({"scores": result.summary().rows(), "refused": result.refused, "out": str(out)})
-    else:
+    if not arguments.json:
         width = max(80, shutil.get_terminal_size((160, 24)).columns)
         print("\n".join(printable(line) for line in result.summary().text(width).split("\n")))
         print(f"\ntables and figures  {printable(str(out))}")
+    page = report_at_end(arguments, out)
+    if arguments.json:
+        more = {} if page is None else {"report": str(page)}
+        print_json({"scores": result.summary().rows(), "refused": result.refused, "out": str(out), **more})
     return exit_code(bool(failed), any(row["status"] != "failed" for row in result.rows))
 
 
@@ -155,18 +173,20 @@ def _note_too_few(arguments: argparse.Namespace, images: Any, chosen: int) -> No
         )
 
 
-def _scored(arguments: argparse.Namespace, images: Any) -> dict[str, Any]:
+def _calls(arguments: argparse.Namespace) -> list[Any]:
+    """The methods that are scored."""
+    from ..model_and_methods import method_call, whole_specs
+
+    specs = whole_specs(arguments, arguments.method or ([] if arguments.maps else ["grad-cam"]))
+    ours = {**vars(arguments), "masks": None}  # here --masks is a folder
+    return [method_call(spec, argparse.Namespace(**ours)) for spec in specs]
+
+
+def _scored(arguments: argparse.Namespace, images: Any, calls: Sequence[Any]) -> dict[str, Any]:
     """Methods and folders of maps by their titles."""
     from explainers.run.evaluate.stored_maps import found_maps
 
-    from ..model_and_methods import method_call, whole_specs
-
-    specs = arguments.method or ([] if arguments.maps else ["grad-cam"])
-    specs = whole_specs(arguments, specs)
-    chosen: dict[str, Any] = {}
-    ours = {**vars(arguments), "masks": None}  # here --masks is a folder
-    for call in [method_call(spec, argparse.Namespace(**ours)) for spec in specs]:
-        chosen[call.title] = (call.name, call.options)
+    chosen: dict[str, Any] = {call.title: (call.name, call.options) for call in calls}
     for entry in arguments.maps or []:
         title, equals, folder = entry.partition("=")
         path = Path(folder if equals else entry)

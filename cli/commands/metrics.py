@@ -22,7 +22,7 @@ def act(arguments: argparse.Namespace) -> int:
     """`explain metrics`."""
     from explainers.evaluation.metric import metric_class, metric_options
 
-    from ..metric_spec import typed_option
+    from ..scoring.metric_spec import typed_option
 
     rows: list[dict[str, Any]] = []
     for name in explainers.available_metrics():

@@ -19,7 +19,9 @@ from ..arguments import (
     reading_arguments,
     target_arguments,
 )
-from ..values import given
+from ..reporting import report_arguments, report_at_end
+from ..spelling import given
+from ..values import print_json
 
 HELP = "explain the images of a folder; `explain FOLDER` is the same"
 
@@ -32,25 +34,38 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     reading_arguments(command)
     passes = pass_arguments(command)
     passes.add_argument(
-        "--masks", type=int, metavar="N", help="masks of rise per image, made up to whole blocks of 128 (default 3968)"
+        "--masks",
+        type=int,
+        metavar="N",
+        help="masks of rise per image, made up to whole blocks (default 3968, in the paper's design 4000)",
     )
     target = target_arguments(command)
     target.add_argument("--top-k", type=int, metavar="K", help="explain the K best classes of each image")
     ground_truth_argument(target, "the table and contact sheets name them, and --target label explains them")
-    picture_arguments(output_arguments(command, "explained"))
+    output = output_arguments(command, "explained")
+    picture_arguments(output)
+    report_arguments(output)
     limit_arguments(command)
     common_arguments(command)
 
 
 def act(arguments: argparse.Namespace) -> int:
     """`explain run FOLDER`."""
-    from ..explaining import explain_images
+    from ..early_checks import check_images, check_paths
+    from ..explaining import as_json, code_of, explained_images, run_options
     from ..model_and_methods import FLAGS, loaded_model, method_call, whole_specs
 
-    loaded = loaded_model(arguments)
+    options = run_options(arguments)
+    check_images(arguments.images)
+    check_paths(arguments)
     calls = [method_call(spec, arguments) for spec in whole_specs(arguments, arguments.method or ["grad-cam"])]
     for flag in FLAGS:
         if given(getattr(arguments, flag)) and not any(flag in call.options for call in calls):
             raise OptionError(f"--{flag}: none of the methods {', '.join(call.title for call in calls)} has it")
+    loaded = loaded_model(arguments)
     out = Path(arguments.out or "explained")
-    return explain_images(arguments, arguments.images, loaded, calls, out)
+    summary = explained_images(arguments, arguments.images, loaded, calls, out, options)
+    page = report_at_end(arguments, out)
+    if arguments.json:
+        print_json({**as_json(summary), **({} if page is None else {"report": str(page)})})
+    return code_of(summary)

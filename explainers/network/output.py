@@ -67,7 +67,7 @@ def at_least_single(values: Tensor) -> Tensor:
 
 
 def class_scores(model: Any, images: Tensor, output: Output | None = None) -> Tensor:
-    """Scores (N, classes) of images (N, C, H, W) in evaluation mode, without gradient; the network stays as found."""
+    """Scores (N, classes) of images (N, C, *axes) in evaluation mode, without gradient; the network stays as found."""
     network = as_network(model)
     with preserved(network), exact(images, gradients=False):
         return scores_of(run(network, images), len(images), output)
@@ -211,7 +211,10 @@ def _suggestion(returned: Any) -> str:
     elif isinstance(returned, (tuple, list)) and returned:
         value, access = returned[0], "y[0]"
     if isinstance(value, Tensor) and value.ndim == 4:
-        return f"output=lambda y: {access}.mean((2, 3)) to explain a class over all positions"
+        return (
+            f"output=lambda y: {access}.mean((2, 3)) to explain a class over all positions; a class of a segmentation "
+            'network over a region is targets=explainers.targets.Region(class, "predicted") (--where predicted)'
+        )
     if isinstance(value, Tensor) and value.ndim == 1:
         return f"output=lambda y: {access}[:, None] for one score per image"
     return f"output=lambda y: {access}"

@@ -10,7 +10,8 @@ from explainers.targets.answer import Answer
 from explainers.targets.class_targets import ClassScore, Difference
 from explainers.targets.detection import Box, Detections, QueryBoxes, box_masks, detections
 from explainers.targets.function import Function
-from explainers.targets.settle import Settled, holds_targets, settle
+from explainers.targets.region import Region
+from explainers.targets.settle import Settled, answers_for, holds_targets, settle
 from explainers.targets.similarity import Similarity
 from explainers.targets.target import Target
 from explainers.targets.value import Value
@@ -23,10 +24,12 @@ __all__ = [
     "Difference",
     "Function",
     "QueryBoxes",
+    "Region",
     "Settled",
     "Similarity",
     "Target",
     "Value",
+    "answers_for",
     "box_masks",
     "detections",
     "holds_targets",

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from explainers.network.output import output_name
+from explainers.passes.activation import Reading
 from explainers.targets.answer import Answer
 from explainers.targets.per_image import as_batch
 
@@ -23,12 +24,14 @@ class Target(ABC):
 
     Class attributes:
         quantity: what f(x) is: "probability", "difference", "similarity" or "value"; reads_classes: whether f(x) is
-            made of class scores, "dense" for scores at each position; listed: whether its `output=` gives a list, one
+            made of class scores, "dense" for scores at each position; of_network: whether settling learns of the
+            network alone, so that all images have one settled target; listed: whether its `output=` gives a list, one
             entry for each image.
     """
 
     quantity: ClassVar[str]
     reads_classes: ClassVar[bool | str] = False
+    of_network: ClassVar[bool] = False
     listed: ClassVar[bool] = False
 
     def __call__(self, returned: Any) -> Tensor:
@@ -64,17 +67,26 @@ class Target(ABC):
         """Class → factor, where the score is a sum of class scores (N, classes); else None."""
         return None
 
+    def quantity_of(self, classes: Reading | None) -> str:
+        """What f(x) is where class scores are turned into it by `classes`: "score" where they stay what they are."""
+        raw = self.quantity == "probability" and classes is not None and not classes.probability
+        return "score" if raw else self.quantity
+
+    def outline(self, size: tuple[int, ...]) -> Tensor | None:
+        """(H, W) bool of what is explained in an image of this size, for pictures; None: the image as a whole."""
+        return None
+
     @property
     def key(self) -> str:
         """Tells it from every other target, in this process and the next."""
-        return f"{type(self).__name__}({', '.join(_text(value) for value in vars(self).values())})"
+        return f"{type(self).__name__}({', '.join(text_of(value) for value in vars(self).values())})"
 
     @abstractmethod
     def label(self, class_names: Sequence[str] | None = None) -> str:
         """What tables and captions call it."""
 
 
-def _text(value: Any) -> str:
+def text_of(value: Any) -> str:
     """A value as plain text that two different ones do not share."""
     if isinstance(value, Tensor):
         content = hashlib.sha256(value.detach().cpu().contiguous().numpy().tobytes()).hexdigest()[:32]

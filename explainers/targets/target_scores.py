@@ -56,6 +56,16 @@ class TargetScores:
         like = next((column for column in columns if column.requires_grad), columns[0])
         return torch.stack([column.to(like) for column in columns], dim=1)
 
+    def dense(self, returned: Any) -> Tensor | None:
+        """Scores at each position (n, classes, h, w), where the network has those and a target may read them."""
+        if all(target.reads_classes is True for target in self.targets):
+            return None
+        try:
+            scores = Answer(returned, images_in(returned) or 0, self.of).dense_scores
+        except OutputError:
+            return None
+        return scores if scores.ndim == 4 and scores.shape[2:].numel() > 1 else None
+
     @property
     def listed(self) -> bool:
         """Whether they are read of a list, one entry for each image: boxes."""

@@ -20,6 +20,7 @@ from explainers.evaluation.drifting.scores import said
 from explainers.evaluation.measuring.batch import Batch
 from explainers.evaluation.measuring.chunk import Chunk
 from explainers.passes.activation import Reading, reading_of
+from explainers.passes.one_score import Remarks
 from explainers.passes.predictor import Predictor
 
 SAID = ("entropy", "probability", "loss", "predicted", "largest")
@@ -92,6 +93,8 @@ class Opened:
         self.count = scores.shape[1]
         if self.reading is None:
             self.reading = reading_of(self.model, batch.images, scores, self.options.activation, self.options.output)
+            if self.expected is None:  # the reference alone: others are read as it is, or as much alike
+                Remarks()(self.reading, scores)
         if self.order is not None:
             scores = scores[:, torch.tensor(self.order, device=scores.device)]
         made = said(scores, batch.labels, self.reading)

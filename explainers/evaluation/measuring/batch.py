@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from explainers.core.targets import of_rows
+from explainers.network.inputs import Inputs
 from explainers.targets import Settled, Target, holds_targets
 
 
@@ -19,9 +20,9 @@ from explainers.targets import Settled, Target, holds_targets
 class Batch:
     """Images of one size with what came with them.
 
-    names: how rows call them; images: (N, C, H, W); targets: (N,) where they differ from image to image, target objects
-    as for explainers; labels: (N,)
-    classes that are right; masks: (N, H, W) bool; keys: of the images' contents.
+    names: how rows call them; images: (N, C, *axes); targets: (N,) where they differ from image to image, target
+    objects as for explainers; labels: (N,) classes that are right; masks: (N, *axes) bool; keys: of the images'
+    contents; inputs: of a network of several inputs, what the images come with.
     """
 
     names: tuple[str, ...]
@@ -30,6 +31,7 @@ class Batch:
     labels: Tensor | None = None
     masks: Tensor | None = None
     keys: tuple[str, ...] = ()
+    inputs: Inputs | None = None
 
     @cached_property
     def digest(self) -> str:
@@ -59,6 +61,7 @@ class Batch:
             of(self.labels),
             of(self.masks),
             tuple(self.keys[row] for row in rows) if self.keys else (),
+            None if self.inputs is None else self.inputs[rows],
         )
 
 

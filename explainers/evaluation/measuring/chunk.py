@@ -15,6 +15,7 @@ from explainers.evaluation.measuring.fillings import IMAGE, Baseline, baseline_n
 from explainers.evaluation.measuring.passes import Passes
 from explainers.evaluation.measuring.watched import Explain, Watched, watched
 from explainers.passes.activation import Reading, reading_of
+from explainers.passes.one_score import Remarks
 from explainers.passes.predictor import Predictor
 from explainers.targets import holds_targets
 
@@ -25,9 +26,9 @@ SCORES = Reading(None, "the scores themselves", probability=False)
 class Chunk:
     """Images of one size that are evaluated together.
 
-    names: how rows call them; images: (N, C, H, W); targets: (N,) the classes whose probability is watched; expected:
+    names: how rows call them; images: (N, C, *axes); targets: (N,) the classes whose probability is watched; expected:
     (N,) classes that accuracy is measured by (labels, where there are any, else the targets); probability: (N,) of the
-    targets on the images as they are; masks: (N, H, W) bool, or None; black: (C,) a black pixel, or None;
+    targets on the images as they are; masks: (N, *axes) bool, or None; black: (C,) a black pixel, or None;
     reading: what turned scores into probabilities.
     """
 
@@ -43,11 +44,13 @@ class Chunk:
     seed: int = 0
     reading: Reading = SCORES
     substrates: dict[str, Tensor] = field(default_factory=dict)
-    """Pixels (N, H·W, C) of each baseline used so far, and of the images."""
+    """Pixels (N, pixels, C) of each baseline used so far, and of the images."""
     ends: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
     """Probability and hit (N,) of each whole baseline, and of the images."""
     watched: Watched | None = None
     """Target objects, where it is no class that is watched; targets and expected are their columns then."""
+    predicted: Tensor | None = None
+    """(N,) the classes of the highest scores, None of a network with one score, whose reading decides."""
     _seeds: list[int] | None = field(default=None, init=False, repr=False)  # hashes of whole images
 
     def __post_init__(self) -> None:
@@ -66,8 +69,8 @@ class Chunk:
         return key
 
     def whole(self, key: str) -> Tensor:
-        """The images (N, C, H, W) of a key."""
-        return self.substrates[key].permute(0, 2, 1).unflatten(2, tuple(self.images.shape[-2:]))
+        """The images (N, C, *axes) of a key."""
+        return self.substrates[key].permute(0, 2, 1).unflatten(2, tuple(self.images.shape[2:]))
 
     def seeds(self) -> list[int]:
         """A seed of each image's own."""
@@ -99,6 +102,7 @@ class Chunk:
             {key: of(value) for key, value in self.substrates.items()},
             {key: (of(first), of(second)) for key, (first, second) in self.ends.items()},
             None if self.watched is None else self.watched.select(rows),
+            None if self.predicted is None else of(self.predicted),
         )
 
     def passes(self, predictor: Predictor) -> Passes:
@@ -148,8 +152,10 @@ def opened(
         reading.check(scores)
     else:
         reading = reading_of(predictor.network, images, scores, activation, predictor.output)
+        Remarks()(reading, scores)  # once: what was found is handed back with the next batch
     probability = reading(scores).gather(1, classes[:, None])[:, 0]
-    hit = scores.argmax(dim=1) == expected
+    predicted = scores.argmax(dim=1)
+    hit = predicted == expected
     return Chunk(
         batch.names,
         images.detach(),
@@ -162,6 +168,7 @@ def opened(
         black,
         seed,
         reading,
+        predicted=predicted.cpu() if scores.shape[1] > 1 else None,
     )
 
 

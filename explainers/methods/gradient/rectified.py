@@ -83,7 +83,10 @@ class GuidedGradCAM(LayerExplainer):
     """Grad-CAM's place times Guided Backprop's detail, per pixel and channel, reduced afterwards.
 
     Args:
-        layer, spatial: of the Grad-CAM part; channels and smooth: of the Guided Backprop part.
+        layer: of the Grad-CAM part.
+        spatial: of the Grad-CAM part.
+        channels: of the Guided Backprop part.
+        smooth: of the Guided Backprop part.
 
     Source: Selvaraju et al. 2017, section 3.2.
     """
@@ -111,7 +114,7 @@ class GuidedGradCAM(LayerExplainer):
             leaf, scores, classes = self.guided.graph(images, targets)
         gradients = target_gradients(scores, classes, capture.tensors, retain=True)
         with rectified(scores, leaf, self.guided.rule, smooth=self.guided.smooth, name=self.name):
-            detail = target_gradients(scores, classes, [leaf])[0]  # (N, K, C, H, W)
+            detail = target_gradients(scores, classes, [leaf])[0]  # (N, K, C, *axes)
         maps = []
         for layer, value, gradient in zip(layers, capture.tensors, gradients, strict=True):
             activation = self.view(layer, value.detach())

@@ -13,15 +13,18 @@ from explainers.core.explainer import Explainer
 from explainers.evaluation.chunk_maps import Stored
 from explainers.evaluation.engine import Engine
 from explainers.models.loaded import state_hash
+from explainers.network.inputs import Binding
 from explainers.network.output import output_name
 from explainers.network.unwrapping import class_name
 from explainers.run.evaluate.options import EvaluationOptions
+from explainers.run.targets.objects import ImageTargets
 from explainers.targets import Target
 
 
 def facts_of(model: Any, engine: Engine, targets: Any, options: EvaluationOptions) -> dict[str, Any]:
     """Plain values: they tell evaluations apart, and go into the manifest."""
-    network = engine.network
+    bound = isinstance(engine.network, Binding)
+    network = engine.network.inner if bound else engine.network
     weights = getattr(model, "sha256", None) or (state_hash(network) if isinstance(network, nn.Module) else None)
     preprocessing = options.preprocessing
     return {
@@ -39,13 +42,14 @@ def facts_of(model: Any, engine: Engine, targets: Any, options: EvaluationOption
         "batch_size": options.batch_size,
         "precision": str(options.precision).removeprefix("torch."),
         "compile": options.compile,
+        **({"explain": engine.network.key, "forward_kwargs": sorted(options.forward_kwargs or {})} if bound else {}),
     }
 
 
 def _targets(targets: Any) -> Any:
     if targets is None or isinstance(targets, (int, str)):
         return targets
-    return targets.key if isinstance(targets, Target) else "given for each image"
+    return targets.key if isinstance(targets, (Target, ImageTargets)) else "given for each image"
 
 
 def _described(explainer: Any) -> Any:

@@ -14,6 +14,7 @@ from explainers.errors import TargetError
 from explainers.targets.answer import Answer
 from explainers.targets.class_targets import check_class, class_label
 from explainers.targets.detection.detections import Detections
+from explainers.targets.detection.masks import box_masks
 from explainers.targets.detection.recognised import detections_of
 from explainers.targets.target import Target
 
@@ -195,6 +196,10 @@ class Box(Target):
         else:
             own[0, self.class_index] = 1
         return torch.nn.functional.cosine_similarity(own, shares, dim=1)
+
+    def outline(self, size: tuple[int, ...]) -> Tensor | None:
+        """The box."""
+        return None if self.box is None or not _overlap(self.box, size) else box_masks([self.box], size[:2])[0]  # type: ignore[arg-type]
 
     def label(self, class_names: Sequence[str] | None = None) -> str:
         """CLASS at x0 y0 x1 y1."""

@@ -13,7 +13,7 @@ from explainers.network.output import Output
 from explainers.network.unwrapping import as_network
 from explainers.targets.detection.detections import Detections
 from explainers.targets.detection.recognised import detections_of
-from explainers.targets.settle import asked
+from explainers.targets.settle import answers_for
 
 
 def detections(model: Any, images: Tensor, *, min_score: float = 0.0, output: Output | None = None) -> list[Detections]:
@@ -34,7 +34,8 @@ def detections(model: Any, images: Tensor, *, min_score: float = 0.0, output: Ou
     network = as_network(model)
     with torch.inference_mode(False):
         images = checked_images(images, network)
-    return [each.detach().listed(min_score) for each in detections_of(asked(network, images, output))]
+    answers = answers_for(network, images, output)
+    return [detections_of(answer)[0].detach().listed(min_score) for answer in answers]
 
 
 def check_min_score(value: Any) -> None:

@@ -13,8 +13,9 @@ from explainers.errors import OptionError
 from explainers.storage.atomic import write_bytes
 from explainers.storage.owner import MADE
 
+from ..early_checks import check_images
+from ..values import note
 from .metric_spec import SCORED, typed_metric
-from .values import note
 
 TEST_IMAGES = 200  # of a training, unless --images says otherwise
 
@@ -26,24 +27,36 @@ def is_training(images: str) -> bool:
     return is_run(Path(images))
 
 
-def scored_images(arguments: argparse.Namespace, loaded: Any, out: Path) -> tuple[str | Path, dict[str, int] | None]:
-    """The folder to evaluate on; `digits:N` and the folder of a training make one, whose masks are the default."""
+def check_scored(arguments: argparse.Namespace) -> None:
+    """See, before any network is loaded, that what is named is one of the three, and chosen from as it can be.
+
+    Raises:
+        OptionError, ImageError: it is not.
+    """
     if arguments.count is not None and arguments.count < 1:
         raise OptionError(f"--images {arguments.count}; expected at least 1")
-    known = is_training(arguments.images) or arguments.images.startswith("digits:")
-    if known and arguments.ground_truth is not None:
+    training = is_training(arguments.images)
+    digits = arguments.images.startswith("digits:")
+    if (training or digits) and arguments.ground_truth is not None:
         raise OptionError(
             f"--ground-truth {arguments.ground_truth}: the classes of {arguments.images} are known; leave it out"
         )
+    if not training and any(each is not None for each in (arguments.count, arguments.only, arguments.masks_of)):
+        raise OptionError("--images, --only and --masks-of choose among the test images of a training; give its folder")
+    count = arguments.images.partition(":")[2]
+    if digits and (not count.isdigit() or not int(count)):
+        raise OptionError(f"{arguments.images!r}; expected digits:N with N images of at least 1")
+    if not training and not digits:
+        check_images(arguments.images)
+
+
+def scored_images(arguments: argparse.Namespace, loaded: Any, out: Path) -> tuple[str | Path, dict[str, int] | None]:
+    """The folder to evaluate on; `digits:N` and the folder of a training make one, whose masks are the default."""
     if is_training(arguments.images):
         return _test_images(arguments, out)
-    if any(each is not None for each in (arguments.count, arguments.only, arguments.masks_of)):
-        raise OptionError("--images, --only and --masks-of choose among the test images of a training; give its folder")
     kind, colon, count = arguments.images.partition(":")
     if kind != "digits" or not colon:
         return arguments.images, true_labels(arguments, loaded)
-    if not count.isdigit() or not int(count):
-        raise OptionError(f"{arguments.images!r}; expected digits:N with N images of at least 1")
     from explainers.data.generated.digits import CLASSES, write_digits
 
     labels = write_digits(out / "digits", int(count))

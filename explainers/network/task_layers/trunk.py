@@ -1,4 +1,4 @@
-"""What networks that find boxes have and others have not: branches for sizes, and borders around the image inside."""
+"""The layers of a detection network that all boxes come of."""
 
 from __future__ import annotations
 
@@ -14,21 +14,6 @@ from explainers.network.gradients import gradients_of
 from explainers.network.input import fixed_batch, run
 from explainers.network.layer_choice import Survey
 from explainers.network.layers import Layer
-
-Extent = tuple[float, float]  # of the rows and columns of the network's grids, the share that the image covers
-
-
-def extent_of(network: Any, images: Tensor) -> Extent:
-    """Of the rows and columns that layers see, the share that the image covers: torchvision's detectors resize it and
-    fill it up with zeros below and on the right, to a multiple of 32."""
-    modules = network.modules() if isinstance(network, nn.Module) else ()
-    inner: Any = next((module for module in modules if hasattr(module, "batch_images")), None)
-    if inner is None or not hasattr(inner, "size_divisible"):
-        return 1.0, 1.0
-    with torch.no_grad():
-        made, _ = inner([images[0].detach().clone()])
-    (height, width), (rows, columns) = made.image_sizes[0], made.tensors.shape[-2:]
-    return height / rows, width / columns
 
 
 def trunk(seen: Survey, network: nn.Module, images: Tensor, scores: Callable[[Any, int], Tensor]) -> Survey:

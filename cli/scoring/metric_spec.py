@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import explainers
+from explainers.core.option_types import takes
+from explainers.evaluation.metric import metric_class
 
-from .values import options_in
+from ..values import options_in
 
 SCORED = ("insertion", "deletion")  # where no --metric is given
 
@@ -16,6 +18,11 @@ def typed_metric(spec: str) -> Any:
     family = "quantus:" if spec.startswith("quantus:") else ""
     name, colon, rest = spec[len(family) :].partition(":")
     options = options_in(rest, spec, "--metric", "pid:patch=16+32,baseline=zero") if colon else {}
+    if options and not family:
+        init = metric_class(name).__init__
+        for key, value in options.items():
+            if takes(init, key, (value,)) and not takes(init, key, value):
+                options[key] = (value,)  # a list of one
     return explainers.create_metric(family + name, **options)
 
 

@@ -1,0 +1,143 @@
+"""What is asked of the trained networks, one function for each task: inputs, targets, and what was planted.
+
+Each takes the networks of several trainings and finds inputs that all of them answer rightly, so that a map that misses
+says something of the method. It gives the cases of each network, of the same inputs in the same order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import torch
+import torch.nn.functional as F
+from detect_scenes import detections
+from explaining import Cases
+from torch import Tensor, nn
+from torchvision.ops import box_iou
+
+import explainers.targets as TMP
+from explainers.data.generated.blobs import blob
+from explainers.data.generated.bumps import bump
+from explainers.data.generated.scenes import Scene, pair, scene
+from explainers.targets import ClassScore, Similarity, Value
+
+Networks = Sequence[nn.Module]
+
+
+def stacked(made: Sequence[Scene]) -> Tensor:
+    """(N, 3, S, S) of 0 … 1, as the networks take them."""
+    return torch.stack([each.pixels for each in made]) / 255
+
+
+def shapes_of(made: Scene, shape: int) -> tuple[Tensor, Tensor]:
+    """(S, S) bool each: where one shape is seen, and where all others are."""
+    return made.shapes == 1 + shape, (made.shapes > 0) & (made.shapes != 1 + shape)
+
+
+@torch.no_grad()
+def segment_cases(networks: Networks, count: int) -> list[Cases]:
+    """One shape of a scene of several: the region where its class is predicted over it, of an IoU of 0.6 at least."""
+
+    def fits(made: Scene, shape: int) -> bool:
+        mask, _ = shapes_of(made, shape)
+        for network in networks:
+            found = network(stacked([made]))[0].argmax(dim=0) == 1 + made.labels[shape]
+            if (found & mask).sum() < 0.6 * ((found & _around(mask)) | mask).sum():
+                return False
+        return True
+
+    chosen = _shapes(count, fits)
+    truth, others = (torch.stack(each) for each in zip(*(shapes_of(*one) for one in chosen), strict=True))
+    targets = [TMP.Region(1 + int(made.labels[shape]), made.shapes == 1 + shape) for made, shape in chosen]
+    return [Cases(stacked([made for made, _ in chosen]), targets, truth, others) for _ in networks]
+
+
+def _around(mask: Tensor) -> Tensor:
+    return F.max_pool2d(mask[None].float(), 5, 1, 2)[0] > 0
+
+
+@torch.no_grad()
+def detect_cases(networks: Networks, count: int) -> list[Cases]:
+    """One shape of a scene of several: the detection of its kind whose IoU with its box is 0.6 at least."""
+
+    def detected(network: nn.Module, made: Scene, shape: int) -> bool:
+        (found,) = detections(network(stacked([made])))
+        overlap = box_iou(made.boxes[shape][None], found["boxes"])[0]
+        return bool(((overlap >= 0.6) & (found["labels"] == made.labels[shape])).any())
+
+    chosen = _shapes(count, lambda made, shape: all(detected(network, made, shape) for network in networks))
+    truth, others = (torch.stack(each) for each in zip(*(shapes_of(*one) for one in chosen), strict=True))
+    targets = [TMP.Box(tuple(made.boxes[shape].tolist()), int(made.labels[shape])) for made, shape in chosen]
+    inputs = stacked([made for made, _ in chosen])
+    return [Cases(inputs, targets, truth, others) for _ in networks]
+
+
+def _shapes(count: int, fits: Callable[[Scene, int], bool]) -> list[tuple[Scene, int]]:
+    """Scenes with a shape each, two of each scene."""
+    chosen: list[tuple[Scene, int]] = []
+    for made in _scenes():
+        if len(chosen) >= count:
+            return chosen[:count]
+        good = [shape for shape in range(len(made.labels)) if len(made.labels) > 1 and fits(made, shape)]
+        chosen += [(made, shape) for shape in good[:2]] if len(good) > 1 else []
+    return chosen
+
+
+def _scenes() -> Iterator[Scene]:
+    return (scene(index) for index in range(10_000))
+
+
+@torch.no_grad()
+def measure_cases(networks: Networks, count: int) -> list[Cases]:
+    """What raises the estimated share, in scenes of warm and cold shapes where it is wrong by less than a fourth."""
+    chosen: list[Scene] = []
+    for made in _scenes():
+        if len(chosen) == count:
+            break
+        share = made.warm_share
+        right = all(abs(float(network(stacked([made]))) - share) < share / 4 for network in networks)
+        if right and bool((made.shapes > 0)[~made.warm].any()):
+            chosen.append(made)
+    truth = torch.stack([made.warm for made in chosen])
+    others = torch.stack([(made.shapes > 0) & ~made.warm for made in chosen])
+    return [Cases(stacked(chosen), [Value(0)] * len(chosen), truth, others) for _ in networks]
+
+
+@torch.no_grad()
+def embed_cases(networks: Networks, count: int) -> list[Cases]:
+    """What makes the second image of a pair like the first one, where it is more so than any of 32 others."""
+    crowd, chosen = stacked([pair(10_000 + index).second for index in range(32)]), []
+    for index in range(10_000):
+        if len(chosen) == count:
+            break
+        made = pair(index)
+        batch = torch.cat([stacked([made.first, made.second]), crowd])
+        found = [F.normalize(network(batch), dim=1) for network in networks]
+        if all(each[0] @ each[1] > (each[2:] @ each[0]).max() for each in found):
+            chosen.append(made)
+    truth, others = (torch.stack(each) for each in zip(*(shapes_of(made.second, 0) for made in chosen), strict=True))
+    targets = [Similarity(made.first.pixels / 255) for made in chosen]
+    return [Cases(stacked([made.second for made in chosen]), targets, truth, others) for _ in networks]
+
+
+def volume_cases(networks: Networks, count: int) -> list[Cases]:
+    """The class of a volume, which its blob decides."""
+    return _classified(networks, count, ((each.voxels, each.mask, each.label) for each in map(blob, range(10_000))))
+
+
+def signal_cases(networks: Networks, count: int) -> list[Cases]:
+    """The class of a signal, which its bump decides."""
+    return _classified(networks, count, ((each.samples, each.mask, each.label) for each in map(bump, range(10_000))))
+
+
+@torch.no_grad()
+def _classified(networks: Networks, count: int, samples: Iterator[tuple[Tensor, Tensor, int]]) -> list[Cases]:
+    chosen: list[tuple[Tensor, Tensor, int]] = []
+    for values, mask, label in samples:
+        if len(chosen) == count:
+            break
+        if all(int(network(values[None]).argmax()) == label for network in networks):
+            chosen.append((values, mask, label))
+    values, masks, labels = zip(*chosen, strict=True)
+    targets = [ClassScore(label) for label in labels]
+    return [Cases(torch.stack(values), targets, torch.stack(masks)) for _ in networks]
