@@ -18,7 +18,7 @@ from torchvision.ops import box_iou
 from explainers.data.generated.blobs import blob
 from explainers.data.generated.bumps import bump
 from explainers.data.generated.scenes import Scene, pair, scene
-from explainers.targets import ClassScore, Region, Similarity, Value
+from explainers.targets import Box, ClassScore, Region, Similarity, Value
 
 Networks = Sequence[nn.Module]
 
@@ -64,14 +64,14 @@ def detect_cases(networks: Networks, count: int) -> list[Cases]:
 
     def detected(network: nn.Module, made: Scene, shape: int) -> bool:
         (found,) = detections(network(stacked([made])))
-        overlap = box_iou(made.boxes[shape][None], found["boxes"])[0]
-        return bool(((overlap >= 0.6) & (found["labels"] == made.labels[shape])).any())
+        overlap = box_iou(made.boxes[shape][None], found.boxes)[0]
+        return bool(((overlap >= 0.6) & (found.labels == made.labels[shape])).any())
 
     chosen = _shapes(count, lambda made, shape: all(detected(network, made, shape) for network in networks))
     truth, others = (torch.stack(each) for each in zip(*(shapes_of(*one) for one in chosen), strict=True))
     targets = [Box(tuple(made.boxes[shape].tolist()), int(made.labels[shape])) for made, shape in chosen]
     inputs = stacked([made for made, _ in chosen])
-    return [Cases(inputs, targets, truth, others) for _ in networks]
+    return [Cases(inputs, targets, truth, others, detections) for _ in networks]
 
 
 def _shapes(count: int, fits: Callable[[Scene, int], bool]) -> list[tuple[Scene, int]]:
