@@ -15,8 +15,8 @@ from explaining import Cases
 from torch import Tensor, nn
 from torchvision.ops import box_iou
 
-from explainers.data.generated.blobs import blob
-from explainers.data.generated.bumps import bump
+from explainers.data.generated.blobs import CLASSES as FORMS, blob
+from explainers.data.generated.bumps import CLASSES as BUMPS, bump
 from explainers.data.generated.scenes import Scene, pair, scene
 from explainers.targets import Box, ClassScore, Region, Similarity, Value
 
@@ -130,16 +130,20 @@ def _looks(made: Scene) -> set[tuple[int, int]]:
 
 def volume_cases(networks: Networks, count: int) -> list[Cases]:
     """The class of a volume, which its blob decides."""
-    return _classified(networks, count, ((each.voxels, each.mask, each.label) for each in map(blob, range(10_000))))
+    samples = ((each.voxels, each.mask, each.label) for each in map(blob, range(10_000)))
+    return _classified(networks, count, samples, FORMS)
 
 
 def signal_cases(networks: Networks, count: int) -> list[Cases]:
     """The class of a signal, which its bump decides."""
-    return _classified(networks, count, ((each.samples, each.mask, each.label) for each in map(bump, range(10_000))))
+    samples = ((each.samples, each.mask, each.label) for each in map(bump, range(10_000)))
+    return _classified(networks, count, samples, BUMPS)
 
 
 @torch.no_grad()
-def _classified(networks: Networks, count: int, samples: Iterator[tuple[Tensor, Tensor, int]]) -> list[Cases]:
+def _classified(
+    networks: Networks, count: int, samples: Iterator[tuple[Tensor, Tensor, int]], names: Sequence[str]
+) -> list[Cases]:
     chosen: list[tuple[Tensor, Tensor, int]] = []
     for values, mask, label in samples:
         if len(chosen) == count:
@@ -148,4 +152,4 @@ def _classified(networks: Networks, count: int, samples: Iterator[tuple[Tensor, 
             chosen.append((values, mask, label))
     values, masks, labels = zip(*chosen, strict=True)
     targets = [ClassScore(label) for label in labels]
-    return [Cases(torch.stack(values), targets, torch.stack(masks)) for _ in networks]
+    return [Cases(torch.stack(values), targets, torch.stack(masks), names=names) for _ in networks]

@@ -19,13 +19,18 @@ from pictures import write_picture
 
 import explainers
 
+
+def _both(layer: str) -> dict[str, dict[str, str]]:
+    return {"Grad-CAM": {"layer": layer}, "HiResCAM": {"layer": layer}}
+
+
+# Script, cases, and options of single methods. Grad-CAM and HiResCAM read the last layer of features, here by its name
+# where the choice that is made without it is another one; LayerCAM reads an earlier one, which is what it was made for.
 TASKS = {
-    # script, cases, and options of single methods: Grad-CAM reads the last layer of its kind unless told otherwise,
-    # LayerCAM an earlier one, which is what it was made for
-    "segment": ("segment_scenes", segment_cases, {"Grad-CAM": {"layer": "down.2"}, "LayerCAM": {"layer": "up.1"}}),
-    "detect": ("detect_scenes", detect_cases, {"Grad-CAM": {"layer": "body"}, "LayerCAM": {"layer": "body.3"}}),
+    "segment": ("segment_scenes", segment_cases, {**_both("down.2"), "LayerCAM": {"layer": "up.1"}}),
+    "detect": ("detect_scenes", detect_cases, {**_both("body"), "LayerCAM": {"layer": "body.3"}}),
     "measure": ("measure_scenes", measure_cases, {"LayerCAM": {"layer": "body.2"}}),
-    "embed": ("embed_scenes", embed_cases, {"Grad-CAM": {"layer": "body"}, "LayerCAM": {"layer": "body.2"}}),
+    "embed": ("embed_scenes", embed_cases, {**_both("body"), "LayerCAM": {"layer": "body.2"}}),
     "volumes": (
         "classify_volumes",
         volume_cases,
@@ -40,7 +45,7 @@ def main() -> None:
     parser.add_argument("task", choices=TASKS)
     parser.add_argument("--weights", type=Path, nargs="+", required=True, help="folders that the training wrote")
     parser.add_argument("--out", type=Path, required=True, help="folder to write into")
-    parser.add_argument("--count", type=int, default=40, help="inputs (default %(default)s)")
+    parser.add_argument("--count", type=int, default=30, help="inputs (default %(default)s)")
     parser.add_argument("--rows", type=int, default=4, help="of the picture (default %(default)s)")
     options = parser.parse_args()
     script, find, own = TASKS[options.task]
