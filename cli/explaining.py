@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ from explainers.errors import counted
 from .progress import Progress
 from .scoring.scored_images import true_labels
 from .spelling import printable
+from .targets import typed_target
 from .telling import exit_code, tell_failures
-from .values import activation, note, output, target
+from .values import activation, note, output
 
 
 def code_of(summary: Any) -> int:
@@ -21,7 +23,7 @@ def code_of(summary: Any) -> int:
 
 
 def run_options(arguments: argparse.Namespace) -> Any:
-    """What was typed of a run's options.
+    """What was typed of a run's options, but for the target, which takes the network to be understood.
 
     Raises:
         OptionError: values that none of them can have.
@@ -30,7 +32,6 @@ def run_options(arguments: argparse.Namespace) -> Any:
 
     given = {key: getattr(arguments, key, None) for key in ("top_k", "cmap", "opacity", "scale", "max_pixels")}
     return RunOptions(
-        target=target(getattr(arguments, "target", None)),
         contact_sheet=arguments.contact_sheet or 0,
         overlays=not arguments.no_overlays,
         maps=not arguments.no_maps,
@@ -51,6 +52,7 @@ def explained_images(
     """
     from explainers.run import run as explain_folder
 
+    options = replace(options, target=typed_target(arguments, loaded))
     for text in loaded.notes:
         note(arguments, text)
     with Progress(quiet=arguments.quiet or arguments.json) as progress:

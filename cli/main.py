@@ -95,12 +95,15 @@ def _interrupting() -> Iterator[None]:
 
 
 def _versions() -> int:
-    """`explain --version`."""
+    """`explain --version`, which waits for no import of torch."""
     import platform
+    from importlib.metadata import PackageNotFoundError, version
 
-    import torch
-
-    print(f"explainers {explainers.__version__}, torch {torch.__version__}, Python {platform.python_version()}")
+    try:
+        torch = version("torch")
+    except PackageNotFoundError:
+        torch = "not installed"
+    print(f"explainers {explainers.__version__}, torch {torch}, Python {platform.python_version()}")
     return OK
 
 

@@ -11,6 +11,7 @@ import explainers
 from explainers.errors import OptionError
 
 from .spelling import given
+from .telling import downloads_as_notes
 from .values import note, numbers, pair, size, value_of, whole_numbers
 
 DEFAULT = "photographs"
@@ -26,20 +27,12 @@ def loaded_model(arguments: argparse.Namespace, default: str = DEFAULT) -> Any:
 
     default: the network where --model is not given, which a note says.
     """
-    from explainers import load_model
     from explainers.models.load import check_class_names
 
     _preprocessing_flags(arguments)  # what cannot be read is said before anything is loaded
     for entry in getattr(arguments, "option", None) or []:
         _method_option(entry)
-    loaded = load_model(
-        arguments.model or default,
-        weights=arguments.weights,
-        device=arguments.device or "auto",
-        trust_model_file=arguments.trust_model_file,
-        labels=getattr(arguments, "labels", None),
-        seed=getattr(arguments, "seed", None) or 0,
-    )
+    loaded = load_typed(arguments, arguments.model or default, arguments.weights)
     if arguments.model is None:
         note(arguments, f"no --model: {DEFAULTS[default]}")
     preprocessing = preprocessed(arguments, loaded.preprocessing)
@@ -47,6 +40,21 @@ def loaded_model(arguments: argparse.Namespace, default: str = DEFAULT) -> Any:
         preprocessing = _of_its_channels(arguments, loaded, preprocessing)
     loaded = replace(loaded, preprocessing=preprocessing)
     return loaded if getattr(arguments, "labels", None) is None else check_class_names(loaded)
+
+
+def load_typed(arguments: argparse.Namespace, spec: str, weights: str | None) -> Any:
+    """A network, with the flags that say how any is loaded."""
+    from explainers import load_model
+
+    with downloads_as_notes(arguments):
+        return load_model(
+            spec,
+            weights=weights,
+            device=arguments.device or "auto",
+            trust_model_file=arguments.trust_model_file,
+            labels=getattr(arguments, "labels", None),
+            seed=getattr(arguments, "seed", None) or 0,
+        )
 
 
 def preprocessed(arguments: argparse.Namespace, known: Any) -> Any:

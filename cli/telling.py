@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import io
 import re
 import sys
 import warnings
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from explainers.storage.paths import shown
 
@@ -35,16 +36,47 @@ def warnings_as_notes(arguments: argparse.Namespace) -> Iterator[None]:
         yield
 
 
+class _Downloads(io.TextIOBase):
+    """A stream that hands on what is written, but for torch's lines on what it fetches, which become notes."""
+
+    def __init__(self, stream: TextIO, arguments: argparse.Namespace) -> None:
+        self.stream, self.arguments = stream, arguments
+
+    def write(self, text: str) -> int:
+        found = re.fullmatch(r'Downloading: "(?P<url>.*)" to (?P<file>.*)\n?', text)
+        if found:
+            note(self.arguments, f"fetching {found['url']} to {found['file']}")
+        else:
+            self.stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        self.stream.flush()
+
+    def fileno(self) -> int:
+        return self.stream.fileno()
+
+    def isatty(self) -> bool:
+        return self.stream.isatty()
+
+
+@contextmanager
+def downloads_as_notes(arguments: argparse.Namespace) -> Iterator[None]:
+    """Inside, what torch says of weights that it fetches is a note, and not on stdout."""
+    with redirect_stdout(_Downloads(sys.stdout, arguments)):
+        yield
+
+
 def tell_failures(failed: Iterable[tuple[str, str]], folder: str | Path | None = None) -> None:
     """One line on stderr for each reason, with the images that it cost.
 
     Args:
         failed: (image, reason); folder: that the images lie in, or the only image: reasons that differ in the path of
-            the image, or in numbers with a point, are one, and the first is told.
+            a file, or in numbers with a point, are one, and the first is told.
     """
     images: dict[str, list[tuple[str, str]]] = {}
     for name, reason in failed:
-        images.setdefault(_without_numbers(_without_path(reason, name, folder)), []).append((name, reason))
+        images.setdefault(_of_any_image(_without_path(reason, name, folder)), []).append((name, reason))
     for group in images.values():
         more = f" and {len(group) - NAMED} more" if len(group) > NAMED else ""
         listed = ", ".join(printable(name) for name, _ in group[:NAMED])
@@ -58,9 +90,9 @@ def _without_path(reason: str, name: str, folder: str | Path | None) -> str:
     return reason if folder is None else reason.replace(shown(Path(folder) / name), "the file")
 
 
-def _without_numbers(reason: str) -> str:
-    """A reason without what was measured of one image, such as the score that it names."""
-    return re.sub(r"-?\d+\.\d+(e[+-]?\d+)?", "…", reason)
+def _of_any_image(reason: str) -> str:
+    """A reason without what is of one image alone: files that it names, and what was measured, such as a score."""
+    return re.sub(r"-?\d+\.\d+(e[+-]?\d+)?|\S*/\S+", "…", reason)
 
 
 def exit_code(failed: bool, made: bool) -> int:

@@ -270,7 +270,7 @@ def _explanations(
     from explainers.data.images.prepared import prepared
 
     explainers = [create(name, model, **options) for name, options in methods]
-    images, pixels, boxes = prepared(image, preprocessing)
+    images, pixels, boxes = prepared(image, preprocessing, as_network(model))
     parameter = first_parameter(as_network(model))
     if parameter is not None:
         images = images.to(parameter.device)

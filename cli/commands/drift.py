@@ -7,6 +7,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from explainers.errors import OutputError
+
 from ..arguments import (
     common_arguments,
     limit_arguments,
@@ -126,7 +128,12 @@ def _told(arguments: argparse.Namespace, found: Any, out: Path, limit: tuple[str
     from ..drifting.settings import below
     from ..telling import tell_failures
 
-    tell_failures([*found.failed.items(), *found.unread.items()])
+    lost = found.lost()
+    tell_failures(lost)
+    if found.nothing:
+        raise OutputError(
+            f"nothing could be compared with {found.reference}: no other network has a map, for the reasons above"
+        )
     missed = [] if limit is None else below(found, *limit)
     for line in missed:
         note(arguments, line)
@@ -138,4 +145,4 @@ def _told(arguments: argparse.Namespace, found: Any, out: Path, limit: tuple[str
         width = max(80, shutil.get_terminal_size((160, 24)).columns)
         print("\n".join(printable(line) for line in found.summary().text(width).split("\n")))
         print(f"\ntables and figures  {printable(str(out))}")
-    return 1 if found.failed or found.unread or missed else 0
+    return 1 if lost or missed else 0

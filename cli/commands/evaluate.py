@@ -22,8 +22,9 @@ from ..arguments import (
     target_arguments,
 )
 from ..spelling import printable
+from ..targets import typed_target
 from ..telling import exit_code, tell_failures
-from ..values import activation, note, output, print_json, target
+from ..values import activation, note, output, print_json
 
 HELP = "score methods on the images of a folder: which map can be believed?"
 
@@ -123,7 +124,7 @@ def _evaluate(
             images,
             chosen,
             metrics,
-            target(arguments.target),
+            typed_target(arguments, loaded),
             arguments.masks,
             labels=labels,
             activation=activation(arguments.activation),

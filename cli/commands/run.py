@@ -33,7 +33,10 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     reading_arguments(command)
     passes = pass_arguments(command)
     passes.add_argument(
-        "--masks", type=int, metavar="N", help="masks of rise per image, made up to whole blocks of 128 (default 3968)"
+        "--masks",
+        type=int,
+        metavar="N",
+        help="masks of rise per image, made up to whole blocks (default 3968, in the paper's design 4000)",
     )
     target = target_arguments(command)
     target.add_argument("--top-k", type=int, metavar="K", help="explain the K best classes of each image")

@@ -11,6 +11,7 @@ import explainers
 
 from ..arguments import common_arguments, device_argument, preprocessing_arguments
 from ..spelling import printable
+from ..telling import downloads_as_notes
 from ..values import note, print_json
 
 HELP = "train a network that explains itself, or any classifier"
@@ -137,7 +138,7 @@ def act(arguments: argparse.Namespace) -> int:
     _before(arguments)
     watch = map_watch(arguments, data)
     shown = TrainingProgress(quiet=arguments.quiet or arguments.json)
-    with shown:
+    with shown, downloads_as_notes(arguments):
         run = fit(
             arguments.network,
             data,

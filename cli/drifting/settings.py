@@ -60,21 +60,11 @@ def options_of(arguments: argparse.Namespace, model: Any) -> Any:
         explained=GROUPED if arguments.images == GROUPED else "all",
         per_class=PER_CLASS if per_class is None else per_class,  # type: ignore[arg-type]
         seed=arguments.seed or 0,
-        activation=_activation(arguments),
+        activation=activation(arguments.activation),
         output=output(arguments.output),
         batch_size=8 if arguments.batch_size is None else arguments.batch_size,
         skip_unsupported=arguments.skip_unsupported,
     )
-
-
-def _activation(arguments: argparse.Namespace) -> str | None:
-    """What was asked for; a training of ours has logits, which in its first epochs can look like probabilities."""
-    from explainers.baselines.training.run_folder import is_run
-
-    given = [*arguments.networks, *(arguments.model or [])]
-    if arguments.activation is None and given and all(is_run(Path(each)) for each in given):
-        return "softmax"
-    return activation(arguments.activation)
 
 
 def photos_of(arguments: argparse.Namespace, model: Any, out: Path) -> Any:

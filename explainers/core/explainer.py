@@ -12,8 +12,8 @@ from torch import Tensor
 
 from explainers.core.batches import Explained, in_batches, input_by_input
 from explainers.core.option_types import refusing_unfit_options
-from explainers.core.targets import NOT, NotClasses, is_per_image
-from explainers.errors import OutputError, TargetError
+from explainers.core.targets import NOT, NotClasses, SeenTargets, is_per_image
+from explainers.errors import OutputError, TargetError, refuse
 from explainers.network.guard import alone, exact, preserved
 from explainers.network.input import checked_images, fixed_batch, run
 from explainers.network.inputs import ALL, Bound, BoundFunction, Inputs, Key, are_several, bound
@@ -23,6 +23,8 @@ from explainers.passes.activation import Reading
 from explainers.passes.predictor import Predictor
 from explainers.targets import Function, holds_targets, settle
 from explainers.targets.target_scores import TargetScores
+
+NAMED_AXES = {1: "signals (N, C, L)", 2: "images (N, C, H, W)", 3: "volumes (N, C, D, H, W)"}
 
 Keywords = Mapping[str, Any] | None
 
@@ -43,7 +45,8 @@ class Explainer(ABC):
         name: registry key and command-line name; reference: the paper; needs: subset of {"gradients", "layer"}, empty
         for black-box methods; packages: what it imports beside those that every method does; signed: whether maps can
         be negative; class_blind: whether all targets have one map; per_output: attributes that keep what was found of
-        the network for its scores.
+        the network for its scores; axes: how many axes of positions it takes: one (a signal), two (an image), three (a
+        volume).
     """
 
     name: ClassVar[str]
@@ -53,6 +56,7 @@ class Explainer(ABC):
     signed: ClassVar[bool] = False
     class_blind: ClassVar[bool] = False
     per_output: ClassVar[tuple[str, ...]] = ()
+    axes: ClassVar[tuple[int, ...]] = (1, 2, 3)
 
     def __init_subclass__(cls, **more: Any) -> None:
         super().__init_subclass__(**more)
@@ -83,8 +87,9 @@ class Explainer(ABC):
         """Heat maps of a batch.
 
         Args:
-            images: (N, C, H, W), as the network takes them, on the network's device. Of a network of several inputs all
-                of them, as a tuple by position or a mapping by name: tensors with a row for each image, or one row for
+            images: (N, C, H, W), as the network takes them, on the network's device; (N, C, D, H, W) of volumes and
+                (N, C, L) of signals, whose maps are (N, D, H, W) and (N, L). Of a network of several inputs all of
+                them, as a tuple by position or a mapping by name: tensors with a row for each image, or one row for
                 all; anything else is passed as it is.
             targets: None (the predicted class), an int, (N,) or (N, K) class indices, a function from scores
                 (N, classes) to (N, K) indices, or "not": the other class of a network with one score. Or target objects
@@ -128,17 +133,30 @@ class Explainer(ABC):
         device = getattr(images, "device", None)
         with torch.inference_mode(False):
             images = checked_images(images, self.network)
+        if images.ndim - 2 not in self.axes:
+            raise refuse(
+                self.name, f"it takes {NAMED_AXES[images.ndim - 2]}, and this is defined on images", "grad-cam"
+            )
         size = fixed_batch(self.network)
         if size is not None and len(images) != size:
             return in_batches(self.explain, images, targets, size)
         if holds_targets(targets):
             return self._of_objects(images, targets, device)
-        if callable(targets):
-            try:
-                return self._of_classes(images, targets, device)
-            except (NotClasses, OutputError):  # no chooser of classes, then a number of the user's own
-                return self._of_objects(images, Function(targets), device)
+        if callable(targets) and not isinstance(targets, SeenTargets):
+            return self._of_function(images, targets, device)
         return self._of_classes(images, targets, device)
+
+    def _of_function(self, images: Tensor, function: Any, device: torch.device | None) -> Explained:
+        """A function chooses classes of the scores, or is a number of the user's own."""
+        try:
+            return self._of_classes(images, function, device)
+        except (NotClasses, OutputError) as error:
+            no_classes = error
+        try:
+            return self._of_objects(images, Function(function), device)
+        except (TargetError, OutputError) as error:
+            kind = type(error)
+            raise kind(f"{error}. As a function that chooses classes: {no_classes}") from no_classes
 
     def _of_classes(self, images: Tensor, targets: Any, device: torch.device | None) -> Explained:
         with alone(self), preserved(self.network), exact(images, gradients=True):

@@ -29,7 +29,7 @@ Spatial = Callable[[Tensor], Tensor]
 
 
 class LayerExplainer(Explainer):
-    """A method whose map is made from a spatial layer, upsampled bilinearly to the image.
+    """A method whose map is made from a spatial layer, upsampled bilinearly (a volume trilinearly) to the image.
 
     Args:
         layer: None (the last spatial stage), a dotted name (`"relu#2"`: the third run of a shared module), a module, a
@@ -62,7 +62,7 @@ class LayerExplainer(Explainer):
 
     def joined(self, maps: Sequence[Tensor], images: Tensor) -> Tensor:
         """(N, K, H, W) out of one layer's map (N, K, u, v); (N, K, L, H, W) where a list of layers was asked for."""
-        upsampled = torch.stack([upsample(value, images.shape[-2:]) for value in maps], dim=2)
+        upsampled = torch.stack([upsample(value, images.shape[2:]) for value in maps], dim=2)
         return upsampled if isinstance(self.layer, (list, tuple)) else upsampled[:, :, 0]
 
     def native(

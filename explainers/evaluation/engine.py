@@ -40,7 +40,7 @@ class Unit:
 class Engine:
     """Scores explainers.
 
-    explainers: callables (images, targets) → maps (N, H, W), or Stored; metrics: by their titles; black: (C,) a black
+    explainers: callables (images, targets) → maps (N, *axes), or Stored; metrics: by their titles; black: (C,) a black
     pixel as the network takes it, or None; skip_unsupported: leave out methods that refuse the network.
     """
 

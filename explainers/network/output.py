@@ -67,7 +67,7 @@ def at_least_single(values: Tensor) -> Tensor:
 
 
 def class_scores(model: Any, images: Tensor, output: Output | None = None) -> Tensor:
-    """Scores (N, classes) of images (N, C, H, W) in evaluation mode, without gradient; the network stays as found."""
+    """Scores (N, classes) of images (N, C, *axes) in evaluation mode, without gradient; the network stays as found."""
     network = as_network(model)
     with preserved(network), exact(images, gradients=False):
         return scores_of(run(network, images), len(images), output)

@@ -96,7 +96,7 @@ def reading_of(
     configuration says multi-label. It is a fact about the network: the images only try it.
 
     Args:
-        images: (N, C, H, W), unperturbed, checked; scores: (N, classes), theirs; activation: "auto" or what is asked
+        images: (N, C, *axes), unperturbed, checked; scores: (N, classes), theirs; activation: "auto" or what is asked
             for; output: as for every explainer; check: whether to refuse a score that is no logit.
 
     Raises:
@@ -144,6 +144,8 @@ def _seen(network: Any, images: Tensor, scores: Tensor, output: Output | None) -
         return Reading("exp", f"the network ends in {ENDS[end]}")
     if end == "LogSoftmax" and scores.shape[1] > 1:
         return Reading("softmax", f"the network ends in {ENDS[end]}")
+    if scores.shape[1] > 1 and getattr(network, "gives_logits", False):
+        return Reading("softmax", "logits, by the network's own account")
     if not within:
         return None
     tried = _tried(network, images, output)

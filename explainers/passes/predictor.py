@@ -20,7 +20,9 @@ from explainers.network.unwrapping import as_network, check_one_input
 from explainers.passes.batch_size import BatchSize, does_not_fit, is_out_of_memory
 from explainers.passes.replica import Network, Replica
 
-Maker = Callable[[int, int, Tensor], Tensor]  # (start, stop, buffer (stop - start, C, H, W)) → the images of these rows
+Maker = Callable[
+    [int, int, Tensor], Tensor
+]  # (start, stop, buffer (stop - start, C, *axes)) → the images of these rows
 Taker = Callable[[int, Tensor], object]  # (start, scores (n, classes)) → True to stop
 Progress = Callable[[int, int], None]  # images done, of how many
 
@@ -74,7 +76,7 @@ class Predictor:
                 name, or an iterable of mappings and tuples, as for every explainer; forward_kwargs: likewise.
 
         Raises:
-            ImageError: a batch is no float tensor (N, C, H, W). OptionError: there is none. Otherwise as `run`.
+            ImageError: a batch is no float tensor (N, C, *axes). OptionError: there is none. Otherwise as `run`.
         """
         several = [batches] if isinstance(batches, Mapping) else batches if _of_inputs(batches) else None
         if several is not None or forward_kwargs:
@@ -118,7 +120,7 @@ class Predictor:
         """Make `count` images batch by batch, pass them through the network, and hand over their scores in order.
 
         Args:
-            like: (…, C, H, W) checked images, for size, type and device; the first one tries the network.
+            like: (n, C, *axes) checked images, for size, type and device; the first one tries the network.
             make: fills the buffer with the images start … stop - 1, or returns a tensor of its own, which the network
                 may overwrite. Called again for the same rows after memory ran out.
             take: gets (start, scores (n, classes), at least float32) of each batch; True ends the run.
@@ -200,7 +202,7 @@ class Predictor:
         return scores_of(network(images), len(images), self.output)
 
     def _size(self, like: Tensor) -> BatchSize:
-        key = (tuple(like.shape[-3:]), like.device)
+        key = (tuple(like.shape[1:]), like.device)
         if key not in self._sizes:
             fixed = fixed_batch(self.network)
             if fixed is None and self.replica.compile:  # one shape, compiled once
@@ -209,8 +211,8 @@ class Predictor:
         return self._sizes[key]
 
     def _buffer(self, like: Tensor, size: int) -> Tensor:
-        layout = torch.channels_last if self.replica.channels_last else torch.contiguous_format
-        return torch.empty((size, *like.shape[-3:]), dtype=like.dtype, device=like.device, memory_format=layout)
+        layout = torch.channels_last if self.replica.channels_last and like.ndim == 4 else torch.contiguous_format
+        return torch.empty((size, *like.shape[1:]), dtype=like.dtype, device=like.device, memory_format=layout)
 
 
 def _of_inputs(batches: Any) -> bool:

@@ -9,7 +9,7 @@ passes/. Begin with `target.py`.
 from explainers.targets.answer import Answer
 from explainers.targets.class_targets import ClassScore, Difference
 from explainers.targets.function import Function
-from explainers.targets.settle import Settled, holds_targets, settle
+from explainers.targets.settle import Settled, answers_for, holds_targets, settle
 from explainers.targets.similarity import Similarity
 from explainers.targets.target import Target
 from explainers.targets.value import Value
@@ -23,6 +23,7 @@ __all__ = [
     "Similarity",
     "Target",
     "Value",
+    "answers_for",
     "holds_targets",
     "settle",
 ]

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from explainers.errors import TargetError
+from explainers.errors import OutputError, TargetError
 from explainers.network.output import describe
 from explainers.targets.answer import Answer
 from explainers.targets.per_image import image_of
@@ -46,7 +46,7 @@ class Function(Target):
         try:
             value = self.function(one)
         except Exception as error:  # whatever a user's function raises on every image
-            raise TargetError(
+            raise OutputError(
                 f"target {self.label()}: {type(error).__name__}: {error} (it was given {describe(one)}, of one image)"
             ) from error
         if isinstance(value, Tensor) and value.numel() == 1 and value.is_floating_point():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from explainers.errors import TargetError
 from explainers.network.guard import exact, preserved
-from explainers.network.input import run
+from explainers.network.input import fixed_batch, run
 from explainers.network.output import Output
 from explainers.passes.activation import Reading, reading_of
 from explainers.targets.answer import Answer
@@ -62,16 +62,33 @@ class Settled:
         targets, _ = self.columns()
         if not watch:
             return TargetScores(targets, self.output, self.size)
-        classes = self._reading(network, images, activation) if any(each.reads_classes for each in targets) else None
+        classes = self.reading(network, images, activation) if any(each.reads_classes for each in targets) else None
         return TargetScores(targets, self.output, self.size, classes, watching(targets, classes))
 
-    def _reading(self, network: Any, images: Tensor, activation: str | Reading | None) -> Reading:
+    def values(
+        self, network: Any, images: Tensor, answers: Sequence[Answer], activation: str | Reading | None = "auto"
+    ) -> list[list[float]]:
+        """f(x) of each image's targets: (N, K) numbers.
+
+        Args:
+            images: unperturbed; answers: for each of them, see `answers_for`; activation: as for `scores`.
+        """
+        reads = any(each.reads_classes for row in self.rows for each in row)
+        reading = self.reading(network, images, activation) if reads else None
+        found = []
+        for answer, row in zip(answers, self.rows, strict=True):
+            seen = replace(answer, reading=reading)
+            found.append([float(target.watched(seen)) for target in row])
+        return found
+
+    def reading(self, network: Any, images: Tensor, activation: str | Reading | None) -> Reading:
+        """What turns class scores into f(x), found once."""
         if isinstance(activation, Reading):
             return activation
         if activation not in self.readings:
             dense = any(each.reads_classes == "dense" for row in self.rows for each in row)
             output = MeanOverPositions(self.output) if dense else self.output
-            answer = asked(network, images[:1], self.output)
+            (answer,) = answers_for(network, images[:1], self.output)
             scores = answer.dense_scores.flatten(2).mean(dim=2) if dense else answer.scores
             self.readings[activation] = reading_of(network, images[:1], scores, activation, output)
         return self.readings[activation]
@@ -88,13 +105,15 @@ class MeanOverPositions:
         return Answer(returned, images_in(returned) or 0, self.of).dense_scores.flatten(2).mean(dim=2)
 
 
-def settle(network: Any, images: Tensor, targets: Any, output: Output | None = None) -> Settled:
+def settle(
+    network: Any, images: Tensor, targets: Any, output: Output | None = None, answers: Sequence[Answer] | None = None
+) -> Settled:
     """Targets, each settled on its image.
 
     Args:
         network: what is explained; images: (N, C, …), checked, unperturbed; targets: a `Target` for all, a list of N of
             them, or N lists of K; ints (classes), None (the predicted class) and functions may be among them; or what
-            is settled already.
+            is settled already; answers: what the network says of the images, where that is known already.
 
     Raises:
         TargetError: another number, or a target that does not fit what the network returns.
@@ -108,21 +127,38 @@ def settle(network: Any, images: Tensor, targets: Any, output: Output | None = N
     rows, per_image = rows_of(targets, len(images))
     size = tuple(images.shape[2:])
     if not all(target.settled for row in rows for target in row):
-        answer = asked(network, images, output)
-        parts = [answer.of_image(index) for index in range(len(images))]
-        rows = tuple(tuple(target.settle(part) for target in row) for row, part in zip(rows, parts, strict=True))
+        parts = answers_for(network, images, output) if answers is None else answers
+        once: dict[Target, Target] = {}
+
+        def of(target: Target, part: Answer) -> Target:
+            if not target.of_network:
+                return target.settle(part)
+            if target not in once:
+                once[target] = target.settle(part)
+            return once[target]
+
+        rows = tuple(tuple(of(target, part) for target in row) for row, part in zip(rows, parts, strict=True))
     return Settled(rows, per_image, output, size)
 
 
-def asked(network: Any, images: Tensor, output: Output | None = None) -> Answer:
-    """What a network says of images as they are, in evaluation mode and without gradient."""
+def answers_for(network: Any, images: Tensor, output: Output | None = None) -> list[Answer]:
+    """What a network says of each image as it is, in evaluation mode and without gradient: batches of one.
+
+    Cost: one pass. A network that insists on a batch size gets batches of that size, filled up with their last image.
+    """
 
     def ask(given: Tensor) -> Answer:
-        return asked(network, given.to(images), output)
+        return answers_for(network, given.to(images), output)[0]
 
-    with preserved(network), exact(images, gradients=False):
-        returned = run(network, images)
-    return Answer(returned, len(images), output, tuple(images.shape[2:]), None, ask)
+    size, found = fixed_batch(network) or len(images), []
+    for start in range(0, len(images), size):
+        part = images[start : start + size]
+        whole = torch.cat([part, part[-1:].expand(size - len(part), *part.shape[1:])]) if len(part) < size else part
+        with preserved(network), exact(whole, gradients=False):
+            returned = run(network, whole)
+        answer = Answer(returned, size, output, tuple(images.shape[2:]), None, ask)
+        found += [answer.of_image(index) for index in range(len(part))]
+    return found
 
 
 def holds_targets(targets: Any) -> bool:

@@ -25,6 +25,7 @@ class Similarity(Target):
     """
 
     quantity = "similarity"
+    of_network = True
 
     reference: Tensor
     name: str = "the reference"

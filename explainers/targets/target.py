@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from explainers.network.output import output_name
+from explainers.passes.activation import Reading
 from explainers.targets.answer import Answer
 from explainers.targets.per_image import as_batch
 
@@ -23,11 +24,13 @@ class Target(ABC):
 
     Class attributes:
         quantity: what f(x) is: "probability", "difference", "similarity" or "value"; reads_classes: whether f(x) is
-            made of class scores, "dense" for scores at each position.
+            made of class scores, "dense" for scores at each position; of_network: whether settling learns of the
+            network alone, so that all images have one settled target.
     """
 
     quantity: ClassVar[str]
     reads_classes: ClassVar[bool | str] = False
+    of_network: ClassVar[bool] = False
 
     def __call__(self, returned: Any) -> Tensor:
         """The score (a tensor without dimensions, with its graph) of one image.
@@ -60,6 +63,15 @@ class Target(ABC):
 
     def coefficients(self, classes: int) -> dict[int, float] | None:
         """Class → factor, where the score is a sum of class scores (N, classes); else None."""
+        return None
+
+    def quantity_of(self, classes: Reading | None) -> str:
+        """What f(x) is where class scores are turned into it by `classes`: "score" where they stay what they are."""
+        raw = self.quantity == "probability" and classes is not None and not classes.probability
+        return "score" if raw else self.quantity
+
+    def outline(self, size: tuple[int, ...]) -> Tensor | None:
+        """(H, W) bool of what is explained in an image of this size, for pictures; None: the image as a whole."""
         return None
 
     @property

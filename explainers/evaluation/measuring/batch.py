@@ -20,10 +20,9 @@ from explainers.targets import Settled, Target, holds_targets
 class Batch:
     """Images of one size with what came with them.
 
-    names: how rows call them; images: (N, C, H, W); targets: (N,) where they differ from image to image, target objects
-    as for explainers; labels: (N,)
-    classes that are right; masks: (N, H, W) bool; keys: of the images' contents; inputs: of a network of
-    several inputs, what the images come with.
+    names: how rows call them; images: (N, C, *axes); targets: (N,) where they differ from image to image, target
+    objects as for explainers; labels: (N,) classes that are right; masks: (N, *axes) bool; keys: of the images'
+    contents; inputs: of a network of several inputs, what the images come with.
     """
 
     names: tuple[str, ...]

@@ -26,9 +26,9 @@ SCORES = Reading(None, "the scores themselves", probability=False)
 class Chunk:
     """Images of one size that are evaluated together.
 
-    names: how rows call them; images: (N, C, H, W); targets: (N,) the classes whose probability is watched; expected:
+    names: how rows call them; images: (N, C, *axes); targets: (N,) the classes whose probability is watched; expected:
     (N,) classes that accuracy is measured by (labels, where there are any, else the targets); probability: (N,) of the
-    targets on the images as they are; masks: (N, H, W) bool, or None; black: (C,) a black pixel, or None;
+    targets on the images as they are; masks: (N, *axes) bool, or None; black: (C,) a black pixel, or None;
     reading: what turned scores into probabilities.
     """
 
@@ -44,7 +44,7 @@ class Chunk:
     seed: int = 0
     reading: Reading = SCORES
     substrates: dict[str, Tensor] = field(default_factory=dict)
-    """Pixels (N, H·W, C) of each baseline used so far, and of the images."""
+    """Pixels (N, pixels, C) of each baseline used so far, and of the images."""
     ends: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
     """Probability and hit (N,) of each whole baseline, and of the images."""
     watched: Watched | None = None
@@ -67,8 +67,8 @@ class Chunk:
         return key
 
     def whole(self, key: str) -> Tensor:
-        """The images (N, C, H, W) of a key."""
-        return self.substrates[key].permute(0, 2, 1).unflatten(2, tuple(self.images.shape[-2:]))
+        """The images (N, C, *axes) of a key."""
+        return self.substrates[key].permute(0, 2, 1).unflatten(2, tuple(self.images.shape[2:]))
 
     def seeds(self) -> list[int]:
         """A seed of each image's own."""

@@ -34,7 +34,7 @@ def measured(
     activation: str | None = "auto",
     seed: int = 0,
 ) -> list[list[Measured]]:
-    """What one metric says of given maps (N, H, W): for each image its values, one per setting of the metric.
+    """What one metric says of given maps (N, *axes): for each image its values, one per setting of the metric.
 
     Args:
         batch: with masks as the user gave them.
@@ -46,7 +46,7 @@ def measured(
     if "explainer" in metric.needs:
         raise OptionError(f"{metric.name} calls the explainer again, so it needs explainers.evaluate instead of maps")
     if "masks" in metric.needs and batch.masks is None:
-        raise OptionError(f"{metric.name} needs masks (N, H, W) of what a map should show")
+        raise OptionError(f"{metric.name} needs masks (N, *axes) of what a map should show")
     predictor, count = Predictor(model), len(batch.images)
     batch = replace(batch, masks=checked_masks(batch.masks, batch.images))
     chunk = opened(batch, predictor, activation, seed=seed)

@@ -50,6 +50,7 @@ class QuantusMetric(Metric):
 
     quantus_name: ClassVar[str]
     reference = "Quantus"
+    axes = (2,)
 
     def __init__(self, **options: Any) -> None:
         known = inspect.signature(_class(self.quantus_name)).parameters

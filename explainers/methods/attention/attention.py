@@ -33,6 +33,7 @@ class Attention(Explainer):
     reference = "Fukui et al. 2019"
     needs = frozenset({"layer"})
     class_blind = True
+    axes = (2,)
 
     def compute(self, images: Tensor, targets: Any) -> Tensor:
         """One forward pass, and one more of a network that is wrapped into another."""
@@ -52,7 +53,7 @@ class Attention(Explainer):
             shape = tuple(maps.shape) if isinstance(maps, Tensor) else type(maps).__name__
             raise OutputError(f"forward_branches gave an attention_map of {shape}; expected ({len(images)}, 1, h, w)")
         classes = resolve_targets(targets, scores)
-        return upsample(maps, images.shape[-2:]).expand(-1, classes.shape[1], -1, -1)
+        return upsample(maps, images.shape[2:]).expand(-1, classes.shape[1], -1, -1)
 
     def _branching(self) -> tuple[str, Any]:
         modules = self.network.named_modules() if isinstance(self.network, nn.Module) else ()
@@ -82,6 +83,7 @@ class LambdaAttention(Explainer):
     needs = frozenset({"layer"})
     signed = True
     class_blind = True
+    axes = (2,)
 
     def __init__(self, model: Any, *, output: Output | None = None, layer: str | int | nn.Module | None = None) -> None:
         super().__init__(model, output=output)
@@ -95,7 +97,7 @@ class LambdaAttention(Explainer):
             scores, seen = _scores_and_input(self, images, name, module)
             maps = content_of(module)(seen).mean(dim=1, keepdim=True)
         classes = resolve_targets(targets, scores)
-        return upsample(maps, images.shape[-2:]).expand(-1, classes.shape[1], -1, -1)
+        return upsample(maps, images.shape[2:]).expand(-1, classes.shape[1], -1, -1)
 
     def _chosen(self) -> tuple[str, nn.Module]:
         found = _lambda_layers(self.network)

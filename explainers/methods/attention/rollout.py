@@ -36,6 +36,7 @@ class AttentionRollout(LayerExplainer):
     reference = "Abnar and Zuidema 2020"
     needs = frozenset({"layer"})
     class_blind = True
+    axes = (2,)
 
     def compute(self, images: Tensor, targets: Any) -> Tensor:
         """One forward pass."""
@@ -58,7 +59,7 @@ class AttentionRollout(LayerExplainer):
         for matrix in blocks:
             rollout = 0.5 * (matrix + torch.eye(length, device=images.device, dtype=matrix.dtype)) @ rollout
         maps = rollout[:, 0, layout.prefix :].unflatten(1, layout.grid)[:, None]
-        maps = upsample(maps, images.shape[-2:])
+        maps = upsample(maps, images.shape[2:])
         return maps.expand(-1, resolve_targets(targets, scores).shape[1], -1, -1)
 
     def _own(self, images: Tensor, outputs: list[Tensor]) -> list[Tensor]:

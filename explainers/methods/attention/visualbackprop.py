@@ -55,6 +55,7 @@ class VisualBackprop(LayerExplainer):
     name = "visual-backprop"
     reference = "Bojarski et al. 2016"
     class_blind = True
+    axes = (2,)
     signed = True  # where activations are
 
     def compute(self, images: Tensor, targets: Any) -> Tensor:

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from explainers.core.layer_explainer import LayerExplainer, LayerOption, Spatial
-from explainers.core.maps import upsample
+from explainers.core.maps import positions, upsample
 from explainers.core.registry import register
 from explainers.core.targets import as_indices, resolve_targets
 from explainers.errors import UnsupportedError, refuse
@@ -22,6 +22,9 @@ from explainers.network.layers import Layer
 from explainers.network.output import Negative, Output
 from explainers.targets.target_scores import TargetScores
 
+CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+Pointwise = nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d
+
 
 @dataclass(frozen=True)
 class Head:
@@ -29,7 +32,7 @@ class Head:
 
     layer: Layer
     rectify: bool
-    linear: nn.Linear | nn.Conv2d | None
+    linear: Pointwise | None
 
     def channels(self, activation: Tensor) -> Tensor:
         """The activation that is pooled: a ReLU between the layer and the pooling may be a bare function."""
@@ -37,7 +40,7 @@ class Head:
 
     def explains(self, activation: Tensor, scores: Tensor) -> bool:
         """Whether pooling `activation` (N, C, u, v) and applying the linear layer gives exactly these scores."""
-        pooled = self.channels(activation).mean(dim=(2, 3))
+        pooled = self.channels(activation).mean(dim=positions(activation))
         weight, bias = self.weight(), getattr(self.linear, "bias", None)
         made = pooled if weight is None else F.linear(pooled, weight, bias)
         size = pooled.abs() if weight is None else pooled.abs() @ weight.abs().T
@@ -96,8 +99,8 @@ class CAM(LayerExplainer):
         if weight is None:
             maps = torch.stack([channels[row, index] for row, index in enumerate(classes)])
         else:
-            maps = torch.einsum("nkc,nchw->nkhw", weight[classes], channels)
-        maps = upsample(maps, images.shape[-2:])
+            maps = torch.einsum("nkc,nc...->nk...", weight[classes], channels)
+        maps = upsample(maps, images.shape[2:])
         return maps[:, :, None] if isinstance(self.layer, (list, tuple)) else maps
 
     def _combined(self, images: Tensor, columns: Tensor, targets: TargetScores) -> Tensor:
@@ -140,7 +143,7 @@ class CAM(LayerExplainer):
                 yield Head(layer, rectify, None)
             for module in self.network.modules():  # type: ignore[attr-defined]
                 pointwise = isinstance(module, nn.Linear) or (
-                    isinstance(module, nn.Conv2d) and module.kernel_size == (1, 1) and module.groups == 1
+                    isinstance(module, CONVOLUTIONS) and set(module.kernel_size) == {1} and module.groups == 1
                 )
                 if pointwise and module.weight.shape[:2] == (classes, channels):
                     yield Head(layer, rectify, module)

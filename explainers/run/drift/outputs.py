@@ -32,7 +32,7 @@ def write_tables(folder: RunFolder, found: Drift) -> list[str]:
 def write_manifest(folder: RunFolder, found: Drift, photos: Photos, files: list[str]) -> None:
     """manifest.json: what decided the values, what was left out, and the tables and pictures."""
     more = {
-        "status": "done",
+        "status": "failed" if found.nothing else "done",
         "images": photos.told,
         "networks": [vars(each) for each in found.compared.values()],
         "groups": {name: [found.names[row] for row in rows] for name, rows in found.groups.items()},

@@ -32,7 +32,7 @@ def of_loader(
     masks: Any = None,
     read: Callable[[Any], tuple[Tensor, Inputs]] | None = None,
 ) -> Iterator[Batch]:
-    """Batches of at most `size` images out of a tensor (N, C, H, W) or an iterable of batches.
+    """Batches of at most `size` images out of a tensor (N, C, *axes) or an iterable of batches.
 
     Args:
         batches: each a tensor, a tuple (images, labels) or (images, labels, masks), or a dict with "images" and any of

@@ -65,7 +65,8 @@ def evaluate(
 
     Args:
         model: from `load_model`, any network, or any callable from images to scores.
-        images: a tensor (N, C, H, W) as the network takes it; an iterable of batches: tensors, (images, labels),
+        images: a tensor (N, C, H, W) as the network takes it, (N, C, D, H, W) of volumes or (N, C, L) of signals, whose
+            maps and masks are (N, D, H, W) or (N, L); an iterable of batches: tensors, (images, labels),
             (images, labels, masks) or dicts of "images", "labels", "masks", "targets", "names"; a folder; image files.
             Of a network of several inputs a mapping of them, or batches whose images are a tuple or mapping of inputs;
             explain= says which is explained, as for every explainer, image by image.
@@ -85,9 +86,11 @@ def evaluate(
         progress: called with (units done, of how many or None, name) after each explainer on each batch.
 
     Raises:
-        ImageError: there are no images. MapError: maps or masks that do not fit the images. TargetError: a class that
-        the network does not have. OptionError: an unknown name or option. UnsupportedError: a method refuses the
-        network.
+        ImageError: there are no images.
+        MapError: maps or masks that do not fit the images.
+        TargetError: a class that the network does not have.
+        OptionError: an unknown name or option.
+        UnsupportedError: a method refuses the network.
 
     >>> evaluate(model, images, ["grad-cam", "rise"], ["insertion", "deletion", "pid"])  # doctest: +SKIP
     """
@@ -182,7 +185,7 @@ def _probe(network: Any, images: Any, options: EvaluationOptions) -> dict[str, A
     """What the network gives for a fixed image, where the size of its input is known before the first batch."""
     if options.preprocessing is not None:
         return probe(network, options.preprocessing.input_size(), options.output)
-    if isinstance(images, Tensor) and images.ndim == 4:
+    if isinstance(images, Tensor) and images.ndim in (3, 4, 5):
         return probe(network, images.shape[1:], options.output)
     return None
 

@@ -56,7 +56,7 @@ class StoredMaps:
     max_pixels: int
     ending: str = ""
 
-    def __call__(self, names: Sequence[str], size: tuple[int, int]) -> Tensor:
+    def __call__(self, names: Sequence[str], size: tuple[int, ...]) -> Tensor:
         """(N, H, W) maps of images.
 
         Raises:
@@ -75,7 +75,7 @@ class StoredMaps:
             found.update(self.folder.digest(name, self.ending))
         return found.hexdigest()
 
-    def _map(self, name: str, size: tuple[int, int]) -> Tensor:
+    def _map(self, name: str, size: tuple[int, ...]) -> Tensor:
         path = self.folder.path(name, self.ending)
         values = read_map(path, max_pixels=self.max_pixels)
         if values.shape == size:

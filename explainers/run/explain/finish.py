@@ -68,7 +68,8 @@ def _draw_on_common_scale(out: Path, units: _Units, options: RunOptions, read: C
             photo = read(row["source"])
             with np.load(out / row["map"]) as saved:
                 style = Style(options.cmap, options.opacity, limits=limits[row["method"]])
-                write_image(out / row["overlay"], picture(photo, saved["map"], saved["box"].tolist(), style))
+                outline = saved["outline"] if "outline" in saved.files else None
+                write_image(out / row["overlay"], picture(photo, saved["map"], saved["box"].tolist(), style, outline))
             made.append(out / row["overlay"])
     return made
 
@@ -92,7 +93,9 @@ def _line(out: Path, rows: list[Row], read: Callable[[str], Photo]) -> list[Cell
     good = [row for row in rows if row["status"] in DONE]
     if not good:
         return [(f"{rows[0]['file']}\nfailed: {rows[0]['reason']}", EMPTY)]
-    caption = f"{good[0]['file']}\n{_told(good[0], 'predicted_name', 'probability')}"
+    caption = good[0]["file"]
+    if "predicted" in good[0]:
+        caption += f"\n{_told(good[0], 'predicted_name', 'probability')}"
     if good[0].get("true_name"):
         caption += f"\ntrue {good[0]['true_name']}"
     line = [(caption, read(good[0]["source"]).pixels)]
@@ -104,7 +107,11 @@ def _line(out: Path, rows: list[Row], read: Callable[[str], Photo]) -> list[Cell
 
 
 def _told(row: Row, name: str, value: str) -> str:
-    return f"{row[name]} {row[value]:.2f}" if row[value] != "" else str(row[name])
+    """A name with f(x): two digits are enough for probabilities."""
+    if row[value] == "":
+        return str(row[name])
+    digits = ".3g" if value == "target_probability" and row.get("quantity") in ("value", "score") else ".2f"
+    return f"{row[name]} {row[value]:{digits}}"
 
 
 def _write_sheet(out: Path, number: int, page: list[list[Cell]]) -> Path:

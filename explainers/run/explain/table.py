@@ -19,6 +19,7 @@ COLUMNS = (
     "target",
     "target_name",
     "target_probability",
+    "quantity",
     "activation",
     "method",
     "layer",

@@ -1,0 +1,36 @@
+"""What --target means: a class, or a target object made of the text."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from explainers.errors import TargetError
+
+
+def typed_target(arguments: argparse.Namespace, loaded: Any) -> Any:
+    """An index, a class name, "label", "not" or a target object; None where the predicted class is explained.
+
+    Raises:
+        TargetError: --target means nothing to this network. ImageError: the reference cannot be read.
+    """
+    from explainers.models.target_words import target_of
+
+    given = getattr(arguments, "target", None)
+    if not isinstance(given, str):
+        return given
+    return target_of(given, loaded.class_names, lambda path: _input(path, arguments, loaded))
+
+
+def _input(path: str, arguments: argparse.Namespace, loaded: Any) -> Any:
+    """The file behind like: as the network takes it, read and prepared like the images."""
+    from explainers.data.images import read_image
+
+    if loaded.preprocessing is None:
+        raise TargetError(
+            f"--target like:{path}: how {loaded.spec} takes a photo is not known; give --size, --crop, --mean, --std"
+        )
+    limit = getattr(arguments, "max_pixels", None)
+    limits = {} if limit is None else {"max_pixels": limit}
+    photo = read_image(path, **limits, **loaded.preprocessing.reading())
+    return loaded.preprocessing(photo.input)
