@@ -28,7 +28,7 @@ THRESHOLDS = tuple(choice for choice in CHOICES if choice != "validation")  # wh
 
 @dataclass(frozen=True)
 class Regions:
-    """What was written. path: the file; images, regions: how many; empty: maps without a region, each with the reason."""
+    """What was written. path: the file; images, regions: how many; empty: maps without one, each with the reason."""
 
     path: Path
     images: int
