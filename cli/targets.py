@@ -17,9 +17,24 @@ def typed_target(arguments: argparse.Namespace, loaded: Any) -> Any:
     from explainers.models.target_words import target_of
 
     given = getattr(arguments, "target", None)
-    if not isinstance(given, str):
-        return given
-    return target_of(given, loaded.class_names, lambda path: _input(path, arguments, loaded))
+    if isinstance(given, str):
+        given = target_of(given, loaded.class_names, lambda path: _input(path, arguments, loaded))
+    where = getattr(arguments, "where", None)
+    return given if where is None else _region(given, where, arguments, loaded)
+
+
+def _region(given: Any, where: str, arguments: argparse.Namespace, loaded: Any) -> Any:
+    """A class over a region of each image."""
+    from explainers.models.loaded import class_index
+    from explainers.run.targets.regions import region_of
+
+    if isinstance(given, str) and not loaded.class_names:
+        raise TargetError(f"--target {given}: --where needs a class, by index or name")
+    index = class_index(given, loaded.class_names) if isinstance(given, str) else given
+    if index is not None and not isinstance(index, int):
+        raise TargetError(f"--target {arguments.target}: --where needs a class, by index or name")
+    limit = getattr(arguments, "max_pixels", None)
+    return region_of(index, where, **({} if limit is None else {"max_pixels": limit}))
 
 
 def _input(path: str, arguments: argparse.Namespace, loaded: Any) -> Any:

@@ -8,17 +8,13 @@ from pathlib import Path
 from explainers.errors import OptionError
 
 from ..arguments import (
-    common_arguments,
+    explaining_arguments,
     ground_truth_argument,
-    limit_arguments,
-    method_arguments,
     model_arguments,
-    output_arguments,
-    pass_arguments,
     picture_arguments,
-    reading_arguments,
     target_arguments,
 )
+from ..reporting import report_arguments, report_at_end
 from ..spelling import given
 from ..values import print_json
 
@@ -29,21 +25,18 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     """Images, network, methods, output."""
     command.add_argument("images", metavar="FOLDER", help="a folder (searched with all below it) or one image file")
     model_arguments(command)
-    method_arguments(command)
-    reading_arguments(command)
-    passes = pass_arguments(command)
+    target = target_arguments(command)
+    target.add_argument("--top-k", type=int, metavar="K", help="explain the K best classes of each image")
+    ground_truth_argument(target, "the table and contact sheets name them, and --target label explains them")
+    passes, output = explaining_arguments(command, "explained")
     passes.add_argument(
         "--masks",
         type=int,
         metavar="N",
         help="masks of rise per image, made up to whole blocks (default 3968, in the paper's design 4000)",
     )
-    target = target_arguments(command)
-    target.add_argument("--top-k", type=int, metavar="K", help="explain the K best classes of each image")
-    ground_truth_argument(target, "the table and contact sheets name them, and --target label explains them")
-    picture_arguments(output_arguments(command, "explained"))
-    limit_arguments(command)
-    common_arguments(command)
+    picture_arguments(output)
+    report_arguments(output)
 
 
 def act(arguments: argparse.Namespace) -> int:
@@ -60,7 +53,9 @@ def act(arguments: argparse.Namespace) -> int:
         if given(getattr(arguments, flag)) and not any(flag in call.options for call in calls):
             raise OptionError(f"--{flag}: none of the methods {', '.join(call.title for call in calls)} has it")
     loaded = loaded_model(arguments)
-    summary = explained_images(arguments, arguments.images, loaded, calls, Path(arguments.out or "explained"), options)
+    out = Path(arguments.out or "explained")
+    summary = explained_images(arguments, arguments.images, loaded, calls, out, options)
+    page = report_at_end(arguments, out)
     if arguments.json:
-        print_json(as_json(summary))
+        print_json({**as_json(summary), **({} if page is None else {"report": str(page)})})
     return code_of(summary)

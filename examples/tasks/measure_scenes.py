@@ -1,4 +1,4 @@
-"""Train a small network to say how much of a generated scene is star, in percent of its pixels.
+"""Train a small network to say how much of a generated scene red and yellow shapes cover, in percent.
 
     python examples/tasks/measure_scenes.py --out measure     # about two minutes on one core
 
@@ -34,7 +34,7 @@ def make() -> Measure:
 
 def data(split: str, count: int, seed: int) -> tuple[Tensor, ...]:
     made = scenes(count, split=split, seed=seed)
-    return torch.stack([each.pixels for each in made]) / 255, torch.tensor([[each.star_share] for each in made])
+    return torch.stack([each.pixels for each in made]) / 255, torch.tensor([[each.warm_share] for each in made])
 
 
 def loss(network: nn.Module, images: Tensor, values: Tensor) -> Tensor:
@@ -50,7 +50,7 @@ def score(network: nn.Module, images: Tensor, values: Tensor) -> dict[str, float
     }
 
 
-TASK = Task(make, data, loss, score, samples=3000, steps=1500, batch=16)
+TASK = Task(make, data, loss, score, samples=3000, steps=1200, batch=16)
 
 if __name__ == "__main__":
     main(TASK, __doc__)

@@ -72,12 +72,19 @@ def reduce_channels(maps: Tensor, channels: str | None) -> Tensor:
 INTERPOLATIONS = {1: "linear", 2: "bilinear", 3: "trilinear"}
 
 
-def upsample(maps: Tensor, size: Sequence[int]) -> Tensor:
+def upsample(maps: Tensor, size: Sequence[int], extent: tuple[float, ...] | None = None) -> Tensor:
     """(N, K, u, v) to (N, K, H, W), bilinear, corners not aligned; linear with one axis, trilinear with three.
 
     Args:
-        size: as many sides as the maps have axes.
+        size: as many sides as the maps have axes; extent: of each axis of the maps, the share that the image covers,
+            from the first position; the rest, a border that the network added, is cut off. None is all of it.
     """
+    if extent is not None:
+        whole = [max(round(length / share), 1) for length, share in zip(size, extent, strict=True)]
+        wide = upsample(maps, whole)
+        for axis, length in enumerate(size, start=2):
+            wide = wide.narrow(axis, 0, length)
+        return wide
     if maps.shape[2:] == torch.Size(size):
         return maps
     return F.interpolate(maps, size=tuple(size), mode=INTERPOLATIONS[len(size)], align_corners=False)

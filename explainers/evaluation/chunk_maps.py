@@ -88,6 +88,11 @@ class ChunkMaps:
             maps[row] = torch.nan
         return maps[torch.tensor(list(rows), device="cpu").to(maps.device)]
 
+    def by_image(self, name: str) -> dict[str, Tensor]:
+        """An explainer's maps (H, W) by the names of their images, without those that have none."""
+        made = self.of(name)
+        return {each: made.maps[row] for row, each in enumerate(self.chunk.names) if row not in made.failed}
+
     def _make(self, name: str, chunk: Chunk) -> Made:
         """The maps of a chunk; where that fails it is halved, so that only the guilty image has none."""
 

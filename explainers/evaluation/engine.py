@@ -28,12 +28,16 @@ from explainers.passes.predictor import Predictor
 
 @dataclass(frozen=True)
 class Unit:
-    """What was measured of one explainer on one batch; the piece that is done or not done (rows is None)."""
+    """What was measured of one explainer on one batch; the piece that is done or not done (rows is None).
+
+    maps: (H, W) float32 of the images that have one, by their names.
+    """
 
     key: str
     explainer: str
     names: tuple[str, ...]
     rows: list[Row] | None
+    maps: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass(eq=False)
@@ -103,9 +107,11 @@ class Engine:
             if name in self.refused:
                 continue
             rows = [failed_row(each, name, reason) for each, reason in broken.items()]
+            maps: dict[str, Tensor] = {}
             if all_maps is not None:
                 rows += self._rows(name, all_maps)
-            yield Unit(key, name, batch.names, rows)
+                maps = all_maps.by_image(name)
+            yield Unit(key, name, batch.names, rows, maps)
 
     def _opened(self, batch: Batch) -> tuple[Chunk | None, dict[str, str]]:
         """The chunk of the images that the network has scores for, and why the others have none."""

@@ -211,7 +211,10 @@ def _suggestion(returned: Any) -> str:
     elif isinstance(returned, (tuple, list)) and returned:
         value, access = returned[0], "y[0]"
     if isinstance(value, Tensor) and value.ndim == 4:
-        return f"output=lambda y: {access}.mean((2, 3)) to explain a class over all positions"
+        return (
+            f"output=lambda y: {access}.mean((2, 3)) to explain a class over all positions; a class of a segmentation "
+            'network over a region is targets=explainers.targets.Region(class, "predicted") (--where predicted)'
+        )
     if isinstance(value, Tensor) and value.ndim == 1:
         return f"output=lambda y: {access}[:, None] for one score per image"
     return f"output=lambda y: {access}"

@@ -128,6 +128,9 @@ def settle(
     size = tuple(images.shape[2:])
     if not all(target.settled for row in rows for target in row):
         parts = answers_for(network, images, output) if answers is None else answers
+        if any(_needs_reading(target, parts[0]) for row in rows for target in row):
+            reading = Settled(rows, per_image, output, size).reading(network, images, "auto")
+            parts = [replace(part, reading=reading) for part in parts]
         once: dict[Target, Target] = {}
 
         def of(target: Target, part: Answer) -> Target:
@@ -139,6 +142,11 @@ def settle(
 
         rows = tuple(tuple(of(target, part) for target in row) for row, part in zip(rows, parts, strict=True))
     return Settled(rows, per_image, output, size)
+
+
+def _needs_reading(target: Target, answer: Answer) -> bool:
+    """Whether where a class is predicted depends on whether its one score is a probability already."""
+    return not target.settled and target.reads_classes == "dense" and answer.dense_scores.shape[1] == 1
 
 
 def answers_for(network: Any, images: Tensor, output: Output | None = None) -> list[Answer]:

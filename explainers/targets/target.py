@@ -25,12 +25,14 @@ class Target(ABC):
     Class attributes:
         quantity: what f(x) is: "probability", "difference", "similarity" or "value"; reads_classes: whether f(x) is
             made of class scores, "dense" for scores at each position; of_network: whether settling learns of the
-            network alone, so that all images have one settled target.
+            network alone, so that all images have one settled target; listed: whether its `output=` gives a list, one
+            entry for each image.
     """
 
     quantity: ClassVar[str]
     reads_classes: ClassVar[bool | str] = False
     of_network: ClassVar[bool] = False
+    listed: ClassVar[bool] = False
 
     def __call__(self, returned: Any) -> Tensor:
         """The score (a tensor without dimensions, with its graph) of one image.
@@ -77,14 +79,14 @@ class Target(ABC):
     @property
     def key(self) -> str:
         """Tells it from every other target, in this process and the next."""
-        return f"{type(self).__name__}({', '.join(_text(value) for value in vars(self).values())})"
+        return f"{type(self).__name__}({', '.join(text_of(value) for value in vars(self).values())})"
 
     @abstractmethod
     def label(self, class_names: Sequence[str] | None = None) -> str:
         """What tables and captions call it."""
 
 
-def _text(value: Any) -> str:
+def text_of(value: Any) -> str:
     """A value as plain text that two different ones do not share."""
     if isinstance(value, Tensor):
         content = hashlib.sha256(value.detach().cpu().contiguous().numpy().tobytes()).hexdigest()[:32]

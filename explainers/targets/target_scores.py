@@ -43,15 +43,33 @@ class TargetScores:
         Raises:
             OutputError: it cannot be told for how many images this is, or a target cannot read it.
         """
+        of = self.of
+        if of is not None and self.listed:
+            returned, of = of(returned), None  # which tells for how many images, whatever the network itself returns
         count = images_in(returned)
         if count is None:
             raise OutputError(f"the network returned {describe(returned)}, and it cannot be told for how many images")
-        answer = Answer(returned, count, self.of, self.size, self.classes)
+        answer = Answer(returned, count, of, self.size, self.classes)
         columns = [target.score(answer) for target in self.targets]
         if self.reading is not None:
             columns += [target.watched(answer) for target in self.targets]
         like = next((column for column in columns if column.requires_grad), columns[0])
         return torch.stack([column.to(like) for column in columns], dim=1)
+
+    def dense(self, returned: Any) -> Tensor | None:
+        """Scores at each position (n, classes, h, w), where the network has those and a target may read them."""
+        if all(target.reads_classes is True for target in self.targets):
+            return None
+        try:
+            scores = Answer(returned, images_in(returned) or 0, self.of).dense_scores
+        except OutputError:
+            return None
+        return scores if scores.ndim == 4 and scores.shape[2:].numel() > 1 else None
+
+    @property
+    def listed(self) -> bool:
+        """Whether they are read of a list, one entry for each image: boxes."""
+        return any(target.listed for target in self.targets)
 
     @property
     def kind(self) -> str:
@@ -60,6 +78,8 @@ class TargetScores:
 
     def combination(self, returned: Any, count: int) -> Tensor | None:
         """(T, classes) factors, where each target is a sum of class scores; None where one is not."""
+        if not all(target.reads_classes is True for target in self.targets):
+            return None
         scores = scores_of(returned, count, self.of)
         factors = torch.zeros(len(self.targets), scores.shape[1], dtype=scores.dtype, device=scores.device)
         for row, target in enumerate(self.targets):

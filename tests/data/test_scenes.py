@@ -87,7 +87,11 @@ def test_boxes_labels_and_value_are_those_of_the_pixels(many):
             assert label == thing.kind
             assert (made.classes[mask] == 1 + label).all()
         assert torch.equal(made.classes > 0, made.shapes > 0)
-        assert made.star_share == pytest.approx(100 * (made.classes == 4).double().mean().item())
+        warm = [
+            mask for mask, thing in zip(masks, made.things, strict=True) if COLOURS[thing.colour] in ("red", "yellow")
+        ]
+        assert made.warm_share == pytest.approx(100 / 64**2 * sum(int(mask.sum()) for mask in warm))
+        assert int(made.warm.sum()) == sum(int(mask.sum()) for mask in warm)
 
 
 def test_shapes_have_their_colours(many):

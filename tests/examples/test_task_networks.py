@@ -18,7 +18,7 @@ SHAPES = {
     "segment_scenes": ((3, 64, 64), (5, 64, 64)),
     "detect_scenes": ((3, 64, 64), (2, 9, 8, 8)),
     "measure_scenes": ((3, 64, 64), (1,)),
-    "embed_scenes": ((3, 64, 64), (64,)),
+    "embed_scenes": ((3, 64, 64), (24,)),
     "classify_volumes": ((1, 24, 28, 20), (3,)),
     "classify_signals": ((2, 256), (4,)),
 }
@@ -49,7 +49,7 @@ def test_networks_learn_eight_samples_by_heart(name, task_module):
     task = module.TASK
     data = task.data("train", 8, 0)
     eight = replace(task, batch=8)
-    enough = 120 if name == "segment_scenes" else 40  # each pixel has a class, not each image
+    enough = 120 if name in ("segment_scenes", "embed_scenes") else 40  # taught at each position, of many classes
     first, last = (
         task.loss(training.fit(eight, data, steps=steps, seed=0).train(), *data).item() for steps in (1, enough)
     )
@@ -77,30 +77,37 @@ def test_boxes_come_back_from_what_a_detector_should_say(task_module):
         raw[anchor, 5 + label, row, column] = 10
         assert (int(row), int(column)) == (int((box[1] + box[3]) / 16), int((box[0] + box[2]) / 16))
     (found,) = detect.detections(raw[None])
-    order = found["labels"].argsort(descending=True)
-    torch.testing.assert_close(found["boxes"][order], boxes)
-    assert found["labels"][order].tolist() == [2, 0]
-    assert (found["scores"] > 0.99).all()
+    order = found.labels.argsort(descending=True)
+    torch.testing.assert_close(found.boxes[order], boxes)
+    assert found.labels[order].tolist() == [2, 0]
+    assert (found.scores > 0.99).all()
+    assert len(found.candidates) == 2 * 8 * 8
+
+
+def found_in(boxes, scores):
+    from explainers.targets import Detections
+
+    return Detections(boxes, torch.tensor(scores), torch.zeros(len(boxes), dtype=torch.int64))
 
 
 def test_average_precision_by_hand(task_module):
     average_precision = task_module("average_precision").average_precision
-    box = torch.tensor([[0.0, 0, 10, 10]])
+    box, none = torch.tensor([[0.0, 0, 10, 10]]), torch.zeros(0, 4)
     found = [
-        {"boxes": torch.cat([box, box + 1, box + 50]), "scores": torch.tensor([0.9, 0.8, 0.7])},  # right, again, wrong
-        {"boxes": box, "scores": torch.tensor([0.6])},  # right
+        found_in(torch.cat([box, box + 1, box + 50]), [0.9, 0.8, 0.7]),  # right, again, wrong
+        found_in(box, [0.6]),  # right
     ]
     # precision at the three true boxes: 1, then 2 of 4, then never
     assert average_precision(found, [box, torch.cat([box, box + 30])]) == pytest.approx((1 + 0.5) / 3)
-    assert average_precision(found, [torch.zeros(0, 4)] * 2) != average_precision(found, [torch.zeros(0, 4)] * 2)
-    assert average_precision([{"boxes": box[:0], "scores": torch.zeros(0)}], [box]) == 0
+    assert average_precision([found_in(none, [])], [box]) == 0
+    assert math.isnan(average_precision(found, [none, none]))
     assert math.isnan(average_precision([], []))
 
 
 def test_a_later_better_precision_counts_for_lower_recalls(task_module):
     average_precision = task_module("average_precision").average_precision
     box = torch.tensor([[0.0, 0, 10, 10]])
-    found = [{"boxes": torch.cat([box + 60, box, box + 30]), "scores": torch.tensor([0.9, 0.8, 0.7])}]
+    found = [found_in(torch.cat([box + 60, box, box + 30]), [0.9, 0.8, 0.7])]
     assert average_precision(found, [torch.cat([box, box + 30])]) == pytest.approx(2 / 3)  # 2 of 3 at both
 
 

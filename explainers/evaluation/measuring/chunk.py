@@ -49,6 +49,8 @@ class Chunk:
     """Probability and hit (N,) of each whole baseline, and of the images."""
     watched: Watched | None = None
     """Target objects, where it is no class that is watched; targets and expected are their columns then."""
+    predicted: Tensor | None = None
+    """(N,) the classes of the highest scores, None of a network with one score, whose reading decides."""
     _seeds: list[int] | None = field(default=None, init=False, repr=False)  # hashes of whole images
 
     def __post_init__(self) -> None:
@@ -100,6 +102,7 @@ class Chunk:
             {key: of(value) for key, value in self.substrates.items()},
             {key: (of(first), of(second)) for key, (first, second) in self.ends.items()},
             None if self.watched is None else self.watched.select(rows),
+            None if self.predicted is None else of(self.predicted),
         )
 
     def passes(self, predictor: Predictor) -> Passes:
@@ -151,7 +154,8 @@ def opened(
         reading = reading_of(predictor.network, images, scores, activation, predictor.output)
         Remarks()(reading, scores)  # once: what was found is handed back with the next batch
     probability = reading(scores).gather(1, classes[:, None])[:, 0]
-    hit = scores.argmax(dim=1) == expected
+    predicted = scores.argmax(dim=1)
+    hit = predicted == expected
     return Chunk(
         batch.names,
         images.detach(),
@@ -164,6 +168,7 @@ def opened(
         black,
         seed,
         reading,
+        predicted=predicted.cpu() if scores.shape[1] > 1 else None,
     )
 
 

@@ -33,10 +33,12 @@ from explainers.run.evaluate.facts import facts_of
 from explainers.run.evaluate.figures import write_extremes, write_figures
 from explainers.run.evaluate.folder import Folder, files_of, folder_batches
 from explainers.run.evaluate.inputs import bound_explainers, of_inputs, reader
+from explainers.run.evaluate.kept import IMAGES, Keeper, classes_of
 from explainers.run.evaluate.options import EvaluationOptions
 from explainers.run.evaluate.outputs import CONTENTS, write_manifest, write_tables
 from explainers.run.evaluate.titles import titled_explainers, titled_metrics
 from explainers.run.targets import any_input, impossible_first, output_for, settled_target
+from explainers.run.targets.objects import ImageTargets
 from explainers.storage.run_folder import PROBE, RunFolder
 from explainers.targets import Target
 
@@ -127,6 +129,8 @@ def evaluate(
         )
     else:
         source = folder_batches(files, network, options, masks, labels)
+        if isinstance(classes, ImageTargets):
+            source, classes = replace(source, own=classes), None
         if not (classes is None or isinstance(classes, (int, str, Target))):
             raise OptionError(
                 "for a folder, targets are None, a class index, a class name, 'label' or one target object"
@@ -150,7 +154,12 @@ def evaluate(
             image = None if bound is not None else any_input(options.preprocessing, images)
             with impossible_first(engine.explainers.values(), classes, model, image, output):
                 done = folder.begin(facts, journal.whole)
-        rows, dropped = _rows(engine, targeted(source, classes), folder, done, _Told(progress, total))
+        keeper = None
+        if folder is not None and isinstance(source, Folder):
+            keeper = Keeper(folder.path, source, names, options.maps)
+            keeper.begin()
+            folder.write_manifest({**facts, **classes_of(names), "status": "running"})
+        rows, dropped = _rows(engine, targeted(source, classes), folder, keeper, done, _Told(progress, total))
         failed = [
             failed_row(name, title, reason)
             for name, reason in (source.failed if isinstance(source, Folder) else ())
@@ -165,7 +174,7 @@ def evaluate(
                 made += write_figures(folder.path, result)
                 if isinstance(source, Folder):
                     made += write_extremes(folder.path, result, source, {**engine.explainers}, names)
-            write_manifest(folder, result, dropped, made)
+            write_manifest(folder, result, dropped, made + [IMAGES] * (keeper is not None), names)
         _check_made(rows)
         return result
 
@@ -241,7 +250,12 @@ class _Told:
 
 
 def _rows(
-    engine: Engine, batches: Iterable[Batch], folder: RunFolder | None, done: set[str], told: _Told
+    engine: Engine,
+    batches: Iterable[Batch],
+    folder: RunFolder | None,
+    keeper: Keeper | None,
+    done: set[str],
+    told: _Told,
 ) -> tuple[list[Row], list[str]]:
     """All rows, from this run and, with a folder, those before it; and images of which earlier rows are left out."""
     rows: list[Row] = []
@@ -249,7 +263,7 @@ def _rows(
     for unit in engine.run(batches, done):
         keys.append(unit.key)
         if unit.rows is not None and folder is not None:
-            journal.note(folder, unit.key, unit.rows)
+            journal.note(folder, unit.key, unit.rows, [] if keeper is None else keeper.keep(unit))
         elif unit.rows is not None:
             rows += unit.rows
         told(f"{unit.explainer}, {unit.names[-1]}")

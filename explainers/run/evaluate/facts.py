@@ -17,6 +17,7 @@ from explainers.network.inputs import Binding
 from explainers.network.output import output_name
 from explainers.network.unwrapping import class_name
 from explainers.run.evaluate.options import EvaluationOptions
+from explainers.run.targets.objects import ImageTargets
 from explainers.targets import Target
 
 
@@ -48,7 +49,7 @@ def facts_of(model: Any, engine: Engine, targets: Any, options: EvaluationOption
 def _targets(targets: Any) -> Any:
     if targets is None or isinstance(targets, (int, str)):
         return targets
-    return targets.key if isinstance(targets, Target) else "given for each image"
+    return targets.key if isinstance(targets, (Target, ImageTargets)) else "given for each image"
 
 
 def _described(explainer: Any) -> Any:

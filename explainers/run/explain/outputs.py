@@ -22,12 +22,12 @@ from explainers.run.targets import Part, Told
 from explainers.run.true_classes import true_name
 from explainers.storage.atomic import write_bytes
 from explainers.storage.journal import Row
-from explainers.storage.run_folder import JOURNAL, MANIFEST, Contents
+from explainers.storage.run_folder import JOURNAL, MANIFEST, REPORT, Contents
 
 CONTENTS = Contents(
     "run",
     files=(JOURNAL, "results.csv", MANIFEST, "sheet-*.png"),
-    folders=("overlays", "maps"),
+    folders=("overlays", "maps", REPORT),
 )
 
 

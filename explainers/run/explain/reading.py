@@ -41,7 +41,7 @@ def read(
 ) -> Item:
     """An image on its way."""
     own = options.target if isinstance(options.target, ImageTargets) else None
-    key = _key(file, None if labels is None else labels[file.name], own)
+    key = key_of(file, None if labels is None else labels[file.name], own)
     if key in done:
         return Item(file, key, done=True)
     assert loaded.preprocessing is not None
@@ -55,7 +55,7 @@ def read(
         return Item(file, key, reason=str(error))
 
 
-def _key(file: ImageFile, label: int | None, own: ImageTargets | None = None) -> str:
+def key_of(file: ImageFile, label: int | None, own: ImageTargets | None = None) -> str:
     """Name, content, true class, and what its own target is made of: changed, it is explained again; touched, not."""
     digest = hashlib.sha256(file.name.encode("utf-8", "surrogateescape"))
     if label is not None:

@@ -16,7 +16,7 @@ from explainers.data.generated.scenes.shapes import COLOURS, KINDS, outline
 from explainers.errors import OptionError
 
 MOST = 4  # shapes of one image
-STAR = KINDS.index("star")
+WARM = tuple(COLOURS.index(name) for name in ("red", "yellow"))
 RADIUS = (0.085, 0.17)  # of the image's width
 APART = 0.8  # least distance of two middles, of the sum of their radii: shapes may touch and hide a little
 
@@ -39,8 +39,7 @@ class Scene:
 
     pixels: (3, S, S) uint8; classes: (S, S) int64, 0 the ground, 1 + kind elsewhere; shapes: (S, S) int64, 0 the
     ground, 1 + index of the shape that is seen there; boxes: (n, 4) float32, x0, y0, x1, y1 in pixels around what is
-    seen of each; labels: (n,) int64, its kind; star_share: how much of the image is star, in percent; things: what was
-    painted, in the same order.
+    seen of each; labels: (n,) int64, its kind; things: what was painted, in the same order.
     """
 
     pixels: Tensor
@@ -48,8 +47,18 @@ class Scene:
     shapes: Tensor
     boxes: Tensor
     labels: Tensor
-    star_share: float
     things: tuple[Thing, ...]
+
+    @property
+    def warm(self) -> Tensor:
+        """(S, S) bool, where a red or yellow shape is seen. Strokes of these colours do not count."""
+        numbers = [1 + number for number, thing in enumerate(self.things) if thing.colour in WARM]
+        return torch.isin(self.shapes, torch.tensor(numbers, dtype=self.shapes.dtype))
+
+    @property
+    def warm_share(self) -> float:
+        """How much of the image that is, in percent."""
+        return 100 * self.warm.double().mean().item()
 
 
 def scene(index: int, *, split: str = "test", seed: int = 0, size: int = 64) -> Scene:
@@ -108,7 +117,6 @@ def drawn_scene(rng: np.random.Generator, looks: Sequence[tuple[int, int]], size
         torch.from_numpy(seen),
         torch.tensor([_box(seen == 1 + number) for number in range(len(things))], dtype=torch.float32),
         torch.from_numpy(kinds[1:] - 1),
-        100 * float((classes == 1 + STAR).mean()),
         tuple(things),
     )
 
