@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -321,3 +324,25 @@ def test_compiled_passes_are_refused():
     network, images, *_ = cases()["late"]
     with pytest.raises(OptionError, match="leave compile out"):
         explainers.RISE(network, masks=20, compile=True)(images)
+
+
+def test_a_used_explainer_can_be_pickled_and_threads_do_not_mix_their_inputs():
+    network, images, *_ = cases()["late"]
+    explainer = explainers.GradCAM(network)
+    wanted = explainer(images, 1)
+    copied = pickle.loads(pickle.dumps(explainer))
+    torch.testing.assert_close(copied(images, 1), wanted, rtol=0, atol=0)
+    turned = tuple(value.flip(0) for value in images)
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(lambda given: explainer(given, 1), [images, turned] * 4))
+    for index, maps in enumerate(found):
+        torch.testing.assert_close(maps, wanted.flip(0) if index % 2 else wanted, rtol=0, atol=0)
+
+
+def test_scripted_networks_of_two_inputs_have_gradients_and_passes():
+    network, images, *_ = cases()["late"]
+    scripted = torch.jit.script(network)
+    for name in ("saliency", "rise"):
+        options = FAST.get(name, {})
+        found = explainers.create(name, scripted, **options)(images, 1)
+        torch.testing.assert_close(found, explainers.create(name, network, **options)(images, 1), rtol=1e-5, atol=1e-7)
