@@ -147,13 +147,21 @@ def labels_argument(group: Any) -> None:
 
 
 def target_arguments(command: argparse.ArgumentParser) -> Any:
-    """Which class is explained."""
-    target = command.add_argument_group("classes")
+    """What is explained."""
+    target = command.add_argument_group("what is explained")
     target.add_argument(
         "--target",
-        metavar="CLASS",
-        help="index, name, label (the true one) or not (the other class of a network with one score); default: the "
-        "predicted one",
+        metavar="TARGET",
+        help="a class: index, name, label (the true one) or not (the other class of a network with one score); "
+        '"cat - dog", "cat - next", "cat - 0.5 dog" (why the one rather than the other); like:REFERENCE.jpg (what '
+        "makes embeddings alike); value:0, value:0:lowered (of a regression); FILE.py:function (of what the network "
+        "returns for an image to one number); default: the predicted class",
+    )
+    target.add_argument(
+        "--where",
+        metavar="REGION",
+        help="of a segmentation network, where its class is explained: predicted (where it is predicted), all, "
+        "mask:FOLDER (files named like the images, white inside), box:X0,Y0,X1,Y1 or pixel:X,Y of the photo",
     )
     labels_argument(target)
     return target

@@ -37,8 +37,8 @@ class Diagnosis:
     training: int
     device: str
     dtype: str
-    stages: tuple[tuple[str, tuple[int, int, int]], ...] = ()
-    candidates: tuple[tuple[str, tuple[int, int, int]], ...] = ()
+    stages: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    candidates: tuple[tuple[str, tuple[int, ...]], ...] = ()
     strict: str = ""
     smooth: str = ""
     opaque: str = ""
@@ -165,7 +165,7 @@ def _reading_notes(reading: Reading, scores: Tensor) -> list[str]:
     return [f"f(x) is assumed: {several}, activation=None (--activation none) for values"]
 
 
-Sized = tuple[str, tuple[int, int, int]]
+Sized = tuple[str, tuple[int, ...]]
 
 
 @dataclass

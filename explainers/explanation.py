@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,14 +13,14 @@ import torch
 from torch import Tensor
 
 from explainers.core.maps import CONSTANT, as_tensor, is_constant
-from explainers.core.preprocessing import as_column
 from explainers.core.registry import options as known_options
-from explainers.core.targets import NOT, resolve_targets
-from explainers.errors import ImageError, OptionError
+from explainers.core.targets import NOT, of_rows, resolve_targets
+from explainers.errors import OptionError
 from explainers.methods import create, method as explainer_class
 from explainers.models import as_preprocessing
 from explainers.models.loaded import named_target, target_name
 from explainers.network.input import first_parameter
+from explainers.network.inputs import Key, bound
 from explainers.network.output import Negative, class_scores
 from explainers.network.unwrapping import as_network
 from explainers.passes.activation import Reading, reading_of
@@ -30,10 +30,9 @@ if TYPE_CHECKING:
     import numpy as np
     from matplotlib.figure import Figure
 
+    from explainers.data.images.prepared import Box
     from explainers.models import Preprocessing
     from explainers.render import Style
-
-Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
@@ -90,11 +89,11 @@ class Explanation:
 
     def save(self, path: str | PathLike[str], index: int = 0, *, target: int = 0, style: Style | None = None) -> Path:
         """Write the overlay as PNG, JPEG or WebP, or the raw maps, targets and scores as .npz."""
+        from explainers.data.images.write import write_image, write_tensors
+
         path = Path(path)
         if path.suffix == ".npz":
-            return _save_arrays(path, maps=self.maps, targets=self.targets, scores=self.scores)
-        from explainers.data.images import write_image
-
+            return write_tensors(path, maps=self.maps, targets=self.targets, scores=self.scores)
         write_image(path, self.overlay(index, target=target, style=style))
         return path
 
@@ -146,6 +145,8 @@ def explain(
     preprocessing: Any = None,
     class_names: Sequence[str] | None = None,
     activation: str | None = "auto",
+    explain: Key | None = None,
+    forward_kwargs: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> Explanation:
     """Explain a network's decision on an image.
@@ -153,7 +154,8 @@ def explain(
     Args:
         model: from `load_model`, or any network.
         image: a path, a PIL image, an array (H, W, 3) uint8 or 0 … 1, a list of these, or a tensor (N, C, H, W) or
-            (C, H, W) as the network takes it.
+            (C, H, W) as the network takes it. Of a network of several inputs all of them, as a tuple or mapping: the
+            explained one as above, the others as for every explainer.
         method: a name of `available()`, or `captum:NAME`.
         target: None (the predicted class), a class index or name, (N,) or (N, K) indices, or "not": the other class of
             a network with one score.
@@ -162,6 +164,8 @@ def explain(
         class_names: likewise.
         activation: "auto", "softmax", "sigmoid" or None: from scores to the probabilities that captions name and that
             methods watch.
+        explain, forward_kwargs: of several inputs the one that is explained, and keyword arguments of forward, as for
+            every explainer.
         options: of the method.
 
     Raises:
@@ -170,7 +174,8 @@ def explain(
     """
     if "activation" in known_options(explainer_class(method)):
         options["activation"] = activation
-    return _explanations(model, image, [(method, options)], target, preprocessing, class_names, activation)[0]
+    made = _maker([(method, options)], model, preprocessing, class_names, activation)
+    return made(image, target, explain, forward_kwargs)[0]
 
 
 def compare(
@@ -181,6 +186,8 @@ def compare(
     *,
     preprocessing: Any = None,
     class_names: Sequence[str] | None = None,
+    explain: Key | None = None,
+    forward_kwargs: Mapping[str, Any] | None = None,
     options: dict[str, dict[str, Any]] | None = None,
 ) -> Figure:
     """One figure: each image beside its map by every method.
@@ -193,11 +200,13 @@ def compare(
     """
     from explainers.render import figure
 
-    chosen = [(name, (options or {}).get(name, {})) for name in methods]
+    asked = [(name, (options or {}).get(name, {})) for name in methods]
     unknown = set(options or {}) - set(methods)
     if unknown:
         raise OptionError(f"options for {', '.join(sorted(unknown))}, which is not among methods={list(methods)}")
-    explanations = _explanations(model, image, chosen, target, preprocessing, class_names, _activation(chosen))
+    activation = next((each["activation"] for _, each in asked if "activation" in each), "auto")  # of the first told
+    made = _maker(asked, model, preprocessing, class_names, activation)
+    explanations = made(image, target, explain, forward_kwargs)
     rows = []
     for index in range(len(explanations[0])):
         title = explanations[0].label(index, int(explanations[0].targets[index].flatten()[0]))
@@ -207,19 +216,61 @@ def compare(
     return figure(rows)
 
 
+def _maker(
+    methods: Sequence[tuple[str, dict[str, Any]]],
+    model: Any,
+    preprocessing: Any,
+    class_names: Sequence[str] | None,
+    activation: str | None,
+) -> Callable[..., list[Explanation]]:
+    """From images, targets, explain= and forward_kwargs= to an explanation by each method."""
+    from explainers.data.images.prepared import has_several, prepared_inputs
+
+    preparing = as_preprocessing(preprocessing) or getattr(model, "preprocessing", None)
+    names = class_names or getattr(model, "class_names", None)
+
+    def make(image: Any, target: Any, explain: Key | None, keywords: Mapping[str, Any] | None) -> list[Explanation]:
+        network = as_network(model, several=True)
+        if not has_several(network, image, explain, keywords):
+            return _explanations(model, image, methods, target, preparing, names, activation)
+        inputs, key, pixels, boxes = prepared_inputs(network, image, explain, keywords, preparing)
+        rows = []
+        for row in range(len(inputs)):
+            one, own = bound(network, key), inputs[[row]]
+            wanted = target if isinstance(target, str) else of_rows(target, [row], len(inputs))
+            with one.given(own):
+                rows.append(_explanations(one, own.parts[key], methods, wanted, preparing, names, activation))
+        return [replace(_joined(each), pixels=pixels, boxes=boxes) for each in zip(*rows, strict=True)]
+
+    return make
+
+
+def _joined(parts: Sequence[Explanation]) -> Explanation:
+    """Explanations of an image each as one of all of them."""
+    errors = [part.standard_error for part in parts if part.standard_error is not None]
+    return replace(
+        parts[0],
+        maps=torch.cat([part.maps for part in parts]),
+        targets=torch.cat([part.targets for part in parts]),
+        scores=torch.cat([part.scores for part in parts]),
+        standard_error=torch.cat(errors) if errors else None,
+        details=tuple(each for part in parts for each in part.details),
+    )
+
+
 def _explanations(
     model: Any,
     image: Any,
     methods: Sequence[tuple[str, dict[str, Any]]],
     target: Any,
-    preprocessing: Any,
-    class_names: Sequence[str] | None,
+    preprocessing: Preprocessing | None,
+    names: Sequence[str] | None,
     activation: str | None,
 ) -> list[Explanation]:
+    from explainers.data.images.prepared import prepared
+
     explainers = [create(name, model, **options) for name, options in methods]
-    preprocessing = as_preprocessing(preprocessing) or getattr(model, "preprocessing", None)
-    names = class_names or getattr(model, "class_names", None)
-    images, pixels, boxes = _prepared(image, preprocessing)
+    images, pixels, boxes = prepared(image, preprocessing, as_network(model))
     parameter = first_parameter(as_network(model))
     if parameter is not None:
         images = images.to(parameter.device)
@@ -245,56 +296,3 @@ def _explanations(
             )
         )
     return explanations
-
-
-def _prepared(
-    image: Any, preprocessing: Preprocessing | None
-) -> tuple[Tensor, tuple[np.ndarray, ...], tuple[Box | None, ...]]:
-    """Network input (N, C, H, W), the photos, and where the input lies in each photo."""
-    if isinstance(image, Tensor):
-        images = image[None] if image.ndim == 3 else image
-        return images, tuple(_shown(value, preprocessing) for value in images), (None,) * len(images)
-    from explainers.data.images import as_photo
-
-    if preprocessing is None:
-        raise ImageError(
-            "how this network takes a photo is not known: load it with explainers.load_model, pass preprocessing=, "
-            "or pass a tensor (N, C, H, W) as the network takes it"
-        )
-    given = image if isinstance(image, (list, tuple)) else [image]
-    photos = [as_photo(value, **preprocessing.reading()) for value in given]
-    if not photos:
-        raise ImageError("the list of images is empty")
-    inputs = [preprocessing(photo.input) for photo in photos]
-    shapes = {tuple(value.shape) for value in inputs}
-    if len(shapes) > 1:
-        raise ImageError(f"the images have different sizes after preprocessing ({sorted(shapes)}); set a crop or size")
-    pixels = tuple(photo.pixels for photo in photos)
-    return torch.stack(inputs), pixels, tuple(preprocessing.box(each.shape[0], each.shape[1]) for each in pixels)
-
-
-def _shown(image: Tensor, preprocessing: Preprocessing | None) -> np.ndarray:
-    """A network input (C, H, W) as a picture: normalisation undone where it is known, else stretched to 0 … 1."""
-    value = image.detach().float().cpu()
-    shown = None if preprocessing is None else preprocessing.channels_shown()
-    if preprocessing is not None and not preprocessing.takes_bands and len(preprocessing.mean) == len(value):
-        value = value * as_column(preprocessing.std) + as_column(preprocessing.mean)
-    else:
-        span = (value.max() - value.min()).clamp(min=1e-12)
-        value = (value - value.min()) / span
-    value = value[([0, 1, 2] if len(value) >= 3 else [0]) if shown is None else shown].expand(3, -1, -1)
-    return (value.clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
-
-
-def _activation(methods: Sequence[tuple[str, dict[str, Any]]]) -> str | None:
-    """What turns scores into probabilities, as the first method that was told says."""
-    return next((options["activation"] for _, options in methods if "activation" in options), "auto")
-
-
-def _save_arrays(path: Path, **arrays: Tensor) -> Path:
-    import numpy as np
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("wb") as file:
-        np.savez_compressed(file, **{name: value.cpu().numpy() for name, value in arrays.items()})  # type: ignore[arg-type]
-    return path

@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 from typing import Protocol
 
-from . import demo, doctor, drift, edit_list, evaluate, layers, methods, metrics, networks, run, train, verify
+from . import demo, doctor, drift, edit_list, evaluate, layers, methods, metrics, networks, report, run, train, verify
 
 
 class Command(Protocol):
@@ -33,6 +33,7 @@ COMMANDS: dict[str, Command] = {  # in the order of the help
     "drift": drift,
     "train": train,
     "edit-list": edit_list,
+    "report": report,
     "verify": verify,
     "methods": methods,
     "metrics": metrics,

@@ -9,6 +9,7 @@ from typing import Any
 from explainers.errors import OutputError
 
 from ..arguments import explaining_arguments, ground_truth_argument, labels_argument, model_arguments
+from ..reporting import report_arguments, report_at_end
 from ..values import note, print_json
 
 HELP = "does the explanation survive more training? maps of many networks beside those of one"
@@ -65,7 +66,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     compared.add_argument("--film", type=int, metavar="N", help="images shown network by network (default 3)")
     compared.add_argument("--no-figures", action="store_true", help="tables alone")
     labels_argument(command)
-    explaining_arguments(command, "drift")
+    report_arguments(explaining_arguments(command, "drift")[1])
 
 
 def act(arguments: argparse.Namespace) -> int:
@@ -120,10 +121,14 @@ def _told(arguments: argparse.Namespace, found: Any, out: Path, limit: tuple[str
     missed = [] if limit is None else below(found, *limit)
     for line in missed:
         note(arguments, line)
+    if not arguments.json:
+        tell_tables(found.summary(), out)
+    page = report_at_end(arguments, out)
     if arguments.json:
         rows = found.summary().rows()
         networks = found.networks()
-        print_json({"likeness": rows, "networks": networks, "failed": found.failed, "below": missed, "out": str(out)})
-    else:
-        tell_tables(found.summary(), out)
+        more = {} if page is None else {"report": str(page)}
+        print_json(
+            {"likeness": rows, "networks": networks, "failed": found.failed, "below": missed, "out": str(out), **more}
+        )
     return 1 if lost or missed else 0

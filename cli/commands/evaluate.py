@@ -10,8 +10,10 @@ from typing import Any
 import explainers
 
 from ..arguments import explaining_arguments, ground_truth_argument, model_arguments, target_arguments
+from ..reporting import report_arguments, report_at_end
+from ..targets import typed_target
 from ..telling import exit_code, tell_failures, tell_tables
-from ..values import activation, note, output, print_json, target
+from ..values import activation, note, output, print_json
 
 HELP = "score methods on the images of a folder: which map can be believed?"
 
@@ -54,7 +56,9 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     )
     scoring.add_argument("--no-figures", action="store_true", help="tables alone")
     target_arguments(command)
-    explaining_arguments(command, "evaluated")
+    _, output = explaining_arguments(command, "evaluated")
+    output.add_argument("--no-maps", action="store_true", help="keep no maps: the report shows the table alone")
+    report_arguments(output)
 
 
 def act(arguments: argparse.Namespace) -> int:
@@ -106,7 +110,7 @@ def _evaluate(
             images,
             chosen,
             metrics,
-            target(arguments.target),
+            typed_target(arguments, loaded),
             arguments.masks,
             labels=labels,
             activation=activation(arguments.activation),
@@ -114,6 +118,7 @@ def _evaluate(
             seed=arguments.seed or 0,
             out=out,
             figures=not arguments.no_figures,
+            maps=not arguments.no_maps,
             batch_size=8 if arguments.batch_size is None else arguments.batch_size,
             skip_unsupported=arguments.skip_unsupported,
             precision=arguments.precision or "float32",
@@ -123,10 +128,12 @@ def _evaluate(
         )
     failed = dict.fromkeys((row["image"], row["reason"]) for row in result.rows if row["status"] == "failed")
     tell_failures(failed, images)
-    if arguments.json:
-        print_json({"scores": result.summary().rows(), "refused": result.refused, "out": str(out)})
-    else:
+    if not arguments.json:
         tell_tables(result.summary(), out)
+    page = report_at_end(arguments, out)
+    if arguments.json:
+        more = {} if page is None else {"report": str(page)}
+        print_json({"scores": result.summary().rows(), "refused": result.refused, "out": str(out), **more})
     return exit_code(bool(failed), any(row["status"] != "failed" for row in result.rows))
 
 

@@ -14,6 +14,7 @@ from ..arguments import (
     picture_arguments,
     target_arguments,
 )
+from ..reporting import report_arguments, report_at_end
 from ..spelling import given
 from ..values import print_json
 
@@ -26,6 +27,14 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     model_arguments(command)
     target = target_arguments(command)
     target.add_argument("--top-k", type=int, metavar="K", help="explain the K best classes of each image")
+    target.add_argument(
+        "--task",
+        choices=("classification", "detection"),
+        help="detection: each box that the network finds is explained; what it returned becomes boxes by "
+        "--output FILE.py:function, but for torchvision's and transformers' networks",
+    )
+    target.add_argument("--detections", type=int, metavar="K", help="the K best of each image (default 3)")
+    target.add_argument("--min-score", type=float, metavar="S", help="of detections that are explained (default 0.5)")
     ground_truth_argument(target, "the table and contact sheets name them, and --target label explains them")
     passes, output = explaining_arguments(command, "explained")
     passes.add_argument(
@@ -35,6 +44,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         help="masks of rise per image, made up to whole blocks (default 3968, in the paper's design 4000)",
     )
     picture_arguments(output)
+    report_arguments(output)
 
 
 def act(arguments: argparse.Namespace) -> int:
@@ -51,7 +61,9 @@ def act(arguments: argparse.Namespace) -> int:
         if given(getattr(arguments, flag)) and not any(flag in call.options for call in calls):
             raise OptionError(f"--{flag}: none of the methods {', '.join(call.title for call in calls)} has it")
     loaded = loaded_model(arguments)
-    summary = explained_images(arguments, arguments.images, loaded, calls, Path(arguments.out or "explained"), options)
+    out = Path(arguments.out or "explained")
+    summary = explained_images(arguments, arguments.images, loaded, calls, out, options)
+    page = report_at_end(arguments, out)
     if arguments.json:
-        print_json(as_json(summary))
+        print_json({**as_json(summary), **({} if page is None else {"report": str(page)})})
     return code_of(summary)

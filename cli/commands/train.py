@@ -10,6 +10,7 @@ from typing import Any
 import explainers
 
 from ..arguments import common_arguments, device_argument, preprocessing_arguments
+from ..reporting import report_arguments, report_at_end
 from ..spelling import printable
 from ..telling import downloads_as_notes
 from ..values import note, print_json
@@ -49,6 +50,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("--tensorboard", action="store_true", help="write a log for TensorBoard too")
     command.add_argument("--config", metavar="FILE", help="options from a TOML file; what is typed wins")
     command.add_argument("--overwrite", action="store_true", help="remove an earlier training in --out")
+    report_arguments(command)
     common_arguments(command)
 
 
@@ -157,10 +159,13 @@ def act(arguments: argparse.Namespace) -> int:
     if watch is not None:
         tell_watch(arguments, watch, run.result["seconds"])
     outcome = None if edited is None else learned(arguments, before, edited)
+    if not arguments.json:
+        _tell(arguments, run, outcome, len(data.class_names))
+    page = report_at_end(arguments, run.folder)
     if arguments.json:
-        print_json({"run": str(run.folder), **run.result, **({} if outcome is None else {"edited": outcome})})
-        return 0
-    _tell(arguments, run, outcome, len(data.class_names))
+        also: dict[str, Any] = {} if outcome is None else {"edited": outcome}
+        also |= {} if page is None else {"report": str(page)}
+        print_json({"run": str(run.folder), **run.result, **also})
     return 0
 
 

@@ -23,7 +23,7 @@ from explainers.storage.csv_text import csv_text
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-HIDDEN = ("curve", "parts")  # not in tables
+HIDDEN = ("curve", "parts", "map")  # not in tables
 
 
 @dataclass(eq=False)

@@ -24,8 +24,9 @@ def measured_row(
         "metric": metric.name,
         "score": "@".join([title, *map(str, result.settings.values())]),
         "value": None if np.isnan(result.value) else float(result.value),
-        "target": int(chunk.targets[row]),
+        "target": chunk.target(row),
         "probability": float(chunk.probability[row]),
+        **_classes(chunk, row),
         "activation": str(chunk.reading),
         "seconds": seconds,
         **metric.settings(),
@@ -36,6 +37,12 @@ def measured_row(
         "curve": result.curve,
         "parts": result.parts,
     }
+
+
+def _classes(chunk: Chunk, row: int) -> Row:
+    """The class that the network predicts, where it has several, and the true one, where it is known."""
+    found = {} if chunk.predicted is None else {"predicted": int(chunk.predicted[row])}
+    return {**found, "true": int(chunk.expected[row])} if chunk.labelled else found
 
 
 def constant_row(image: str, explainer: str) -> Row:

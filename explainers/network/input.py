@@ -10,23 +10,31 @@ import torch.fx
 from torch import Tensor, nn
 
 from explainers.errors import ImageError, UnsupportedError
-from explainers.network.guard import preserved
+from explainers.network.guard import in_own_thread, preserved
+
+SHAPES = "(N, C, H, W), of volumes (N, C, D, H, W) or of signals (N, C, L)"
+CONVOLUTIONS: dict[int, type[nn.Module]] = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 
 
 def checked_images(images: Any, network: Any) -> Tensor:
     """The batch as the network can take it, or an error that says what is wrong with it.
 
+    What is explained has one axis (a signal), two (an image) or three (a volume, a video).
+
     Raises:
-        ImageError: not a float tensor (N, C, H, W), empty, not finite, or on another device than the network.
+        ImageError: not a float tensor (N, C, *axes), empty, not finite, on another device than the network, or without
+            the batch dimension.
+
+    Cost: none; a pass where the network could take the batch for a single image without batch dimension.
     """
     if not isinstance(images, Tensor):
         raise ImageError(
-            f"expected a float tensor of shape (N, C, H, W), got {type(images).__name__}; "
+            f"expected a float tensor of shape {SHAPES}, got {type(images).__name__}; "
             "for paths, PIL images and arrays use explainers.explain(model, image)"
         )
-    if images.ndim != 4:
-        hint = "; add the batch dimension: images[None]" if images.ndim == 3 else ""
-        raise ImageError(f"expected images of shape (N, C, H, W), got {tuple(images.shape)}{hint}")
+    if images.ndim not in (3, 4, 5):
+        hint = "; add the batch dimension: images[None]" if images.ndim == 2 else ""
+        raise ImageError(f"expected images of shape {SHAPES}, got {tuple(images.shape)}{hint}")
     if 0 in images.shape:
         raise ImageError(f"the batch is empty: shape {tuple(images.shape)}")
     empty = next((value for value in _values(network) if value.is_meta), None)
@@ -53,8 +61,34 @@ def checked_images(images: Any, network: Any) -> Tensor:
                 f"move the images: images.to({str(parameter.device)!r})"
             )
         images = images.to(parameter.dtype)
+    if _is_single(images, network):
+        raise ImageError(
+            f"the network takes this batch of shape {tuple(images.shape)} for a single image (C, "
+            f"{', '.join('DHW'[4 - images.ndim :])}): add the batch dimension: images[None]"
+        )
     # Inference tensors cannot take part in a graph.
     return images.clone() if images.is_inference() else images
+
+
+def _is_single(images: Tensor, network: Any) -> bool:
+    """Whether a convolution of the network reads the batch as one image, as torch's do where a dimension is missing."""
+    kind = CONVOLUTIONS.get(images.ndim - 1)
+    if kind is None or not isinstance(network, nn.Module) or isinstance(network, torch.jit.ScriptModule):
+        return False
+    able = [each for each in network.modules() if isinstance(each, kind) and each.in_channels == len(images)]
+    found: list[bool] = []
+
+    def look(_: nn.Module, given: tuple[Any, ...]) -> None:
+        found.append(bool(given) and isinstance(given[0], Tensor) and given[0].shape == images.shape)
+
+    handles = [each.register_forward_pre_hook(in_own_thread(look)) for each in able]
+    try:
+        if able:
+            _runs(network, images)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return any(found)
 
 
 def first_parameter(network: Any) -> Tensor | None:
@@ -62,6 +96,17 @@ def first_parameter(network: Any) -> Tensor | None:
     if not isinstance(network, nn.Module):
         return None
     return next((value for value in network.parameters() if value.is_floating_point()), None)
+
+
+def convolution_axes(network: Any) -> tuple[int, ...]:
+    """Over how many axes the convolutions of a network go, as (1, 2), in the order of their registration.
+
+    A network that takes images may have convolutions of one axis (over tokens), and one that takes signals some of two
+    (over a spectrogram): this says what is likely, not what is so.
+    """
+    modules = network.modules() if isinstance(network, nn.Module) else ()
+    found = (axes for module in modules for axes, kind in CONVOLUTIONS.items() if isinstance(module, kind))
+    return tuple(dict.fromkeys(found))
 
 
 def input_channels(network: Any, size: tuple[int, int]) -> int:
@@ -93,14 +138,25 @@ def _values(network: Any) -> Iterator[Tensor]:
 
 
 def run(network: Any, images: Tensor) -> Any:
-    """What the network returns for a copy of the images, because networks may work in place on their input.
+    """What the network returns for a copy of the images, because networks may work in place on their input."""
+    return called(network, images.clone())
+
+
+def called(network: Any, *inputs: Any, **keywords: Any) -> Any:
+    """What the network returns.
 
     TorchScript runs without its optimiser, which after a few calls fuses parts of the graph into closed nodes.
     """
     if isinstance(network, torch.jit.ScriptModule):
         with torch.jit.optimized_execution(False):
-            return network(images.clone())
-    return network(images.clone())
+            return network(*inputs, **keywords)
+    return network(*inputs, **keywords)
+
+
+def another(images: Tensor) -> Tensor:
+    """Images of the same size and spread that have nothing to do with these, always the same."""
+    drawn = torch.randn(images.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float32, device="cpu")
+    return images + drawn.to(images) * (images.std(correction=0) + images.abs().mean() + 1e-3)
 
 
 def fixed_batch(network: Any) -> int | None:

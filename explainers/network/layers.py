@@ -10,6 +10,15 @@ from torch import Tensor, nn
 from explainers.network.layout import Layout
 
 PADDED = ("ConstantPadNd", "ReflectionPad", "ReplicationPad")  # what made a tensor, in the graph's words
+KINDS = (
+    *("Conv", "ConvTranspose", "BatchNorm", "InstanceNorm", "MaxPool", "AvgPool", "LPPool"),
+    *("AdaptiveAvgPool", "AdaptiveMaxPool", "FractionalMaxPool"),
+)
+DEFINED: dict[int, tuple[type[nn.Module], ...]] = {  # by an input's axes: what gives (N, C, *axes) by definition
+    count: tuple(getattr(nn, f"{kind}{count}d") for kind in KINDS if hasattr(nn, f"{kind}{count}d"))
+    for count in (1, 2, 3)
+}
+DEFINED[2] += (nn.PixelShuffle, nn.UpsamplingBilinear2d, nn.UpsamplingNearest2d)
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ class Negative:
 
     def __call__(self, returned: Any) -> Any:
         """−s of what the network returned."""
-        return -(_default(returned) if self.of is None else self.of(returned))
+        return -(main_output(returned) if self.of is None else self.of(returned))
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def at_least_single(values: Tensor) -> Tensor:
 
 
 def class_scores(model: Any, images: Tensor, output: Output | None = None) -> Tensor:
-    """Scores (N, classes) of images (N, C, H, W) in evaluation mode, without gradient; the network stays as found."""
+    """Scores (N, classes) of images (N, C, *axes) in evaluation mode, without gradient; the network stays as found."""
     network = as_network(model)
     with preserved(network), exact(images, gradients=False):
         return scores_of(run(network, images), len(images), output)
@@ -92,7 +92,7 @@ def scores_of(returned: Any, count: int, output: Output | None = None) -> Tensor
                 "name the class by its index"
             )
         return -scores
-    scores = _default(returned) if output is None else output(returned)
+    scores = main_output(returned) if output is None else output(returned)
     if not isinstance(scores, Tensor) or scores.ndim != 2 or not scores.is_floating_point():
         source = "the network returned" if output is None else "output= gave"
         raise OutputError(
@@ -168,7 +168,12 @@ def describe(value: Any) -> str:
     return type(value).__name__ + (f" with {named}" if named else "")
 
 
-def _default(returned: Any) -> Any:
+def main_output(returned: Any) -> Any:
+    """What a network returned for its task: a tensor, `logits` or `out` of a mapping, the only scores of a tuple.
+
+    Raises:
+        OutputError: several tensors of a tuple could be the scores.
+    """
     if isinstance(returned, Tensor):
         return returned
     if isinstance(returned, Mapping):
@@ -226,7 +231,10 @@ def _suggestion(returned: Any) -> str:
     elif isinstance(returned, (tuple, list)) and returned:
         value, access = returned[0], "y[0]"
     if isinstance(value, Tensor) and value.ndim == 4:
-        return f"output=lambda y: {access}.mean((2, 3)) to explain a class over all positions"
+        return (
+            f"output=lambda y: {access}.mean((2, 3)) to explain a class over all positions; a class of a segmentation "
+            'network over a region is targets=explainers.targets.Region(class, "predicted") (--where predicted)'
+        )
     if isinstance(value, Tensor) and value.ndim == 1:
         return f"output=lambda y: {access}[:, None] for one score per image"
     return f"output=lambda y: {access}"

@@ -18,8 +18,10 @@ from explainers.storage.fingerprint import differences, fingerprint, named
 from explainers.storage.journal import Journal, Row
 from explainers.storage.listing import Listing, listed, unlike
 from explainers.storage.lock import LOCK, locked
-from explainers.storage.owner import JOURNAL, MANIFEST, command_of
+from explainers.storage.owner import JOURNAL, MANIFEST, REPORT, command_of
 from explainers.storage.paths import shown
+
+__all__ = ["JOURNAL", "MANIFEST", "PROBE", "REPORT", "Contents", "RunFolder", "near"]
 
 PROBE = "probe"  # the fact whose numbers may differ in their last digits
 NEAR = 1e-3

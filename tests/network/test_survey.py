@@ -87,4 +87,4 @@ def test_other_numbers_of_images_than_a_wrapper_binds_are_refused_with_the_cause
 @pytest.mark.parametrize("call", [lambda images, more: images, lambda *, images: images, lambda: None])
 def test_what_does_not_take_one_batch_is_refused_at_once(call):
     with pytest.raises(explainers.errors.UnsupportedError, match="explained is what takes one batch of images"):
-        explainers.RISE(call)
+        explainers.RISE(call)(torch.rand(1, 3, 8, 8))

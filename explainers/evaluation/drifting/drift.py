@@ -54,8 +54,11 @@ def drift(
         options: everything else, see `DriftOptions`; settings: single fields of it, such as target="reference".
 
     Raises:
-        ImageError: there are no images. OptionError: an unknown name or option. UnsupportedError: a method refuses the
-        reference. Whatever loading the reference raises; what is wrong with another network is in `Drift.failed`.
+        ImageError: there are no images.
+        OptionError: an unknown name or option.
+        UnsupportedError: a method refuses the reference.
+
+    Whatever loading the reference raises is raised too; what is wrong with another network is in `Drift.failed`.
 
     Cost: per network a pass and a map of each method for every image; the reference takes three maps.
 

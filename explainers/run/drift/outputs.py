@@ -7,10 +7,12 @@ from explainers.evaluation.result import table
 from explainers.run.drift.folder_keeper import MAPS
 from explainers.run.drift.photos import Photos
 from explainers.storage.atomic import write_bytes
-from explainers.storage.run_folder import JOURNAL, MANIFEST, Contents, RunFolder
+from explainers.storage.run_folder import JOURNAL, MANIFEST, REPORT, Contents, RunFolder
 
 TABLES = ("drift.csv", "scores.csv", "networks.csv", "summary.csv", "summary.md")
-CONTENTS = Contents("drift", files=(JOURNAL, *TABLES, MANIFEST, "figure-*.png", "figure-*.webp"), folders=(MAPS,))
+CONTENTS = Contents(
+    "drift", files=(JOURNAL, *TABLES, MANIFEST, "figure-*.png", "figure-*.webp"), folders=(MAPS, REPORT)
+)
 
 
 def write_tables(folder: RunFolder, found: Drift) -> list[str]:

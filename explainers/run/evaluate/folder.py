@@ -20,7 +20,8 @@ from explainers.errors import ImageError, MapError, OptionError
 from explainers.evaluation.measuring.batch import Batch
 from explainers.network.input import first_parameter
 from explainers.run.evaluate.options import EvaluationOptions
-from explainers.run.evaluate.stored_maps import placed
+from explainers.run.targets.objects import ImageTargets
+from explainers.run.targets.placed import placed
 from explainers.run.true_classes import checked_labels
 from explainers.storage.paths import shown
 
@@ -73,6 +74,9 @@ class Folder:
     masks: Beside | None = None
     labels: Mapping[str, int] | None = None
     failed: list[tuple[str, str]] = field(default_factory=list)
+    seen: dict[str, tuple[int, int, str]] = field(default_factory=dict)
+    """Height, width and content of each photo, by its name."""
+    own: ImageTargets | None = None  # a target of each image
 
     def __iter__(self) -> Iterator[Batch]:
         """Batches of one shape each, in the order of the files, the same in every run.
@@ -80,6 +84,8 @@ class Folder:
         Raises:
             MapError: images without a mask, or a mask that does not fit its image.
         """
+        if self.own is not None:
+            self.own.check(self.files)
         if self.masks is not None:
             names = [file.name for file in self.files]
             self.masks.refuse_shared(names)
@@ -110,12 +116,14 @@ class Folder:
     def _read(self, file: ImageFile) -> _Item:
         try:
             photo = self.photo(file)
-            key = hashlib.sha256(photo.input.tobytes()).hexdigest()
+            key = content_of(photo)
+            self.seen[file.name] = (photo.pixels.shape[0], photo.pixels.shape[1], key)
             image = self.preprocessing(photo.input)
+            target = None if self.own is None else self.own.of(file, photo, self.preprocessing)
         except ImageError as error:
             return _Item(file.name, reason=str(error))
         mask = None if self.masks is None else self._mask(file.name, photo.pixels.shape[:2], tuple(image.shape[1:]))
-        return _Item(file.name, image, mask, key)
+        return _Item(file.name, image, mask, key, target=target)
 
     def _mask(self, name: str, photo: tuple[int, ...], size: tuple[int, ...]) -> Tensor:
         assert self.masks is not None
@@ -132,11 +140,16 @@ class Folder:
         return Batch(
             names,
             torch.stack([item.image for item in items]).to(self.device),
-            None,
+            None if self.own is None else [item.target for item in items],
             None if labels is None else labels.to(self.device),
             torch.stack(masks).to(self.device) if masks else None,
             tuple(item.key for item in items),
         )
+
+
+def content_of(photo: Photo) -> str:
+    """What tells a photo's content from any other's."""
+    return hashlib.sha256(photo.input.tobytes()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -146,3 +159,4 @@ class _Item:
     mask: Tensor | None = None
     key: str = ""
     reason: str = ""
+    target: Any = None

@@ -15,6 +15,7 @@ from explainers.render.sheet import EMPTY, Cell, side_by_side
 from explainers.run.explain.options import RunOptions
 from explainers.run.explain.outputs import DONE, picture
 from explainers.run.explain.table import write_table
+from explainers.run.targets import Detected
 from explainers.storage.journal import Journal, Row
 from explainers.storage.run_folder import RunFolder
 
@@ -29,7 +30,7 @@ def finish(folder: RunFolder, options: RunOptions, keys: Sequence[str], read: Ca
         What was made; the table first.
     """
     out, units = folder.path, _Units(folder.journal, keys)
-    write_table(out / "results.csv", units.rows())
+    write_table(out / "results.csv", units.rows(), detection=isinstance(options.target, Detected))
     made = [out / "results.csv"]
     if options.scale == "common" and options.overlays:
         made += _draw_on_common_scale(out, units, options, read)
@@ -68,7 +69,8 @@ def _draw_on_common_scale(out: Path, units: _Units, options: RunOptions, read: C
             photo = read(row["source"])
             with np.load(out / row["map"]) as saved:
                 style = Style(options.cmap, options.opacity, limits=limits[row["method"]])
-                write_image(out / row["overlay"], picture(photo, saved["map"], saved["box"].tolist(), style))
+                outline = saved["outline"] if "outline" in saved.files else None
+                write_image(out / row["overlay"], picture(photo, saved["map"], saved["box"].tolist(), style, outline))
             made.append(out / row["overlay"])
     return made
 
@@ -91,8 +93,10 @@ def _line(out: Path, rows: list[Row], read: Callable[[str], Photo]) -> list[Cell
     """An image's cells: the photo and its overlays, or why it has none."""
     good = [row for row in rows if row["status"] in DONE]
     if not good:
-        return [(f"{rows[0]['file']}\nfailed: {rows[0]['reason']}", EMPTY)]
-    caption = f"{good[0]['file']}\n{_told(good[0], 'predicted_name', 'probability')}"
+        return [(f"{rows[0]['file']}\n{rows[0]['status']}: {rows[0]['reason']}", EMPTY)]
+    caption = good[0]["file"]
+    if "predicted" in good[0]:
+        caption += f"\n{_told(good[0], 'predicted_name', 'probability')}"
     if good[0].get("true_name"):
         caption += f"\ntrue {good[0]['true_name']}"
     line = [(caption, read(good[0]["source"]).pixels)]
@@ -104,7 +108,11 @@ def _line(out: Path, rows: list[Row], read: Callable[[str], Photo]) -> list[Cell
 
 
 def _told(row: Row, name: str, value: str) -> str:
-    return f"{row[name]} {row[value]:.2f}" if row[value] != "" else str(row[name])
+    """A name with f(x): two digits are enough for probabilities."""
+    if row[value] == "":
+        return str(row[name])
+    digits = ".3g" if value == "target_probability" and row.get("quantity") in ("value", "score") else ".2f"
+    return f"{row[name]} {row[value]:{digits}}"
 
 
 def _write_sheet(out: Path, number: int, page: list[list[Cell]]) -> Path:

@@ -5,25 +5,29 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from torch import Tensor
 
 from explainers.data.images import ImageFile, Photo, read_image
-from explainers.errors import ImageError
+from explainers.errors import ImageError, MapError
 from explainers.models import LoadedModel
 from explainers.run.explain.options import RunOptions
 from explainers.run.explain.summary import RunSummary
+from explainers.run.targets.objects import ImageTargets
 from explainers.storage.files import content_hash
 
 
 @dataclass(frozen=True)
 class Item:
-    """An image on its way: identity, photo, network input; or the reason why not; or that it is done already."""
+    """An image on its way: identity, photo, network input, a target of its own if it has one; or the reason why not; or
+    that it is done already."""
 
     file: ImageFile
     key: str
     photo: Photo | None = None
     input: Tensor | None = None
+    target: Any = None
     reason: str = ""
     done: bool = False
 
@@ -36,7 +40,8 @@ def read(
     labels: Mapping[str, int] | None = None,
 ) -> Item:
     """An image on its way."""
-    key = _key(file, None if labels is None else labels[file.name])
+    own = options.target if isinstance(options.target, ImageTargets) else None
+    key = key_of(file, None if labels is None else labels[file.name], own)
     if key in done:
         return Item(file, key, done=True)
     assert loaded.preprocessing is not None
@@ -44,18 +49,21 @@ def read(
         photo = read_image(file.path, max_pixels=options.max_pixels, **loaded.preprocessing.reading())
         padding = loaded.preprocessing.padding(*photo.pixels.shape[:2])
         photo = replace(photo, notes=(*photo.notes, padding)) if padding else photo
-        return Item(file, key, photo, loaded.preprocessing(photo.input))
-    except ImageError as error:
+        target = None if own is None else own.of(file, photo, loaded.preprocessing)
+        return Item(file, key, photo, loaded.preprocessing(photo.input), target)
+    except (ImageError, MapError) as error:
         return Item(file, key, reason=str(error))
 
 
-def _key(file: ImageFile, label: int | None) -> str:
-    """Name, content and true class: a changed image is explained again, a touched one is not."""
+def key_of(file: ImageFile, label: int | None, own: ImageTargets | None = None) -> str:
+    """Name, content, true class, and what its own target is made of: changed, it is explained again; touched, not."""
     digest = hashlib.sha256(file.name.encode("utf-8", "surrogateescape"))
     if label is not None:
         digest.update(f"\0{label}\0".encode())
     try:
         digest.update(content_hash(file.path))
+        if own is not None:
+            digest.update(own.digest(file))
     except OSError:
         digest.update(b"unreadable")
     return digest.hexdigest()

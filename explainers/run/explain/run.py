@@ -12,10 +12,9 @@ from pathlib import Path
 
 from explainers.core.image_by_image import every_image, no_exit
 from explainers.core.maps import CONSTANT
-from explainers.core.targets import NOT
 from explainers.data.images import ImageFile, find_images, read_image
 from explainers.data.images.read_ahead import read_ahead
-from explainers.errors import OptionError, TargetError, UnsupportedError
+from explainers.errors import OptionError, UnsupportedError
 from explainers.models import LoadedModel
 from explainers.run.explain.facts import facts_of, manifest_of
 from explainers.run.explain.finish import finish
@@ -24,8 +23,9 @@ from explainers.run.explain.options import MethodCall, Passes, Progress, RunOpti
 from explainers.run.explain.outputs import CONTENTS, Outputs, files_of, is_whole
 from explainers.run.explain.reading import Item, batches, read
 from explainers.run.explain.summary import RunSummary
+from explainers.run.explain.wanted import wanted_of
 from explainers.run.explain.worker import Worker
-from explainers.run.targets import LABEL, impossible_first, noise_for, settled_target
+from explainers.run.targets import impossible_first, noise_for
 from explainers.run.true_classes import checked_labels
 from explainers.storage.run_folder import PROBE, RunFolder
 
@@ -69,21 +69,17 @@ def run(
     calls = [MethodCall(call) if isinstance(call, str) else call for call in methods]
     _check(calls, loaded, batch_size)
     explainers = {call.title: call.bind(loaded, options, passes) for call in calls}
-    target = options.target
-    if isinstance(target, str) and target != LABEL:
-        target = settled_target(target, loaded, loaded.preprocessing, options.output)
-    if target == NOT:
-        explainers = {title: explainer.negative() for title, explainer in explainers.items()}
     files = list(images) if not isinstance(images, (str, PathLike)) else find_images(images)
     labels = checked_labels(labels, files)
-    if target == LABEL and labels is None:
-        raise TargetError("target='label', but the images have no labels: pass labels= (--ground-truth)")
+    wanted = wanted_of(loaded, options, files, labels)
     folder = RunFolder(out, CONTENTS)
     with folder.held(), no_exit():
         if overwrite:
             folder.clear()
         facts = facts_of(loaded, calls, options)
-        with impossible_first(explainers.values(), target, loaded, noise_for(loaded.preprocessing), options.output):
+        with impossible_first(
+            explainers.values(), options.target, loaded, noise_for(loaded.preprocessing), options.output
+        ):
             done = folder.begin(facts, is_whole)
         summary = RunSummary(out, len(files))
         kept = {row["file"]: row["base"] for row in folder.journal.rows(done)}
@@ -92,7 +88,7 @@ def run(
         manifest = manifest_of(loaded, calls, options, len(files))
         folder.write_manifest({**manifest, "status": "running"})
 
-        worker = Worker(loaded, explainers, target, options, outputs, summary)
+        worker = Worker(loaded, explainers, wanted, options, outputs, summary)
         keys: list[str] = []  # of the images that there are
         count, noted = 0, set(done)
         with ThreadPoolExecutor(READERS) as pool:
@@ -117,7 +113,7 @@ def run(
         ]
         made = finish(folder, options, keys, partial(read_image, max_pixels=options.max_pixels, **reading))
         summary.sheets = [path for path in made if path.name.startswith("sheet-")]
-        nothing = bool(summary.failed) and not summary.explained + summary.resumed
+        nothing = bool(summary.failed) and not summary.explained + summary.resumed + len(summary.nothing)
         summary.seconds = time.perf_counter() - started
         counts = {"images": len(files), "failed": len(summary.failed), "constant": len(summary.constant)}
         folder.write_manifest(
@@ -127,7 +123,7 @@ def run(
                 "counts": counts,
                 "refused": summary.refused,
                 "dropped": summary.dropped,
-                "f(x)": None if worker.reading is None else str(worker.reading),
+                "f(x)": wanted.activation,
                 "seconds": round(summary.seconds, 3),
             },
             [path.relative_to(out).as_posix() for path in made],

@@ -19,8 +19,6 @@ from explainers.network.input import first_parameter
 from explainers.network.output import Negative, Output, class_scores
 from explainers.network.unwrapping import as_network
 
-LABEL = "label"  # the true class of each image
-
 
 def settled_target(
     target: str, model: Any, preprocessing: Preprocessing | None, output: Output | None, images: Any = None
