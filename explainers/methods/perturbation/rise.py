@@ -102,11 +102,10 @@ class RISE(PerturbationExplainer):
             raise OptionError(f"seed={seed}; expected 0 or more")
         self.grid, self.masks, self.p, self.design, self.substrate = grid, masks, p, design, substrate
         self.tolerance, self.roi, self.seed, self.share_masks, self.watch = tolerance, roi, seed, share_masks, watch
-        self.planned = self._planned(2 if isinstance(grid, int) else len(grid))  # of images, where it does not say
+        self.planned = self._planned((grid, grid) if isinstance(grid, int) else tuple(grid))  # an image's, of a number
 
-    def _planned(self, axes: int, *, tell: bool = True) -> int:
+    def _planned(self, grid: tuple[int, ...], *, tell: bool = True) -> int:
         """How many masks are made of those asked for: never fewer, and told where there are more."""
-        grid = sides("grid", self.grid, (1,) * axes)
         length = block_length(self.design, MaskShape(grid, grid), self.p)
         if self.design != "balanced" or self.masks <= length or self.masks % length == 0:
             return self.masks
@@ -118,11 +117,18 @@ class RISE(PerturbationExplainer):
             )
         return planned
 
-    def planned_for(self, axes: int) -> int:
-        """The same for what has so many axes."""
-        if axes == 2 or not isinstance(self.grid, int):
+    def planned_for(self, shape: MaskShape) -> int:
+        """The same for what has this shape."""
+        if len(shape.size) == 2 or not isinstance(self.grid, int):
             return self.planned
-        return self._planned(axes, tell=self.masks != MASKS)  # which nobody asked for
+        return self._planned(shape.grid, tell=self.masks != MASKS)  # which nobody asked for
+
+    def _shape(self, size: tuple[int, ...]) -> MaskShape:
+        """Of masks of this size. Of a volume or signal a number of cells is at most one for each position."""
+        grid = sides("grid", self.grid, (1,) * len(size))
+        if isinstance(self.grid, int) and len(size) != 2:
+            grid = tuple(map(min, grid, size))
+        return MaskShape(grid, size)
 
     @classmethod
     def trial(cls, model: Any, images: Tensor, *, output: Output | None = None) -> None:
@@ -134,8 +140,7 @@ class RISE(PerturbationExplainer):
         reading, classes = self.clean(images, targets)
         substrates = substrate_of(images, self.substrate)
         region = region_of(self.roi, images.shape[2:])
-        size = tuple(span.stop - span.start for span in region)
-        shape = MaskShape(sides("grid", self.grid, (1,) * len(size)), size)
+        shape = self._shape(tuple(span.stop - span.start for span in region))
         found = [
             self._explain(row, image, substrate, wanted, (region, shape), reading)
             for row, (image, substrate, wanted) in enumerate(zip(images, substrates, classes, strict=True))
@@ -195,7 +200,7 @@ class _Estimate:
     def __init__(self, rise: RISE, shape: MaskShape, seed: int) -> None:
         self.rise, self.shape, self.seed = rise, shape, seed
         self.length = block_length(rise.design, shape, rise.p)
-        self.planned = rise.planned_for(len(shape.size))
+        self.planned = rise.planned_for(shape)
         self.used = 0
         self._waiting: list[Tensor] = []
         self._done: list[Tensor] = []  # scores (n, K) of each block; the last one may be shorter
