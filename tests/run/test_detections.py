@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 from detectors import GridDetector, read_grid
+from explainers.cli.main import main
 from run_case import rows
 
 from explainers import RISE
-from explainers.cli.main import main
 from explainers.core.preprocessing import Preprocessing
 from explainers.data.images import read_image, write_image
 from explainers.errors import OptionError
@@ -96,7 +96,7 @@ def test_nothing_anywhere_is_no_failure(tmp_path):
     assert "the best has 0." in rows(out)[0]["reason"]
 
 
-ADAPTER = '''
+ADAPTER = """
 import sys
 sys.path.insert(0, {cases!r})
 from detectors import GridDetector, read_grid
@@ -104,7 +104,7 @@ from detectors import GridDetector, read_grid
 
 def make():
     return GridDetector()
-'''
+"""
 
 
 def test_the_command_explains_detections_by_an_adapter(tmp_path, capsys, monkeypatch):
