@@ -35,8 +35,8 @@ class Cases:
     """N inputs with what is asked about them.
 
     inputs: (N, C, *axes); targets: what is explained of each; truth: (N, *axes) bool, what was planted; others: in the
-    same shape, what else was planted and must not be found, or None; output: an adapter, for networks that need one;
-    names: of the classes.
+    same shape, what else was planted and must not be found, or None; output: an adapter, for networks that need
+    one; names: of the classes.
     """
 
     inputs: Tensor

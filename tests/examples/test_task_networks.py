@@ -56,6 +56,18 @@ def test_networks_learn_eight_samples_by_heart(name, task_module):
     assert last < 0.35 * first
 
 
+@pytest.mark.parametrize("name", ["classify_volumes", "classify_signals", "measure_scenes"])
+def test_a_class_as_an_object_has_the_map_of_its_index(name, task_module):
+    """With the layer that is chosen where none is named, along one, two and three axes."""
+    import explainers
+    from explainers.targets import ClassScore
+
+    network, inputs = task_module(name).make().eval(), torch.rand(2, *SHAPES[name][0])
+    grad_cam = explainers.GradCAM(network)
+    torch.testing.assert_close(grad_cam(inputs, targets=ClassScore(0)), grad_cam(inputs, targets=0))
+    assert grad_cam.layers == ("body",)
+
+
 def test_the_same_seed_gives_the_same_network(task_module):
     training, task = task_module("training"), task_module("classify_signals").TASK
     data = task.data("train", 32, 0)
