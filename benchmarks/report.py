@@ -96,7 +96,8 @@ def opened(page: Path) -> dict[str, float]:
                     for (;;) {
                         await new Promise(requestAnimationFrame);
                         const all = document.getElementById('gallery').getBoundingClientRect();
-                        const items = [...document.querySelectorAll('.item')].map((each) => each.getBoundingClientRect());
+                        const boxes = [...document.querySelectorAll(".item")];
+                        const items = boxes.map((each) => each.getBoundingClientRect());
                         const top = Math.min(...items.map((each) => each.top));
                         const bottom = Math.max(...items.map((each) => each.bottom));
                         const whole = bottom >= Math.min(innerHeight, all.bottom) - 20;
