@@ -224,7 +224,7 @@ def test_data_without_test_images_gives_no_test_scores(tmp_path, capsys):
 
 
 def test_progress_names_the_losses(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("explainers.cli.progress.EVERY", -1.0)
+    monkeypatch.setattr("explainers.cli.terminal.progress.EVERY", -1.0)
     out, small = tmp_path / "RUN", "magnetogram:size=32,train=32,val=8,test=0"
     assert main(command(out, "--epochs", "1", data=small)) == 0
     number = r"\d+\.\d{3}"
