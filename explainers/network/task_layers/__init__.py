@@ -1,6 +1,7 @@
 """Which layer maps are made of where a network does more than classify, and where the image lies in it.
 
 `bottleneck.py` is of segmentation, `trunk.py` of detection; `extent.py` of detectors that add a border to the image.
+Begin with `trunk.py`.
 """
 
 from explainers.network.task_layers.bottleneck import bottleneck

@@ -113,7 +113,7 @@ def run(
         ]
         made = finish(folder, options, keys, partial(read_image, max_pixels=options.max_pixels, **reading))
         summary.sheets = [path for path in made if path.name.startswith("sheet-")]
-        nothing = bool(summary.failed) and not summary.explained + summary.resumed
+        nothing = bool(summary.failed) and not summary.explained + summary.resumed + len(summary.nothing)
         summary.seconds = time.perf_counter() - started
         counts = {"images": len(files), "failed": len(summary.failed), "constant": len(summary.constant)}
         folder.write_manifest(
