@@ -21,6 +21,7 @@ from explainers.data.generated.scenes import Scene, pair, scene
 from explainers.targets import Box, ClassScore, Region, Similarity, Value
 
 Networks = Sequence[nn.Module]
+TRIED = 2_000  # inputs, at most
 
 
 def stacked(made: Sequence[Scene]) -> Tensor:
@@ -82,11 +83,18 @@ def _shapes(count: int, fits: Callable[[Scene, int], bool]) -> list[tuple[Scene,
             return chosen[:count]
         good = [shape for shape in range(len(made.labels)) if len(made.labels) > 1 and fits(made, shape)]
         chosen += [(made, shape) for shape in good[:2]] if len(good) > 1 else []
+    check(chosen)
     return chosen
 
 
 def _scenes() -> Iterator[Scene]:
-    return (scene(index) for index in range(10_000))
+    return (scene(index) for index in range(TRIED))
+
+
+def check(chosen: Sequence[object]) -> None:
+    """SystemExit where there is nothing to explain."""
+    if not chosen:
+        raise SystemExit(f"none of {TRIED} inputs is answered rightly by all networks; train them longer")
 
 
 @torch.no_grad()
@@ -100,6 +108,7 @@ def measure_cases(networks: Networks, count: int) -> list[Cases]:
         right = all(abs(float(network(stacked([made]))) - share) < share / 4 for network in networks)
         if right and bool((made.shapes > 0)[~made.warm].any()):
             chosen.append(made)
+    check(chosen)
     truth = torch.stack([made.warm for made in chosen])
     others = torch.stack([(made.shapes > 0) & ~made.warm for made in chosen])
     return [Cases(stacked(chosen), [Value(0)] * len(chosen), truth, others) for _ in networks]
@@ -109,8 +118,8 @@ def measure_cases(networks: Networks, count: int) -> list[Cases]:
 def embed_cases(networks: Networks, count: int) -> list[Cases]:
     """What makes the second image of a pair like the first one, where it is more so than any image that shares nothing
     with the first."""
-    crowd, chosen = [pair(9_000 + index).second for index in range(64)], []
-    for index in range(9_000):
+    crowd, chosen = [pair(TRIED + index).second for index in range(64)], []
+    for index in range(TRIED):
         if len(chosen) == count:
             break
         made = pair(index)
@@ -119,6 +128,7 @@ def embed_cases(networks: Networks, count: int) -> list[Cases]:
         found = [F.normalize(network(batch), dim=1) for network in networks]
         if all(each[0] @ each[1] > (each[2:] @ each[0]).max() for each in found):
             chosen.append(made)
+    check(chosen)
     truth, others = (torch.stack(each) for each in zip(*(shapes_of(made.second, 0) for made in chosen), strict=True))
     targets = [Similarity(made.first.pixels / 255) for made in chosen]
     return [Cases(stacked([made.second for made in chosen]), targets, truth, others) for _ in networks]
@@ -130,13 +140,13 @@ def _looks(made: Scene) -> set[tuple[int, int]]:
 
 def volume_cases(networks: Networks, count: int) -> list[Cases]:
     """The class of a volume, which its blob decides."""
-    samples = ((each.voxels, each.mask, each.label) for each in map(blob, range(10_000)))
+    samples = ((each.voxels, each.mask, each.label) for each in map(blob, range(TRIED)))
     return _classified(networks, count, samples, FORMS)
 
 
 def signal_cases(networks: Networks, count: int) -> list[Cases]:
     """The class of a signal, which its bump decides."""
-    samples = ((each.samples, each.mask, each.label) for each in map(bump, range(10_000)))
+    samples = ((each.samples, each.mask, each.label) for each in map(bump, range(TRIED)))
     return _classified(networks, count, samples, BUMPS)
 
 
@@ -150,6 +160,7 @@ def _classified(
             break
         if all(int(network(values[None]).argmax()) == label for network in networks):
             chosen.append((values, mask, label))
+    check(chosen)
     values, masks, labels = zip(*chosen, strict=True)
     targets = [ClassScore(label) for label in labels]
     return [Cases(torch.stack(values), targets, torch.stack(masks), names=names) for _ in networks]

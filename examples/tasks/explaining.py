@@ -91,10 +91,12 @@ def table(found: dict[str, np.ndarray], truth: Tensor) -> str:
 
 
 def _cell(values: np.ndarray) -> str:
-    """Of (trainings, N)."""
+    """Of (trainings, N); over those inputs alone whose maps have a value, and then it says of how many."""
+    count = values.shape[1]
     values = values[:, ~np.isnan(values).any(axis=0)]
+    left = "" if values.shape[1] == count else f", {values.shape[1]} of {count}"
     interval = interval_of(values.mean(axis=0))
     told = " / ".join(f"{mean:.2f}" for mean in values.mean(axis=1))
     if interval is None:
         return "–"
-    return f"{values.mean():.2f} [{max(interval[0], 0):.2f}, {min(interval[1], 1):.2f}] ({told})"
+    return f"{values.mean():.2f} [{max(interval[0], 0):.2f}, {min(interval[1], 1):.2f}] ({told}){left}"

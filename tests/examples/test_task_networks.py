@@ -146,3 +146,37 @@ def test_a_script_trains_scores_and_is_a_model_for_the_command(tmp_path):
 
     loaded = explainers.load_model(f"{script}:make", weights=tmp_path / "out" / "weights.safetensors")
     assert loaded.network(torch.zeros(1, 2, 256)).shape == (1, 4)
+
+
+def test_maps_are_held_against_what_was_planted(task_module):
+    explaining = task_module("explaining")
+    maps = torch.tensor([[[4.0, 3], [1, 0]], [[0, 0], [0, 5]]])
+    truth = torch.tensor([[[True, False], [True, False]], [[True, True], [False, False]]])
+    others = torch.tensor([[[False, True], [False, False]], [[False, False], [False, False]]])
+    found = explaining.scores_of_maps(maps, explaining.Cases(torch.zeros(2, 1, 2, 2), [0, 0], truth, others))
+    assert found[0].tolist() == [1, 0]
+    assert found[1].tolist() == [5 / 8, 0]
+    assert found[2].tolist() == [0.5, 0.5]  # of the second map's zeros the first is in the mask
+    assert found[3, 0] == 3 / 8
+    assert math.isnan(found[3, 1])  # there is nothing else
+    text = explaining.table({"one": torch.tensor(found)[None].repeat(2, 1, 1).numpy()}, truth)
+    assert text.startswith("| method | pointing game | energy | rank | energy, other |")
+    assert "| one | 0.50 [" in text
+    assert "(0.50 / 0.50)" in text
+    assert "2 inputs; what was planted is 50.0% of an input." in text
+
+
+def test_explaining_a_trained_network_leaves_a_table_and_a_picture(tmp_path, task_module):
+    from safetensors.torch import save_file
+
+    module = task_module("classify_signals")
+    network = task_module("training").fit(replace(module.TASK, batch=8), module.data("train", 64, 0), steps=20, seed=0)
+    save_file(network.state_dict(), tmp_path / "weights.safetensors")
+    script = [sys.executable, str(FOLDER / "explain_tasks.py"), "signals", "--count", "2", "--rows", "1"]
+    folders = ["--weights", str(tmp_path), str(tmp_path), "--out", str(tmp_path / "out")]
+    done = subprocess.run([*script, *folders], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    table = (tmp_path / "out" / "table.md").read_text()
+    assert table.count("\n| ") == 10  # eight methods and two controls
+    assert "2 inputs" in table
+    assert (tmp_path / "out" / "maps.png").stat().st_size > 1000
