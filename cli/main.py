@@ -112,6 +112,7 @@ def script() -> None:
     from explainers.passes.freed_memory import keep_freed_memory
 
     keep_freed_memory()
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # read at its import; what it says of a file names none
     sys.exit(main())
 
 

@@ -33,7 +33,8 @@ def checked_images(images: Any, network: Any) -> Tensor:
             "for paths, PIL images and arrays use explainers.explain(model, image)"
         )
     if images.ndim not in (3, 4, 5):
-        raise ImageError(f"expected images of shape {SHAPES}, got {tuple(images.shape)}")
+        hint = "; add the batch dimension: images[None]" if images.ndim == 2 else ""
+        raise ImageError(f"expected images of shape {SHAPES}, got {tuple(images.shape)}{hint}")
     if 0 in images.shape:
         raise ImageError(f"the batch is empty: shape {tuple(images.shape)}")
     empty = next((value for value in _values(network) if value.is_meta), None)

@@ -105,22 +105,21 @@ class RISE(PerturbationExplainer):
         self.grid, self.p, self.design, self.substrate = grid, p, design, substrate
         self.tolerance, self.roi, self.seed, self.share_masks, self.watch = tolerance, roi, seed, share_masks, watch
         self.usual = masks is None
-        axes = 2 if isinstance(grid, int) else len(grid)  # of images, where it does not say
-        self.masks = self._usual(axes) if masks is None else masks
-        self.planned = self._planned(axes)
+        sides_of_image = (grid, grid) if isinstance(grid, int) else tuple(grid)
+        self.masks = self._usual(sides_of_image) if masks is None else masks
+        self.planned = self._planned(sides_of_image)  # an image's, where the grid is a number
 
-    def _block(self, axes: int) -> int:
-        grid = sides("grid", self.grid, (1,) * axes)
+    def _block(self, grid: tuple[int, ...]) -> int:
         return block_length(self.design, MaskShape(grid, grid), self.p)
 
-    def _usual(self, axes: int) -> int:
+    def _usual(self, grid: tuple[int, ...]) -> int:
         """The paper's number of masks, or the whole blocks in it."""
-        length = self._block(axes)
+        length = self._block(grid)
         return MASKS if self.design != "balanced" else max(1, MASKS // length) * length
 
-    def _planned(self, axes: int) -> int:
+    def _planned(self, grid: tuple[int, ...]) -> int:
         """How many masks are made of those asked for: never fewer, and told where there are more."""
-        length = self._block(axes)
+        length = self._block(grid)
         if self.design != "balanced" or self.masks <= length or self.masks % length == 0:
             return self.masks
         planned = math.ceil(self.masks / length) * length
@@ -130,11 +129,18 @@ class RISE(PerturbationExplainer):
         )
         return planned
 
-    def planned_for(self, axes: int) -> int:
-        """The same for what has so many axes."""
-        if axes == 2 or not isinstance(self.grid, int):
+    def planned_for(self, shape: MaskShape) -> int:
+        """The same for what has this shape."""
+        if len(shape.size) == 2 or not isinstance(self.grid, int):
             return self.planned
-        return self._usual(axes) if self.usual else self._planned(axes)
+        return self._usual(shape.grid) if self.usual else self._planned(shape.grid)
+
+    def _shape(self, size: tuple[int, ...]) -> MaskShape:
+        """Of masks of this size. Of a volume or signal a number of cells is at most one for each position."""
+        grid = sides("grid", self.grid, (1,) * len(size))
+        if isinstance(self.grid, int) and len(size) != 2:
+            grid = tuple(map(min, grid, size))
+        return MaskShape(grid, size)
 
     @classmethod
     def trial(cls, model: Any, images: Tensor, *, output: Output | None = None) -> None:
@@ -146,8 +152,7 @@ class RISE(PerturbationExplainer):
         reading, classes = self.clean(images, targets)
         substrates = substrate_of(images, self.substrate)
         region = region_of(self.roi, images.shape[2:])
-        size = tuple(span.stop - span.start for span in region)
-        shape = MaskShape(sides("grid", self.grid, (1,) * len(size)), size)
+        shape = self._shape(tuple(span.stop - span.start for span in region))
         found = [
             self._explain(row, image, substrate, wanted, (region, shape), reading)
             for row, (image, substrate, wanted) in enumerate(zip(images, substrates, classes, strict=True))
@@ -207,7 +212,7 @@ class _Estimate:
     def __init__(self, rise: RISE, shape: MaskShape, seed: int) -> None:
         self.rise, self.shape, self.seed = rise, shape, seed
         self.length = block_length(rise.design, shape, rise.p)
-        self.planned = rise.planned_for(len(shape.size))
+        self.planned = rise.planned_for(shape)
         self.used = 0
         self._waiting: list[Tensor] = []
         self._done: list[Tensor] = []  # scores (n, K) of each block; the last one may be shorter

@@ -33,7 +33,7 @@ def make(classes=3):
 def other():
     return make(5)
 """
-LIGHT = ["--device", "cpu", "--no-figures", "-q"]
+LIGHT = ["--device", "cpu", "--no-figures", "--no-report", "-q"]
 SIZE = ["--size", "16x16"]
 TWO_METHODS = ["-m", "saliency", "-m", "smooth-grad", "--option", "smooth-grad.samples=2", "--batch-size", "4"]
 KILLED = """
