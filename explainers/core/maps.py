@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from explainers.errors import LayerError, counted
+
 
 def grad_cam(activation: Tensor, gradient: Tensor) -> Tensor:
     """ReLU of the activation channels weighted by their mean gradient.
@@ -77,7 +79,15 @@ def upsample(maps: Tensor, size: Sequence[int]) -> Tensor:
 
     Args:
         size: as many sides as the maps have axes.
+
+    Raises:
+        LayerError: they have another number of axes, as only what `spatial=` gives can have.
     """
+    if maps.ndim - 2 != len(size):
+        raise LayerError(
+            f"the layer's map has {counted(maps.ndim - 2, 'axis', 'axes')}, and the input {len(size)}: spatial= must "
+            f"give (N, C, {', '.join('dhw'[-len(size) :])})"
+        )
     if maps.shape[2:] == torch.Size(size):
         return maps
     return F.interpolate(maps, size=tuple(size), mode=INTERPOLATIONS[len(size)], align_corners=False)
