@@ -164,6 +164,11 @@ def ground_truth_argument(group: Any, what: str) -> None:
     )
 
 
+def labels_argument(group: Any) -> None:
+    """Names of the network's classes."""
+    group.add_argument("--labels", metavar="FILE", help="class names, one a line, or a JSON list")
+
+
 def target_arguments(command: argparse.ArgumentParser) -> Any:
     """What is explained."""
     target = command.add_argument_group("what is explained")
@@ -181,8 +186,25 @@ def target_arguments(command: argparse.ArgumentParser) -> Any:
         help="of a segmentation network, where its class is explained: predicted (where it is predicted), all, "
         "mask:FOLDER (files named like the images, white inside), box:X0,Y0,X1,Y1 or pixel:X,Y of the photo",
     )
-    target.add_argument("--labels", metavar="FILE", help="class names, one a line, or a JSON list")
+    labels_argument(target)
     return target
+
+
+def explaining_arguments(command: argparse.ArgumentParser, out: str) -> tuple[Any, Any]:
+    """What every command has that explains a folder of images: methods, scores, passes, output, limits.
+
+    Args:
+        out: where it writes by default.
+
+    Returns:
+        The groups of passes and of output, for what a command has beside.
+    """
+    method_arguments(command)
+    reading_arguments(command)
+    passes, output = pass_arguments(command), output_arguments(command, out)
+    limit_arguments(command)
+    common_arguments(command)
+    return passes, output
 
 
 def output_arguments(command: argparse.ArgumentParser, out: str) -> Any:

@@ -10,21 +10,21 @@ from typing import Any
 from explainers.errors import counted
 
 from .input_kind import PHOTOS, batch_size
-from .progress import Progress
 from .scoring.scored_images import true_labels
 from .spelling import printable
-from .targets import typed_target
-from .telling import exit_code, tell_failures
+from .targets import typed_detections, typed_target
+from .terminal.progress import Progress
+from .terminal.telling import NAMED, exit_code, tell_failures
 from .values import activation, note, output
 
 
 def code_of(summary: Any) -> int:
     """The exit code of a run that came to its end."""
-    return exit_code(bool(summary.failed), bool(summary.explained + summary.resumed))
+    return exit_code(bool(summary.failed), bool(summary.explained + summary.resumed + len(summary.nothing)))
 
 
 def run_options(arguments: argparse.Namespace) -> Any:
-    """What was typed of a run's options, but for the target, which takes the network to be understood.
+    """What was typed of a run's options, but for a target that takes the network to be understood.
 
     Raises:
         OptionError: values that none of them can have.
@@ -33,6 +33,7 @@ def run_options(arguments: argparse.Namespace) -> Any:
 
     given = {key: getattr(arguments, key, None) for key in ("top_k", "cmap", "opacity", "scale", "max_pixels")}
     return RunOptions(
+        target=typed_detections(arguments),
         contact_sheet=arguments.contact_sheet or 0,
         overlays=not arguments.no_overlays,
         maps=not arguments.no_maps,
@@ -53,7 +54,8 @@ def explained_images(
     """
     from explainers.run import run as explain_folder
 
-    options = replace(options, target=typed_target(arguments, loaded))
+    if options.target is None:
+        options = replace(options, target=typed_target(arguments, loaded))
     for text in loaded.notes:
         note(arguments, text)
     with Progress(quiet=arguments.quiet or arguments.json) as progress:
@@ -78,6 +80,10 @@ def explained_images(
         maps = counted(count, "map is the same everywhere and shows", "maps are the same everywhere and show")
         more = f" and {count - 1} more" if count > 1 else ""
         note(arguments, f"{maps} nothing (status constant): {title} of {printable(name)}{more}")
+    for name, reason in summary.nothing[:NAMED]:
+        note(arguments, f"nothing to explain in {printable(name)}: {reason}")
+    if len(summary.nothing) > NAMED:
+        note(arguments, f"nor in {len(summary.nothing) - NAMED} more images (status nothing in the table)")
     tell_failures(summary.failed, images if isinstance(images, (str, Path)) else None)
     if not arguments.json:
         kind = getattr(arguments, "kind", PHOTOS)
@@ -93,7 +99,9 @@ def as_json(summary: Any) -> dict[str, Any]:
 def _report(summary: Any, options: Any, noun: str) -> None:
     resumed = f", {summary.resumed} were done already" if summary.resumed else ""
     failed = f", {len(summary.failed)} failed" if summary.failed else ""
-    print(f"{summary.explained} of {summary.images} {noun}s explained in {summary.seconds:.1f} s{resumed}{failed}")
+    nothing = f", nothing to explain in {len(summary.nothing)}" if summary.nothing else ""
+    told = f"{summary.explained} of {summary.images} {noun}s explained in {summary.seconds:.1f} s"
+    print(f"{told}{resumed}{nothing}{failed}")
     if options.overlays and summary.explained + summary.resumed:
         print(f"pictures  {printable(str(summary.out / 'overlays'))}")
     for sheet in summary.sheets[:3]:

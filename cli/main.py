@@ -18,7 +18,7 @@ from explainers.errors import ExplainersError
 from .commands import COMMANDS
 from .parser import parse
 from .spelling import error_text
-from .telling import warnings_as_notes
+from .terminal.telling import warnings_as_notes
 from .values import json_alone
 
 OK, SOME_FAILED, USAGE, DEFECT, INTERRUPTED = 0, 1, 2, 3, 130
@@ -112,6 +112,7 @@ def script() -> None:
     from explainers.passes.freed_memory import keep_freed_memory
 
     keep_freed_memory()
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # read at its import; what it says of a file names none
     sys.exit(main())
 
 

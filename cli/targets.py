@@ -1,4 +1,4 @@
-"""What --target means: a class, or a target object made of the text."""
+"""What --target and --task mean: a class, a target object made of the text, or what a network detects."""
 
 from __future__ import annotations
 
@@ -22,6 +22,29 @@ def typed_target(arguments: argparse.Namespace, loaded: Any) -> Any:
         given = target_of(given, loaded.class_names, lambda path: _input(path, arguments, loaded))
     where = getattr(arguments, "where", None)
     return given if where is None else _region(given, where, arguments, loaded)
+
+
+def typed_detections(arguments: argparse.Namespace) -> Any:
+    """What of a detection network's boxes is explained; None where --task detection was not typed.
+
+    Raises:
+        OptionError: options of the one task with the other.
+    """
+    from explainers.errors import OptionError
+    from explainers.run.targets import Detected
+
+    count, least = getattr(arguments, "detections", None), getattr(arguments, "min_score", None)
+    if getattr(arguments, "task", None) != "detection":
+        for name, value in (("detections", count), ("min-score", least)):
+            if value is not None:
+                raise OptionError(f"--{name} goes with --task detection")
+        return None
+    for name in ("target", "where", "top_k", "ground_truth"):
+        if getattr(arguments, name, None) is not None:
+            raise OptionError(
+                f"--{name.replace('_', '-')} names classes; --task detection explains boxes: leave it out"
+            )
+    return Detected(Detected.count if count is None else count, Detected.min_score if least is None else least)
 
 
 def _region(given: Any, where: str, arguments: argparse.Namespace, loaded: Any) -> Any:

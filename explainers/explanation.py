@@ -16,11 +16,11 @@ from explainers.core.maps import CONSTANT, as_tensor, is_constant
 from explainers.core.preprocessing import photographic
 from explainers.core.registry import options as known_options
 from explainers.core.targets import NOT, of_rows, resolve_targets
-from explainers.errors import ImageError, OptionError
+from explainers.errors import OptionError
 from explainers.methods import create, method as explainer_class
 from explainers.models import as_preprocessing
 from explainers.models.loaded import named_target, target_name
-from explainers.network.input import convolution_axes, first_parameter
+from explainers.network.input import first_parameter
 from explainers.network.inputs import Key, bound
 from explainers.network.output import Negative, class_scores
 from explainers.network.unwrapping import as_network
@@ -272,13 +272,7 @@ def _explanations(
     from explainers.data.images.prepared import prepared
 
     explainers = [create(name, model, **options) for name, options in methods]
-    axes = convolution_axes(as_network(model))
-    if isinstance(image, Tensor) and (image.ndim not in (3, 4) or (image.ndim == 3 and axes and 2 not in axes)):
-        raise ImageError(
-            "explain and compare show images (N, C, H, W); of a volume (N, C, D, H, W) or a signal (N, C, L) make the "
-            f"maps as tensors: explainers.create({methods[0][0]!r}, model)(inputs)"
-        )
-    images, pixels, boxes = prepared(image, preprocessing)
+    images, pixels, boxes = prepared(image, preprocessing, as_network(model))
     parameter = first_parameter(as_network(model))
     if parameter is not None:
         images = images.to(parameter.device)

@@ -11,7 +11,22 @@ from __future__ import annotations
 import argparse
 from typing import Protocol
 
-from . import demo, doctor, drift, edit_list, evaluate, layers, methods, metrics, networks, report, run, train, verify
+from . import (
+    demo,
+    doctor,
+    drift,
+    edit_list,
+    evaluate,
+    layers,
+    methods,
+    metrics,
+    networks,
+    regions,
+    report,
+    run,
+    train,
+    verify,
+)
 
 
 class Command(Protocol):
@@ -34,6 +49,7 @@ COMMANDS: dict[str, Command] = {  # in the order of the help
     "train": train,
     "edit-list": edit_list,
     "report": report,
+    "regions": regions,
     "verify": verify,
     "methods": methods,
     "metrics": metrics,

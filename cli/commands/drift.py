@@ -3,23 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import shutil
 from pathlib import Path
 from typing import Any
 
 from explainers.errors import OutputError
 
-from ..arguments import (
-    common_arguments,
-    limit_arguments,
-    method_arguments,
-    model_arguments,
-    output_arguments,
-    pass_arguments,
-    reading_arguments,
-)
+from ..arguments import explaining_arguments, ground_truth_argument, labels_argument, model_arguments
 from ..reporting import report_arguments, report_at_end
-from ..spelling import printable
 from ..values import note, print_json
 
 HELP = "does the explanation survive more training? maps of many networks beside those of one"
@@ -42,9 +32,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         help="a data set, whose test images are taken (folder:PATH, cifar10:PATH, …), or a folder of images; default: "
         "that of the training",
     )
-    compared.add_argument(
-        "--ground-truth", metavar="TABLE.csv|folders", help="true classes of a folder of images: file,class"
-    )
+    ground_truth_argument(compared, "they are explained, and make the groups")
     compared.add_argument(
         "--images",
         metavar="N|all|groups",
@@ -77,13 +65,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     )
     compared.add_argument("--film", type=int, metavar="N", help="images shown network by network (default 3)")
     compared.add_argument("--no-figures", action="store_true", help="tables alone")
-    command.add_argument("--labels", metavar="FILE", help="class names, one a line, or a JSON list")
-    method_arguments(command)
-    reading_arguments(command)
-    pass_arguments(command)
-    report_arguments(output_arguments(command, "drift"))
-    limit_arguments(command)
-    common_arguments(command)
+    labels_argument(command)
+    report_arguments(explaining_arguments(command, "drift")[1])
 
 
 def act(arguments: argparse.Namespace) -> int:
@@ -95,7 +78,7 @@ def act(arguments: argparse.Namespace) -> int:
 
     from ..drifting.lineup import lineup_of
     from ..drifting.settings import asked_methods, check_asked, default_methods, options_of, photos_of, threshold
-    from ..progress import Progress
+    from ..terminal.progress import Progress
 
     limit, methods = threshold(arguments.fail_under), asked_methods(arguments)
     check_asked(arguments)
@@ -127,7 +110,7 @@ def act(arguments: argparse.Namespace) -> int:
 def _told(arguments: argparse.Namespace, found: Any, out: Path, limit: tuple[str, float] | None) -> int:
     """Print what was found; returns the exit code."""
     from ..drifting.settings import below
-    from ..telling import tell_failures
+    from ..terminal.telling import tell_failures, tell_tables
 
     lost = found.lost()
     tell_failures(lost)
@@ -139,9 +122,7 @@ def _told(arguments: argparse.Namespace, found: Any, out: Path, limit: tuple[str
     for line in missed:
         note(arguments, line)
     if not arguments.json:
-        width = max(80, shutil.get_terminal_size((160, 24)).columns)
-        print("\n".join(printable(line) for line in found.summary().text(width).split("\n")))
-        print(f"\ntables and figures  {printable(str(out))}")
+        tell_tables(found.summary(), out)
     page = report_at_end(arguments, out)
     if arguments.json:
         rows = found.summary().rows()

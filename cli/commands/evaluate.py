@@ -3,28 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import explainers
 
-from ..arguments import (
-    common_arguments,
-    ground_truth_argument,
-    limit_arguments,
-    method_arguments,
-    model_arguments,
-    output_arguments,
-    pass_arguments,
-    reading_arguments,
-    target_arguments,
-)
+from ..arguments import explaining_arguments, ground_truth_argument, model_arguments, target_arguments
 from ..reporting import report_arguments, report_at_end
-from ..spelling import printable
 from ..targets import typed_target
-from ..telling import exit_code, tell_failures
+from ..terminal.telling import exit_code, tell_failures, tell_tables
 from ..values import activation, note, output, print_json
 
 HELP = "score methods on the images of a folder: which map can be believed?"
@@ -43,7 +31,6 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--only", metavar="CLASS", help="test images of a training with this true class")
     model_arguments(command)
-    method_arguments(command)
     scoring = command.add_argument_group("scoring")
     scoring.add_argument(
         "--metric",
@@ -68,14 +55,10 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         help="score maps made elsewhere: .npy, .npz or gray pictures named like the images, or maps of explain run",
     )
     scoring.add_argument("--no-figures", action="store_true", help="tables alone")
-    reading_arguments(command)
-    pass_arguments(command)
     target_arguments(command)
-    output = output_arguments(command, "evaluated")
+    _, output = explaining_arguments(command, "evaluated")
     output.add_argument("--no-maps", action="store_true", help="keep no maps: the report shows the table alone")
     report_arguments(output)
-    limit_arguments(command)
-    common_arguments(command)
 
 
 def act(arguments: argparse.Namespace) -> int:
@@ -111,8 +94,8 @@ def _evaluate(
     from explainers.run.evaluate.outputs import CONTENTS
     from explainers.storage.run_folder import RunFolder
 
-    from ..progress import Progress
     from ..scoring.scored_images import scored_images
+    from ..terminal.progress import Progress
 
     folder = RunFolder(out, CONTENTS)
     folder.claim()  # before any test image is written there
@@ -146,9 +129,7 @@ def _evaluate(
     failed = dict.fromkeys((row["image"], row["reason"]) for row in result.rows if row["status"] == "failed")
     tell_failures(failed, images)
     if not arguments.json:
-        width = max(80, shutil.get_terminal_size((160, 24)).columns)
-        print("\n".join(printable(line) for line in result.summary().text(width).split("\n")))
-        print(f"\ntables and figures  {printable(str(out))}")
+        tell_tables(result.summary(), out)
     page = report_at_end(arguments, out)
     if arguments.json:
         more = {} if page is None else {"report": str(page)}

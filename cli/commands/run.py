@@ -8,15 +8,10 @@ from pathlib import Path
 from explainers.errors import OptionError
 
 from ..arguments import (
-    common_arguments,
+    explaining_arguments,
     ground_truth_argument,
-    limit_arguments,
-    method_arguments,
     model_arguments,
-    output_arguments,
-    pass_arguments,
     picture_arguments,
-    reading_arguments,
     target_arguments,
 )
 from ..reporting import report_arguments, report_at_end
@@ -34,23 +29,26 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         help="a folder of images, volumes or signals (searched with all below it), or one file",
     )
     model_arguments(command)
-    method_arguments(command)
-    reading_arguments(command)
-    passes = pass_arguments(command)
+    target = target_arguments(command)
+    target.add_argument("--top-k", type=int, metavar="K", help="explain the K best classes of each image")
+    target.add_argument(
+        "--task",
+        choices=("classification", "detection"),
+        help="detection: each box that the network finds is explained; what it returned becomes boxes by "
+        "--output FILE.py:function, but for torchvision's and transformers' networks",
+    )
+    target.add_argument("--detections", type=int, metavar="K", help="the K best of each image (default 3)")
+    target.add_argument("--min-score", type=float, metavar="S", help="of detections that are explained (default 0.5)")
+    ground_truth_argument(target, "the table and contact sheets name them, and --target label explains them")
+    passes, output = explaining_arguments(command, "explained")
     passes.add_argument(
         "--masks",
         type=int,
         metavar="N",
         help="masks of rise per image, made up to whole blocks (default 3968, in the paper's design 4000)",
     )
-    target = target_arguments(command)
-    target.add_argument("--top-k", type=int, metavar="K", help="explain the K best classes of each image")
-    ground_truth_argument(target, "the table and contact sheets name them, and --target label explains them")
-    output = output_arguments(command, "explained")
     picture_arguments(output)
     report_arguments(output)
-    limit_arguments(command)
-    common_arguments(command)
 
 
 def act(arguments: argparse.Namespace) -> int:

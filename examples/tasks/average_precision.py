@@ -8,24 +8,24 @@ import torch
 from torch import Tensor
 from torchvision.ops import box_iou
 
-Found = dict[str, Tensor]  # boxes (n, 4), scores (n,), labels (n,) of one image
+from explainers.targets import Detections
 
 
-def average_precision(found: Sequence[Found], boxes: Sequence[Tensor], least: float = 0.5) -> float:
+def average_precision(found: Sequence[Detections], boxes: Sequence[Tensor], least: float = 0.5) -> float:
     """Of one class: detections and true boxes (m, 4) of each image.
 
     A detection is right where its best true box overlaps by at least `least` and no better detection has taken it.
     NaN where there is no true box at all.
     """
     rows = sorted(
-        ((float(score), image, row) for image, one in enumerate(found) for row, score in enumerate(one["scores"])),
+        ((float(score), image, row) for image, one in enumerate(found) for row, score in enumerate(one.scores)),
         key=lambda each: -each[0],
     )
     taken: set[tuple[int, int]] = set()
     right = []
     for _, image, row in rows:
         overlap, best = (
-            box_iou(found[image]["boxes"][row][None], boxes[image])[0].max(dim=0) if len(boxes[image]) else (0.0, -1)
+            box_iou(found[image].boxes[row][None], boxes[image])[0].max(dim=0) if len(boxes[image]) else (0.0, -1)
         )
         hit = float(overlap) >= least and (image, int(best)) not in taken
         right.append(hit)

@@ -15,13 +15,13 @@ from explaining import Cases
 from torch import Tensor, nn
 from torchvision.ops import box_iou
 
-import explainers.targets as TMP
-from explainers.data.generated.blobs import blob
-from explainers.data.generated.bumps import bump
+from explainers.data.generated.blobs import CLASSES as FORMS, blob
+from explainers.data.generated.bumps import CLASSES as BUMPS, bump
 from explainers.data.generated.scenes import Scene, pair, scene
-from explainers.targets import ClassScore, Similarity, Value
+from explainers.targets import Box, ClassScore, Region, Similarity, Value
 
 Networks = Sequence[nn.Module]
+TRIED = 2_000  # inputs, at most
 
 
 def stacked(made: Sequence[Scene]) -> Tensor:
@@ -36,24 +36,27 @@ def shapes_of(made: Scene, shape: int) -> tuple[Tensor, Tensor]:
 
 @torch.no_grad()
 def segment_cases(networks: Networks, count: int) -> list[Cases]:
-    """One shape of a scene of several: the region where its class is predicted over it, of an IoU of 0.6 at least."""
+    """One shape of a scene of several: its class, where the network predicts it on and around the shape."""
+
+    def predicted(network: nn.Module, made: Scene, shape: int) -> Tensor:
+        """(S, S) bool."""
+        mask, _ = shapes_of(made, shape)
+        around = F.max_pool2d(mask[None].float(), 5, 1, 2)[0] > 0
+        return (network(stacked([made]))[0].argmax(dim=0) == 1 + made.labels[shape]) & around
 
     def fits(made: Scene, shape: int) -> bool:
         mask, _ = shapes_of(made, shape)
-        for network in networks:
-            found = network(stacked([made]))[0].argmax(dim=0) == 1 + made.labels[shape]
-            if (found & mask).sum() < 0.6 * ((found & _around(mask)) | mask).sum():
-                return False
-        return True
+        regions = [predicted(network, made, shape) for network in networks]
+        return all((region & mask).sum() >= 0.6 * (region | mask).sum() for region in regions)
 
     chosen = _shapes(count, fits)
+    inputs = stacked([made for made, _ in chosen])
     truth, others = (torch.stack(each) for each in zip(*(shapes_of(*one) for one in chosen), strict=True))
-    targets = [TMP.Region(1 + int(made.labels[shape]), made.shapes == 1 + shape) for made, shape in chosen]
-    return [Cases(stacked([made for made, _ in chosen]), targets, truth, others) for _ in networks]
-
-
-def _around(mask: Tensor) -> Tensor:
-    return F.max_pool2d(mask[None].float(), 5, 1, 2)[0] > 0
+    made_for = [
+        [Region(1 + int(made.labels[shape]), predicted(network, made, shape)) for made, shape in chosen]
+        for network in networks
+    ]
+    return [Cases(inputs, targets, truth, others) for targets in made_for]
 
 
 @torch.no_grad()
@@ -62,14 +65,14 @@ def detect_cases(networks: Networks, count: int) -> list[Cases]:
 
     def detected(network: nn.Module, made: Scene, shape: int) -> bool:
         (found,) = detections(network(stacked([made])))
-        overlap = box_iou(made.boxes[shape][None], found["boxes"])[0]
-        return bool(((overlap >= 0.6) & (found["labels"] == made.labels[shape])).any())
+        overlap = box_iou(made.boxes[shape][None], found.boxes)[0]
+        return bool(((overlap >= 0.6) & (found.labels == made.labels[shape])).any())
 
     chosen = _shapes(count, lambda made, shape: all(detected(network, made, shape) for network in networks))
     truth, others = (torch.stack(each) for each in zip(*(shapes_of(*one) for one in chosen), strict=True))
-    targets = [TMP.Box(tuple(made.boxes[shape].tolist()), int(made.labels[shape])) for made, shape in chosen]
+    targets = [Box(tuple(made.boxes[shape].tolist()), int(made.labels[shape])) for made, shape in chosen]
     inputs = stacked([made for made, _ in chosen])
-    return [Cases(inputs, targets, truth, others) for _ in networks]
+    return [Cases(inputs, targets, truth, others, detections) for _ in networks]
 
 
 def _shapes(count: int, fits: Callable[[Scene, int], bool]) -> list[tuple[Scene, int]]:
@@ -80,11 +83,18 @@ def _shapes(count: int, fits: Callable[[Scene, int], bool]) -> list[tuple[Scene,
             return chosen[:count]
         good = [shape for shape in range(len(made.labels)) if len(made.labels) > 1 and fits(made, shape)]
         chosen += [(made, shape) for shape in good[:2]] if len(good) > 1 else []
+    check(chosen)
     return chosen
 
 
 def _scenes() -> Iterator[Scene]:
-    return (scene(index) for index in range(10_000))
+    return (scene(index) for index in range(TRIED))
+
+
+def check(chosen: Sequence[object]) -> None:
+    """SystemExit where there is nothing to explain."""
+    if not chosen:
+        raise SystemExit(f"none of {TRIED} inputs is answered rightly by all networks; train them longer")
 
 
 @torch.no_grad()
@@ -98,6 +108,7 @@ def measure_cases(networks: Networks, count: int) -> list[Cases]:
         right = all(abs(float(network(stacked([made]))) - share) < share / 4 for network in networks)
         if right and bool((made.shapes > 0)[~made.warm].any()):
             chosen.append(made)
+    check(chosen)
     truth = torch.stack([made.warm for made in chosen])
     others = torch.stack([(made.shapes > 0) & ~made.warm for made in chosen])
     return [Cases(stacked(chosen), [Value(0)] * len(chosen), truth, others) for _ in networks]
@@ -105,39 +116,51 @@ def measure_cases(networks: Networks, count: int) -> list[Cases]:
 
 @torch.no_grad()
 def embed_cases(networks: Networks, count: int) -> list[Cases]:
-    """What makes the second image of a pair like the first one, where it is more so than any of 32 others."""
-    crowd, chosen = stacked([pair(10_000 + index).second for index in range(32)]), []
-    for index in range(10_000):
+    """What makes the second image of a pair like the first one, where it is more so than any image that shares nothing
+    with the first."""
+    crowd, chosen = [pair(TRIED + index).second for index in range(64)], []
+    for index in range(TRIED):
         if len(chosen) == count:
             break
         made = pair(index)
-        batch = torch.cat([stacked([made.first, made.second]), crowd])
+        strangers = [each for each in crowd if not _looks(each) & _looks(made.first)]
+        batch = stacked([made.first, made.second, *strangers])
         found = [F.normalize(network(batch), dim=1) for network in networks]
         if all(each[0] @ each[1] > (each[2:] @ each[0]).max() for each in found):
             chosen.append(made)
+    check(chosen)
     truth, others = (torch.stack(each) for each in zip(*(shapes_of(made.second, 0) for made in chosen), strict=True))
     targets = [Similarity(made.first.pixels / 255) for made in chosen]
     return [Cases(stacked([made.second for made in chosen]), targets, truth, others) for _ in networks]
 
 
+def _looks(made: Scene) -> set[tuple[int, int]]:
+    return {(each.kind, each.colour) for each in made.things}
+
+
 def volume_cases(networks: Networks, count: int) -> list[Cases]:
     """The class of a volume, which its blob decides."""
-    return _classified(networks, count, ((each.voxels, each.mask, each.label) for each in map(blob, range(10_000))))
+    samples = ((each.voxels, each.mask, each.label) for each in map(blob, range(TRIED)))
+    return _classified(networks, count, samples, FORMS)
 
 
 def signal_cases(networks: Networks, count: int) -> list[Cases]:
     """The class of a signal, which its bump decides."""
-    return _classified(networks, count, ((each.samples, each.mask, each.label) for each in map(bump, range(10_000))))
+    samples = ((each.samples, each.mask, each.label) for each in map(bump, range(TRIED)))
+    return _classified(networks, count, samples, BUMPS)
 
 
 @torch.no_grad()
-def _classified(networks: Networks, count: int, samples: Iterator[tuple[Tensor, Tensor, int]]) -> list[Cases]:
+def _classified(
+    networks: Networks, count: int, samples: Iterator[tuple[Tensor, Tensor, int]], names: Sequence[str]
+) -> list[Cases]:
     chosen: list[tuple[Tensor, Tensor, int]] = []
     for values, mask, label in samples:
         if len(chosen) == count:
             break
         if all(int(network(values[None]).argmax()) == label for network in networks):
             chosen.append((values, mask, label))
+    check(chosen)
     values, masks, labels = zip(*chosen, strict=True)
     targets = [ClassScore(label) for label in labels]
-    return [Cases(torch.stack(values), targets, torch.stack(masks)) for _ in networks]
+    return [Cases(torch.stack(values), targets, torch.stack(masks), names=names) for _ in networks]

@@ -11,18 +11,22 @@ middle.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 import torch.nn.functional as F
-from average_precision import Found, average_precision
+from average_precision import average_precision
 from torch import Tensor, nn
 from torchvision.ops import batched_nms
 from training import Task, block, in_parts, main
 
 from explainers.data.generated.scenes import KINDS, scenes
+from explainers.targets import Box, Detections
 
 CELL = 8  # pixels
 ANCHORS = (12.0, 20.0)  # pixels a side
 CLASSES = KINDS
+best = Box(rank=0)  # for the command: --target detect_scenes.py:best
 
 
 class GridDetector(nn.Module):
@@ -55,17 +59,17 @@ def decoded(raw: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return boxes.flatten(1, 3), rows[..., 4].sigmoid().flatten(1), rows[..., 5:].softmax(dim=-1).flatten(1, 3)
 
 
-def detections(raw: Tensor, least: float = 0.3, overlap: float = 0.45) -> list[Found]:
-    """Of each image the boxes, scores (objectness times probability) and labels that remain after non-maximum
-    suppression within classes, best first."""
-    kept = []
+def detections(raw: Tensor, least: float = 0.3, overlap: float = 0.45) -> list[Detections]:
+    """The adapter, an `output=` of every method: of each image what remains after non-maximum suppression within
+    classes, with objectness times probability as the score, and the boxes of all cells as candidates."""
+    found = []
     for boxes, there, classes in zip(*decoded(raw), strict=True):
-        scores, labels = (there[:, None] * classes).max(dim=1)
-        sure = scores >= least
-        boxes, scores, labels = boxes[sure], scores[sure], labels[sure]
-        rows = batched_nms(boxes, scores, labels, overlap)
-        kept.append({"boxes": boxes[rows], "scores": scores[rows], "labels": labels[rows]})
-    return kept
+        best, labels = classes.max(dim=1)
+        every = Detections(boxes, there * best, labels, classes, there)
+        sure = (every.scores >= least).nonzero()[:, 0]
+        kept = sure[batched_nms(boxes[sure].detach(), every.scores[sure].detach(), labels[sure], overlap)]
+        found.append(replace(every[kept], candidates=every))
+    return found
 
 
 def encoded(boxes: Tensor, labels: Tensor, size: int) -> Tensor:
@@ -101,7 +105,7 @@ def score(network: nn.Module, images: Tensor, _: Tensor, indices: Tensor) -> dic
     made = scenes(len(indices))
     each = {}
     for label, name in enumerate(CLASSES):
-        mine = [{key: value[one["labels"] == label] for key, value in one.items()} for one in found]
+        mine = [one[one.labels == label] for one in found]
         each[f"AP {name}"] = average_precision(mine, [one.boxes[one.labels == label] for one in made])
     return {"mAP@0.5": sum(each.values()) / len(each), **each}
 

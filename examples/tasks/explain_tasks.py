@@ -19,13 +19,24 @@ from pictures import write_picture
 
 import explainers
 
+
+def _both(layer: str) -> dict[str, dict[str, str]]:
+    return {"Grad-CAM": {"layer": layer}, "HiResCAM": {"layer": layer}}
+
+
+# Script, cases, and options of single methods. Grad-CAM and HiResCAM read the last layer of features, here by its name
+# where the choice that is made without it is another one; LayerCAM reads an earlier one, which is what it was made for.
 TASKS = {
-    "segment": ("segment_scenes", segment_cases),
-    "detect": ("detect_scenes", detect_cases),
-    "measure": ("measure_scenes", measure_cases),
-    "embed": ("embed_scenes", embed_cases),
-    "volumes": ("classify_volumes", volume_cases),
-    "signals": ("classify_signals", signal_cases),
+    "segment": ("segment_scenes", segment_cases, {**_both("down.2"), "LayerCAM": {"layer": "up.1"}}),
+    "detect": ("detect_scenes", detect_cases, {**_both("body"), "LayerCAM": {"layer": "body.3"}}),
+    "measure": ("measure_scenes", measure_cases, {"LayerCAM": {"layer": "body.2"}}),
+    "embed": ("embed_scenes", embed_cases, {**_both("body"), "LayerCAM": {"layer": "body.2"}}),
+    "volumes": (
+        "classify_volumes",
+        volume_cases,
+        {"LayerCAM": {"layer": "body.2"}, "Occlusion": {"window": 4, "stride": 4}},
+    ),
+    "signals": ("classify_signals", signal_cases, {"LayerCAM": {"layer": "body.2"}}),
 }
 
 
@@ -34,10 +45,10 @@ def main() -> None:
     parser.add_argument("task", choices=TASKS)
     parser.add_argument("--weights", type=Path, nargs="+", required=True, help="folders that the training wrote")
     parser.add_argument("--out", type=Path, required=True, help="folder to write into")
-    parser.add_argument("--count", type=int, default=40, help="inputs (default %(default)s)")
+    parser.add_argument("--count", type=int, default=30, help="inputs (default %(default)s)")
     parser.add_argument("--rows", type=int, default=4, help="of the picture (default %(default)s)")
     options = parser.parse_args()
-    script, find = TASKS[options.task]
+    script, find, own = TASKS[options.task]
     options.out.mkdir(parents=True, exist_ok=True)
     file = Path(__file__).resolve().parent / f"{script}.py"
     networks = [
@@ -47,7 +58,7 @@ def main() -> None:
     found: dict[str, list[np.ndarray]] = {}
     for number, (network, cases) in enumerate(zip(networks, find(networks, options.count), strict=True)):
         print(options.weights[number], flush=True)
-        maps = maps_of(network, cases)
+        maps = maps_of(network, cases, own)
         if number == 0:
             write_picture(options.out / "maps.png", cases, maps, range(options.rows))
         for name, each in maps.items():

@@ -17,13 +17,15 @@ from explainers.evaluation.metrics.localisation.pointing import energy_pointing_
 
 METHODS: dict[str, tuple[str, dict[str, Any]]] = {
     "Grad-CAM": ("grad-cam", {}),
+    "HiResCAM": ("hires-cam", {}),
     "LayerCAM": ("layer-cam", {}),
     "Guided Backprop": ("guided-backprop", {}),
     "SmoothGrad": ("smooth-grad", {"samples": 16}),
-    "Integrated Gradients": ("captum:IntegratedGradients", {}),
+    "Int. Gradients": ("captum:IntegratedGradients", {"n_steps": 24}),
     "Occlusion": ("occlusion", {}),
     "RISE": ("rise", {"masks": 512}),
 }
+TOGETHER = 2  # inputs: in a pass each is asked for the targets of all
 CONTROLS = ("*random map*", "*cone in the middle*")
 SCORES = ("pointing game", "energy", "rank", "energy, other")
 
@@ -33,7 +35,8 @@ class Cases:
     """N inputs with what is asked about them.
 
     inputs: (N, C, *axes); targets: what is explained of each; truth: (N, *axes) bool, what was planted; others: in the
-    same shape, what else was planted and must not be found, or None.
+    same shape, what else was planted and must not be found, or None; output: an adapter, for networks that need
+    one; names: of the classes.
     """
 
     inputs: Tensor
@@ -41,22 +44,21 @@ class Cases:
     truth: Tensor
     others: Tensor | None = None
     output: Any = None
+    names: Sequence[str] = ()
 
     def __len__(self) -> int:
         return len(self.inputs)
 
 
 def maps_of(network: nn.Module, cases: Cases, options: dict[str, dict[str, Any]] | None = None) -> dict[str, Tensor]:
-    """(N, *axes) of each method and control; options: of single methods, over those above; None leaves one out."""
+    """(N, *axes) of each method and control; options: of single methods, over those above."""
     found = {}
     for title, (name, given) in METHODS.items():
-        own = (options or {}).get(title, {})
-        if own is None:
-            continue
-        explainer = explainers.create(name, network, output=cases.output, **{**given, **own})
+        own = {**given, **(options or {}).get(title, {})}
+        explainer = explainers.create(name, network, output=cases.output, **own)
         parts = [
-            explainer(cases.inputs[start : start + 8], list(cases.targets[start : start + 8]))
-            for start in range(0, len(cases), 8)
+            explainer(cases.inputs[start : start + TOGETHER], list(cases.targets[start : start + TOGETHER]))
+            for start in range(0, len(cases), TOGETHER)
         ]
         found[title] = torch.cat(parts)
         print(f"  {title}", flush=True)
@@ -89,10 +91,12 @@ def table(found: dict[str, np.ndarray], truth: Tensor) -> str:
 
 
 def _cell(values: np.ndarray) -> str:
-    """Of (trainings, N)."""
+    """Of (trainings, N); over those inputs alone whose maps have a value, and then it says of how many."""
+    count = values.shape[1]
     values = values[:, ~np.isnan(values).any(axis=0)]
+    left = "" if values.shape[1] == count else f", {values.shape[1]} of {count}"
     interval = interval_of(values.mean(axis=0))
     told = " / ".join(f"{mean:.2f}" for mean in values.mean(axis=1))
     if interval is None:
         return "–"
-    return f"{values.mean():.2f} [{max(interval[0], 0):.2f}, {min(interval[1], 1):.2f}] ({told})"
+    return f"{values.mean():.2f} [{max(interval[0], 0):.2f}, {min(interval[1], 1):.2f}] ({told}){left}"

@@ -34,7 +34,7 @@ def _sheet(cases: Cases, maps: dict[str, np.ndarray], rows: Sequence[int]) -> np
     for row in rows:
         pixels, mask, place = _photo(cases, row)
         photo = outlined(pixels, mask)
-        line = [(cases.targets[row].label() if cases.truth.ndim == 4 else "input", photo)]
+        line = [(cases.targets[row].label(cases.names) if cases.names else "input", photo)]
         if isinstance(cases.targets[row], Similarity):
             reference = _uint8(cases.targets[row].reference.numpy())
             line.insert(0, ("reference", outlined(reference, np.zeros(reference.shape[:2], bool))))
@@ -77,8 +77,8 @@ def _signals(cases: Cases, maps: dict[str, np.ndarray], rows: Sequence[int]) -> 
     for (above, below), row in zip(axes.T, rows, strict=True):
         places = cases.truth[row].nonzero()[:, 0]
         above.plot(cases.inputs[row].T.numpy(), linewidth=0.8)
-        above.set_title(f"target: {cases.targets[row].label()}", fontsize=9)
-        strips = np.stack([np.maximum(values[row], 0) / max(values[row].max(), 1e-12) for values in maps.values()])
+        above.set_title(cases.targets[row].label(cases.names), fontsize=9)
+        strips = np.stack([_scaled(values[row].clip(0)) for values in maps.values()])
         below.imshow(strips, aspect="auto", cmap="inferno", interpolation="nearest", vmin=0, vmax=1)
         below.set_yticks(range(len(maps)), maps if row == rows[0] else [""] * len(maps), fontsize=8)
         for axis in (above, below):
@@ -88,6 +88,12 @@ def _signals(cases: Cases, maps: dict[str, np.ndarray], rows: Sequence[int]) -> 
     held = io.BytesIO()
     figure.savefig(held, format="png", dpi=80)
     return np.asarray(Image.open(held).convert("RGB"))
+
+
+def _scaled(values: np.ndarray) -> np.ndarray:
+    """0 … 1 from the least value to the largest but for a few."""
+    low, high = limits_of(values)
+    return ((values - low) / max(high - low, 1e-12)).clip(0, 1)
 
 
 def small_png(pixels: np.ndarray) -> bytes:

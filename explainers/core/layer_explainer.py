@@ -12,7 +12,6 @@ from explainers.core.explainer import Explained, Explainer
 from explainers.core.maps import upsample
 from explainers.core.targets import resolve_targets
 from explainers.errors import LayerError
-from explainers.network.bottleneck import bottleneck
 from explainers.network.capture import Capture
 from explainers.network.gradients import target_gradients
 from explainers.network.guard import exact, preserved
@@ -23,6 +22,7 @@ from explainers.network.layers import Layer
 from explainers.network.layout import Layout
 from explainers.network.output import Output, scores_of, warn_if_normalised
 from explainers.network.survey import survey
+from explainers.network.task_layers import bottleneck, extent_of, trunk
 from explainers.passes.activation import reading_of
 from explainers.targets.target_scores import TargetScores
 
@@ -37,7 +37,8 @@ class LayerExplainer(Explainer):
         layer: None (the last spatial stage; of a segmentation network the end of its encoder), a dotted name
             (`"relu#2"`: the third run of a shared module), a module, a negative int (stages from the end), or a list of
             these (one map per layer).
-        spatial: from that layer's output to (N, C, h, w), where the layout cannot be told from its shape.
+        spatial: from that layer's output to (N, C, h, w), with the input's number of axes, where the layout cannot be
+            told from its shape.
     """
 
     needs = frozenset({"gradients", "layer"})
@@ -54,6 +55,7 @@ class LayerExplainer(Explainer):
         super().__init__(model, output=output)
         self.layer, self.spatial = layer, spatial
         self._found: dict[tuple[int, ...], tuple[Layer, ...]] = {}
+        self._extents: dict[tuple[int, ...], tuple[float, ...] | None] = {}
 
     def compute(self, images: Tensor, targets: Any) -> Tensor | Explained:
         """The method's map of each layer, upsampled."""
@@ -65,8 +67,13 @@ class LayerExplainer(Explainer):
 
     def joined(self, maps: Sequence[Tensor], images: Tensor) -> Tensor:
         """(N, K, H, W) out of one layer's map (N, K, u, v); (N, K, L, H, W) where a list of layers was asked for."""
-        upsampled = torch.stack([upsample(value, images.shape[2:]) for value in maps], dim=2)
+        upsampled = torch.stack([self.enlarged(value, images) for value in maps], dim=2)
         return upsampled if isinstance(self.layer, (list, tuple)) else upsampled[:, :, 0]
+
+    def enlarged(self, maps: Tensor, images: Tensor) -> Tensor:
+        """(N, K, u, v) of a layer at the size of the images (N, C, H, W), or of one (C, H, W)."""
+        shape = tuple(images.shape[-(maps.ndim - 1) :])
+        return upsample(maps, shape[1:], self._extents.get(shape))
 
     def native(
         self,
@@ -119,6 +126,7 @@ class LayerExplainer(Explainer):
                 for layer in found:
                     check_reach(layer, seen)
             self._found[key] = found
+            self._extents[key] = extent_of(self.network, images)
         self.layers = tuple(layer.label for layer in self._found[key])
         return self._found[key]
 
@@ -146,7 +154,13 @@ class LayerExplainer(Explainer):
 
     def survey(self, images: Tensor) -> Survey:
         """What one forward pass shows of the network's layers."""
-        return survey(self.network, images, lambda returned, count: scores_of(returned, count, self.output))
+
+        def scores(returned: Any, count: int) -> Tensor:
+            return scores_of(returned, count, self.output)
+
+        seen = survey(self.network, images, scores)
+        boxes = isinstance(self.output, TargetScores) and self.output.listed
+        return trunk(seen, self.network, images, scores) if boxes else seen  # type: ignore[arg-type]
 
     def view(self, layer: Layer, value: Tensor) -> Tensor:
         """(N, C, h, w) of a value in the layer's own layout."""

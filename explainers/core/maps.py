@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from explainers.errors import LayerError, counted
+
 
 def grad_cam(activation: Tensor, gradient: Tensor) -> Tensor:
     """ReLU of the activation channels weighted by their mean gradient.
@@ -72,12 +74,27 @@ def reduce_channels(maps: Tensor, channels: str | None) -> Tensor:
 INTERPOLATIONS = {1: "linear", 2: "bilinear", 3: "trilinear"}
 
 
-def upsample(maps: Tensor, size: Sequence[int]) -> Tensor:
+def upsample(maps: Tensor, size: Sequence[int], extent: tuple[float, ...] | None = None) -> Tensor:
     """(N, K, u, v) to (N, K, H, W), bilinear, corners not aligned; linear with one axis, trilinear with three.
 
     Args:
-        size: as many sides as the maps have axes.
+        size: as many sides as the maps have axes; extent: of each axis of the maps, the share that the image covers,
+            from the first position; the rest, a border that the network added, is cut off. None is all of it.
+
+    Raises:
+        LayerError: they have another number of axes, as only what `spatial=` gives can have.
     """
+    if maps.ndim - 2 != len(size):
+        raise LayerError(
+            f"the layer's map has {counted(maps.ndim - 2, 'axis', 'axes')}, and the input {len(size)}: spatial= must "
+            f"give (N, C, {', '.join('dhw'[-len(size) :])})"
+        )
+    if extent is not None:
+        whole = [max(round(length / share), 1) for length, share in zip(size, extent, strict=True)]
+        wide = upsample(maps, whole)
+        for axis, length in enumerate(size, start=2):
+            wide = wide.narrow(axis, 0, length)
+        return wide
     if maps.shape[2:] == torch.Size(size):
         return maps
     return F.interpolate(maps, size=tuple(size), mode=INTERPOLATIONS[len(size)], align_corners=False)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from explainers.core.layer_explainer import LayerExplainer, LayerOption
-from explainers.core.maps import grid_labels, reduce_channels, upsample
+from explainers.core.maps import grid_labels, reduce_channels
 from explainers.core.option_types import refuse_unfit
 from explainers.core.registry import register_family
 from explainers.core.targets import resolve_targets
@@ -101,7 +101,7 @@ class CaptumExplainer(LayerExplainer):
                 )
             values = self._attributions(images, classes, layer)
             spatial = torch.stack([self.view(layer, value) for value in values.unbind(1)], dim=1)
-            maps.append(upsample(reduce_channels(spatial, self.channels), images.shape[2:]))
+            maps.append(self.enlarged(reduce_channels(spatial, self.channels), images))
         return torch.stack(maps, dim=2) if isinstance(self.layer, (list, tuple)) else maps[0]
 
     def _attributions(self, images: Tensor, classes: Tensor, layer: Layer | None) -> Tensor:

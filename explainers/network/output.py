@@ -6,7 +6,7 @@ import hashlib
 import inspect
 import re
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -191,12 +191,30 @@ def _only(returned: Sequence[Any]) -> Any:
     Raises:
         OutputError: there are several, and features would be explained as classes if the first was taken.
     """
-    found = {index: item for index, item in enumerate(returned) if _is_scores(item)}
+    found = dict(_candidates(returned))
     if len({id(item) for item in found.values()}) > 1:
-        each = ", ".join(f"y[{index}] of shape {tuple(item.shape)}" for index, item in found.items())
-        spelled = " or ".join(f"output=lambda y: y[{index}] (--output {index})" for index in found)
+        each = ", ".join(f"{way} of shape {tuple(item.shape)}" for way, item in found.items())
+        spelled = " or ".join(f"output=lambda y: {way}{_flag(way)}" for way in found)
         raise OutputError(f"the network returned several tensors that could be the scores: {each}. Pass {spelled}")
-    return next(iter(found.values()), returned)
+    return next((item for item in returned if _is_scores(item)), returned)
+
+
+def _candidates(value: Any, way: str = "y") -> Iterator[tuple[str, Tensor]]:
+    """What could be scores (N, classes) in tuples, lists and mappings of any depth, with the way to it."""
+    if _is_scores(value):
+        yield way, value
+    elif isinstance(value, Mapping):
+        for key in value:
+            yield from _candidates(value[key], f"{way}[{key!r}]")
+    elif isinstance(value, (tuple, list)):
+        for index, item in enumerate(value):
+            yield from _candidates(item, f"{way}[{index}]")
+
+
+def _flag(way: str) -> str:
+    """How the command spells a way to scores, where one step is all of it."""
+    step = re.fullmatch(r"y\[(\d+)\]", way)
+    return f" (--output {step[1]})" if step else ""
 
 
 def _is_scores(item: Any) -> bool:
@@ -205,6 +223,8 @@ def _is_scores(item: Any) -> bool:
 
 def _suggestion(returned: Any) -> str:
     value, access = returned, "y"
+    if len(inside := list(_candidates(returned))) == 1:
+        return f"output=lambda y: {inside[0][0]}"
     if isinstance(returned, Mapping):
         key = next((key for key in ("logits", "out") if key in returned), next(iter(returned), "logits"))
         value, access = returned.get(key), f"y[{key!r}]"

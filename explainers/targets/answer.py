@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -14,6 +14,8 @@ from explainers.errors import OutputError
 from explainers.network.output import Output, describe, main_output, scores_of
 from explainers.passes.activation import Reading
 from explainers.targets.per_image import image_of
+
+Form = TypeVar("Form")
 
 
 @dataclass(eq=False, frozen=True)
@@ -31,6 +33,7 @@ class Answer:
     size: tuple[int, ...] = ()
     reading: Reading | None = None
     ask: Callable[[Tensor], Answer] | None = None
+    _forms: dict[Any, Any] = field(default_factory=dict, repr=False)
 
     @cached_property
     def picked(self) -> Any:
@@ -76,6 +79,12 @@ class Answer:
         rows = self.dense_scores.movedim(1, -1)
         return self.reading(rows.reshape(-1, rows.shape[-1])).view(rows.shape).movedim(-1, 1)
 
+    def form(self, make: Callable[[Answer], Form]) -> Form:
+        """What a target of its own kind makes of it, made once for all targets."""
+        if make not in self._forms:
+            self._forms[make] = make(self)
+        return self._forms[make]  # type: ignore[no-any-return]
+
     def of_image(self, index: int) -> Answer:
         """The answer for one of the images, as a batch of one."""
-        return replace(self, returned=image_of(self.returned, index, self.count, batched=True), count=1)
+        return replace(self, returned=image_of(self.returned, index, self.count, batched=True), count=1, _forms={})

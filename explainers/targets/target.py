@@ -25,12 +25,14 @@ class Target(ABC):
     Class attributes:
         quantity: what f(x) is: "probability", "difference", "similarity" or "value"; reads_classes: whether f(x) is
             made of class scores, "dense" for scores at each position; of_network: whether settling learns of the
-            network alone, so that all images have one settled target.
+            network alone, so that all images have one settled target; listed: whether its `output=` gives a list, one
+            entry for each image.
     """
 
     quantity: ClassVar[str]
     reads_classes: ClassVar[bool | str] = False
     of_network: ClassVar[bool] = False
+    listed: ClassVar[bool] = False
 
     def __call__(self, returned: Any) -> Tensor:
         """The score (a tensor without dimensions, with its graph) of one image.

@@ -43,10 +43,13 @@ class TargetScores:
         Raises:
             OutputError: it cannot be told for how many images this is, or a target cannot read it.
         """
+        of = self.of
+        if of is not None and self.listed:
+            returned, of = of(returned), None  # which tells for how many images, whatever the network itself returns
         count = images_in(returned)
         if count is None:
             raise OutputError(f"the network returned {describe(returned)}, and it cannot be told for how many images")
-        answer = Answer(returned, count, self.of, self.size, self.classes)
+        answer = Answer(returned, count, of, self.size, self.classes)
         columns = [target.score(answer) for target in self.targets]
         if self.reading is not None:
             columns += [target.watched(answer) for target in self.targets]
@@ -64,12 +67,19 @@ class TargetScores:
         return scores if scores.ndim == 4 and scores.shape[2:].numel() > 1 else None
 
     @property
+    def listed(self) -> bool:
+        """Whether they are read of a list, one entry for each image: boxes."""
+        return any(target.listed for target in self.targets)
+
+    @property
     def kind(self) -> str:
         """What decides which layers the scores depend on: the kinds of targets."""
         return " ".join(sorted({type(target).__name__ for target in self.targets}))
 
     def combination(self, returned: Any, count: int) -> Tensor | None:
         """(T, classes) factors, where each target is a sum of class scores; None where one is not."""
+        if not all(target.reads_classes is True for target in self.targets):
+            return None
         scores = scores_of(returned, count, self.of)
         factors = torch.zeros(len(self.targets), scores.shape[1], dtype=scores.dtype, device=scores.device)
         for row, target in enumerate(self.targets):

@@ -56,6 +56,18 @@ def test_networks_learn_eight_samples_by_heart(name, task_module):
     assert last < 0.35 * first
 
 
+@pytest.mark.parametrize("name", ["classify_volumes", "classify_signals", "measure_scenes"])
+def test_a_class_as_an_object_has_the_map_of_its_index(name, task_module):
+    """With the layer that is chosen where none is named, along one, two and three axes."""
+    import explainers
+    from explainers.targets import ClassScore
+
+    network, inputs = task_module(name).make().eval(), torch.rand(2, *SHAPES[name][0])
+    grad_cam = explainers.GradCAM(network)
+    torch.testing.assert_close(grad_cam(inputs, targets=ClassScore(0)), grad_cam(inputs, targets=0))
+    assert grad_cam.layers == ("body",)
+
+
 def test_the_same_seed_gives_the_same_network(task_module):
     training, task = task_module("training"), task_module("classify_signals").TASK
     data = task.data("train", 32, 0)
@@ -77,30 +89,37 @@ def test_boxes_come_back_from_what_a_detector_should_say(task_module):
         raw[anchor, 5 + label, row, column] = 10
         assert (int(row), int(column)) == (int((box[1] + box[3]) / 16), int((box[0] + box[2]) / 16))
     (found,) = detect.detections(raw[None])
-    order = found["labels"].argsort(descending=True)
-    torch.testing.assert_close(found["boxes"][order], boxes)
-    assert found["labels"][order].tolist() == [2, 0]
-    assert (found["scores"] > 0.99).all()
+    order = found.labels.argsort(descending=True)
+    torch.testing.assert_close(found.boxes[order], boxes)
+    assert found.labels[order].tolist() == [2, 0]
+    assert (found.scores > 0.99).all()
+    assert len(found.candidates) == 2 * 8 * 8
+
+
+def found_in(boxes, scores):
+    from explainers.targets import Detections
+
+    return Detections(boxes, torch.tensor(scores), torch.zeros(len(boxes), dtype=torch.int64))
 
 
 def test_average_precision_by_hand(task_module):
     average_precision = task_module("average_precision").average_precision
-    box = torch.tensor([[0.0, 0, 10, 10]])
+    box, none = torch.tensor([[0.0, 0, 10, 10]]), torch.zeros(0, 4)
     found = [
-        {"boxes": torch.cat([box, box + 1, box + 50]), "scores": torch.tensor([0.9, 0.8, 0.7])},  # right, again, wrong
-        {"boxes": box, "scores": torch.tensor([0.6])},  # right
+        found_in(torch.cat([box, box + 1, box + 50]), [0.9, 0.8, 0.7]),  # right, again, wrong
+        found_in(box, [0.6]),  # right
     ]
     # precision at the three true boxes: 1, then 2 of 4, then never
     assert average_precision(found, [box, torch.cat([box, box + 30])]) == pytest.approx((1 + 0.5) / 3)
-    assert average_precision(found, [torch.zeros(0, 4)] * 2) != average_precision(found, [torch.zeros(0, 4)] * 2)
-    assert average_precision([{"boxes": box[:0], "scores": torch.zeros(0)}], [box]) == 0
+    assert average_precision([found_in(none, [])], [box]) == 0
+    assert math.isnan(average_precision(found, [none, none]))
     assert math.isnan(average_precision([], []))
 
 
 def test_a_later_better_precision_counts_for_lower_recalls(task_module):
     average_precision = task_module("average_precision").average_precision
     box = torch.tensor([[0.0, 0, 10, 10]])
-    found = [{"boxes": torch.cat([box + 60, box, box + 30]), "scores": torch.tensor([0.9, 0.8, 0.7])}]
+    found = [found_in(torch.cat([box + 60, box, box + 30]), [0.9, 0.8, 0.7])]
     assert average_precision(found, [torch.cat([box, box + 30])]) == pytest.approx(2 / 3)  # 2 of 3 at both
 
 
@@ -127,3 +146,37 @@ def test_a_script_trains_scores_and_is_a_model_for_the_command(tmp_path):
 
     loaded = explainers.load_model(f"{script}:make", weights=tmp_path / "out" / "weights.safetensors")
     assert loaded.network(torch.zeros(1, 2, 256)).shape == (1, 4)
+
+
+def test_maps_are_held_against_what_was_planted(task_module):
+    explaining = task_module("explaining")
+    maps = torch.tensor([[[4.0, 3], [1, 0]], [[0, 0], [0, 5]]])
+    truth = torch.tensor([[[True, False], [True, False]], [[True, True], [False, False]]])
+    others = torch.tensor([[[False, True], [False, False]], [[False, False], [False, False]]])
+    found = explaining.scores_of_maps(maps, explaining.Cases(torch.zeros(2, 1, 2, 2), [0, 0], truth, others))
+    assert found[0].tolist() == [1, 0]
+    assert found[1].tolist() == [5 / 8, 0]
+    assert found[2].tolist() == [0.5, 0.5]  # of the second map's zeros the first is in the mask
+    assert found[3, 0] == 3 / 8
+    assert math.isnan(found[3, 1])  # there is nothing else
+    text = explaining.table({"one": torch.tensor(found)[None].repeat(2, 1, 1).numpy()}, truth)
+    assert text.startswith("| method | pointing game | energy | rank | energy, other |")
+    assert "| one | 0.50 [" in text
+    assert "(0.50 / 0.50)" in text
+    assert "2 inputs; what was planted is 50.0% of an input." in text
+
+
+def test_explaining_a_trained_network_leaves_a_table_and_a_picture(tmp_path, task_module):
+    from safetensors.torch import save_file
+
+    module = task_module("classify_signals")
+    network = task_module("training").fit(replace(module.TASK, batch=8), module.data("train", 64, 0), steps=20, seed=0)
+    save_file(network.state_dict(), tmp_path / "weights.safetensors")
+    script = [sys.executable, str(FOLDER / "explain_tasks.py"), "signals", "--count", "2", "--rows", "1"]
+    folders = ["--weights", str(tmp_path), str(tmp_path), "--out", str(tmp_path / "out")]
+    done = subprocess.run([*script, *folders], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    table = (tmp_path / "out" / "table.md").read_text()
+    assert table.count("\n| ") == 10  # eight methods and two controls
+    assert "2 inputs" in table
+    assert (tmp_path / "out" / "maps.png").stat().st_size > 1000

@@ -53,7 +53,8 @@ def test_the_policy_lets_nothing_in():
     assert "unsafe" not in policy
     nonce = re.fullmatch(r"'nonce-([\w-]{20,})'", rules["script-src"])[1]
     assert re.findall(r"<(?:script|style)\b(?![^>]*nonce=\"" + nonce + ")", html) == []
-    assert re.findall(r"<[^>]*\s(?:on\w+|style)=", re.sub(r"(?s)<(script|style).*?</\1>", "", html)) == []
+    tags = re.sub(r'="[^"]*"', "=", re.sub(r"(?s)<(script|style).*?</\1>", "", html))
+    assert re.findall(r"<[^>]*\s(?:on\w+|style)=", tags) == [], "no handler and no style within a tag"
     assert page(REPORT, {}) != html, "each page has a nonce of its own"
 
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import itertools
-import re
 
 import pytest
 import torch
 import torch.nn.functional as F
-from volume_case import NAMES, made, rows_and_signals, settled, slices_and_volumes
+from volume_case import NAMES, made, rows_and_signals, slices_and_volumes
 
 import explainers
-from explainers.errors import ImageError, LayerError, UnsupportedError
+from explainers.errors import UnsupportedError
 from explainers.methods.perturbation.rise_masks import MaskShape, draw_block
 
 DEPTH = 3
@@ -171,6 +170,12 @@ def test_rise_is_its_formula_over_masks_enlarged_by_torch(name, design):
     torch.testing.assert_close(rise(inputs[:1], 1)[0], wanted, rtol=1e-4, atol=1e-5)
 
 
+def test_a_number_of_cells_is_at_most_one_for_each_position():
+    network, inputs = made("one slice")
+    one, other = (explainers.RISE(network, masks=64, grid=grid)(inputs[:1]) for grid in (4, (1, 4, 4)))
+    assert torch.equal(one, other)
+
+
 def test_shifts_of_successive_blocks_fill_the_cells_of_a_volume():
     shape = MaskShape((2, 2, 2), (8, 8, 8))  # 4 × 4 × 4 shifts
     shifts = torch.stack([draw_block("balanced", shape, 0.5, 0, index).shifts[0] for index in range(256)])
@@ -193,77 +198,3 @@ def test_masks_of_a_volume_are_made_a_batch_at_a_time(monkeypatch):
     explainers.RISE(network, masks=256, grid=3, batch_size=8)(inputs[:1])
     assert max(largest) <= 8
     assert sum(largest) >= 256
-
-
-@pytest.mark.parametrize("name", ["volume", "signal"])
-def test_a_single_input_without_batch_dimension_is_refused(name):
-    network, inputs = made(name)
-    with pytest.raises(ImageError, match="add the batch dimension: images"):
-        explainers.Saliency(network)(inputs[0])
-
-
-def test_other_numbers_of_dimensions_are_refused():
-    network, _ = made("volume")
-    with pytest.raises(
-        ImageError, match=r"expected images of shape \(N, C, H, W\), of volumes \(N, C, D, H, W\) or of"
-    ):
-        explainers.Saliency(network)(torch.rand(2, 2, 2, 3, 4, 5))
-
-
-def test_the_notebooks_door_says_how_volumes_and_signals_are_explained():
-    for name in ("volume", "signal"):
-        network, inputs = made(name)
-        with pytest.raises(ImageError, match=re.escape("explainers.create('grad-cam', model)(inputs)")):
-            explainers.explain(network, inputs, "grad-cam")
-
-
-class Spectrogram(torch.nn.Module):
-    """A network of signals that looks at their spectrogram."""
-
-    def __init__(self):
-        super().__init__()
-        self.conv, self.head = torch.nn.Conv2d(1, 4, 3, padding=1), torch.nn.Linear(4, 2)
-
-    def forward(self, x):
-        spectrum = torch.stft(x[:, 0], 16, 4, window=torch.hann_window(16), return_complex=True).abs()
-        return self.head(self.conv(spectrum[:, None]).relu().mean((2, 3)))
-
-
-def test_positions_of_a_spectrogram_are_not_taken_for_those_of_the_signal():
-    network, signals = settled(Spectrogram()), torch.randn(1, 1, 64)
-    assert explainers.Saliency(network)(signals, 0).shape == (1, 64)
-    assert explainers.RISE(network, masks=16, grid=3)(signals, 0).shape == (1, 64)
-    with pytest.raises(LayerError, match="spatial"):
-        explainers.GradCAM(network)(signals, 0)
-    along = explainers.GradCAM(network, layer="conv", spatial=lambda value: value.mean(2))(signals, 0)
-    assert along.shape == (1, 64)
-
-
-class Transformer(torch.nn.Module):
-    """Patches of a signal, a class token, and attention among them."""
-
-    def __init__(self, prefix: int = 1) -> None:
-        super().__init__()
-        self.patches = torch.nn.Conv1d(2, 8, 4, stride=4)
-        self.token = torch.nn.Parameter(torch.randn(1, prefix, 8))
-        self.block = torch.nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
-        self.norm, self.head = torch.nn.LayerNorm(8), torch.nn.Linear(8, 3)
-
-    def forward(self, x):
-        tokens = self.patches(x).transpose(1, 2)
-        tokens = torch.cat([self.token.expand(len(x), -1, -1), tokens], dim=1)
-        return self.head(self.norm(self.block(tokens)).mean(1))
-
-
-def test_tokens_of_a_signal_are_its_positions_in_order():
-    network, signals = settled(Transformer()), torch.randn(2, 2, 40)
-    explainer = explainers.GradCAM(network, layer="block")
-    kept = []
-    handle = network.block.register_forward_hook(lambda *given: kept.append(given[2]))
-    scores = network(signals)
-    handle.remove()
-    (gradient,) = torch.autograd.grad(scores[:, 1].sum(), kept)
-    part, slope = kept[0][:, 1:].mT.detach(), gradient[:, 1:].mT
-    coarse = (slope.mean(2, keepdim=True) * part).sum(1, keepdim=True).relu()
-    wanted = F.interpolate(coarse, size=40, mode="linear", align_corners=False)[:, 0]
-    torch.testing.assert_close(explainer(signals, 1), wanted, rtol=1e-4, atol=1e-6)

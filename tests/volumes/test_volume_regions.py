@@ -58,9 +58,9 @@ def test_a_region_of_interest_is_perturbed_as_if_it_were_the_input(method, size)
 @pytest.mark.parametrize(
     ("roi", "message"),
     [
-        (((0, 5), (0, 5)), "roi=((0, 5), (0, 5)) has 2 of (start, stop); the image has 3 axes of 5 × 11 × 7 positions"),
-        (((0, 6), (0, 5), (0, 5)), "reaches outside of the image, which has 5 × 11 × 7 positions"),
-        (((-1, 4), (0, 5), (0, 5)), "reaches outside of the image"),
+        (((0, 5), (0, 5)), "roi=((0, 5), (0, 5)) is of 2 axes, and the input has 3, of 5 × 11 × 7 positions; expected"),
+        (((0, 6), (0, 5), (0, 5)), "reaches outside of the input, which has 5 × 11 × 7 positions"),
+        (((-1, 4), (0, 5), (0, 5)), "reaches outside of the input"),
         (((2, 2), (0, 5), (0, 5)), "there is nothing from 2 to 2; expected start < stop"),
         ((slice(0, 4, 2), (0, 5), (0, 5)), "expected slices without a step"),
         (((0, 1, 2), (0, 5), (0, 5)), "expected (start, stop) for each axis"),
@@ -83,8 +83,8 @@ def test_slices_say_a_region_too():
 @pytest.mark.parametrize(
     ("method", "options", "message"),
     [
-        ("rise", {"grid": (3, 3)}, "grid=(3, 3) has 2 sides; the image has 3 axes"),
-        ("occlusion", {"window": (3, 3)}, "window=(3, 3) has 2 sides; the image has 3 axes"),
+        ("rise", {"grid": (3, 3)}, "grid=(3, 3) has 2 sides, and the input 3 axes"),
+        ("occlusion", {"window": (3, 3)}, "window=(3, 3) has 2 sides, and the input 3 axes"),
         ("occlusion", {"window": (0, 3, 3)}, "window=(0, 3, 3); expected at least one pixel"),
         ("lime", {"segments": torch.zeros(11, 7, dtype=torch.long)}, "segments of shape"),
     ],

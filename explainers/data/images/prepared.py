@@ -10,7 +10,7 @@ from torch import Tensor
 
 from explainers.core.preprocessing import Preprocessing, as_column
 from explainers.errors import ImageError, OptionError
-from explainers.network.input import first_parameter
+from explainers.network.input import convolution_axes, first_parameter
 from explainers.network.inputs import Inputs, Key, chosen, inputs_of
 from explainers.network.unwrapping import needs_several
 
@@ -21,9 +21,15 @@ Box = tuple[float, float, float, float]
 
 
 def prepared(
-    image: Any, preprocessing: Preprocessing | None
+    image: Any, preprocessing: Preprocessing | None, network: Any
 ) -> tuple[Tensor, tuple[np.ndarray, ...], tuple[Box | None, ...]]:
     """Network input (N, C, H, W), the photos, and where the input lies in each photo."""
+    axes = convolution_axes(network)
+    if isinstance(image, Tensor) and (image.ndim not in (3, 4) or (image.ndim == 3 and axes and 2 not in axes)):
+        raise ImageError(
+            "explain and compare show images (N, C, H, W); of a volume (N, C, D, H, W) or a signal (N, C, L) make the "
+            "maps as tensors: explainers.create('grad-cam', model)(inputs)"
+        )
     if isinstance(image, Tensor):
         images = image[None] if image.ndim == 3 else image
         return images, tuple(shown(value, preprocessing) for value in images), (None,) * len(images)
@@ -74,7 +80,7 @@ def prepared_inputs(
     keys = chosen(network, parts, 0 if len(parts) == 1 and explain is None else explain)
     if len(keys) > 1:
         raise OptionError(f"an explanation is of one input; pass explain={keys[0]!r} or another")
-    images, pixels, boxes = prepared(parts[keys[0]], preparing)
+    images, pixels, boxes = prepared(parts[keys[0]], preparing, network)
     parameter = first_parameter(network)
     parts[keys[0]] = images if parameter is None else images.to(parameter.device)
     inputs, (key,) = inputs_of(network, parts if named else tuple(parts.values()), keys[0], keywords)

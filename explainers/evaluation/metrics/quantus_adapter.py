@@ -175,7 +175,7 @@ def explain_func(bind: Callable[[Any], Explain | None]) -> Callable[..., np.ndar
         assert explainer is not None
         maps = explainer(images, torch.as_tensor(np.asarray(targets), device=parameter.device))
         values: np.ndarray = as_tensor(maps).detach().cpu().numpy()
-        return values[:, None] if isinstance(maps, Tensor) and maps.ndim == 3 else values
+        return values[:, None] if isinstance(maps, Tensor) and maps.ndim == images.ndim - 1 else values
 
     return explain
 

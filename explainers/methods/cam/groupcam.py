@@ -9,7 +9,7 @@ from torch import Tensor
 
 from explainers.core.explainer import Explained, told
 from explainers.core.layer_explainer import LayerExplainer, LayerOption, Spatial
-from explainers.core.maps import positions, scaled, upsample
+from explainers.core.maps import positions, scaled
 from explainers.core.registry import register
 from explainers.core.targets import resolve_targets
 from explainers.errors import OptionError
@@ -32,7 +32,8 @@ class GroupCAM(LayerExplainer):
         substrate: b: "blur" (as in the paper, in proportion to the image), "zero", "mean" or an image.
         activation: what turns scores into the S_c that are watched, see `reading_of`; passes: options of the Predictor.
 
-    Cost: one forward and one backward pass, and `groups` forward passes per target class, and one.
+    Cost: one forward and one backward pass, and `groups` forward passes per target class, and one; memory for as many
+    maps of the input's size.
 
     Source: Zhang et al. 2021, equations 3 to 7. The authors' code exists in two forms and neither
     gives exactly these maps: they differ by 0.05 to 0.07 of the range.
@@ -90,7 +91,7 @@ class GroupCAM(LayerExplainer):
         weighed = weights.view(*weights.shape, *[1] * (activation.ndim - 1)) * activation  # (K, channels, u, v)
         groups = min(self.groups, len(activation))
         summed = torch.stack([part.sum(dim=1) for part in weighed.tensor_split(groups, dim=1)], dim=1).relu()
-        masks = scaled(self._thresholded(upsample(summed, image.shape[1:])), image.ndim - 1)  # (K, groups, *axes)
+        masks = scaled(self._thresholded(self.enlarged(summed, image)), image.ndim - 1)  # (K, groups, *axes)
         live = masks.flatten(2).amax(dim=2) > 0
         found: list[Tensor] = []
         flat, wanted = masks[live], classes[:, None].expand(-1, groups)[live]

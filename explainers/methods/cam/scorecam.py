@@ -9,7 +9,7 @@ from torch import Tensor
 
 from explainers.core.explainer import Explained, told
 from explainers.core.layer_explainer import LayerExplainer, LayerOption, Spatial, try_layer
-from explainers.core.maps import scaled, upsample
+from explainers.core.maps import scaled
 from explainers.core.registry import register
 from explainers.core.targets import resolve_targets
 from explainers.network.output import Output
@@ -87,7 +87,7 @@ class ScoreCAM(LayerExplainer):
             first = max(start, 1)
             if first == stop:
                 return buffer
-            masks = scaled(upsample(channels[None, first - 1 : stop - 1], image.shape[1:])[0])
+            masks = scaled(self.enlarged(channels[None, first - 1 : stop - 1], image)[0])
             torch.mul(image, masks[:, None], out=buffer[first - start :])
             return buffer
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from explainers.core.gradient_explainer import GradientExplainer
 from explainers.core.layer_explainer import LayerExplainer, LayerOption
-from explainers.core.maps import reduce_channels, upsample
+from explainers.core.maps import reduce_channels
 from explainers.core.registry import register
 from explainers.errors import OptionError
 from explainers.methods.cam.gradcam import grad_cam
@@ -119,6 +119,6 @@ class GuidedGradCAM(LayerExplainer):
         for layer, value, gradient in zip(layers, capture.tensors, gradients, strict=True):
             activation = self.view(layer, value.detach())
             coarse = [grad_cam(activation, self.view(layer, grad)) for grad in gradient.unbind(1)]
-            place = upsample(torch.stack(coarse, dim=1), images.shape[2:])
+            place = self.enlarged(torch.stack(coarse, dim=1), images)
             maps.append(reduce_channels(place[:, :, None] * detail, self.guided.channels))
         return torch.stack(maps, dim=2) if isinstance(self.layer, (list, tuple)) else maps[0]

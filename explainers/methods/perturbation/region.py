@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from explainers.errors import OptionError
+from explainers.errors import OptionError, counted
 
 Span = Sequence[int] | slice
 Roi = Sequence[Span]
@@ -27,7 +27,8 @@ def region_of(roi: Roi | None, size: Sequence[int]) -> Region:
         return tuple(slice(0, side) for side in size)
     if len(roi) != len(size):
         raise OptionError(
-            f"roi={roi!r} has {len(roi)} of (start, stop); the image has {len(size)} axes of {_sizes(size)} positions"
+            f"roi={roi!r} is of {counted(len(roi), 'axis', 'axes')}, and the input has {len(size)}, of {_sizes(size)} "
+            "positions; expected (start, stop) for each"
         )
     return tuple(_span(each, side, roi, size) for each, side in zip(roi, size, strict=True))
 
@@ -37,7 +38,7 @@ def _span(span: Span, side: int, roi: Roi, size: Sequence[int]) -> slice:
     if start >= stop:
         raise OptionError(f"roi={roi!r}: there is nothing from {start} to {stop}; expected start < stop")
     if start < 0 or stop > side:
-        raise OptionError(f"roi={roi!r} reaches outside of the image, which has {_sizes(size)} positions")
+        raise OptionError(f"roi={roi!r} reaches outside of the input, which has {_sizes(size)} positions")
     return slice(start, stop)
 
 
@@ -73,7 +74,9 @@ def sides(name: str, value: Any, default: Sequence[int]) -> tuple[int, ...]:
         return tuple(default)
     made = (value,) * len(default) if isinstance(value, int) else tuple(int(each) for each in value)
     if len(made) != len(default):
-        raise OptionError(f"{name}={value} has {len(made)} sides; the image has {len(default)} axes")
+        raise OptionError(
+            f"{name}={value} has {counted(len(made), 'side')}, and the input {counted(len(default), 'axis', 'axes')}"
+        )
     if min(made) < 1:
         raise OptionError(f"{name}={value}; expected at least one pixel")
     return made

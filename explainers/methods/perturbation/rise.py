@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import time
 import warnings
@@ -18,7 +17,7 @@ from explainers.core.perturbation_explainer import PerturbationExplainer
 from explainers.core.registry import register
 from explainers.errors import OptionError
 from explainers.methods.perturbation.region import Region, Roi, placed, region_of, sides
-from explainers.methods.perturbation.rise_masks import Block, MaskShape, block_length, draw_block
+from explainers.methods.perturbation.rise_masks import Block, MaskShape, block_length, digest_of, draw_block
 from explainers.network.output import Output
 from explainers.passes.activation import Reading
 from explainers.passes.substrate import substrate_of
@@ -47,11 +46,10 @@ class RISE(PerturbationExplainer):
     one shift, and the shifts of successive blocks spread evenly. All target classes share one set of passes.
 
     Args:
-        masks: how many, per image; the most, where `tolerance` is given. None: the 4,000 of the paper, of which the
-            balanced design takes whole blocks (of 128 with grid 7, 31 of them: 3,968). A number that is asked for it
-            makes up to whole blocks with a warning, 200 to 256: a begun block would not be balanced, and add more error
-            than its masks take away. Fewer masks than a block are taken as they are, without a standard error, which
-            compares blocks. `details` say how many were used.
+        masks: how many, per image; the most, where `tolerance` is given. None: the paper's 4,000, or the whole blocks
+            in them that the balanced design takes (of 128 with grid 7: 3,968). Other numbers it makes up to whole
+            blocks, 200 to 256, with a warning: a begun block would add error. Fewer than a block are taken as they are,
+            without a standard error. `details` say how many were used.
         grid: cells a side, or (rows, columns), (slices, rows, columns) of a volume: one slice of cells hides all depths
             alike; p: share of cells that stay.
         design: "balanced" or "paper" (independent masks, as published).
@@ -105,22 +103,21 @@ class RISE(PerturbationExplainer):
         self.grid, self.p, self.design, self.substrate = grid, p, design, substrate
         self.tolerance, self.roi, self.seed, self.share_masks, self.watch = tolerance, roi, seed, share_masks, watch
         self.usual = masks is None
-        axes = 2 if isinstance(grid, int) else len(grid)  # of images, where it does not say
-        self.masks = self._usual(axes) if masks is None else masks
-        self.planned = self._planned(axes)
+        sides_of_image = (grid, grid) if isinstance(grid, int) else tuple(grid)
+        self.masks = self._usual(sides_of_image) if masks is None else masks
+        self.planned = self._planned(sides_of_image)  # an image's, where the grid is a number
 
-    def _block(self, axes: int) -> int:
-        grid = sides("grid", self.grid, (1,) * axes)
+    def _block(self, grid: tuple[int, ...]) -> int:
         return block_length(self.design, MaskShape(grid, grid), self.p)
 
-    def _usual(self, axes: int) -> int:
+    def _usual(self, grid: tuple[int, ...]) -> int:
         """The paper's number of masks, or the whole blocks in it."""
-        length = self._block(axes)
-        return MASKS if self.design != "balanced" else max(1, MASKS // length) * length
+        length = self._block(grid) if self.design == "balanced" else 1
+        return max(1, MASKS // length) * length
 
-    def _planned(self, axes: int) -> int:
+    def _planned(self, grid: tuple[int, ...]) -> int:
         """How many masks are made of those asked for: never fewer, and told where there are more."""
-        length = self._block(axes)
+        length = self._block(grid)
         if self.design != "balanced" or self.masks <= length or self.masks % length == 0:
             return self.masks
         planned = math.ceil(self.masks / length) * length
@@ -130,11 +127,18 @@ class RISE(PerturbationExplainer):
         )
         return planned
 
-    def planned_for(self, axes: int) -> int:
-        """The same for what has so many axes."""
-        if axes == 2 or not isinstance(self.grid, int):
+    def planned_for(self, shape: MaskShape) -> int:
+        """The same for what has this shape."""
+        if len(shape.size) == 2 or not isinstance(self.grid, int):
             return self.planned
-        return self._usual(axes) if self.usual else self._planned(axes)
+        return self._usual(shape.grid) if self.usual else self._planned(shape.grid)
+
+    def _shape(self, size: tuple[int, ...]) -> MaskShape:
+        """Of masks of this size. Of a volume or signal a number of cells is at most one for each position."""
+        grid = sides("grid", self.grid, (1,) * len(size))
+        if isinstance(self.grid, int) and len(size) != 2:
+            grid = tuple(map(min, grid, size))
+        return MaskShape(grid, size)
 
     @classmethod
     def trial(cls, model: Any, images: Tensor, *, output: Output | None = None) -> None:
@@ -146,8 +150,7 @@ class RISE(PerturbationExplainer):
         reading, classes = self.clean(images, targets)
         substrates = substrate_of(images, self.substrate)
         region = region_of(self.roi, images.shape[2:])
-        size = tuple(span.stop - span.start for span in region)
-        shape = MaskShape(sides("grid", self.grid, (1,) * len(size)), size)
+        shape = self._shape(tuple(span.stop - span.start for span in region))
         found = [
             self._explain(row, image, substrate, wanted, (region, shape), reading)
             for row, (image, substrate, wanted) in enumerate(zip(images, substrates, classes, strict=True))
@@ -165,7 +168,7 @@ class RISE(PerturbationExplainer):
         reading: Reading,
     ) -> tuple[Tensor, Tensor, dict[str, Any]]:
         (region, shape), size = masked, image.shape[1:]
-        estimate = _Estimate(self, shape, self.seed if self.share_masks else self.seed + _digest(image))
+        estimate = _Estimate(self, shape, self.seed if self.share_masks else self.seed + digest_of(image))
         zero, whole = isinstance(self.substrate, str) and self.substrate == "zero", shape.size == tuple(size)
         inside = (slice(None), *region)
         seen, hidden = image[inside], substrate[inside]
@@ -207,7 +210,7 @@ class _Estimate:
     def __init__(self, rise: RISE, shape: MaskShape, seed: int) -> None:
         self.rise, self.shape, self.seed = rise, shape, seed
         self.length = block_length(rise.design, shape, rise.p)
-        self.planned = rise.planned_for(len(shape.size))
+        self.planned = rise.planned_for(shape)
         self.used = 0
         self._waiting: list[Tensor] = []
         self._done: list[Tensor] = []  # scores (n, K) of each block; the last one may be shorter
@@ -295,9 +298,3 @@ class _Estimate:
             self._halves.append(part)
         else:
             self._halves[index % 2] += part
-
-
-def _digest(image: Tensor) -> int:
-    """A number of the image's content, so that its masks do not depend on its place in the batch."""
-    values = image.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes()
-    return int.from_bytes(hashlib.sha256(values).digest()[:4], "big")

@@ -21,6 +21,7 @@ from explainers.passes.substrate import substrate_of
 Segments = int | Tensor | Callable[[Tensor], Tensor]
 RIDGE = 1.0  # of LIME; the authors' code for images
 BATCH = 256  # perturbed images that captum hands over at a time; the Predictor divides them
+MOST_AT_ONCE = 2**26  # numbers in those of a volume or signal
 
 
 class SegmentExplainer(PerturbationExplainer):
@@ -85,9 +86,13 @@ class SegmentExplainer(PerturbationExplainer):
                 target=target,
                 feature_mask=labels[None, None],
                 n_samples=self.samples,
-                perturbations_per_eval=min(BATCH, self.samples),
+                perturbations_per_eval=min(self._at_once(image), self.samples),
             )
         return values[0, 0].detach()
+
+    @staticmethod
+    def _at_once(image: Tensor) -> int:
+        return BATCH if image.ndim == 3 else max(1, min(BATCH, MOST_AT_ONCE // image.numel()))
 
     def _labels(self, images: Tensor, row: int) -> Tensor:
         image = images[row]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -23,7 +24,9 @@ def elementwise(_: Any, operands: Operands, shape: Shape) -> Axes | None:
 
 
 def first_operand(node: Any, operands: Operands, shape: Shape) -> Axes | None:
-    """Written into in place."""
+    """Written into in place; cut-outs (`regions`) that are written into something new stay what they are."""
+    if operands and operands[0] is None and any(_cut_out(axes, len(shape)) for axes in operands[1:]):
+        return regions(node, operands, shape)
     return elementwise(node, operands[:1], shape)
 
 
@@ -110,6 +113,20 @@ def transformed(_: Any, operands: Operands, shape: Shape) -> Axes | None:
     return None if all(axes is None for axes in operands) else unknown(shape)
 
 
+def regions(_: Any, operands: Operands, shape: Shape) -> Axes | None:
+    """Cut-outs of boxes, whose rows are boxes and whose grids are each within its own."""
+    return tuple(dim(OTHER, size) for size in shape)
+
+
+def _cut_out(axes: Axes | None, count: int) -> bool:
+    """Whether no dimension is any of the image's, nor the batch."""
+    return axes is not None and len(axes) == count == 4 and all(each.size == 1 or _other(each) for each in axes)
+
+
+def _other(each: Dim) -> bool:
+    return all(part.axis == OTHER for part in each.parts)
+
+
 def _broadcasts(axes: Axes, shape: Shape) -> bool:
     sizes = [1] * (len(shape) - len(axes)) + [each.size for each in axes]
     return len(axes) <= len(shape) and all(size in (1, wanted) for size, wanted in zip(sizes, shape, strict=True))
@@ -148,6 +165,7 @@ RULES: dict[str, Rule] = {
 
 
 DEFINING = (convolved, pooled, normalised)  # say what their result is where nothing is known of what they read
+REGIONS = re.compile("roi_?(align|pool)", re.IGNORECASE)  # torchvision's, however it names them
 
 
 def rule_of(node: Any, rank: int = 4) -> Rule:
@@ -156,6 +174,8 @@ def rule_of(node: Any, rank: int = 4) -> Rule:
     rank: how many dimensions the network's input has, which what is (N, C, …) by definition has as well.
     """
     name = type(node).__name__.partition("Backward")[0]
+    if REGIONS.search(type(node).__name__):
+        return regions
     resizes = name.startswith(("Upsample", "ReflectionPad", "ReplicationPad"))
     rule = pooled if resizes else RULES.get(name, elementwise)
     return partial(rule, rank=rank) if rule in DEFINING else rule

@@ -8,6 +8,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from explainers.core.maps import is_constant
+
 SMALLEST_FACTOR = 3  # below it hardly a pixel lies on a straight line between its neighbours
 NEAR = 1e-5  # of a map's range: below what 16 bits tell apart, and above the rounding of float32
 PROBES = 8  # rows or columns that a size is tried on
@@ -26,7 +28,7 @@ def native(values: np.ndarray) -> np.ndarray:
     """
     values = np.asarray(values, np.float64)
     span = float(values.max() - values.min())
-    if span == 0:
+    if is_constant(torch.from_numpy(values)):
         return values[:1, :1].astype(np.float32)
     if not _has_straight_lines(values, span):
         return values.astype(np.float32)

@@ -22,8 +22,8 @@ from explainers.evaluation.drifting.options import DriftOptions
 from explainers.evaluation.drifting.result import Drift
 from explainers.render import contact_sheet, overlay
 from explainers.render.sheet import Cell
-from explainers.run.drift.figures import file_name
 from explainers.run.drift.photos import Photos
+from explainers.run.figure_files import file_name
 
 COLUMNS = 12  # networks that a strip shows
 CHANGED = 10  # images

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import io
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,22 +15,21 @@ from explainers.evaluation.controls import CONTROLS
 from explainers.evaluation.measuring.subject import Explain
 from explainers.evaluation.result import Result
 from explainers.render import contact_sheet, overlay
-from explainers.render.charts import save_figure
 from explainers.run.evaluate.folder import Folder
+from explainers.run.figure_files import file_name, written_figure
 from explainers.run.true_classes import true_name
-from explainers.storage.atomic import write_bytes
 
 EXTREMES = 4  # images at either end
 
 
 def write_figures(out: Path, result: Result) -> list[str]:
     """figure-values.png, figure-agreement.png, and the curves of every score that has some; returns their names."""
-    made = [_save(out / "figure-values.png", result.plot())]
+    made = [written_figure(out / "figure-values.png", result.plot())]
     if len(result.agreement()[0]) > 1 and len(result.explainers) > 2:
-        made.append(_save(out / "figure-agreement.png", result.plot_agreement()))
+        made.append(written_figure(out / "figure-agreement.png", result.plot_agreement()))
     for score in result.scores:
         if result.has_curves(score):
-            made.append(_save(out / f"figure-curves-{_file_name(score)}.png", result.plot(score)))
+            made.append(written_figure(out / f"figure-curves-{file_name(score)}.png", result.plot(score)))
     return made
 
 
@@ -73,17 +69,6 @@ def write_extremes(
             watched = f"{kind}: {row['value']:.3f}\n{true_name(row['target'], class_names)}"
             lines[kind == "worst"] += [("\n".join(told), photo), (watched, shown_map)]
         sheet = contact_sheet([line for line in lines if line], cell=128)
-        made_files.append(f"figure-extremes-{_file_name(name)}.png")
+        made_files.append(f"figure-extremes-{file_name(name)}.png")
         write_image(out / made_files[-1], sheet)
     return made_files
-
-
-def _save(path: Path, figure: Any) -> str:
-    buffer = io.BytesIO()
-    save_figure(figure, buffer)
-    write_bytes(path, buffer.getvalue())
-    return path.name
-
-
-def _file_name(title: str) -> str:
-    return re.sub(r"[^A-Za-z0-9.+_-]", "-", title)

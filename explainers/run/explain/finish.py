@@ -16,6 +16,7 @@ from explainers.run.explain.options import RunOptions
 from explainers.run.explain.outputs import DONE, written
 from explainers.run.explain.table import write_table
 from explainers.run.kinds import Kind
+from explainers.run.targets import Detected
 from explainers.storage.journal import Journal, Row
 from explainers.storage.run_folder import RunFolder
 
@@ -30,7 +31,7 @@ def finish(folder: RunFolder, options: RunOptions, keys: Sequence[str], kind: Ki
         What was made; the table first.
     """
     out, units = folder.path, _Units(folder.journal, keys)
-    write_table(out / "results.csv", units.rows())
+    write_table(out / "results.csv", units.rows(), detection=isinstance(options.target, Detected))
     made = [out / "results.csv"]
     if options.scale == "common" and options.overlays:
         made += _draw_on_common_scale(out, units, options, kind)
@@ -94,7 +95,7 @@ def _line(out: Path, rows: list[Row], options: RunOptions, kind: Kind) -> list[C
     """An image's cells: the photo and its overlays, or why it has none."""
     good = [row for row in rows if row["status"] in DONE]
     if not good:
-        return [(f"{rows[0]['file']}\nfailed: {rows[0]['reason']}", EMPTY)]
+        return [(f"{rows[0]['file']}\n{rows[0]['status']}: {rows[0]['reason']}", EMPTY)]
     caption = good[0]["file"]
     if "predicted" in good[0]:
         caption += f"\n{_told(good[0], 'predicted_name', 'probability')}"

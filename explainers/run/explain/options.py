@@ -15,6 +15,7 @@ from explainers.methods import create, method
 from explainers.models import LoadedModel
 from explainers.network.output import Output, output_name
 from explainers.passes.activation import checked_activation
+from explainers.run.targets.detected import Detected
 from explainers.run.targets.objects import ImageTargets
 from explainers.targets import Target
 
@@ -58,14 +59,14 @@ class RunOptions:
 
     target: None (the predicted class), an index, a class name, "label" (the true class of each image), or "not" (the
     other class of a network with one score), a target object (`explainers.targets`), or one for each image file
-    (`explainers.run.targets.regions`);
+    (`explainers.run.targets.regions`), or `Detected(…)` (what a detection network finds in each image);
     top_k: explain the k best classes instead; activation: "auto", "softmax", "sigmoid" or None, what turns scores into
     probabilities, also for methods that watch them; output: from what the network returns to scores, as everywhere;
     scale: "image" (each map its own) or "common" (one per method over the run); contact_sheet: rows per page, 0 for
     none; maps, overlays: whether to write them; the rest of the look as in `explainers.render.Style`.
     """
 
-    target: int | str | Target | ImageTargets | None = None
+    target: int | str | Target | ImageTargets | Detected | None = None
     top_k: int = 1
     activation: str | None = "auto"
     output: Output | None = None
@@ -93,7 +94,7 @@ class RunOptions:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""
-        own = isinstance(self.target, (Target, ImageTargets))
+        own = isinstance(self.target, (Target, ImageTargets, Detected))
         return {
             **asdict(replace(self, output=None, target=None)),
             "target": self.target.key if own else self.target,  # type: ignore[union-attr]

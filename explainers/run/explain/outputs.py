@@ -13,9 +13,10 @@ import numpy as np
 import torch
 
 from explainers.core.maps import CONSTANT, CONSTANT_REASON, is_constant
-from explainers.data.images import ImageFile, write_image
+from explainers.core.preprocessing import photographic
+from explainers.data.images import ImageFile, Photo, write_image
 from explainers.models import LoadedModel
-from explainers.render import Style
+from explainers.render import Style, with_boxes
 from explainers.run.explain.options import MethodCall, RunOptions
 from explainers.run.kinds import Content, kind_of
 from explainers.run.targets import Part, Told
@@ -33,6 +34,7 @@ CONTENTS = Contents(
 
 NO_ERROR = "no standard error: that takes two blocks of masks to compare"
 DONE = ("ok", CONSTANT)  # the image has its files, and another run would make the same
+NOTHING = "nothing"  # the status of an image in which there is nothing to explain; another run would find the same
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,10 @@ class Outputs:
 
     def write(self, file: ImageFile, subject: Any, told: Told, findings: Sequence[Finding]) -> list[Row]:
         """All files of an image; returns its rows, one per method and target."""
-        rows = []
+        rows: list[Row] = []
+        if told.nothing:
+            return [self._nothing(file, subject, told)]
+        boxes = self._write_boxes(file, subject, told)
         for finding in findings:
             for rank, (part, values) in enumerate(zip(told.parts, finding.values, strict=False)):
                 base = self._base(file, finding, part if len(told.parts) > 1 else None)
@@ -92,10 +97,53 @@ class Outputs:
                         drawn = self.kind.drawn(subject, values, style, part.outline)
                         made = self._write(f"overlays/{base}", drawn)
                         row["others"] = [*row.get("others", ()), *made[1:]]
+                row |= boxes | self._placed(part, subject, values)
                 row["source"] = str(file.path.resolve())
                 row["base"] = self.bases[file.name]
                 rows.append(row)
         return rows
+
+    def _nothing(self, file: ImageFile, subject: Any, told: Told) -> Row:
+        """The row of an image in which there is nothing to explain."""
+        return {
+            "file": file.name,
+            **told.columns,
+            **self._true(file),
+            "status": NOTHING,
+            "reason": "; ".join((*subject.notes, told.nothing)),
+            "source": str(file.path.resolve()),
+            "base": self.bases[file.name],
+        }
+
+    def _write_boxes(self, file: ImageFile, photo: Photo, told: Told) -> Row:
+        """The photo with all boxes that were found in it, where they are what is explained."""
+        if not self.options.overlays or not any(part.box for part in told.parts):
+            return {}
+        drawn = [
+            (self._in_photo(part, photo, part.outline.shape), f"{part.columns['detection']} {part.name}")
+            for part in told.parts
+            if part.outline is not None
+        ]
+        name = f"overlays/{self.bases[file.name]}.detections.png"
+        write_image(self.out / name, with_boxes(photo.pixels, drawn))
+        return {"boxes": name}
+
+    def _placed(self, part: Part, photo: Photo, values: np.ndarray) -> Row:
+        """The corners of a detection's box, in pixels of the photo."""
+        if part.box is None:
+            return {}
+        corners = self._in_photo(part, photo, values.shape[-2:])
+        return {name: round(value, 1) for name, value in zip(("x0", "y0", "x1", "y1"), corners, strict=True)}
+
+    def _in_photo(self, part: Part, photo: Photo, size: Sequence[int]) -> tuple[float, float, float, float]:
+        """A box from the network's input, of (h, w), to the photo."""
+        assert part.box is not None
+        known = self.loaded.preprocessing
+        assert known is not None
+        top, left, bottom, right = photographic(known).box(*photo.pixels.shape[:2])
+        down, across = (bottom - top) / size[0], (right - left) / size[1]
+        x0, y0, x1, y1 = part.box
+        return left + x0 * across, top + y0 * down, left + x1 * across, top + y1 * down
 
     def _base(self, file: ImageFile, finding: Finding, part: Part | None) -> str:
         suffix = "" if part is None else f".{part.file}"
@@ -167,11 +215,11 @@ def written(out: Path, name: str, content: Content) -> str:
 
 def is_whole(rows: Sequence[Row]) -> bool:
     """Whether an image's rows still count as done: what has failed is tried again."""
-    return all(row["status"] in DONE for row in rows)
+    return all(row["status"] in (*DONE, NOTHING) for row in rows)
 
 
 def files_of(rows: Sequence[Row], options: RunOptions) -> list[str]:
     """The files written with an image's rows; overlays on a common scale are drawn when all maps are there."""
-    kinds = ("map",) if options.scale == "common" else ("map", "overlay")
+    kinds = ("map", "boxes") if options.scale == "common" else ("map", "overlay", "boxes")
     named = [row[kind] for row in rows for kind in kinds if row.get(kind)]
-    return named + [name for row in rows for name in row.get("others", ())]
+    return list(dict.fromkeys([*named, *(name for row in rows for name in row.get("others", ()))]))

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from explainers.core.image_by_image import every_image, no_exit
 from explainers.core.maps import CONSTANT
+from explainers.core.preprocessing import photographic
 from explainers.data.images import ImageFile
 from explainers.data.images.read_ahead import read_ahead
 from explainers.errors import OptionError, UnsupportedError
@@ -26,7 +27,8 @@ from explainers.run.explain.summary import RunSummary
 from explainers.run.explain.wanted import wanted_of
 from explainers.run.explain.worker import Worker
 from explainers.run.kinds import kind_of
-from explainers.run.targets import impossible_first, noise_for
+from explainers.run.targets import Detected, impossible_first, noise_for
+from explainers.run.targets.objects import ImageTargets
 from explainers.run.true_classes import checked_labels
 from explainers.storage.run_folder import PROBE, RunFolder
 
@@ -72,6 +74,8 @@ def run(
     explainers = {call.title: call.bind(loaded, options, passes) for call in calls}
     assert loaded.preprocessing is not None
     kind = kind_of(loaded.preprocessing)
+    if isinstance(options.target, (Detected, ImageTargets)):
+        photographic(loaded.preprocessing)  # boxes and regions are said of photos
     files = list(images) if not isinstance(images, (str, PathLike)) else kind.find(images)
     labels = checked_labels(labels, files)
     wanted = wanted_of(loaded, options, files, labels)
@@ -115,7 +119,7 @@ def run(
         ]
         made = finish(folder, options, keys, kind)
         summary.sheets = [path for path in made if path.name.startswith("sheet-")]
-        nothing = bool(summary.failed) and not summary.explained + summary.resumed
+        nothing = bool(summary.failed) and not summary.explained + summary.resumed + len(summary.nothing)
         summary.seconds = time.perf_counter() - started
         counts = {"images": len(files), "failed": len(summary.failed), "constant": len(summary.constant)}
         folder.write_manifest(

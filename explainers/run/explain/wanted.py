@@ -10,7 +10,7 @@ from explainers.models import LoadedModel
 from explainers.network.input import first_parameter
 from explainers.network.unwrapping import as_network
 from explainers.run.explain.options import RunOptions
-from explainers.run.targets import LABEL, Classes, Objects, Wanted, noise_for, settled_target
+from explainers.run.targets import LABEL, Classes, Detected, FoundBoxes, Objects, Wanted, noise_for, settled_target
 from explainers.run.targets.objects import ImageTargets
 from explainers.targets import ClassScore, Target, answers_for, settle
 
@@ -28,6 +28,8 @@ def wanted_of(
         its target is made of.
     """
     target = options.target
+    if isinstance(target, Detected):
+        return FoundBoxes(loaded, target, options.output)
     if isinstance(target, ImageTargets):
         target.check(files)
         return Objects(loaded, None, options.activation, options.output)

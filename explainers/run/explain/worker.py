@@ -14,7 +14,7 @@ from explainers.core.image_by_image import Failure, in_parts
 from explainers.errors import ExplainersError, ImageError, LayerError, OptionError, UnsupportedError, WriteError
 from explainers.models import LoadedModel
 from explainers.run.explain.options import RunOptions
-from explainers.run.explain.outputs import Finding, Outputs
+from explainers.run.explain.outputs import NOTHING, Finding, Outputs
 from explainers.run.explain.reading import Item
 from explainers.run.explain.summary import RunSummary
 from explainers.run.targets import Told, Wanted
@@ -22,7 +22,7 @@ from explainers.storage.atomic import is_of_the_disk
 from explainers.storage.journal import Row
 
 Found = tuple[Told, list[Finding]]
-NOTHING = Told((), "")
+UNASKED = Told((), "")
 
 
 class Worker:
@@ -58,7 +58,10 @@ class Worker:
         for item, future in pending:
             try:
                 rows = future.result()
-                self.summary.explained += 1
+                if rows and rows[0]["status"] == NOTHING:
+                    self.summary.nothing.append((item.file.name, rows[0]["reason"]))
+                else:
+                    self.summary.explained += 1
             except (ImageError, WriteError) as error:
                 if isinstance(error, WriteError) and is_of_the_disk(error):
                     raise  # it would be the same with every other image
@@ -77,8 +80,10 @@ class Worker:
     def _maps(self, items: Sequence[Item]) -> list[Found]:
         images = torch.stack([item.input for item in items if item.input is not None]).to(self.loaded.device)
         asked = self.wanted.of(images, [item.file.name for item in items], [item.target for item in items])
+        rows = asked.rows(len(images))  # there may be nothing to explain in the others
+        images = images[rows]
         made: list[tuple[str, Explainer, Explained, float]] = []
-        for title, explainer in list(self.explainers.items()):
+        for title, explainer in list(self.explainers.items()) if rows else []:
             start = time.perf_counter()
             try:
                 explained = explainer.explain(images, asked.targets)
@@ -91,18 +96,18 @@ class Worker:
             made.append((title, explainer, explained, (time.perf_counter() - start) / len(images)))
         told = asked.told()
         if told is None:  # no method was left that asked
-            return [(NOTHING, [])] * len(images)
+            return [(UNASKED, [])] * len(items)
         found: list[Found] = [(each, []) for each in told]
         for title, explainer, explained, seconds in made:
             maps, errors = explained.maps.cpu(), explained.standard_error
-            for row, values in enumerate(maps):
+            for place, (row, values) in enumerate(zip(rows, maps, strict=True)):
                 finding = Finding(
                     title,
                     explainer.layers,
                     values.numpy(),
                     seconds,
-                    None if errors is None else errors[row].cpu().numpy(),
-                    explained.details[row] if explained.details else {},
+                    None if errors is None else errors[place].cpu().numpy(),
+                    explained.details[place] if explained.details else {},
                 )
                 found[row][1].append(finding)
         return found

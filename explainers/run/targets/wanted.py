@@ -19,7 +19,8 @@ class Part:
 
     target: in the table's column of this name; name: for people; value: f(x), "" where there is no telling; quantity:
     what f(x) is; file: what tells its files from those of the image's other targets; outline: (h, w) bool over the
-    network's input, which pictures draw around what is explained, or None; columns: more of its row.
+    network's input, which pictures draw around what is explained, or None; columns: more of its row;
+    box: x0, y0, x1, y1 in pixels of the network's input, of a detection.
     """
 
     target: int | str
@@ -29,6 +30,7 @@ class Part:
     file: str = ""
     outline: Tensor | None = None
     columns: Row = field(default_factory=dict)
+    box: tuple[float, float, float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -36,13 +38,14 @@ class Told:
     """What is known of an image that was explained.
 
     parts: its targets, one for each of its maps, in order; activation: what gives f(x); columns: of all its rows, what
-    was predicted; reason: what has to be said of it.
+    was predicted; reason: what has to be said of it; nothing: why there is nothing to explain in it, if so.
     """
 
     parts: tuple[Part, ...]
     activation: str
     columns: Row = field(default_factory=dict)
     reason: str = ""
+    nothing: str = ""
 
 
 class Asked(ABC):
@@ -52,6 +55,10 @@ class Asked(ABC):
     @abstractmethod
     def targets(self) -> Any:
         """What the next explainer is called with: targets for K maps of each image (N, K, …)."""
+
+    def rows(self, count: int) -> list[int]:
+        """Which of the `count` images of the batch there is something to explain in; targets are of these."""
+        return list(range(count))
 
     @abstractmethod
     def told(self) -> list[Told] | None:

@@ -8,7 +8,12 @@ import webbrowser
 import pytest
 from explainers.cli.main import main
 from report_case import digits
-from run_case import command
+from run_case import command as unreported
+
+
+def command(*given):
+    """The command of other tests, with its report."""
+    return [word for word in unreported(*given) if word != "--no-report"]
 
 
 @pytest.fixture
@@ -27,7 +32,7 @@ def test_a_report_is_made_at_the_end(tmp_path, images, capsys, kind):
 
 def test_none_is_made_where_it_is_not_wanted(tmp_path, images, capsys):
     out = tmp_path / "out"
-    assert main(command("run", images, out, "--no-report")) == 0
+    assert main(unreported("run", images, out)) == 0
     assert not (out / "report").exists()
     assert main(["report", str(out), "--json", "-q"]) == 0
     assert json.loads(capsys.readouterr().out.split("table ")[1].split("\n", 1)[1]) == {
@@ -37,7 +42,7 @@ def test_none_is_made_where_it_is_not_wanted(tmp_path, images, capsys):
 
 def test_one_file_somewhere_else(tmp_path, images, capsys):
     out, to = tmp_path / "out", tmp_path / "sent.html"
-    assert main(command("run", images, out, "--no-report")) == 0
+    assert main(unreported("run", images, out)) == 0
     assert main(["report", str(out), "--single-file", "--out", str(to), "-q"]) == 0
     assert "data:image/jpeg;base64," in to.read_text()
     assert not (out / "report").exists()
@@ -53,7 +58,7 @@ def test_it_is_opened_where_that_is_asked_for(tmp_path, images, monkeypatch):
 def test_overwriting_removes_the_report_and_makes_it_anew(tmp_path, images):
     out = tmp_path / "out"
     assert main(command("run", images, out)) == 0
-    assert main(command("run", images, out, "--overwrite", "--no-report")) == 0
+    assert main(unreported("run", images, out, "--overwrite")) == 0
     assert not (out / "report").exists()
 
 

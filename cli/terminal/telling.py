@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import io
 import re
+import shutil
 import sys
 import warnings
 from collections.abc import Iterable, Iterator
@@ -14,8 +15,8 @@ from typing import Any, TextIO
 
 from explainers.storage.paths import shown
 
-from .spelling import as_typed, printable
-from .values import note
+from ..spelling import as_typed, printable
+from ..values import note
 
 NAMED = 3  # images of one failure that are named
 
@@ -93,6 +94,13 @@ def _without_path(reason: str, name: str, folder: str | Path | None) -> str:
 def _of_any_image(reason: str) -> str:
     """A reason without what is of one image alone: files that it names, and what was measured, such as a score."""
     return re.sub(r"-?\d+\.\d+(e[+-]?\d+)?|\S*/\S+", "…", reason)
+
+
+def tell_tables(summary: Any, out: Path) -> None:
+    """Print a summary's table in the terminal's width, and where tables and figures are."""
+    width = max(80, shutil.get_terminal_size((160, 24)).columns)
+    print("\n".join(printable(line) for line in summary.text(width).split("\n")))
+    print(f"\ntables and figures  {printable(str(out))}")
 
 
 def exit_code(failed: bool, made: bool) -> int:

@@ -7,6 +7,7 @@ positions, so that its map is the class's own scores over again.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -50,7 +51,7 @@ def bottleneck(network: Any, images: Tensor, seen: Survey, dense: Callable[[Any]
 
 
 def _positions(layer: Layer) -> int:
-    return layer.layout.grid[0] * layer.layout.grid[1]
+    return math.prod(layer.layout.grid)  # of a signal one axis, of a volume three
 
 
 def _part(layer: Layer, layers: Sequence[Layer]) -> str:
