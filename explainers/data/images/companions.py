@@ -16,6 +16,7 @@ from explainers.storage.files import content_hash
 from explainers.storage.paths import shown
 
 NIFTI = (".nii.gz", ".nii")
+RAW_AND_COPIES = {".npz", ".npy", ".nii.gz"}  # of one map of `explain run`
 INSIDE = 128  # gray value from which a mask's pixel is inside
 
 
@@ -38,6 +39,8 @@ class Beside:
     def find(self, name: str, ending: str = "") -> Path | None:
         """The file of an image: its name, then `ending`, then a suffix; None where there is none.
 
+        Of the files that a run leaves of one map of a volume it is the raw one.
+
         Raises:
             MapError: there are several, and none has the image's very name.
         """
@@ -52,6 +55,8 @@ class Beside:
         found = [path for path in paths if path.is_file()]
         if len(found) > 1 and (very := [path for path in found if path.name.startswith(f"{base.name}{ending}.")]):
             found = very  # the image's whole name, which no other image has
+        if len(found) > 1 and ending and {path.name.partition(ending)[2] for path in found} <= RAW_AND_COPIES:
+            found = [path for path in found if path.suffix == ".npz"] or found  # of a run, which writes both
         if len(found) > 1:
             raise MapError(
                 f"several {self.kind}s of {shown(name)}: {', '.join(map(shown, found))}; leave the one that is meant"

@@ -14,7 +14,7 @@ from explainers.evaluation.chunk_maps import Stored
 from explainers.evaluation.controls import CONTROLS
 from explainers.evaluation.measuring.subject import Explain
 from explainers.evaluation.result import Result
-from explainers.render import contact_sheet, overlay
+from explainers.render import Style, contact_sheet
 from explainers.run.evaluate.folder import Folder
 from explainers.run.figure_files import file_name, written_figure
 from explainers.run.true_classes import true_name
@@ -55,19 +55,19 @@ def write_extremes(
         worst = [row for row in result.worst(name, score, EXTREMES) if row not in rows]
         lines: list[list[tuple[str, np.ndarray]]] = [[], []]
         for kind, row in [("best", row) for row in rows] + [("worst", row) for row in worst]:
-            read = source.photo(files[row["image"]])
-            photo, image = read.pixels, source.preprocessing(read.input)[None].to(source.device)
-            explainer, height, width = explainers[name], image.shape[2], image.shape[3]
+            subject = source.subject(files[row["image"]])
+            image = source.kind.input(subject)[None].to(source.device)
+            explainer = explainers[name]
             if isinstance(explainer, Stored):
-                made = explainer.maps([row["image"]], (height, width))
+                made = explainer.maps([row["image"]], tuple(image.shape[2:]))
             else:
                 made = as_tensor(explainer(image, torch.tensor([row["target"]], device=source.device)))
-            box = source.preprocessing.box(photo.shape[0], photo.shape[1])
-            shown_map = overlay(photo, made[0].cpu().numpy(), box=box)
+            shown_map = source.kind.drawn(subject, made[0].cpu().numpy(), Style())[".png"]
+            assert isinstance(shown_map, np.ndarray)
             true = None if source.labels is None else source.labels[row["image"]]
             told = [row["image"], *([] if true is None else [f"true {true_name(true, class_names)}"])]
             watched = f"{kind}: {row['value']:.3f}\n{true_name(row['target'], class_names)}"
-            lines[kind == "worst"] += [("\n".join(told), photo), (watched, shown_map)]
+            lines[kind == "worst"] += [("\n".join(told), source.kind.shown(subject)), (watched, shown_map)]
         sheet = contact_sheet([line for line in lines if line], cell=128)
         made_files.append(f"figure-extremes-{file_name(name)}.png")
         write_image(out / made_files[-1], sheet)

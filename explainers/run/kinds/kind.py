@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,6 +15,11 @@ from explainers.render import Style
 
 Content = np.ndarray | bytes  # (H, W, 3) uint8 pixels of a picture, or a file as it is
 Subject = Any  # what a file holds, as it is read: it has `notes`, which say what a user may want to know
+
+
+def content_digest(values: np.ndarray) -> str:
+    """SHA-256 of an array's values."""
+    return hashlib.sha256(np.ascontiguousarray(values).data).hexdigest()
 
 
 class Kind(Protocol):
@@ -32,6 +38,9 @@ class Kind(Protocol):
 
     def content(self, path: Path) -> bytes:
         """A hash of what is in a file. Raises: OSError: it cannot be read."""
+
+    def digest(self, subject: Subject) -> str:
+        """What tells the values of a subject from any other's."""
 
     def read(self, path: Path, most: int) -> Subject:
         """What is in a file of at most so many pixels or values.

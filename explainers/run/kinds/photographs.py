@@ -14,7 +14,7 @@ from explainers.core.preprocessing import Preprocessing
 from explainers.data.images import ImageFile, Photo, find_images, read_image
 from explainers.data.images.companions import read_map, read_mask
 from explainers.render import Style, gradient_picture, outlined, overlay
-from explainers.run.kinds.kind import Content
+from explainers.run.kinds.kind import Content, content_digest
 from explainers.storage.files import content_hash
 
 
@@ -32,6 +32,10 @@ class Photographs:
     def content(self, path: Path) -> bytes:
         """Of the file."""
         return content_hash(path)
+
+    def digest(self, subject: Photo) -> str:
+        """Of the pixels, or bands."""
+        return content_digest(subject.input)
 
     def read(self, path: Path, most: int) -> Photo:
         """As the preprocessing needs it read; notes say where its crop has to be padded."""

@@ -17,7 +17,7 @@ from explainers.errors import ImageError, MapError, counted
 from explainers.render import Style
 from explainers.render.arrays import gray_of, signal_chart, slices_through, walk_through
 from explainers.render.arrays.volumes import animation
-from explainers.run.kinds.kind import Content
+from explainers.run.kinds.kind import Content, content_digest
 from explainers.storage.paths import shown
 
 
@@ -39,6 +39,10 @@ class Recordings:
     def content(self, path: Path) -> bytes:
         """Of the file, or of all slices or frames."""
         return content_of(path)
+
+    def digest(self, subject: Recording) -> str:
+        """Of the values."""
+        return content_digest(subject.values)
 
     def read(self, path: Path, most: int) -> Recording:
         """With values that are finite, and as many axes as the kind has."""
