@@ -9,9 +9,8 @@ import wave
 
 import numpy as np
 import pytest
-from PIL import Image
-
 from explainers.cli.main import main
+from PIL import Image
 
 nibabel = pytest.importorskip("nibabel")
 
