@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 from explainers.errors import ImageError, OptionError
@@ -31,7 +32,7 @@ def kind_asked(arguments: argparse.Namespace, where: str | None) -> str:
 
     typed = getattr(arguments, "data_kind", None)
     kind = KINDS[typed] if typed else PHOTOS
-    if typed is None and where is not None:
+    if typed is None and where is not None and Path(where).exists():
         found = kinds_in(where)
         if len(found) > 1:
             named = [name for name, each in KINDS.items() if each in found]

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from explainers.data.images.find import SUFFIXES
 from explainers.data.recordings.recording import Recording, check_count, first_line
 from explainers.errors import DependencyError, ImageError
 from explainers.storage.files import opened
@@ -39,7 +40,10 @@ def slices_in(folder: Path) -> list[Path]:
 
 def is_series(folder: Path) -> bool:
     """Whether there are DICOM files right in a folder."""
-    return any(not path.name.startswith(".") and _is_dicom(path) for path in sorted(folder.iterdir()))
+    try:
+        return any(not path.name.startswith(".") and _is_dicom(path) for path in sorted(folder.iterdir()))
+    except OSError:  # nothing can be seen of it
+        return False
 
 
 def read_series(folder: Path, most: int) -> Recording:
@@ -79,6 +83,8 @@ def read_series(folder: Path, most: int) -> Recording:
 
 
 def _is_dicom(path: Path) -> bool:
+    if path.suffix.lower() in SUFFIXES:  # a folder of photos is not read to find that out
+        return False
     try:
         with opened(path) as file:
             file.seek(MAGIC_AT)

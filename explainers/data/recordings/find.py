@@ -81,7 +81,11 @@ def kinds_in(folder: str | PathLike[str]) -> set[str]:
 
 def _everything(folder: Path, seen: set[str]) -> Iterator[Path]:
     """Files below a folder, and the folders that are series."""
-    for path in _entries(folder, seen):
+    try:
+        entries = _entries(folder, seen)
+    except ImageError:  # it will be told where the files are listed
+        return
+    for path in entries:
         if path.is_dir():
             if is_series(path):
                 yield path
