@@ -95,8 +95,13 @@ def opened(page: Path) -> dict[str, float]:
                     const began = performance.now();
                     for (;;) {
                         await new Promise(requestAnimationFrame);
-                        const spots = [[300, 400], [700, 600], [1000, 500]];
-                        if (spots.every(([x, y]) => document.elementFromPoint(x, y)?.closest('.item'))) break;
+                        const all = document.getElementById('gallery').getBoundingClientRect();
+                        const boxes = [...document.querySelectorAll(".item")];
+                        const items = boxes.map((each) => each.getBoundingClientRect());
+                        const top = Math.min(...items.map((each) => each.top));
+                        const bottom = Math.max(...items.map((each) => each.bottom));
+                        const whole = bottom >= Math.min(innerHeight, all.bottom) - 20;
+                        if ((top <= Math.max(0, all.top) + 1 && whole) || performance.now() - began > 5000) break;
                     }
                     return performance.now() - began;
                 }""",

@@ -9,11 +9,11 @@ from typing import Any
 
 from explainers.errors import counted
 
-from .progress import Progress
 from .scoring.scored_images import true_labels
 from .spelling import printable
 from .targets import typed_detections, typed_target
-from .telling import NAMED, exit_code, tell_failures
+from .terminal.progress import Progress
+from .terminal.telling import NAMED, exit_code, tell_failures
 from .values import activation, note, output
 
 

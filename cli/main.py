@@ -18,7 +18,7 @@ from explainers.errors import ExplainersError
 from .commands import COMMANDS
 from .parser import parse
 from .spelling import error_text
-from .telling import warnings_as_notes
+from .terminal.telling import warnings_as_notes
 from .values import json_alone
 
 OK, SOME_FAILED, USAGE, DEFECT, INTERRUPTED = 0, 1, 2, 3, 130

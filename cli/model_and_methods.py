@@ -11,7 +11,7 @@ import explainers
 from explainers.errors import OptionError
 
 from .spelling import given
-from .telling import downloads_as_notes
+from .terminal.telling import downloads_as_notes
 from .values import note, numbers, pair, size, value_of, whole_numbers
 
 DEFAULT = "photographs"

@@ -8,8 +8,8 @@ from typing import Any
 
 from explainers.errors import ExplainersError
 
-from .progress import Progress
 from .spelling import printable
+from .terminal.progress import Progress
 from .values import note
 
 

@@ -81,7 +81,7 @@ def diagnose(model: Any, images: Tensor, *, output: Output | None = None) -> Dia
 
     Args:
         model: as for every explainer.
-        images: (N, C, H, W), as the network takes them.
+        images: (N, C, H, W), as the network takes them; of volumes or signals likewise.
         output: as for every explainer.
 
     Raises:

@@ -281,6 +281,24 @@ def test_the_example_of_the_networks_page_runs(tmp_path, monkeypatch):
     assert explainers.load_model("RUN").class_names == ("no-flare", "flare")
 
 
+def test_the_floor_plan_has_every_room_on_its_floor_and_names_files_that_are_there():
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    plan = re.search(r"## The floor plan.*?```\n(.*?)```", text, re.S)[1]
+    sections = re.split(r"─+\n", plan)
+    floors = [FLOORS[0] + FLOORS[1], *FLOORS[2:]]
+    assert len(sections) == len(floors)
+    for section, rooms in zip(sections, reversed(floors), strict=True):
+        for room in rooms:
+            assert re.search(rf"(?<![\w/]){room}(/|\.py)", section), room
+    for package in {path.parent for path in sources() if path.name == "__init__.py"}:
+        parts = module_of(package / "__init__.py").split(".")[1:]
+        if len(parts) == 2 and parts[0] != "data":  # rooms of rooms
+            assert f"{parts[1]}/" in plan, parts
+    for name in re.findall(r"`([\w/]+\.py)`", text):
+        known = [path for path in ROOT.rglob(name.rpartition("/")[2]) if path.as_posix().endswith(f"/{name}")]
+        assert known or "NAME" in name, f"CONTRIBUTING.md names {name}"
+
+
 def test_links_of_the_documents_lead_somewhere():
     for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
         for link in re.findall(r"\]\(([^)#]+)\)", path.read_text()):

@@ -78,7 +78,7 @@ def act(arguments: argparse.Namespace) -> int:
 
     from ..drifting.lineup import lineup_of
     from ..drifting.settings import asked_methods, check_asked, default_methods, options_of, photos_of, threshold
-    from ..progress import Progress
+    from ..terminal.progress import Progress
 
     limit, methods = threshold(arguments.fail_under), asked_methods(arguments)
     check_asked(arguments)
@@ -110,7 +110,7 @@ def act(arguments: argparse.Namespace) -> int:
 def _told(arguments: argparse.Namespace, found: Any, out: Path, limit: tuple[str, float] | None) -> int:
     """Print what was found; returns the exit code."""
     from ..drifting.settings import below
-    from ..telling import tell_failures, tell_tables
+    from ..terminal.telling import tell_failures, tell_tables
 
     lost = found.lost()
     tell_failures(lost)

@@ -40,7 +40,7 @@ def act(arguments: argparse.Namespace) -> int:
     from explainers.errors import OptionError
     from explainers.run.edit import edit_list, open_training
 
-    from ..progress import Progress
+    from ..terminal.progress import Progress
 
     if arguments.out is None:
         raise OptionError("explain edit-list needs --out, the folder of the maps to edit")

@@ -12,7 +12,7 @@ import explainers
 from ..arguments import explaining_arguments, ground_truth_argument, model_arguments, target_arguments
 from ..reporting import report_arguments, report_at_end
 from ..targets import typed_target
-from ..telling import exit_code, tell_failures, tell_tables
+from ..terminal.telling import exit_code, tell_failures, tell_tables
 from ..values import activation, note, output, print_json
 
 HELP = "score methods on the images of a folder: which map can be believed?"
@@ -94,8 +94,8 @@ def _evaluate(
     from explainers.run.evaluate.outputs import CONTENTS
     from explainers.storage.run_folder import RunFolder
 
-    from ..progress import Progress
     from ..scoring.scored_images import scored_images
+    from ..terminal.progress import Progress
 
     folder = RunFolder(out, CONTENTS)
     folder.claim()  # before any test image is written there

@@ -31,8 +31,8 @@ def act(arguments: argparse.Namespace) -> int:
     """`explain report OUT`."""
     from explainers.run.report.report import SIDE, ReportOptions, make_report
 
-    from ..progress import Progress
     from ..reporting import told
+    from ..terminal.progress import Progress
     from ..values import print_json
 
     side = SIDE if arguments.side is None else arguments.side

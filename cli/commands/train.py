@@ -12,7 +12,7 @@ import explainers
 from ..arguments import common_arguments, device_argument, preprocessing_arguments
 from ..reporting import report_arguments, report_at_end
 from ..spelling import printable
-from ..telling import downloads_as_notes
+from ..terminal.telling import downloads_as_notes
 from ..values import note, print_json
 
 HELP = "train a network that explains itself, or any classifier"
@@ -121,7 +121,7 @@ def act(arguments: argparse.Namespace) -> int:
     from explainers.baselines import train as fit
     from explainers.baselines.networks.registry import network_entry
 
-    from ..progress import TrainingProgress
+    from ..terminal.progress import TrainingProgress
     from ..training.beginning import beginning, learned, maps_to_learn
     from ..training.settings import training_settings
     from ..training.watching import map_watch, tell_watch

@@ -37,7 +37,8 @@ class LayerExplainer(Explainer):
         layer: None (the last spatial stage; of a segmentation network the end of its encoder), a dotted name
             (`"relu#2"`: the third run of a shared module), a module, a negative int (stages from the end), or a list of
             these (one map per layer).
-        spatial: from that layer's output to (N, C, h, w), where the layout cannot be told from its shape.
+        spatial: from that layer's output to (N, C, h, w), with the input's number of axes, where the layout cannot be
+            told from its shape.
     """
 
     needs = frozenset({"gradients", "layer"})

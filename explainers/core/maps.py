@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from explainers.errors import LayerError, counted
+
 
 def grad_cam(activation: Tensor, gradient: Tensor) -> Tensor:
     """ReLU of the activation channels weighted by their mean gradient.
@@ -78,7 +80,15 @@ def upsample(maps: Tensor, size: Sequence[int], extent: tuple[float, ...] | None
     Args:
         size: as many sides as the maps have axes; extent: of each axis of the maps, the share that the image covers,
             from the first position; the rest, a border that the network added, is cut off. None is all of it.
+
+    Raises:
+        LayerError: they have another number of axes, as only what `spatial=` gives can have.
     """
+    if maps.ndim - 2 != len(size):
+        raise LayerError(
+            f"the layer's map has {counted(maps.ndim - 2, 'axis', 'axes')}, and the input {len(size)}: spatial= must "
+            f"give (N, C, {', '.join('dhw'[-len(size) :])})"
+        )
     if extent is not None:
         whole = [max(round(length / share), 1) for length, share in zip(size, extent, strict=True)]
         wide = upsample(maps, whole)

@@ -22,6 +22,7 @@ from explainers.run.report.maps import RawMap, read_map
 from explainers.storage.atomic import write_bytes
 from explainers.storage.journal import Row
 from explainers.storage.paths import shown
+from explainers.storage.run_folder import SCHEMA_VERSION
 
 THRESHOLDS = tuple(choice for choice in CHOICES if choice != "validation")  # which needs masks
 
@@ -139,6 +140,7 @@ class _Document:
         """The whole file."""
         return {
             "info": {
+                "schema_version": SCHEMA_VERSION,
                 "description": "regions that heat maps point out",
                 "version": __version__,
                 "threshold": self.threshold,

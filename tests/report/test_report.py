@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from report_case import HOSTILE, evaluated, explained
 
-from explainers.errors import DataError, OptionError
+from explainers.data.images import find_images
+from explainers.errors import DataError, ImageError, OptionError
 from explainers.render.report.packing import Packed, unpacked
 from explainers.render.style import limits_of
 from explainers.run.report import report as door
@@ -213,6 +214,26 @@ def test_an_evaluation_without_maps_shows_its_table(tmp_path):
     page = make_report(evaluated(tmp_path, "--no-maps"))
     assert "kept no maps" in page.read_text()
     assert not list((tmp_path / "out").glob("maps/*"))
+
+
+def test_what_is_no_report_is_not_replaced(run, tmp_path):
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "index.html").write_text("<h1>mine</h1>")
+    with pytest.raises(OptionError, match="is no report"):
+        make_report(run, ReportOptions(to=tmp_path / "site"))
+    with pytest.raises(OptionError, match="is no report"):
+        make_report(run, ReportOptions(single_file=True, to=tmp_path / "site" / "index.html"))
+    with pytest.raises(OptionError, match="is a folder"):
+        make_report(run, ReportOptions(single_file=True, to=tmp_path))
+    assert (tmp_path / "site" / "index.html").read_text() == "<h1>mine</h1>"
+    for _ in range(2):
+        make_report(run, ReportOptions(single_file=True, to=tmp_path / "sent.html"))
+
+
+def test_photos_of_a_report_are_no_images_to_explain(run):
+    make_report(run)
+    with pytest.raises(ImageError, match="no images below"):
+        find_images(run / "report")
 
 
 def test_a_folder_that_holds_no_run_is_refused(tmp_path):

@@ -113,9 +113,9 @@ def test_a_folder_that_another_evaluation_writes_to_is_refused_and_left_as_it_is
     call = ["evaluate", str(folder(tmp_path / "in")), "--model", "embedded", "-m", "saliency", "--metric", "sparseness"]
     call += ["--out", str(tmp_path / "out"), "--quiet"]
     assert main(call) == 0
-    before = {path: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    before = {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()}
     for more in ([], ["--overwrite"]):
         with held_elsewhere(tmp_path / "out"):
             assert main([*call, *more]) == 2
         assert "another process is writing to" in capsys.readouterr().err
-        assert {path: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
+        assert {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()} == before

@@ -138,14 +138,31 @@ def test_every_method_makes_a_map_of_each_box_or_says_why_not(method, name):
     assert all(torch.equal(before[key], value) for key, value in network.state_dict().items())
 
 
+class Counting(GridDetector):
+    """Counts the images of all its copies."""
+
+    passes = 0
+
+    def forward(self, images):
+        Counting.passes += len(images)
+        return super().forward(images)
+
+
 def test_boxes_of_one_image_share_their_passes():
-    network, images = torchvision_detector("ssd"), pictures(1)
-    found = detections(network, images)[0]
-    alone, together = RISE(network, masks=24, grid=3), RISE(network, masks=24, grid=3)
-    single = [alone(images, Box.of(found, place)) for place in range(3)]
-    maps = together(images, [[Box.of(found, place) for place in range(3)]])
-    assert together.predictor.passes == alone.predictor.passes // 3
-    torch.testing.assert_close(maps[0], torch.cat(single))
+    network, images = Counting(), pictures(1)
+    found = detections(network, images, output=read_grid)[0]
+    rise = RISE(network, masks=256, grid=3, output=read_grid)
+
+    def passes(targets) -> tuple[int, torch.Tensor]:
+        before = Counting.passes
+        maps = rise(images, targets)
+        return Counting.passes - before, maps
+
+    alone = [passes(Box.of(found, place)) for place in range(3)]
+    count, maps = passes([[Box.of(found, place) for place in range(3)]])
+    assert alone[1][0] >= 256
+    assert count == alone[1][0]
+    torch.testing.assert_close(maps[0], torch.cat([each for _, each in alone]))
 
 
 def test_nothing_found_in_a_changed_copy_is_0():

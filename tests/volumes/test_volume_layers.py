@@ -113,3 +113,11 @@ def test_tokens_of_a_signal_are_its_positions_in_order():
     coarse = (slope.mean(2, keepdim=True) * part).sum(1, keepdim=True).relu()
     wanted = F.interpolate(coarse, size=40, mode="linear", align_corners=False)[:, 0]
     torch.testing.assert_close(explainer(signals, 1), wanted, rtol=1e-4, atol=1e-6)
+
+
+def test_what_spatial_gives_has_the_axes_of_the_input():
+    network, volumes = made("volume")
+    with pytest.raises(
+        LayerError, match=re.escape("the layer's map has 2 axes, and the input 3: spatial= must give (N,")
+    ):
+        explainers.GradCAM(network, layer="last", spatial=lambda value: value.mean(2))(volumes)

@@ -32,7 +32,8 @@ class GroupCAM(LayerExplainer):
         substrate: b: "blur" (as in the paper, in proportion to the image), "zero", "mean" or an image.
         activation: what turns scores into the S_c that are watched, see `reading_of`; passes: options of the Predictor.
 
-    Cost: one forward and one backward pass, and `groups` forward passes per target class, and one.
+    Cost: one forward and one backward pass, and `groups` forward passes per target class, and one; memory for as many
+    maps of the input's size.
 
     Source: Zhang et al. 2021, equations 3 to 7. The authors' code exists in two forms and neither
     gives exactly these maps: they differ by 0.05 to 0.07 of the range.

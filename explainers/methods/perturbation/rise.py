@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import time
 import warnings
@@ -18,7 +17,7 @@ from explainers.core.perturbation_explainer import PerturbationExplainer
 from explainers.core.registry import register
 from explainers.errors import OptionError
 from explainers.methods.perturbation.region import Region, Roi, placed, region_of, sides
-from explainers.methods.perturbation.rise_masks import Block, MaskShape, block_length, draw_block
+from explainers.methods.perturbation.rise_masks import Block, MaskShape, block_length, digest_of, draw_block
 from explainers.network.output import Output
 from explainers.passes.activation import Reading
 from explainers.passes.substrate import substrate_of
@@ -47,11 +46,10 @@ class RISE(PerturbationExplainer):
     one shift, and the shifts of successive blocks spread evenly. All target classes share one set of passes.
 
     Args:
-        masks: how many, per image; the most, where `tolerance` is given. None: the 4,000 of the paper, of which the
-            balanced design takes whole blocks (of 128 with grid 7, 31 of them: 3,968). A number that is asked for it
-            makes up to whole blocks with a warning, 200 to 256: a begun block would not be balanced, and add more error
-            than its masks take away. Fewer masks than a block are taken as they are, without a standard error, which
-            compares blocks. `details` say how many were used.
+        masks: how many, per image; the most, where `tolerance` is given. None: the paper's 4,000, or the whole blocks
+            in them that the balanced design takes (of 128 with grid 7: 3,968). Other numbers it makes up to whole
+            blocks, 200 to 256, with a warning: a begun block would add error. Fewer than a block are taken as they are,
+            without a standard error. `details` say how many were used.
         grid: cells a side, or (rows, columns), (slices, rows, columns) of a volume: one slice of cells hides all depths
             alike; p: share of cells that stay.
         design: "balanced" or "paper" (independent masks, as published).
@@ -114,8 +112,8 @@ class RISE(PerturbationExplainer):
 
     def _usual(self, grid: tuple[int, ...]) -> int:
         """The paper's number of masks, or the whole blocks in it."""
-        length = self._block(grid)
-        return MASKS if self.design != "balanced" else max(1, MASKS // length) * length
+        length = self._block(grid) if self.design == "balanced" else 1
+        return max(1, MASKS // length) * length
 
     def _planned(self, grid: tuple[int, ...]) -> int:
         """How many masks are made of those asked for: never fewer, and told where there are more."""
@@ -170,7 +168,7 @@ class RISE(PerturbationExplainer):
         reading: Reading,
     ) -> tuple[Tensor, Tensor, dict[str, Any]]:
         (region, shape), size = masked, image.shape[1:]
-        estimate = _Estimate(self, shape, self.seed if self.share_masks else self.seed + _digest(image))
+        estimate = _Estimate(self, shape, self.seed if self.share_masks else self.seed + digest_of(image))
         zero, whole = isinstance(self.substrate, str) and self.substrate == "zero", shape.size == tuple(size)
         inside = (slice(None), *region)
         seen, hidden = image[inside], substrate[inside]
@@ -300,9 +298,3 @@ class _Estimate:
             self._halves.append(part)
         else:
             self._halves[index % 2] += part
-
-
-def _digest(image: Tensor) -> int:
-    """A number of the image's content, so that its masks do not depend on its place in the batch."""
-    values = image.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes()
-    return int.from_bytes(hashlib.sha256(values).digest()[:4], "big")

@@ -12,11 +12,13 @@ from typing import Any, Protocol
 
 from explainers.errors import OptionError
 from explainers.storage.atomic import write_bytes
+from explainers.storage.owner import MADE
 from explainers.storage.paths import shown
 
 PAGE = "index.html"
 FILES = "files-"  # folders beside the page, one a version, of which it names one
 MIME = {".jpg": "image/jpeg", ".png": "image/png", ".webp": "image/webp"}
+GENERATOR = b'name="generator" content="explainers '  # in each page, by which it is told from others
 LARGEST = 25_000_000  # bytes of a single file: more is slow to open and refused by mail servers
 
 
@@ -47,13 +49,18 @@ class FolderSink:
 
     Args:
         folder: of the report; it is made if need be.
+
+    Raises:
+        OptionError: there is a page of somebody else's.
     """
 
     single = False
 
     def __init__(self, folder: Path) -> None:
+        refuse_others(folder / PAGE)
         self.folder = folder
         self.files = folder / f"{FILES}{secrets.token_hex(4)}"
+        write_quickly(self.files / MADE, b"")  # its photos are nobody's images to explain
 
     def picture(self, name: str, data: bytes) -> str:
         """A file."""
@@ -92,11 +99,15 @@ class SingleFileSink:
 
     Args:
         path: of the file; largest: bytes that it may have.
+
+    Raises:
+        OptionError: there is a file that is no report, or a folder.
     """
 
     single = True
 
     def __init__(self, path: Path, largest: int = LARGEST) -> None:
+        refuse_others(path)
         self.path, self.largest = path, largest
         self.size = 0
         self.kept: list[tuple[str, str]] = []
@@ -145,6 +156,23 @@ class SingleFileSink:
                 "mail servers refuse. Make the report a folder (without --single-file), make its photographs smaller "
                 "(--side), or explain fewer images or methods into a folder of their own"
             )
+
+
+def refuse_others(path: Path) -> None:
+    """See that a page replaces a report, or nothing.
+
+    Raises:
+        OptionError: there is something else.
+    """
+    if path.is_dir():
+        raise OptionError(f"{shown(path)} is a folder; a report in one file (--single-file) needs the name of a file")
+    try:
+        with path.open("rb") as file:
+            ours = GENERATOR in file.read(4096)
+    except OSError:
+        return
+    if not ours:
+        raise OptionError(f"{shown(path)} is there already and is no report; choose another place for it (--out)")
 
 
 def write_quickly(path: Path, data: bytes) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 from explainers.run.report.entry import Shown
 from explainers.run.report.folder import ReadFolder
 
 PICTURES = ("figure-*.png", "figure-*.webp")
-DROPPED = "<!--"
+CAPTIONS = ("Likeness of maps with those of the reference", "What the networks say")
 
 
 def drifted(folder: ReadFolder) -> Shown:
@@ -22,9 +24,10 @@ def drifted(folder: ReadFolder) -> Shown:
         ("methods", ", ".join(facts.get("methods") or [])),
         ("images", str(facts.get("images", ""))),
     ]
-    lines, notes = _markdown(folder)
-    if lines:
-        found.tables = [("Likeness of maps with those of the reference", lines, notes)]
+    tables, notes = _markdown(folder)
+    found.tables = [(caption, lines, []) for caption, lines in zip(CAPTIONS, tables, strict=False)]
+    if found.tables:
+        found.tables[-1] = (*found.tables[-1][:2], notes)
     found.figures = [
         (path.stem.removeprefix("figure-").replace("-", " "), path)
         for pattern in PICTURES
@@ -34,17 +37,21 @@ def drifted(folder: ReadFolder) -> Shown:
     return found
 
 
-def _markdown(folder: ReadFolder) -> tuple[list[list[str]], list[str]]:
-    """The lines and notes of summary.md, as the terminal shows them."""
+def _markdown(folder: ReadFolder) -> tuple[list[list[list[str]]], list[str]]:
+    """The tables and notes of summary.md, as the terminal shows them."""
     path = folder.path / "summary.md"
     if not path.is_file():
         return [], []
-    text = path.read_text(encoding="utf-8").split("\n")
-    cells = [[cell.strip().replace("\\|", "|") for cell in _cells(line)] for line in text if line.startswith("|")]
-    lines = [line for line in cells if not all(set(cell) <= set("-: ") and cell for cell in line)]
-    return lines, [line[2:] for line in text if line.startswith("- ")]
+    text = path.read_text(encoding="utf-8")
+    tables: list[list[list[str]]] = []
+    for block in text.split("\n\n"):
+        lines = [_cells(line) for line in block.split("\n") if line.startswith("|")]
+        if lines:
+            tables.append([line for line in lines if not all(cell and set(cell) <= set("-:") for cell in line)])
+    return tables, [line[2:] for line in text.split("\n") if line.startswith("- ")]
 
 
 def _cells(line: str) -> list[str]:
     """The cells of a line of a table, in which \\| is no border."""
-    return line.strip().strip("|").replace("\\|", DROPPED).replace("|", "\n").replace(DROPPED, "\\|").split("\n")
+    parts = re.split(r"(?<!\\)\|", line.strip())[1:-1]
+    return [part.strip().replace("\\|", "|") for part in parts]

@@ -73,5 +73,12 @@ def _lines(rows: list[dict[str, str]]) -> list[dict[str, Any]]:
         chart = charts.setdefault(name, {"title": name, "axis": "epoch", "lines": []})
         places = [number(row.get("epoch")) or index for index, row in enumerate(rows)]
         good = [(x, y) for x, y in zip(places, values, strict=True) if y is not None]
-        chart["lines"].append({"label": split or name, "x": [x for x, _ in good], "y": [y for _, y in good]})
+        chart["lines"].append(
+            {
+                "label": split or name,
+                "colour": int(split == "val"),
+                "x": [x for x, _ in good],
+                "y": [y for _, y in good],
+            }
+        )
     return list(charts.values())

@@ -16,6 +16,7 @@ from explainers.targets.class_targets import check_class, class_label
 from explainers.targets.detection.detections import Detections
 from explainers.targets.detection.masks import box_masks
 from explainers.targets.detection.recognised import detections_of
+from explainers.targets.detection.together import together
 from explainers.targets.target import Target
 
 
@@ -155,27 +156,31 @@ class Box(Target):
 
     def score(self, answer: Answer) -> Tensor:
         """The score of the detection that matches the box, or 0."""
-        return torch.stack([self._score(found.raw) for found in answer.form(detections_of)])
-
-    def _score(self, found: Detections) -> Tensor:
+        whole = answer.form(together)
+        found = whole.found
         with torch.no_grad():
             likeness, overlap = self._compared(found.detach())
             likeness = torch.where(overlap >= self.min_iou, likeness, 0)
-            best = int(likeness.argmax()) if len(likeness) and bool(likeness.max() > 0) else None
-        if best is None:
-            return found.zero()
-        score, label = found.scores[best], int(found.labels[best])
-        if found.probabilities is not None and self.class_index not in (None, label):
-            shares = found.probabilities[best]
-            score = score * shares[self.class_index] / shares[label].clamp(min=torch.finfo(shares.dtype).tiny)
-        # A product, which is a probability by definition: the word on logits in `warn_if_normalised` is of classifiers.
-        return score * torch.ones_like(score)
+            best = whole.first_of(likeness, whole.largest(likeness))
+        # The last one is what there is where nothing matches. A product, which is a probability by definition: the word
+        # on logits in `warn_if_normalised` is of classifiers.
+        every = torch.cat([self._class_scores(found), found.zero()[None]])
+        return every[best] * torch.ones_like(best, dtype=every.dtype)
+
+    def _class_scores(self, found: Detections) -> Tensor:
+        """(D,) scores of the box's class: where another one is the label, its share of it."""
+        shares = found.probabilities
+        if shares is None or self.class_index is None or not len(found):
+            return found.scores
+        own = shares.gather(1, found.labels[:, None].long())[:, 0].clamp(min=torch.finfo(shares.dtype).tiny)
+        return torch.where(
+            found.labels == self.class_index, found.scores, found.scores * shares[:, self.class_index] / own
+        )
 
     def watched(self, answer: Answer) -> Tensor:
         """The largest likeness of a detection, 0 … 1."""
-        found = [each.raw.detach() for each in answer.form(detections_of)]
-        made = [self._compared(each)[0] for each in found]
-        return torch.stack([each.max() if len(each) else each.new_zeros(()) for each in made])
+        whole = answer.form(together)
+        return whole.largest(self._compared(whole.found.detach())[0])
 
     def _compared(self, found: Detections) -> tuple[Tensor, Tensor]:
         """(D,) IoU · cosine · objectness of each detection, and (D,) its IoU."""

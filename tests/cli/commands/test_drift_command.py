@@ -20,6 +20,7 @@ from training_case import command
 from explainers.baselines.training.run_folder import read_run
 from explainers.data.images import write_image
 from explainers.models.factory import function_from
+from explainers.run.report.report import make_report
 from explainers.storage.verify import verify
 
 FACTORY = """
@@ -110,6 +111,10 @@ def test_the_epochs_of_a_training_beside_its_best(kept, tmp_path, capsys):
     found = verify(out)
     assert found.command == "drift"
     assert not found.problems
+    shown = make_report(out).read_text()  # both tables of the terminal, as they stand there
+    assert shown.count("<table>") == 2
+    cells = [cell.strip() for line in (out / "summary.md").read_text().split("\n|") for cell in line.split(" | ")[1:-1]]
+    assert all(f">{cell}</t" in shown for cell in cells)
 
 
 @pytest.mark.parametrize("wanted", ["best", "1", "net-5.pt"])

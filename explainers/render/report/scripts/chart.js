@@ -12,15 +12,16 @@ export function look(index, gray) {
   return { stroke: COLOURS[index % COLOURS.length], dash: DASHES[Math.floor(index / COLOURS.length) % DASHES.length] };
 }
 
-function stops(low, high) {
+function stops(low, high, whole) {
   const step = 10 ** Math.floor(Math.log10((high - low) / 3));
-  const wide = [1, 2, 5, 10].map((times) => times * step).find((each) => (high - low) / each <= 5);
+  const plain = [1, 2, 5, 10].map((times) => times * step).find((each) => (high - low) / each <= 5);
+  const wide = whole ? Math.max(1, Math.round(plain)) : plain;
   const found = [];
   for (let at = Math.ceil(low / wide) * wide; at <= high + wide * 1e-6; at += wide) found.push(Number(at.toPrecision(6)));
   return found;
 }
 
-// lines: [{label, x, y, gray}]. onMove: called with the place under the pointer, in the axis' numbers.
+// lines: [{label, x, y, gray, colour}], colour: the number of one, where it is not the line's own. onMove: called with the place under the pointer, in the axis' numbers.
 // Returns {node, mark(x)}.
 export function chart({ lines, axis, title, label, onMove }) {
   const xs = lines.flatMap((line) => line.x);
@@ -28,7 +29,7 @@ export function chart({ lines, axis, title, label, onMove }) {
   const x = { low: Math.min(...xs), high: Math.max(...xs) };
   const y = { low: Math.min(...ys), high: Math.max(...ys) };
   if (y.low >= 0 && y.low < 0.6 * y.high) y.low = 0;
-  if (y.high === y.low) y.high = y.low + 1;
+  if (y.high === y.low) [y.low, y.high] = [y.low - 0.1 * Math.max(1, Math.abs(y.low)), y.high + 0.1 * Math.max(1, Math.abs(y.high))];
   if (x.high === x.low) x.high = x.low + 1;
   const [left, right] = [EDGE.left, WIDTH - EDGE.right];
   const [top, bottom] = [EDGE.top, HEIGHT - EDGE.bottom];
@@ -39,14 +40,14 @@ export function chart({ lines, axis, title, label, onMove }) {
     picture.append(svg("line", { class: "grid", x1: left, x2: right, y1: up(value), y2: up(value) }));
     picture.append(svg("text", { x: left - 7, y: up(value) + 4, "text-anchor": "end" }, shortNumber(value)));
   }
-  for (const value of stops(x.low, x.high)) {
+  for (const value of stops(x.low, x.high, axis === "epoch")) {
     picture.append(svg("text", { x: across(value), y: bottom + 17, "text-anchor": "middle" }, shortNumber(value)));
   }
   picture.append(svg("text", { x: (left + right) / 2, y: HEIGHT - 3, "text-anchor": "middle" }, axis));
   const legend = element("div", { class: "legend" });
   let [colour, gray] = [0, 0];
   for (const line of lines) {
-    const own = look(line.gray ? gray++ : colour++, line.gray);
+    const own = look(line.colour ?? (line.gray ? gray++ : colour++), line.gray);
     const path = line.x.map((each, at) => `${at ? "L" : "M"}${across(each).toFixed(1)} ${up(line.y[at]).toFixed(1)}`);
     picture.append(svg("path", { d: path.join(""), stroke: own.stroke, "stroke-dasharray": own.dash }));
     const sample = svg("svg", { viewBox: "0 0 22 8", "aria-hidden": "true" });

@@ -2,7 +2,7 @@
 
 import { card, row } from "./card.js";
 import { element } from "./numbers.js";
-import { ALL, state } from "./state.js";
+import { ALL, report, state } from "./state.js";
 
 const GAP = 14;
 const NEAR = 1.5; // windows above and below that are made ahead
@@ -15,6 +15,8 @@ export class Gallery {
     this.made = new Map(); // place → item
     this.focused = 0;
     this.everything = false; // while it is printed
+    const tells = (image) => image.right !== null || image.problem || image.lacking || image.maps.some((map) => !map.grid);
+    this.told = report.images.some(tells); // whether cards have a line for what became of the image
     let waiting = false;
     const draw = () => {
       if (waiting) return;
@@ -60,7 +62,7 @@ export class Gallery {
     const columns = across ? 1 : Math.max(phone ? 2 : 1, Math.floor((width + GAP) / (200 + GAP)));
     const cell = (width - GAP * (columns - 1)) / columns;
     const side = across ? (phone ? 104 : 150) : Math.floor(cell) - 2;
-    const height = across ? side + 40 : side + (sorted ? 92 : 73);
+    const height = across ? side + 40 : side + 17 + 19 * (2 + this.told + sorted);
     if (columns !== this.columns || side !== this.side || across !== this.across || height !== this.height) this.clear();
     Object.assign(this, { columns, cell, side, height, across });
     const rows = Math.ceil(this.images.length / columns);

@@ -71,7 +71,7 @@ export class Viewer {
     }
     if (map.grid) {
       const precise = (map.range[1] - map.range[0]) / (2 ** map.bits - 1) / 2;
-      nodes.push(`${map.grid[0]} × ${map.grid[1]} values, each ± ${shortNumber(precise)}; `);
+      nodes.push(`${map.grid[0]} × ${map.grid[1]} values, each ±\u00a0${shortNumber(precise)} `);
     }
     return nodes;
   }
@@ -126,7 +126,7 @@ export class Viewer {
     this.controls = element("div", { class: "controls" });
     this.board = element("div", { class: "panes" });
     inner.append(this.controls, this.board);
-    for (const part of [this.measured(), this.curvePart(), this.again()]) if (part) inner.append(part);
+    for (const part of [this.curvePart(), this.measured(), this.again()]) if (part) inner.append(part);
     inner.append(this.keys());
     this.node.querySelector(".inner").replaceWith(inner);
     this.drawControls();
@@ -183,6 +183,7 @@ export class Viewer {
       .map((title) => new Pane(this.image, this.photo, all[title] ?? null, this.mask, this));
     const least = { 1: 26, 2: 22, 3: 18 }[this.panes.length] ?? 14;
     this.board.style.setProperty("--pane", `${least}rem`);
+    this.board.style.maxWidth = `${34 * this.panes.length}rem`;
     this.board.replaceChildren(...this.panes.map((pane) => pane.node));
     for (const pane of this.panes) {
       pane.outline(state.threshold / 100, state.by);
@@ -200,8 +201,8 @@ export class Viewer {
       { title, full, field: full, limits, signed: false, index: -1, under: [note] },
     ];
     return Object.fromEntries([
-      as(MEAN, mean, [0.5, 1], "mean of the maps’ ranks, 1 is the most important pixel of all; "),
-      as(SPREAD, spread, [0, 0.5], "spread of the maps’ ranks, 0 where all methods agree; "),
+      as(MEAN, mean, [0.5, 1], "mean of the maps’ ranks, 1 is the most important pixel of all "),
+      as(SPREAD, spread, [0, 0.5], "spread of the maps’ ranks, 0 where all methods agree "),
     ]);
   }
 

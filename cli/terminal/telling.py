@@ -15,8 +15,8 @@ from typing import Any, TextIO
 
 from explainers.storage.paths import shown
 
-from .spelling import as_typed, printable
-from .values import note
+from ..spelling import as_typed, printable
+from ..values import note
 
 NAMED = 3  # images of one failure that are named
 
