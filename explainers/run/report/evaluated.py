@@ -143,9 +143,9 @@ def _cautions(summary: Mapping[str, Any]) -> list[str]:
     alike: dict[tuple[str, ...], list[str]] = {}
     for name, scores in chance.items():
         alike.setdefault(tuple(scores), []).append(name)
-    for scores, names in alike.items():
+    for by, names in alike.items():
         found.append(
-            f"By {_and(scores)}, {_and(names)} {'is' if len(names) == 1 else 'are'} not shown to be better than every "
+            f"By {_and(by)}, {_and(names)} {'is' if len(names) == 1 else 'are'} not shown to be better than every "
             f"map that knows nothing of the network ({', '.join(CONTROLS)})."
         )
     return found
