@@ -44,7 +44,7 @@ class Box(Target):
         min_iou: what a detection must overlap the box by for a gradient, and on the image as it is for there to be
             something to explain; 0 for an object that the network all but misses.
 
-    Source: Petsiuk et al. 2021, equations 3 to 6 (f); Zhao and Chan 2022 (the score of one instance).
+    Source: Petsiuk et al. 2021, D-RISE (f); Zhao and Chan 2023, ODAM (the score of one instance).
 
     >>> Box((10, 20, 80, 90), 3), Box(rank=0), Box.of(found, 2)  # doctest: +SKIP
     """
