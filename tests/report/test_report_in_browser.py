@@ -132,7 +132,7 @@ def test_methods_side_by_side(opened, run):
     page = opened.go(run)
     page.locator("#method").select_option("*")
     page.wait_for_selector(".row canvas.heat")
-    assert page.locator(".row").first.locator(".method").count() == 2
+    assert page.locator(".row").first.locator(".caption").all_inner_texts() == ["photo", "grad-cam", "saliency"]
 
 
 def test_deep_link_and_value_under_the_pointer(opened, run):
