@@ -5,30 +5,30 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import Tensor
 
-from explainers.core.maps import CONSTANT, as_tensor, is_constant
-from explainers.core.preprocessing import as_column
-from explainers.core.targets import NOT, resolve_targets
-from explainers.errors import ImageError, OptionError, OutputError
+from explainers.core.asked_targets import AskedTargets
+from explainers.core.maps import CONSTANT, is_constant
+from explainers.core.targets import NOT
+from explainers.errors import OptionError, OutputError
 from explainers.methods import create
 from explainers.models import as_preprocessing
 from explainers.models.loaded import named_target, target_name
+from explainers.models.target_words import target_of
 from explainers.network.input import first_parameter
-from explainers.network.output import Negative, class_scores
 from explainers.network.unwrapping import as_network
-from explainers.passes.activation import Reading, reading_of
+from explainers.passes.activation import Reading
+from explainers.targets import Target
 
 if TYPE_CHECKING:
     import numpy as np
     from matplotlib.figure import Figure
 
-    from explainers.models import Preprocessing
     from explainers.render import Style
 
 Box = tuple[float, float, float, float]
@@ -41,7 +41,9 @@ class Explanation:
     maps: (N, H, W), or (N, K, H, W) for K targets, float32, raw; targets: (N,) or (N, K); scores: (N, classes), raw;
     pixels: the photos, (H, W, 3) uint8 each; boxes: where in its photo each map lies (top, left, bottom, right);
     standard_error: of the maps, in their shape, or None; details: what the method tells of each image; reading: what
-    turns scores into probabilities. Where "not" is explained, scores are −s and targets 0.
+    turns scores into probabilities. Where "not" is explained, scores are −s and targets 0. Where target objects are
+    explained, `objects` are all the different ones, settled; scores are theirs (N, T), values their f(x) (N, T), and
+    targets say which of them are whose.
     """
 
     maps: Tensor
@@ -55,6 +57,8 @@ class Explanation:
     standard_error: Tensor | None = None
     details: tuple[dict[str, Any], ...] = ()
     reading: Reading | None = None
+    objects: tuple[Target, ...] = ()
+    values: Tensor | None = None
 
     @property
     def status(self) -> tuple[str, ...]:
@@ -72,12 +76,17 @@ class Explanation:
 
     def overlay(self, index: int = 0, *, target: int = 0, style: Style | None = None) -> np.ndarray:
         """(H, W, 3) uint8: photo `index` with its map, for the target at that position of (N, K) targets."""
-        from explainers.render import Style, gradient_picture, overlay
+        from explainers.render import Style, gradient_picture, outlined, overlay
 
         values = self.map(index, target)
         if values.ndim == 3:
             return gradient_picture(values)
-        return overlay(self.pixels[index], values, box=self.boxes[index], style=style or Style())
+        drawn = overlay(self.pixels[index], values, box=self.boxes[index], style=style or Style())
+        outline = None
+        if self.objects:
+            column = int(self.targets.view(len(self), -1)[index, target])
+            outline = self.objects[column].outline(tuple(self.maps.shape[-2:]))
+        return drawn if outline is None else outlined(drawn, outline.cpu().numpy(), box=self.boxes[index])
 
     def map(self, index: int = 0, target: int = 0) -> np.ndarray:
         """(H, W) raw values of one image and target ((C, H, W) where the method kept the channels)."""
@@ -112,7 +121,12 @@ class Explanation:
         return figure(rows)
 
     def label(self, index: int, target: int) -> str:
-        """The class and its probability, or its score where it is none, as captions name it."""
+        """The class and its probability, or its score where it is none, as captions name it; of a target object what it
+        is called and its f(x)."""
+        if self.objects and self.values is not None:
+            object_, value = self.objects[target], float(self.values[index, target])
+            digits = ".3g" if object_.quantity == "value" else ".2f"
+            return f"{object_.label(self.class_names)} {value:{digits}}"
         negative = self.reading is not None and self.reading.negative
         name = target_name(NOT if negative else target, self.class_names, self.scores.shape[1])
         name = f"class {name}" if name.isdigit() else name
@@ -156,7 +170,8 @@ def explain(
             (C, H, W) as the network takes it.
         method: a name of `available()`, or `captum:NAME`.
         target: None (the predicted class), a class index or name, (N,) or (N, K) indices, or "not": the other class of
-            a network with one score.
+            a network with one score. A target object (`explainers.targets`), a list of one for each image, or of lists;
+            or text as `--target` takes it, such as "cat - dog" or "like:reference.jpg".
         preprocessing: from photo to network input, where `model` does not bring its own: a `Preprocessing`, a
             Compose or `weights.transforms()` of torchvision, or an image processor of transformers.
         class_names: likewise.
@@ -211,73 +226,41 @@ def _explanations(
     preprocessing: Any,
     class_names: Sequence[str] | None,
 ) -> list[Explanation]:
+    from explainers.data.images.prepared import prepared
+
     explainers = [create(name, model, **options) for name, options in methods]
     preprocessing = as_preprocessing(preprocessing) or getattr(model, "preprocessing", None)
     names = class_names or getattr(model, "class_names", None)
-    images, pixels, boxes = _prepared(image, preprocessing)
+    images, pixels, boxes = prepared(image, preprocessing)
     parameter = first_parameter(as_network(model))
     if parameter is not None:
         images = images.to(parameter.device)
     output = methods[0][1].get("output")
-    scores = class_scores(model, images, output)
-    wanted = named_target(target, names, scores.shape[1]) if isinstance(target, str) else target
-    if isinstance(wanted, str):  # "not": the score turned around, whose class is 0
-        explainers, wanted = [explainer.negative() for explainer in explainers], 0
-        output = Negative(output)
-        scores = class_scores(model, images, output)
-    reading = reading_of(model, images, scores, _activation(methods), output, check=False)
-    classes = resolve_targets(wanted, scores)
-    several = isinstance(wanted, (Tensor, list, tuple)) and as_tensor(wanted).ndim == 2
-    targets = classes if several else classes[:, 0]
+    known = (pixels, boxes, tuple(names) if names else None)
+    if isinstance(target, str):
+        target = target_of(target, names, lambda path: prepared(path, preprocessing)[0][0])
+    named = partial(named_target, class_names=names)
+    asked = AskedTargets.of(model, images, target, output, _activation(methods), named)
     explanations = []
     for explainer, (name, _) in zip(explainers, methods, strict=True):
-        made = explainer.explain(images, targets)
-        known = (pixels, boxes, tuple(names) if names else None)
+        explainer = explainer.negative() if asked.negative else explainer
+        made = explainer.explain(images, asked.wanted)
         explanations.append(
             Explanation(
-                made.maps, targets, scores, name, explainer.layers, *known, made.standard_error, made.details, reading
+                made.maps,
+                asked.targets,
+                asked.scores,
+                name,
+                explainer.layers,
+                *known,
+                made.standard_error,
+                made.details,
+                asked.reading,
+                asked.objects,
+                asked.values,
             )
         )
     return explanations
-
-
-def _prepared(
-    image: Any, preprocessing: Preprocessing | None
-) -> tuple[Tensor, tuple[np.ndarray, ...], tuple[Box | None, ...]]:
-    """Network input (N, C, H, W), the photos, and where the input lies in each photo."""
-    if isinstance(image, Tensor):
-        images = image[None] if image.ndim == 3 else image
-        return images, tuple(_shown(value, preprocessing) for value in images), (None,) * len(images)
-    from explainers.data.images import as_photo
-
-    if preprocessing is None:
-        raise ImageError(
-            "how this network takes a photo is not known: load it with explainers.load_model, pass preprocessing=, "
-            "or pass a tensor (N, C, H, W) as the network takes it"
-        )
-    given = image if isinstance(image, (list, tuple)) else [image]
-    photos = [as_photo(value, **preprocessing.reading()) for value in given]
-    if not photos:
-        raise ImageError("the list of images is empty")
-    inputs = [preprocessing(photo.input) for photo in photos]
-    shapes = {tuple(value.shape) for value in inputs}
-    if len(shapes) > 1:
-        raise ImageError(f"the images have different sizes after preprocessing ({sorted(shapes)}); set a crop or size")
-    pixels = tuple(photo.pixels for photo in photos)
-    return torch.stack(inputs), pixels, tuple(preprocessing.box(each.shape[0], each.shape[1]) for each in pixels)
-
-
-def _shown(image: Tensor, preprocessing: Preprocessing | None) -> np.ndarray:
-    """A network input (C, H, W) as a picture: normalisation undone where it is known, else stretched to 0 … 1."""
-    value = image.detach().float().cpu()
-    shown = None if preprocessing is None else preprocessing.channels_shown()
-    if preprocessing is not None and not preprocessing.takes_bands and len(preprocessing.mean) == len(value):
-        value = value * as_column(preprocessing.std) + as_column(preprocessing.mean)
-    else:
-        span = (value.max() - value.min()).clamp(min=1e-12)
-        value = (value - value.min()) / span
-    value = value[([0, 1, 2] if len(value) >= 3 else [0]) if shown is None else shown].expand(3, -1, -1)
-    return (value.clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
 
 
 def _activation(methods: Sequence[tuple[str, dict[str, Any]]]) -> str | None:
