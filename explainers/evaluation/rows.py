@@ -25,7 +25,7 @@ def measured_row(
         "score": "@".join([title, *map(str, result.settings.values())]),
         "value": None if np.isnan(result.value) else float(result.value),
         "target": chunk.target(row),
-        "probability": float(chunk.probability[row]),
+        **_seen(chunk, row),
         "activation": str(chunk.reading),
         "seconds": seconds,
         **metric.settings(),
@@ -36,6 +36,14 @@ def measured_row(
         "curve": result.curve,
         "parts": result.parts,
     }
+
+
+def _seen(chunk: Chunk, row: int) -> Row:
+    """f(x) of the image, under a name that says what it is."""
+    value, quantity = float(chunk.probability[row]), chunk.quantity(row)
+    if chunk.watched is None or quantity == "probability":
+        return {"probability": value, "quantity": quantity}
+    return {"probability": None, "f(x)": value, "quantity": quantity}
 
 
 def constant_row(image: str, explainer: str) -> Row:

@@ -83,9 +83,15 @@ class TargetScores:
 
 def watching(targets: tuple[Target, ...], classes: Reading | None) -> Reading:
     """What is watched of targets, in words; classes: what turns class scores into f(x)."""
-    told = []
-    if classes is not None and any(target.reads_classes for target in targets):
-        told.append(str(classes))
-    told += sorted({f"none (a {target.quantity})" for target in targets if not target.reads_classes})
-    known = all(target.quantity == "probability" for target in targets) and (classes is None or classes.probability)
-    return Reading("watched", "; ".join(told), probability=known)
+    told = [_said(target.quantity_of(classes), str(classes) if target.reads_classes else "") for target in targets]
+    known = all(target.quantity_of(classes) == "probability" for target in targets)
+    return Reading("watched", "; ".join(dict.fromkeys(told)), probability=known)
+
+
+def _said(quantity: str, classes: str) -> str:
+    """What f(x) is, with its range where it has one."""
+    if quantity == "difference":
+        return f"a difference of two classes, at most 1 of probabilities, and below 0 where the other wins; {classes}"
+    if quantity == "similarity":
+        return "a similarity, -1 to 1"
+    return classes or f"a {quantity}, as it is"

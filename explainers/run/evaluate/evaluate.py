@@ -36,6 +36,7 @@ from explainers.run.evaluate.outputs import CONTENTS, write_manifest, write_tabl
 from explainers.run.evaluate.titles import titled_explainers, titled_metrics
 from explainers.run.targets import output_for, settled_target
 from explainers.run.targets.objects import ImageTargets
+from explainers.run.targets.spelled import spelled_target
 from explainers.storage.run_folder import PROBE, RunFolder
 from explainers.targets import Target
 
@@ -72,8 +73,8 @@ def evaluate(
             what stands between name and suffix, as in (folder, ".grad-cam").
         metrics: names (`available_metrics()`) or `create_metric(…)`; in a mapping, under titles of yours.
         targets: the classes whose probability counts: None (the predicted ones), an int, a class name, (N,) classes,
-            "label", or "not": the other class of a network with one score. Or target objects (`explainers.targets`),
-            one for all, or one for each image of a tensor.
+            "label", "not" (the other class of a network with one score), or text as `--target` takes it. Or target
+            objects (`explainers.targets`), one for all, or one for each image of a tensor.
         masks: what a map should show: (N, H, W) bool; with a folder of images, a folder of masks named like them.
         labels: (N,) right classes, for metrics of accuracy; with a folder, image name → class.
         out: a folder for tables and figures; an evaluation that was interrupted goes on there when it is called again.
@@ -95,6 +96,8 @@ def evaluate(
     files = files_of(images)
     _check_masks(titled, images, masks)
     chosen = titled_explainers(explainers, model, files, options)
+    if isinstance(targets, str):
+        targets = spelled_target(targets, model, options.preprocessing, max_pixels=options.max_pixels)
     classes = targets
     if isinstance(targets, str) and targets != "label":
         classes = settled_target(targets, model, options.preprocessing, options.output, images)
@@ -144,7 +147,14 @@ def evaluate(
             if options.figures and result.scores:
                 made += write_figures(folder.path, result)
                 if isinstance(source, Folder):
-                    made += write_extremes(folder.path, result, source, {**engine.explainers}, names)
+                    made += write_extremes(
+                        folder.path,
+                        result,
+                        source,
+                        {**engine.explainers},
+                        names,
+                        classes if isinstance(classes, Target) else None,
+                    )
             write_manifest(folder, result, dropped, made)
         _check_made(rows)
         return result
