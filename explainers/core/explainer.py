@@ -22,6 +22,8 @@ from explainers.passes.predictor import Predictor
 from explainers.targets import Function, holds_targets, settle
 from explainers.targets.target_scores import TargetScores
 
+KINDS = 64  # of targets whose layers an explainer remembers
+
 
 @dataclass(frozen=True)
 class Explained:
@@ -73,7 +75,7 @@ class Explainer(ABC):
         self.network = as_network(model)
         self.output = output
         self.layers: tuple[str, ...] = ()
-        self._of_kind: dict[tuple[str, str], dict[Any, Any]] = {}
+        self._of_kind: dict[tuple[frozenset[Any], str], dict[Any, Any]] = {}
 
     def __call__(self, images: Tensor, targets: Any = None) -> Tensor:
         """Heat maps of a batch.
@@ -173,6 +175,8 @@ class Explainer(ABC):
             if isinstance(value, (Explainer, Predictor)):
                 setattr(other, name, value.for_output(output))
         if isinstance(output, TargetScores):  # the layers that these scores depend on
+            if len(self._of_kind) > KINDS:  # a new function in every call
+                self._of_kind.clear()
             for name in self.per_output:
                 setattr(other, name, self._of_kind.setdefault((output.kind, name), {}))
         return other

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -208,8 +209,11 @@ def as_target(given: Any) -> Target:
     """
     if isinstance(given, Target):
         return given
-    if isinstance(given, Tensor) and given.ndim == 0 and not given.is_floating_point() and given.dtype != torch.bool:
-        given = int(given)
+    whole = (
+        isinstance(given, Tensor) and given.ndim == 0 and not given.is_floating_point() and given.dtype != torch.bool
+    )
+    if whole or (type(given).__module__ == "numpy" and hasattr(given, "__index__")):
+        given = operator.index(given)
     if given is None or (isinstance(given, int) and not isinstance(given, bool)):
         return ClassScore(given)
     if callable(given):

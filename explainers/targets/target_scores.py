@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from explainers.errors import OutputError
-from explainers.network.output import Output, describe, scores_of
+from explainers.network.output import Output, describe, main_output, scores_of
 from explainers.passes.activation import Reading
 from explainers.targets.answer import Answer
 from explainers.targets.per_image import images_in
@@ -43,7 +43,7 @@ class TargetScores:
         Raises:
             OutputError: it cannot be told for how many images this is, or a target cannot read it.
         """
-        count = images_in(returned)
+        count = self._count(returned)
         if count is None:
             raise OutputError(f"the network returned {describe(returned)}, and it cannot be told for how many images")
         answer = Answer(returned, count, self.of, self.size, self.classes)
@@ -58,18 +58,28 @@ class TargetScores:
         if all(target.reads_classes is True for target in self.targets):
             return None
         try:
-            scores = Answer(returned, images_in(returned) or 0, self.of).dense_scores
+            scores = Answer(returned, self._count(returned) or 0, self.of).dense_scores
         except OutputError:
             return None
         return scores if scores.ndim == 4 and scores.shape[2:].numel() > 1 else None
 
     @property
-    def kind(self) -> str:
+    def kind(self) -> frozenset[Any]:
         """What decides which layers the scores depend on: the kinds of targets."""
-        return " ".join(sorted({type(target).__name__ for target in self.targets}))
+        return frozenset(target.kind for target in self.targets)
+
+    def _count(self, returned: Any) -> int | None:
+        """For how many images this is: as many as there are rows of what is read, else by the structure."""
+        try:
+            value = main_output(returned) if self.of is None else self.of(returned)
+        except OutputError:
+            value = None
+        return len(value) if isinstance(value, Tensor) and value.ndim else images_in(returned)
 
     def combination(self, returned: Any, count: int) -> Tensor | None:
         """(T, classes) factors, where each target is a sum of class scores; None where one is not."""
+        if not all(target.reads_classes is True for target in self.targets):
+            return None
         scores = scores_of(returned, count, self.of)
         factors = torch.zeros(len(self.targets), scores.shape[1], dtype=scores.dtype, device=scores.device)
         for row, target in enumerate(self.targets):
