@@ -18,7 +18,7 @@ from explainers.passes.activation import Reading, reading_of
 from explainers.targets.answer import Answer
 from explainers.targets.class_targets import ClassScore
 from explainers.targets.function import Function
-from explainers.targets.per_image import images_in
+from explainers.targets.per_image import count_of
 from explainers.targets.target import Target
 from explainers.targets.target_scores import TargetScores, watching
 
@@ -103,7 +103,7 @@ class MeanOverPositions:
 
     def __call__(self, returned: Any) -> Tensor:
         """(N, classes)."""
-        return Answer(returned, images_in(returned) or 0, self.of).dense_scores.flatten(2).mean(dim=2)
+        return Answer(returned, count_of(returned, self.of) or 0, self.of).dense_scores.flatten(2).mean(dim=2)
 
 
 def settle(

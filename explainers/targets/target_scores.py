@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from explainers.errors import OutputError
-from explainers.network.output import Output, describe, main_output, scores_of
+from explainers.network.output import Output, describe, scores_of
 from explainers.passes.activation import Reading
 from explainers.targets.answer import Answer
-from explainers.targets.per_image import images_in
+from explainers.targets.per_image import count_of
 from explainers.targets.target import Target
 
 Ask = Callable[[Tensor], Answer]
@@ -43,7 +43,7 @@ class TargetScores:
         Raises:
             OutputError: it cannot be told for how many images this is, or a target cannot read it.
         """
-        count = self._count(returned)
+        count = count_of(returned, self.of)
         if count is None:
             raise OutputError(f"the network returned {describe(returned)}, and it cannot be told for how many images")
         answer = Answer(returned, count, self.of, self.size, self.classes)
@@ -58,7 +58,7 @@ class TargetScores:
         if all(target.reads_classes is True for target in self.targets):
             return None
         try:
-            scores = Answer(returned, self._count(returned) or 0, self.of).dense_scores
+            scores = Answer(returned, count_of(returned, self.of) or 0, self.of).dense_scores
         except OutputError:
             return None
         return scores if scores.ndim == 4 and scores.shape[2:].numel() > 1 else None
@@ -67,14 +67,6 @@ class TargetScores:
     def kind(self) -> frozenset[Any]:
         """What decides which layers the scores depend on: the kinds of targets."""
         return frozenset(target.kind for target in self.targets)
-
-    def _count(self, returned: Any) -> int | None:
-        """For how many images this is: as many as there are rows of what is read, else by the structure."""
-        try:
-            value = main_output(returned) if self.of is None else self.of(returned)
-        except OutputError:
-            value = None
-        return len(value) if isinstance(value, Tensor) and value.ndim else images_in(returned)
 
     def combination(self, returned: Any, count: int) -> Tensor | None:
         """(T, classes) factors, where each target is a sum of class scores; None where one is not."""
