@@ -10,7 +10,7 @@ from explainers.targets.answer import Answer
 from explainers.targets.class_targets import ClassScore, Difference
 from explainers.targets.function import Function
 from explainers.targets.region import Region
-from explainers.targets.settle import Settled, answers_for, holds_targets, settle
+from explainers.targets.settle import Settled, answers_for, as_objects, holds_targets, settle
 from explainers.targets.similarity import Similarity
 from explainers.targets.target import Target
 from explainers.targets.value import Value
@@ -26,6 +26,7 @@ __all__ = [
     "Target",
     "Value",
     "answers_for",
+    "as_objects",
     "holds_targets",
     "settle",
 ]

@@ -201,6 +201,12 @@ def rows_of(targets: Any, count: int) -> tuple[tuple[tuple[Target, ...], ...], b
     return tuple(tuple(as_target(one) for one in each) for each in targets), False
 
 
+def as_objects(targets: list[Any] | tuple[Any, ...]) -> list[Any]:
+    """A list of targets, or of lists of them, with objects in all places: what a part of it means does not depend on
+    whether another part has objects."""
+    return [as_objects(each) if isinstance(each, (list, tuple)) else as_target(each) for each in targets]
+
+
 def as_target(given: Any) -> Target:
     """A target out of itself, a class index, None (the predicted class) or a function for one image.
 
