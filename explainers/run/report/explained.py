@@ -46,6 +46,8 @@ def explained(folder: ReadFolder) -> Shown:
     if found.status and missing > 0:
         found.status += f" {counted(missing, 'image')} of {facts['images']} are missing."
     found.cautions = [f"{name} was left out: {reason}" for name, reason in (facts.get("refused") or {}).items()]
+    if options.get("maps") is False:
+        found.cautions.append("This run kept no maps (--no-maps), so that there are only photos and classes to show.")
     return found
 
 
