@@ -34,12 +34,13 @@ def check_paths(arguments: argparse.Namespace) -> None:
         raise ImageError(f"no file {shown(image)}")
 
 
-def check_images(images: str) -> None:
-    """See that there are images to explain.
+def check_images(arguments: argparse.Namespace) -> None:
+    """See that there is something to explain, and of which kind it is.
 
     Raises:
-        ImageError: there are none.
+        ImageError: there is nothing. OptionError: it is of several kinds, or flags are made for another one.
     """
-    from explainers.data.images import find_images
+    from .input_kind import files_asked, kind_asked
 
-    find_images(images)
+    kind_asked(arguments, arguments.images)
+    files_asked(arguments, arguments.images)

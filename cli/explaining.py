@@ -9,6 +9,7 @@ from typing import Any
 
 from explainers.errors import counted
 
+from .input_kind import PHOTOS, batch_size
 from .scoring.scored_images import true_labels
 from .spelling import printable
 from .targets import typed_detections, typed_target
@@ -65,7 +66,7 @@ def explained_images(
             out,
             labels=true_labels(arguments, loaded),
             options=options,
-            batch_size=8 if arguments.batch_size is None else arguments.batch_size,
+            batch_size=batch_size(arguments),
             overwrite=arguments.overwrite,
             progress=progress.update,
             passes=progress.passes,
@@ -85,7 +86,8 @@ def explained_images(
         note(arguments, f"nor in {len(summary.nothing) - NAMED} more images (status nothing in the table)")
     tell_failures(summary.failed, images if isinstance(images, (str, Path)) else None)
     if not arguments.json:
-        _report(summary, options)
+        kind = getattr(arguments, "kind", PHOTOS)
+        _report(summary, options, "image" if kind == PHOTOS else kind)
     return summary
 
 
@@ -94,11 +96,11 @@ def as_json(summary: Any) -> dict[str, Any]:
     return {**summary.to_dict(), "results": str(summary.out / "results.csv")}
 
 
-def _report(summary: Any, options: Any) -> None:
+def _report(summary: Any, options: Any, noun: str) -> None:
     resumed = f", {summary.resumed} were done already" if summary.resumed else ""
     failed = f", {len(summary.failed)} failed" if summary.failed else ""
     nothing = f", nothing to explain in {len(summary.nothing)}" if summary.nothing else ""
-    told = f"{summary.explained} of {summary.images} images explained in {summary.seconds:.1f} s"
+    told = f"{summary.explained} of {summary.images} {noun}s explained in {summary.seconds:.1f} s"
     print(f"{told}{resumed}{nothing}{failed}")
     if options.overlays and summary.explained + summary.resumed:
         print(f"pictures  {printable(str(summary.out / 'overlays'))}")

@@ -21,7 +21,7 @@ DEFAULTS = {  # what is explained where no --model is given
     "photographs": "EfficientNet-Lite0, trained on ImageNet's 1,000 classes, is explained (--model photographs)",
     "embedded": "the embedded digit classifier is explained (--model embedded)",
 }
-FLAGS = ("masks", "tolerance", "seed", "precision", "compile")  # for every method that has such an option
+FLAGS = ("masks", "tolerance", "seed", "precision", "compile", "roi")  # for every method that has such an option
 
 
 def loaded_model(arguments: argparse.Namespace, default: str = DEFAULT) -> Any:
@@ -29,18 +29,30 @@ def loaded_model(arguments: argparse.Namespace, default: str = DEFAULT) -> Any:
 
     default: the network where --model is not given, which a note says.
     """
-    from explainers.models.load import check_class_names
+    from .input_kind import PHOTOS, array_preprocessing, check_default, kind_of_network
 
-    _preprocessing_flags(arguments)  # what cannot be read is said before anything is loaded
+    kind = getattr(arguments, "kind", PHOTOS)
+    check_default(arguments)
+    if kind in (None, PHOTOS):
+        _preprocessing_flags(arguments)  # what cannot be read is said before anything is loaded
     for entry in getattr(arguments, "option", None) or []:
         _method_option(entry)
     loaded = load_typed(arguments, arguments.model or default, arguments.weights)
     if arguments.model is None:
         note(arguments, f"no --model: {DEFAULTS[default]}")
+    kind = kind_of_network(arguments, loaded) if kind is None else kind
+    if kind != PHOTOS:
+        return _named(arguments, replace(loaded, preprocessing=array_preprocessing(arguments, loaded, kind)))
     preprocessing = preprocessed(arguments, loaded.preprocessing)
     if preprocessing is not None and loaded.preprocessing is None:
         preprocessing = _of_its_channels(arguments, loaded, preprocessing)
-    loaded = replace(loaded, preprocessing=preprocessing)
+    return _named(arguments, replace(loaded, preprocessing=preprocessing))
+
+
+def _named(arguments: argparse.Namespace, loaded: Any) -> Any:
+    """The same, where it has a name for each class."""
+    from explainers.models.load import check_class_names
+
     return loaded if getattr(arguments, "labels", None) is None else check_class_names(loaded)
 
 
@@ -190,7 +202,7 @@ def method_call(spec: str, arguments: argparse.Namespace) -> Any:
     if layer:
         chosen["layer"] = int(layer) if layer[1:].isdigit() and layer[0] == "-" else layer
     for flag in FLAGS:
-        value = getattr(arguments, flag)
+        value = typed_roi(arguments.roi) if flag == "roi" else getattr(arguments, flag)
         if given(value) and flag in known_options(cls):
             chosen[flag] = value
     for entry in arguments.option or []:
@@ -215,6 +227,23 @@ def _check_values(name: str, chosen: dict[str, Any]) -> None:
     with warnings.catch_warnings(), suppress(UnsupportedError, DependencyError, LayerError):
         warnings.simplefilter("ignore")  # the method itself says it, once
         explainers.create(name, nn.Identity(), **plain)
+
+
+def typed_roi(text: str | None) -> tuple[tuple[int, int], ...] | None:
+    """(start, stop) of each axis, from `10:50,0:64,0:64`.
+
+    Raises:
+        OptionError: it is none.
+    """
+    if text is None:
+        return None
+    try:
+        spans = [tuple(int(end) for end in part.split(":")) for part in text.split(",")]
+    except ValueError:
+        spans = [()]
+    if any(len(span) != 2 for span in spans):
+        raise OptionError(f"--roi {text!r}; expected a range of each axis, such as 10:50,0:64,0:64")
+    return tuple((span[0], span[1]) for span in spans)
 
 
 def _method_option(entry: str) -> tuple[str, str, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 import explainers
 
 from ..arguments import explaining_arguments, ground_truth_argument, model_arguments, target_arguments
+from ..input_kind import batch_size, files_asked
 from ..reporting import report_arguments, report_at_end
 from ..targets import typed_target
 from ..terminal.telling import exit_code, tell_failures, tell_tables
@@ -103,7 +104,7 @@ def _evaluate(
         folder.clear()
     images, labels = scored_images(arguments, loaded, out)
     chosen = _scored(arguments, images, calls)
-    _note_too_few(arguments, images, len(chosen))
+    _note_too_few(arguments, images, len(chosen), loaded.preprocessing)
     with Progress(quiet=arguments.quiet or arguments.json, unit="batch", units="batches of maps") as progress:
         result = explainers.evaluate(
             loaded,
@@ -119,7 +120,7 @@ def _evaluate(
             out=out,
             figures=not arguments.no_figures,
             maps=not arguments.no_maps,
-            batch_size=8 if arguments.batch_size is None else arguments.batch_size,
+            batch_size=batch_size(arguments),
             skip_unsupported=arguments.skip_unsupported,
             precision=arguments.precision or "float32",
             compile=arguments.compile,
@@ -137,13 +138,13 @@ def _evaluate(
     return exit_code(bool(failed), any(row["status"] != "failed" for row in result.rows))
 
 
-def _note_too_few(arguments: argparse.Namespace, images: Any, chosen: int) -> None:
+def _note_too_few(arguments: argparse.Namespace, images: Any, chosen: int, preprocessing: Any) -> None:
     """Before hours go into a table that cannot find any difference."""
     from explainers.evaluation.controls import CONTROLS
     from explainers.evaluation.statistics import images_needed
     from explainers.run.evaluate.folder import files_of
 
-    files, titles = files_of(images), chosen + len(CONTROLS)
+    files, titles = files_of(images, preprocessing), chosen + len(CONTROLS)
     needed = images_needed(titles * (titles - 1) // 2)
     if files is not None and (needed is None or len(files) < needed):
         more = "fewer methods" if needed is None else f"at least {needed}"
@@ -171,5 +172,5 @@ def _scored(arguments: argparse.Namespace, images: Any, calls: Sequence[Any]) ->
     for entry in arguments.maps or []:
         title, equals, folder = entry.partition("=")
         path = Path(folder if equals else entry)
-        chosen.update(found_maps(path, images, title if equals else ""))
+        chosen.update(found_maps(path, files_asked(arguments, str(images)), title if equals else ""))
     return chosen

@@ -23,7 +23,11 @@ HELP = "explain the images of a folder; `explain FOLDER` is the same"
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """Images, network, methods, output."""
-    command.add_argument("images", metavar="FOLDER", help="a folder (searched with all below it) or one image file")
+    command.add_argument(
+        "images",
+        metavar="FOLDER",
+        help="a folder of images, volumes or signals (searched with all below it), or one file",
+    )
     model_arguments(command)
     target = target_arguments(command)
     target.add_argument("--top-k", type=int, metavar="K", help="explain the K best classes of each image")
@@ -54,7 +58,7 @@ def act(arguments: argparse.Namespace) -> int:
     from ..model_and_methods import FLAGS, loaded_model, method_call, whole_specs
 
     options = run_options(arguments)
-    check_images(arguments.images)
+    check_images(arguments)
     check_paths(arguments)
     calls = [method_call(spec, arguments) for spec in whole_specs(arguments, arguments.method or ["grad-cam"])]
     for flag in FLAGS:

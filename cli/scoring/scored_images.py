@@ -14,6 +14,7 @@ from explainers.storage.atomic import write_bytes
 from explainers.storage.owner import MADE
 
 from ..early_checks import check_images
+from ..input_kind import files_asked
 from ..values import note
 from .metric_spec import SCORED, typed_metric
 
@@ -47,7 +48,7 @@ def check_scored(arguments: argparse.Namespace) -> None:
     if digits and (not count.isdigit() or not int(count)):
         raise OptionError(f"{arguments.images!r}; expected digits:N with N images of at least 1")
     if not training and not digits:
-        check_images(arguments.images)
+        check_images(arguments)
 
 
 def scored_images(arguments: argparse.Namespace, loaded: Any, out: Path) -> tuple[str | Path, dict[str, int] | None]:
@@ -67,12 +68,11 @@ def scored_images(arguments: argparse.Namespace, loaded: Any, out: Path) -> tupl
 
 def true_labels(arguments: argparse.Namespace, loaded: Any) -> dict[str, int] | None:
     """Image name → class index, by --ground-truth; None where the command has no such flag or it was not typed."""
-    from explainers.data.images import find_images
     from explainers.run.true_classes import labels_of
 
     if getattr(arguments, "ground_truth", None) is None:
         return None
-    return labels_of(arguments.ground_truth, find_images(arguments.images), loaded.class_names)
+    return labels_of(arguments.ground_truth, files_asked(arguments, arguments.images), loaded.class_names)
 
 
 def _test_images(arguments: argparse.Namespace, out: Path) -> tuple[Path, dict[str, int]]:

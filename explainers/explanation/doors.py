@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from explainers.core.asked_targets import AskedTargets
+from explainers.core.preprocessing import photographic
 from explainers.core.registry import options as known_options
 from explainers.core.targets import of_rows
 from explainers.errors import OptionError
@@ -121,7 +122,8 @@ def _maker(
     """From images, targets, explain= and forward_kwargs= to an explanation by each method."""
     from explainers.data.images.prepared import has_several, prepared_inputs
 
-    preparing = as_preprocessing(preprocessing) or getattr(model, "preprocessing", None)
+    known = as_preprocessing(preprocessing) or getattr(model, "preprocessing", None)
+    preparing = None if known is None else photographic(known)
     names = class_names or getattr(model, "class_names", None)
 
     def make(image: Any, target: Any, explain: Key | None, keywords: Mapping[str, Any] | None) -> list[Explanation]:

@@ -51,6 +51,24 @@ def read_values(path: Path, key: str, most: int, *, axes: tuple[int, ...]) -> np
         raise MapError(f"cannot read {shown(path)}: it is damaged ({reason})") from error
 
 
+def array_shape(path: Path) -> tuple[int, ...]:
+    """The shape of a .npy file, or of the first array of a .npz file, by its header.
+
+    Raises:
+        MapError: there is none.
+    """
+    try:
+        with opened(path) as file:
+            if file.read(2) != b"PK":
+                file.seek(0)
+                return _header(file)[0]
+            file.seek(0)
+            with zipfile.ZipFile(file) as archive, archive.open(archive.namelist()[0]) as inner:
+                return _header(inner)[0]
+    except Exception as error:  # as above
+        raise MapError(f"cannot read {shown(path)}: it is damaged, or no array") from error
+
+
 def _member(path: Path, archive: zipfile.ZipFile, key: str) -> str:
     names = {name.removesuffix(".npy"): name for name in archive.namelist()}
     if key not in names and len(names) != 1:

@@ -15,6 +15,8 @@ from explainers.storage.paths import shown
 
 MAGIC_AT, MAGIC = 128, b"DICM"
 UNEVEN = 0.01  # of the usual distance between slices
+DEFLATED = ("1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.8.1")  # files that are unpacked whole before anything is known
+LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])  # DICOM's patient to NIfTI's
 
 
 def pydicom() -> Any:
@@ -26,7 +28,7 @@ def pydicom() -> Any:
     try:
         import pydicom as library
     except ImportError as error:
-        raise DependencyError("DICOM series need pydicom: pip install 'explainers[medical]'") from error
+        raise DependencyError('DICOM series need pydicom: pip install "explainers[medical]"') from error
     return library
 
 
@@ -44,7 +46,7 @@ def read_series(folder: Path, most: int) -> Recording:
     """A volume (1, slice, row, column), slices ordered by their places along the normal of their planes.
 
     Values are stored ones times slope plus intercept (Hounsfield units of a CT). The affine leads from (slice, row,
-    column) to millimetres in the patient's LPS system, as DICOM has it.
+    column) to millimetres in NIfTI's RAS system, whose first two axes point the other way than DICOM's.
 
     Raises:
         ImageError: several series, slices of other sizes or directions, two at one place, damaged or compressed ones,
@@ -73,7 +75,7 @@ def read_series(folder: Path, most: int) -> Recording:
         notes.append("stored with white as 0 (MONOCHROME1); values are as stored")
     spacing = float(np.median(distance)) if len(distance) else float(getattr(first, "SliceThickness", 0) or 1)
     affine = _affine(heads[order[0]], normal, spacing)
-    return Recording(values[None].astype(np.float32), affine, None, tuple(notes))
+    return Recording(values[None].astype(np.float32), affine, None, tuple(notes), axis_names=("slice", "row", "column"))
 
 
 def _is_dicom(path: Path) -> bool:
@@ -103,8 +105,14 @@ def _values(library: Any, path: Path) -> np.ndarray:
 
 def _parsed(library: Any, path: Path, *, stop: bool) -> Any:
     try:
+        with opened(path):  # a regular file
+            syntax = library.filereader.read_file_meta_info(path).get("TransferSyntaxUID")
+        if syntax in DEFLATED:
+            raise ImageError(f"{shown(path)} is a deflated DICOM file, which is not unpacked here; save it without")
         with opened(path) as file:
             return library.dcmread(file, stop_before_pixels=stop)
+    except ImageError:
+        raise
     except OSError as error:
         raise ImageError(f"cannot read {shown(path)}: {error.strerror or first_line(error)}") from error
     except Exception as error:  # whatever a parser raises on damaged bytes
@@ -119,6 +127,9 @@ def _check_series(folder: Path, files: Sequence[Path], heads: Sequence[Any]) -> 
         for path, head in zip(files, heads, strict=True):
             if getattr(head, key, None) is None:
                 raise ImageError(f"{shown(path)} does not say its {key}, so slices cannot be put in order")
+    for path, head in zip(files, heads, strict=True):
+        if int(getattr(head, "NumberOfFrames", 1) or 1) != 1 or int(getattr(head, "SamplesPerPixel", 1) or 1) != 1:
+            raise ImageError(f"{shown(path)} holds several frames or colours; expected one gray slice a file")
     for key in ("Rows", "Columns"):
         if len({int(getattr(head, key)) for head in heads}) > 1:
             raise ImageError(f"{shown(folder)} holds slices of different sizes ({key}); they are no one volume")
@@ -146,4 +157,4 @@ def _affine(first: Any, normal: np.ndarray, spacing: float) -> np.ndarray:
     affine[:3, 1] = direction[3:] * between_rows  # down a column, from row to row
     affine[:3, 2] = direction[:3] * between_columns
     affine[:3, 3] = [float(each) for each in first.ImagePositionPatient]
-    return affine
+    return LPS_TO_RAS @ affine

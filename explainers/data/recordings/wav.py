@@ -74,4 +74,4 @@ def _signal(path: Path, body: bytes, shape: tuple[int, int, int, int], most: int
         values = (np.where(whole >= 1 << 23, whole - (1 << 24), whole) / (1 << 23)).astype(np.float32)
     else:
         values = (np.frombuffer(raw, f"<i{bits // 8}") / float(1 << (bits - 1))).astype(np.float32)
-    return Recording(np.ascontiguousarray(values.reshape(count, channels).T), rate=float(rate))
+    return Recording(np.ascontiguousarray(values.reshape(count, channels).T), rate=float(rate), axis_names=("sample",))

@@ -14,7 +14,7 @@ from torch import Tensor
 from explainers.core.explainer import Explainer
 from explainers.core.image_by_image import every_image, no_exit
 from explainers.core.name_table import refuse_unknown
-from explainers.core.preprocessing import Preprocessing, as_column
+from explainers.core.preprocessing import AnyPreprocessing, Preprocessing, as_column
 from explainers.core.targets import NOT
 from explainers.errors import ImageError, OptionError
 from explainers.evaluation import Metric, Result
@@ -101,7 +101,7 @@ def evaluate(
     names = getattr(model, "class_names", None)
     titled = titled_metrics(metrics)
     network: Any = as_network(model, several=True)
-    brought, files = images, files_of(images)
+    brought, files = images, files_of(images, options.preprocessing)
     bound, images = of_inputs(network, images, options, files)
     _check_masks(titled, brought, masks)
     chosen = titled_explainers(explainers, model, files, options)
@@ -234,9 +234,9 @@ def _negative(title: str, explainer: Any) -> Any:
     raise OptionError(f"{title}: targets='not' needs one of our methods, or maps from files; this explainer is neither")
 
 
-def _black(preprocessing: Preprocessing | None) -> Tensor | None:
-    """(C,) a black pixel as the network gets it."""
-    if preprocessing is None:
+def _black(preprocessing: AnyPreprocessing | None) -> Tensor | None:
+    """(C,) a black pixel as the network gets it; None where it is not known what black is, as of volumes."""
+    if not isinstance(preprocessing, Preprocessing):
         return None
     return (MEAN_OF_BLACK - as_column(preprocessing.mean)[:, 0, 0]) / as_column(preprocessing.std)[:, 0, 0]
 

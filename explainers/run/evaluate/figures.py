@@ -11,13 +11,14 @@ import torch
 from torch import Tensor
 
 from explainers.core.maps import as_tensor
+from explainers.core.preprocessing import photographic
 from explainers.data.images import ImageFile, Photo, write_image
 from explainers.evaluation.chunk_maps import Stored
 from explainers.evaluation.controls import CONTROLS
 from explainers.evaluation.measuring.subject import Explain
 from explainers.evaluation.result import Result
 from explainers.evaluation.rows import Row
-from explainers.render import contact_sheet, outlined, overlay
+from explainers.render import Style, contact_sheet
 from explainers.run.evaluate.folder import Folder
 from explainers.run.figure_files import file_name, written_figure
 from explainers.run.true_classes import true_name
@@ -63,23 +64,23 @@ def write_extremes(
         worst = [row for row in result.worst(name, score, EXTREMES) if row not in rows]
         lines: list[list[tuple[str, np.ndarray]]] = [[], []]
         for kind, row in [("best", row) for row in rows] + [("worst", row) for row in worst]:
-            read = source.photo(files[row["image"]])
-            photo, image = read.pixels, source.preprocessing(read.input)[None].to(source.device)
-            explainer, height, width = explainers[name], image.shape[2], image.shape[3]
-            target = _target(row, files[row["image"]], read, source, watched_objects)
+            subject = source.subject(files[row["image"]])
+            image = source.kind.input(subject)[None].to(source.device)
+            explainer, size = explainers[name], tuple(image.shape[2:])
+            target = _target(row, files[row["image"]], subject, source, watched_objects)
             if isinstance(explainer, Stored):
-                made = explainer.maps([row["image"]], (height, width))
+                made = explainer.maps([row["image"]], size)
             else:
                 made = as_tensor(explainer(image, target))
-            box = source.preprocessing.box(photo.shape[0], photo.shape[1])
-            shown_map = overlay(photo, made[0].cpu().numpy(), box=box)
-            outline = None if isinstance(target, Tensor) else target[0].outline((height, width))
-            shown_map = shown_map if outline is None else outlined(shown_map, outline.numpy(), box=box)
+            outline = None if isinstance(target, Tensor) else target[0].outline(size)
+            around = None if outline is None else outline.numpy()
+            shown_map = source.kind.drawn(subject, made[0].cpu().numpy(), Style(), around)[".png"]
+            assert isinstance(shown_map, np.ndarray)
             true = None if source.labels is None else source.labels[row["image"]]
             told = [row["image"], *([] if true is None else [f"true {true_name(true, class_names)}"])]
             named = row["target"] if isinstance(row["target"], str) else true_name(row["target"], class_names)
             watched = f"{kind}: {row['value']:.3f}\n{named}"
-            lines[kind == "worst"] += [("\n".join(told), photo), (watched, shown_map)]
+            lines[kind == "worst"] += [("\n".join(told), source.kind.shown(subject)), (watched, shown_map)]
         sheet = contact_sheet([line for line in lines if line], cell=128)
         made_files.append(f"figure-extremes-{file_name(name)}.png")
         write_image(out / made_files[-1], sheet)
@@ -88,5 +89,5 @@ def write_extremes(
 
 def _target(row: Row, file: ImageFile, photo: Photo, source: Folder, same: Target | None) -> Any:
     """What an explainer was called with for an image."""
-    target = same if source.own is None else source.own.of(file, photo, source.preprocessing)
+    target = same if source.own is None else source.own.of(file, photo, photographic(source.preprocessing))
     return torch.tensor([row["target"]], device=source.device) if target is None else [target]

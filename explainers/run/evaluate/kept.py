@@ -67,13 +67,12 @@ class Keeper:
 
     def _archive(self, name: str, title: str, map_: np.ndarray) -> bytes:
         """The raw map as small as it was before it was enlarged, as `explain run` keeps its maps."""
-        height, width, content = self.source.seen[name]
-        small = native(map_)
+        places, content = self.source.seen[name]
+        small = native(map_) if map_.ndim == 2 else map_
         arrays = {
             "map": small if small.size < map_.size else _rounded(map_),
             "input_size": np.array(map_.shape),
-            "box": np.array(self.source.preprocessing.box(height, width)),
-            "image_size": np.array((height, width)),
+            **places,
             "method": np.array(title),
             "content": np.array(content),
         }

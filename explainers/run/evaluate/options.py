@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from explainers.core.preprocessing import Preprocessing
+from explainers.core.preprocessing import AnyPreprocessing
 from explainers.data.images import MAX_PIXELS
 from explainers.errors import OptionError
 from explainers.models import as_preprocessing
@@ -35,7 +35,7 @@ class EvaluationOptions:
     figures: bool = True
     maps: bool = True
     batch_size: int = 8
-    preprocessing: Preprocessing | None = None
+    preprocessing: AnyPreprocessing | None = None
     skip_unsupported: bool = False
     max_pixels: int = MAX_PIXELS
     precision: str | torch.dtype = "float32"

@@ -11,9 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from explainers.core.preprocessing import Preprocessing
-from explainers.data.images import ImageFile, find_images, read_image
-from explainers.data.images.companions import Beside, methods_of, read_map
+from explainers.core.preprocessing import AnyPreprocessing
+from explainers.data.images import ImageFile
+from explainers.data.images.companions import Beside, methods_of
+from explainers.run.kinds import kind_of
 from explainers.run.targets.placed import placed
 
 
@@ -26,7 +27,7 @@ class StoredMaps:
 
     folder: Beside
     files: Mapping[str, ImageFile]
-    preprocessing: Preprocessing
+    preprocessing: AnyPreprocessing
     max_pixels: int
     ending: str = ""
 
@@ -51,18 +52,18 @@ class StoredMaps:
 
     def _map(self, name: str, size: tuple[int, ...]) -> Tensor:
         path = self.folder.path(name, self.ending)
-        values = read_map(path, max_pixels=self.max_pixels)
+        kind = kind_of(self.preprocessing)
+        values = kind.map_in(path, self.max_pixels)
         if values.shape == size:
             return torch.from_numpy(values)
-        reading = self.preprocessing.reading()
-        photo = read_image(self.files[name].path, max_pixels=self.max_pixels, **reading)
-        return placed(values, photo.pixels.shape[:2], size, self.preprocessing, str(path), False)
+        subject = kind.read(self.files[name].path, self.max_pixels)
+        return placed(values, kind.size(subject), size, self.preprocessing, str(path), False)
 
 
-def found_maps(folder: Path, images: Any, title: str) -> dict[str, Any]:
+def found_maps(folder: Path, files: Sequence[ImageFile], title: str) -> dict[str, Any]:
     """Explainers made of maps in files: one for the folder, or one for each method whose maps a run of `explain` left
     in it, under titles such as `maps/grad-cam`."""
-    names = [file.name for file in find_images(images)]
+    names = [file.name for file in files]
     endings = list(methods_of(folder, names))
     title = title or folder.name
     if not endings:

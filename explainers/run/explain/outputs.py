@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from explainers.core.maps import CONSTANT, CONSTANT_REASON, is_constant
+from explainers.core.preprocessing import photographic
 from explainers.data.images import ImageFile, Photo, write_image
 from explainers.models import LoadedModel
-from explainers.render import Style, gradient_picture, outlined, overlay, with_boxes
+from explainers.render import Style, with_boxes
 from explainers.run.explain.options import MethodCall, RunOptions
+from explainers.run.kinds import Content, kind_of
 from explainers.run.targets import Part, Told
 from explainers.run.true_classes import true_name
 from explainers.storage.atomic import write_bytes
@@ -65,17 +66,19 @@ class Outputs:
     ) -> None:
         self.out, self.bases, self.loaded, self.options, self.labels = out, bases, loaded, options, labels
         self.file_names = {call.title: call.file_name for call in calls}
+        assert loaded.preprocessing is not None
+        self.kind = kind_of(loaded.preprocessing)
 
-    def write(self, file: ImageFile, photo: Photo, told: Told, findings: Sequence[Finding]) -> list[Row]:
+    def write(self, file: ImageFile, subject: Any, told: Told, findings: Sequence[Finding]) -> list[Row]:
         """All files of an image; returns its rows, one per method and target."""
         rows: list[Row] = []
         if told.nothing:
-            return [self._nothing(file, photo, told)]
-        boxes = self._write_boxes(file, photo, told)
+            return [self._nothing(file, subject, told)]
+        boxes = self._write_boxes(file, subject, told)
         for finding in findings:
             for rank, (part, values) in enumerate(zip(told.parts, finding.values, strict=False)):
                 base = self._base(file, finding, part if len(told.parts) > 1 else None)
-                row = self._row(file, photo, finding, part, told)
+                row = self._row(file, subject, finding, part, told)
                 if is_constant(torch.from_numpy(values)):
                     row["status"], row["reason"] = CONSTANT, "; ".join(filter(None, (CONSTANT_REASON, row["reason"])))
                 error = None if finding.standard_error is None else finding.standard_error[rank]
@@ -85,26 +88,29 @@ class Outputs:
                     row["standard_error"] = float(f"{error.mean():.4g}")
                 if self.options.maps:
                     row["map"] = f"maps/{base}.npz"
-                    self._write_map(self.out / row["map"], values, error, photo, finding, part)
+                    self._write_map(self.out / row["map"], values, error, subject, finding, part)
+                    row["others"] = self._write(f"maps/{base}", self.kind.maps(subject, values))
                 if self.options.overlays:
                     row["overlay"] = f"overlays/{base}.png"
                     if self.options.scale == "image":
-                        drawn = picture(photo, values, self._box(photo), self._style(), part.outline)
-                        write_image(self.out / row["overlay"], drawn)
-                row |= boxes | self._placed(part, photo, values)
+                        style = Style(self.options.cmap, self.options.opacity)
+                        drawn = self.kind.drawn(subject, values, style, part.outline)
+                        made = self._write(f"overlays/{base}", drawn)
+                        row["others"] = [*row.get("others", ()), *made[1:]]
+                row |= boxes | self._placed(part, subject, values)
                 row["source"] = str(file.path.resolve())
                 row["base"] = self.bases[file.name]
                 rows.append(row)
         return rows
 
-    def _nothing(self, file: ImageFile, photo: Photo, told: Told) -> Row:
+    def _nothing(self, file: ImageFile, subject: Any, told: Told) -> Row:
         """The row of an image in which there is nothing to explain."""
         return {
             "file": file.name,
             **told.columns,
             **self._true(file),
             "status": NOTHING,
-            "reason": "; ".join((*photo.notes, told.nothing)),
+            "reason": "; ".join((*subject.notes, told.nothing)),
             "source": str(file.path.resolve()),
             "base": self.bases[file.name],
         }
@@ -132,7 +138,9 @@ class Outputs:
     def _in_photo(self, part: Part, photo: Photo, size: Sequence[int]) -> tuple[float, float, float, float]:
         """A box from the network's input, of (h, w), to the photo."""
         assert part.box is not None
-        top, left, bottom, right = self._box(photo)
+        known = self.loaded.preprocessing
+        assert known is not None
+        top, left, bottom, right = photographic(known).box(*photo.pixels.shape[:2])
         down, across = (bottom - top) / size[0], (right - left) / size[1]
         x0, y0, x1, y1 = part.box
         return left + x0 * across, top + y0 * down, left + x1 * across, top + y1 * down
@@ -141,7 +149,7 @@ class Outputs:
         suffix = "" if part is None else f".{part.file}"
         return f"{self.bases[file.name]}.{self.file_names[finding.title]}{suffix}"
 
-    def _row(self, file: ImageFile, photo: Photo, finding: Finding, part: Part, told: Told) -> Row:
+    def _row(self, file: ImageFile, subject: Any, finding: Finding, part: Part, told: Told) -> Row:
         return {
             "file": file.name,
             **told.columns,
@@ -157,7 +165,7 @@ class Outputs:
             "seconds": round(finding.seconds, 5),
             **{key: round(value, 1) if isinstance(value, float) else value for key, value in finding.details.items()},
             "status": "ok",
-            "reason": "; ".join(filter(None, (*photo.notes, told.reason))),
+            "reason": "; ".join(filter(None, (*subject.notes, told.reason))),
             "overlay": "",
             "map": "",
         }
@@ -168,21 +176,17 @@ class Outputs:
         label = self.labels[file.name]
         return {"true": label, "true_name": true_name(label, self.loaded.class_names)}
 
-    def _box(self, photo: Photo) -> tuple[float, float, float, float]:
-        assert self.loaded.preprocessing is not None
-        return self.loaded.preprocessing.box(photo.pixels.shape[0], photo.pixels.shape[1])
-
-    def _style(self, limits: tuple[float, float] | None = None) -> Style:
-        return Style(self.options.cmap, self.options.opacity, limits=limits)
+    def _write(self, base: str, contents: Mapping[str, Content]) -> list[str]:
+        """Files by their suffixes; returns their names within the folder."""
+        return [written(self.out, f"{base}{suffix}", content) for suffix, content in contents.items()]
 
     def _write_map(
-        self, path: Path, values: np.ndarray, error: np.ndarray | None, photo: Photo, finding: Finding, part: Part
+        self, path: Path, values: np.ndarray, error: np.ndarray | None, subject: Any, finding: Finding, part: Part
     ) -> None:
-        """The raw map, where it lies in the photo (top, left, bottom, right), and what it is of."""
+        """The raw map, where it lies in the subject, and what it is of."""
         arrays = {
             "map": values.astype(np.float32),
-            "box": np.array(self._box(photo)),
-            "image_size": np.array(photo.pixels.shape[:2]),
+            **self.kind.places(subject),
             "target": np.array(part.target),
             "method": np.array(finding.title),
             "layer": np.array(" ".join(finding.layers)),
@@ -200,19 +204,13 @@ class Outputs:
         write_bytes(path, buffer.getvalue())
 
 
-def picture(
-    photo: Photo, values: np.ndarray, box: Sequence[float], style: Style, outline: Tensor | np.ndarray | None = None
-) -> np.ndarray:
-    """The overlay of a map (H, W), or the picture of a gradient (C, H, W).
-
-    Args:
-        outline: (h, w) bool over the map, whose edge is drawn on an overlay.
-    """
-    if values.ndim == 3:
-        return gradient_picture(values if values.shape[0] in (1, 3) else values.mean(axis=0, keepdims=True))
-    top, left, bottom, right = box
-    drawn = overlay(photo.pixels, values, box=(top, left, bottom, right), style=style)
-    return drawn if outline is None else outlined(drawn, np.asarray(outline), box=(top, left, bottom, right))
+def written(out: Path, name: str, content: Content) -> str:
+    """Write a picture or a file, all or nothing; returns its name within the folder."""
+    if isinstance(content, bytes):
+        write_bytes(out / name, content)
+    else:
+        write_image(out / name, content)
+    return name
 
 
 def is_whole(rows: Sequence[Row]) -> bool:
@@ -223,4 +221,5 @@ def is_whole(rows: Sequence[Row]) -> bool:
 def files_of(rows: Sequence[Row], options: RunOptions) -> list[str]:
     """The files written with an image's rows; overlays on a common scale are drawn when all maps are there."""
     kinds = ("map", "boxes") if options.scale == "common" else ("map", "overlay", "boxes")
-    return list(dict.fromkeys(row[kind] for row in rows for kind in kinds if row.get(kind)))
+    named = [row[kind] for row in rows for kind in kinds if row.get(kind)]
+    return list(dict.fromkeys([*named, *(name for row in rows for name in row.get("others", ()))]))

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from explainers.core.image_by_image import every_image, no_exit
 from explainers.core.maps import CONSTANT
-from explainers.data.images import ImageFile, find_images, read_image
+from explainers.core.preprocessing import photographic
+from explainers.data.images import ImageFile
 from explainers.data.images.read_ahead import read_ahead
 from explainers.errors import OptionError, UnsupportedError
 from explainers.models import LoadedModel
@@ -26,7 +27,9 @@ from explainers.run.explain.reading import Item, batches, read
 from explainers.run.explain.summary import RunSummary
 from explainers.run.explain.wanted import wanted_of
 from explainers.run.explain.worker import Worker
-from explainers.run.targets import impossible_first, noise_for
+from explainers.run.kinds import kind_of
+from explainers.run.targets import Detected, impossible_first, noise_for
+from explainers.run.targets.objects import ImageTargets
 from explainers.run.targets.spelled import spelled_target
 from explainers.run.true_classes import checked_labels
 from explainers.storage.run_folder import PROBE, RunFolder
@@ -74,7 +77,11 @@ def run(
         named = spelled_target(options.target, loaded, loaded.preprocessing, max_pixels=options.max_pixels)
         options = replace(options, target=named)
     explainers = {call.title: call.bind(loaded, options, passes) for call in calls}
-    files = list(images) if not isinstance(images, (str, PathLike)) else find_images(images)
+    assert loaded.preprocessing is not None
+    kind = kind_of(loaded.preprocessing)
+    if isinstance(options.target, (Detected, ImageTargets)):
+        photographic(loaded.preprocessing)  # boxes and regions are said of photos
+    files = list(images) if not isinstance(images, (str, PathLike)) else kind.find(images)
     labels = checked_labels(labels, files)
     wanted = wanted_of(loaded, options, files, labels)
     folder = RunFolder(out, CONTENTS)
@@ -89,7 +96,6 @@ def run(
         summary = RunSummary(out, len(files))
         kept = {row["file"]: row["base"] for row in folder.journal.rows(done)}
         outputs = Outputs(out, bases(files, kept), calls, loaded, options, labels)
-        reading = {} if loaded.preprocessing is None else loaded.preprocessing.reading()
         manifest = manifest_of(loaded, calls, options, len(files))
         folder.write_manifest({**manifest, "status": "running"})
 
@@ -116,7 +122,7 @@ def run(
         summary.constant = [
             (row["file"], row["method"]) for row in folder.journal.rows(keys) if row["status"] == CONSTANT
         ]
-        made = finish(folder, options, keys, partial(read_image, max_pixels=options.max_pixels, **reading))
+        made = finish(folder, options, keys, kind)
         summary.sheets = [path for path in made if path.name.startswith("sheet-")]
         nothing = bool(summary.failed) and not summary.explained + summary.resumed + len(summary.nothing)
         summary.seconds = time.perf_counter() - started

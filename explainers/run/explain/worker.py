@@ -54,8 +54,7 @@ class Worker:
             if isinstance(found, Failure):
                 yield item, [self._failed(item, found.reason)]
             else:
-                assert item.photo is not None
-                pending.append((item, pool.submit(self.outputs.write, item.file, item.photo, *found)))
+                pending.append((item, pool.submit(self.outputs.write, item.file, item.subject, *found)))
         for item, future in pending:
             try:
                 rows = future.result()

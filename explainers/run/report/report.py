@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from explainers import __version__
-from explainers.errors import OptionError
+from explainers.errors import DataError, OptionError
 from explainers.render.report import FolderSink, SingleFileSink, Sink, page
 from explainers.render.report.page import palette
 from explainers.run.report.cautions import cautions_of, key_figures
@@ -70,6 +70,8 @@ def make_report(
     options = options or ReportOptions()
     folder = ReadFolder(Path(out))
     shown = READERS[folder.command](folder)
+    if "kind" in (shown.preprocessing or {}):
+        raise DataError(f"a report shows photos, and {folder.path} is of {(shown.preprocessing or {})['kind']}s")
     if options.single_file:
         to = options.to or folder.path / "report.html"
         return _written(folder, shown, SingleFileSink(to), options, progress)

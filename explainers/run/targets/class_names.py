@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from explainers.core.layer_explainer import LayerExplainer
-from explainers.core.preprocessing import Preprocessing
+from explainers.core.preprocessing import AnyPreprocessing
 from explainers.core.targets import NOT, resolve_targets
 from explainers.errors import LayerError, OptionError, TargetError
 from explainers.models.loaded import named_target
@@ -21,7 +21,7 @@ from explainers.network.unwrapping import as_network
 
 
 def settled_target(
-    target: str, model: Any, preprocessing: Preprocessing | None, output: Output | None, images: Any = None
+    target: str, model: Any, preprocessing: AnyPreprocessing | None, output: Output | None, images: Any = None
 ) -> int | str:
     """The index that a class name means, or "not".
 
@@ -82,19 +82,17 @@ def _refuse_impossible(
         return
 
 
-def any_input(preprocessing: Preprocessing | None, images: Any = None) -> Tensor | None:
+def any_input(preprocessing: AnyPreprocessing | None, images: Any = None) -> Tensor | None:
     """An input (1, C, H, W) to try a network with: the first of a tensor of images, else noise; None: not known."""
     return images[:1] if isinstance(images, Tensor) else noise_for(preprocessing)
 
 
-def noise_for(preprocessing: Preprocessing | None) -> Tensor | None:
-    """An input (1, C, H, W) of the size that a network takes, None where that is not known."""
+def noise_for(preprocessing: AnyPreprocessing | None) -> Tensor | None:
+    """An input (1, C, *axes) of the size that a network takes, None where that is not known."""
     if preprocessing is None:
         return None
-    size = preprocessing.crop or preprocessing.resized_size(256, 256)
-    return torch.randn(
-        1, preprocessing.channels, *size, generator=torch.Generator().manual_seed(0), dtype=torch.float32, device="cpu"
-    )
+    size = preprocessing.input_size()
+    return torch.randn(1, *size, generator=torch.Generator().manual_seed(0), dtype=torch.float32, device="cpu")
 
 
 def output_for(target: Any, output: Output | None) -> Output | None:

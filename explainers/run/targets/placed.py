@@ -1,4 +1,4 @@
-"""A mask or a heat map of a photo, laid over what the network sees of it."""
+"""A mask or a heat map of a photo or volume, laid over what the network sees of it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from explainers.core.preprocessing import Preprocessing
+from explainers.core.preprocessing import AnyPreprocessing
 from explainers.errors import MapError
 from explainers.storage.paths import shown
 
@@ -17,7 +17,7 @@ def placed(
     values: np.ndarray,
     photo: Sequence[int],
     size: Sequence[int],
-    preprocessing: Preprocessing,
+    preprocessing: AnyPreprocessing,
     what: str,
     nearest: bool,
 ) -> Tensor:
@@ -32,6 +32,13 @@ def placed(
     if values.shape == tuple(size):
         return torch.from_numpy(values.astype(np.float32))
     raise MapError(
-        f"{shown(what)} has {values.shape[0]} × {values.shape[1]} pixels; its photo has {photo[0]} × {photo[1]}, "
-        f"what the network sees of it {size[0]} × {size[1]}"
+        f"{shown(what)} has {_sides(values.shape)} pixels; its photo has {_sides(photo)}, what the network sees of it "
+        f"{_sides(size)}"
+        if len(photo) == 2
+        else f"{shown(what)} has {_sides(values.shape)} values; what it is of has {_sides(photo)}, the network's input "
+        f"{_sides(size)}"
     )
+
+
+def _sides(shape: Sequence[int]) -> str:
+    return " × ".join(map(str, shape))

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from explainers.core.preprocessing import Preprocessing
-from explainers.data.images import MAX_PIXELS, read_image
+from explainers.core.preprocessing import AnyPreprocessing
+from explainers.data.images import MAX_PIXELS
 from explainers.errors import TargetError
 from explainers.models.target_words import target_of
+from explainers.run.kinds import kind_of
 
 
-def spelled_target(text: str, model: Any, preprocessing: Preprocessing | None, *, max_pixels: int = MAX_PIXELS) -> Any:
+def spelled_target(
+    text: str, model: Any, preprocessing: AnyPreprocessing | None, *, max_pixels: int = MAX_PIXELS
+) -> Any:
     """What `--target` means to a network, see `target_of`; the file behind `like:` is read and prepared like images.
 
     Raises:
@@ -21,8 +25,8 @@ def spelled_target(text: str, model: Any, preprocessing: Preprocessing | None, *
 
     def image(path: str) -> Tensor:
         if preprocessing is None:
-            raise TargetError(f"target={text!r}: it is not known how this network takes a photo; give preprocessing=")
-        photo = read_image(path, max_pixels=max_pixels, **preprocessing.reading())
-        return preprocessing(photo.input)
+            raise TargetError(f"target={text!r}: it is not known how this network takes a file; give preprocessing=")
+        kind = kind_of(preprocessing)
+        return kind.input(kind.read(Path(path), max_pixels))
 
     return target_of(text, getattr(model, "class_names", None), image)
