@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import warnings
+from contextlib import suppress
 from dataclasses import replace
 from importlib.util import find_spec
 from typing import Any
 
 import explainers
-from explainers.errors import OptionError
+from explainers.errors import DependencyError, LayerError, OptionError, UnsupportedError
 
 from .spelling import given
 from .terminal.telling import downloads_as_notes
@@ -209,7 +211,22 @@ def method_call(spec: str, arguments: argparse.Namespace) -> Any:
             raise OptionError(f"--option {entry!r}: {method} is not among the methods of this run")
         if method == name:
             chosen[option] = value
+    _check_values(name, chosen)
     return MethodCall(name, chosen, spec)
+
+
+def _check_values(name: str, chosen: dict[str, Any]) -> None:
+    """See, before any network is loaded, that the values of a method's options are some that it can have.
+
+    Raises:
+        OptionError: one is not; what depends on the network is left for it.
+    """
+    from torch import nn
+
+    plain = {key: value for key, value in chosen.items() if key not in ("precision", "compile")}
+    with warnings.catch_warnings(), suppress(UnsupportedError, DependencyError, LayerError):
+        warnings.simplefilter("ignore")  # the method itself says it, once
+        explainers.create(name, nn.Identity(), **plain)
 
 
 def typed_roi(text: str | None) -> tuple[tuple[int, int], ...] | None:

@@ -1,6 +1,6 @@
 """Train a small network of 1-D convolutions to tell the bump in generated signals: hump, saw, double or ripple.
 
-    python examples/tasks/classify_signals.py --out signals   # about a minute on one core
+    python examples/tasks/classify_signals.py --out signals   # half a minute on one core
 
 It takes signals (N, 2, L), here of 256 samples, and returns scores (N, 4).
 """

@@ -1,6 +1,6 @@
 """Train a small network of 3-D convolutions to tell the blob in generated volumes: ball, shell or rod.
 
-    python examples/tasks/classify_volumes.py --out volumes   # about two minutes on one core
+    python examples/tasks/classify_volumes.py --out volumes   # about a minute on one core
 
 It takes volumes (N, 1, D, H, W), here of 24 × 28 × 20 voxels, and returns scores (N, 3).
 """

@@ -1,6 +1,6 @@
 """Train a small YOLO-like detector on generated scenes: discs, squares, triangles, stars.
 
-    python examples/tasks/detect_scenes.py --out detect       # about three minutes on one core
+    python examples/tasks/detect_scenes.py --out detect       # about a minute on one core
 
 It takes images (N, 3, H, W) of 0 … 1, with sides that are multiples of 8, and returns what heads of this family return
 before anything is decoded: (N, A, 5 + C, H / 8, W / 8), at each cell and for each of A anchors the place in the cell

@@ -1,6 +1,6 @@
 """Train a small network to say how much of a generated scene red and yellow shapes cover, in percent.
 
-    python examples/tasks/measure_scenes.py --out measure     # about two minutes on one core
+    python examples/tasks/measure_scenes.py --out measure     # about a minute on one core
 
 It takes images (N, 3, H, W) of 0 … 1 and returns one value for each, (N, 1).
 """

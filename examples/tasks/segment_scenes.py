@@ -1,6 +1,6 @@
 """Train a small U-Net to segment generated scenes: ground, disc, square, triangle, star.
 
-    python examples/tasks/segment_scenes.py --out segment     # about three minutes on one core
+    python examples/tasks/segment_scenes.py --out segment     # about a minute on one core
 
 It takes images (N, 3, H, W) of 0 … 1, with sides that are multiples of 8, and returns scores (N, 5, H, W).
 """

@@ -25,6 +25,7 @@ from explainers.targets import Function, holds_targets, settle
 from explainers.targets.target_scores import TargetScores
 
 NAMED_AXES = {1: "signals (N, C, L)", 2: "images (N, C, H, W)", 3: "volumes (N, C, D, H, W)"}
+KINDS = 64  # of targets whose layers an explainer remembers
 
 Keywords = Mapping[str, Any] | None
 
@@ -68,7 +69,7 @@ class Explainer(ABC):
         self.network = as_network(model, several=True)
         self.output = output
         self.layers: tuple[str, ...] = ()
-        self._of_kind: dict[tuple[str, str], dict[Any, Any]] = {}
+        self._of_kind: dict[tuple[frozenset[Any], str], dict[Any, Any]] = {}
         self._of_input: dict[Key, tuple[Any, Explainer]] = {}
 
     @overload
@@ -195,6 +196,8 @@ class Explainer(ABC):
                 setattr(other, name, value.for_output(output))
         other._of_input = {}
         if isinstance(output, TargetScores):  # the layers that these scores depend on
+            if len(self._of_kind) > KINDS:  # a new function in every call
+                self._of_kind.clear()
             for name in self.per_output:
                 setattr(other, name, self._of_kind.setdefault((output.kind, name), {}))
         return other

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from explainers.errors import TargetError
-from explainers.targets import Target, holds_targets
+from explainers.targets import Target, as_objects, holds_targets
 
 NOT = "not"  # the other class of a network with one score
 OWN = "; for a number of your own pass explainers.targets.Function(f)"
@@ -119,7 +119,7 @@ def of_rows(targets: Any, rows: Sequence[int], count: int) -> Any:
         told = f" of shape {tuple(wanted.shape)}" if isinstance(wanted, Tensor) else f" of {len(wanted)} images"
         raise TargetError(f"targets{told} for {count} images")
     if isinstance(wanted, (list, tuple)):
-        return [wanted[row] for row in rows]
+        return as_objects([wanted[row] for row in rows])
     return wanted[rows]
 
 

@@ -19,7 +19,7 @@ from explainers.evaluation.measuring.batch import Batch
 from explainers.evaluation.measuring.chunk import Chunk, opened
 from explainers.evaluation.measuring.lock_step import lock_step
 from explainers.evaluation.measuring.subject import Explain, Subject
-from explainers.evaluation.measuring.watched import refuse_classes
+from explainers.evaluation.measuring.watched import refuse_unfit
 from explainers.evaluation.metric import Metric
 from explainers.evaluation.rows import Row, constant_row, failed_row, measured_row
 from explainers.passes.activation import Reading
@@ -170,7 +170,7 @@ class Engine:
             if subject.explain is not None or "explainer" not in metric.needs
         }
         for title, metric in metrics.items():
-            refuse_classes(title, metric.needs, part.watched)
+            refuse_unfit(title, metric, part.watched)
         rows = []
         for title, measured in zip(metrics, lock_step(subject, list(metrics.values())), strict=True):
             each = len(measured) // len(part)

@@ -24,7 +24,8 @@ class Metric(ABC):
         name: registry key and command-line name; better: "higher" or "lower"; reference: the paper; needs: subset of
         {"masks", "explainer", "network", "classes"}: ground truth, calling the explainer again, access to the network's
         layers, predicted classes; boxes: whether it asks no more of a mask than its box, so that filled boxes serve;
-        axes: how many axes of positions its maps may have: one (signals), two (images), three (volumes).
+        axes: how many axes of positions its maps may have: one (signals), two (images), three (volumes); ratios:
+        whether it divides by f(x), which then has to be a probability.
     """
 
     name: ClassVar[str]
@@ -33,6 +34,7 @@ class Metric(ABC):
     needs: ClassVar[frozenset[str]] = frozenset()
     boxes: ClassVar[bool] = False
     axes: ClassVar[tuple[int, ...]] = (1, 2, 3)
+    ratios: ClassVar[bool] = False
 
     def __init_subclass__(cls, **more: Any) -> None:
         super().__init_subclass__(**more)

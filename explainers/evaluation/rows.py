@@ -25,7 +25,7 @@ def measured_row(
         "score": "@".join([title, *map(str, result.settings.values())]),
         "value": None if np.isnan(result.value) else float(result.value),
         "target": chunk.target(row),
-        "probability": float(chunk.probability[row]),
+        **_seen(chunk, row),
         **_classes(chunk, row),
         "activation": str(chunk.reading),
         "seconds": seconds,
@@ -43,6 +43,14 @@ def _classes(chunk: Chunk, row: int) -> Row:
     """The class that the network predicts, where it has several, and the true one, where it is known."""
     found = {} if chunk.predicted is None else {"predicted": int(chunk.predicted[row])}
     return {**found, "true": int(chunk.expected[row])} if chunk.labelled else found
+
+
+def _seen(chunk: Chunk, row: int) -> Row:
+    """f(x) of the image, under a name that says what it is."""
+    value, quantity = float(chunk.probability[row]), chunk.quantity(row)
+    if chunk.watched is None or quantity == "probability":
+        return {"probability": value, "quantity": quantity}
+    return {"probability": None, "f(x)": value, "quantity": quantity}
 
 
 def constant_row(image: str, explainer: str) -> Row:

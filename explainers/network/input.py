@@ -13,6 +13,7 @@ from explainers.errors import ImageError, UnsupportedError
 from explainers.network.guard import in_own_thread, preserved
 
 SHAPES = "(N, C, H, W), of volumes (N, C, D, H, W) or of signals (N, C, L)"
+SIDES = {1: "L", 2: "HW", 3: "DHW"}
 CONVOLUTIONS: dict[int, type[nn.Module]] = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 
 
@@ -22,10 +23,10 @@ def checked_images(images: Any, network: Any) -> Tensor:
     What is explained has one axis (a signal), two (an image) or three (a volume, a video).
 
     Raises:
-        ImageError: not a float tensor (N, C, *axes), empty, not finite, on another device than the network, or without
-            the batch dimension.
+        ImageError: not a float tensor (N, C, *axes), empty, not finite, on another device than the network, or with
+            another number of axes than the network takes.
 
-    Cost: none; a pass where the network could take the batch for a single image without batch dimension.
+    Cost: none; a pass of one image where no convolution of the network goes over as many axes as the images have.
     """
     if not isinstance(images, Tensor):
         raise ImageError(
@@ -61,34 +62,37 @@ def checked_images(images: Any, network: Any) -> Tensor:
                 f"move the images: images.to({str(parameter.device)!r})"
             )
         images = images.to(parameter.dtype)
-    if _is_single(images, network):
-        raise ImageError(
-            f"the network takes this batch of shape {tuple(images.shape)} for a single image (C, "
-            f"{', '.join('DHW'[4 - images.ndim :])}): add the batch dimension: images[None]"
-        )
+    axes = _wanted_axes(images, network)
+    if axes is not None:
+        hint = "; add the batch dimension: images[None]" if images.ndim == axes + 1 else ""
+        raise ImageError(f"the network takes (N, C, {', '.join(SIDES[axes])}), got {tuple(images.shape)}{hint}")
     # Inference tensors cannot take part in a graph.
     return images.clone() if images.is_inference() else images
 
 
-def _is_single(images: Tensor, network: Any) -> bool:
-    """Whether a convolution of the network reads the batch as one image, as torch's do where a dimension is missing."""
-    kind = CONVOLUTIONS.get(images.ndim - 1)
-    if kind is None or not isinstance(network, nn.Module) or isinstance(network, torch.jit.ScriptModule):
-        return False
-    able = [each for each in network.modules() if isinstance(each, kind) and each.in_channels == len(images)]
-    found: list[bool] = []
+def _wanted_axes(images: Tensor, network: Any) -> int | None:
+    """How many axes the network takes, where its convolutions are given the images and cannot take them; else None.
 
-    def look(_: nn.Module, given: tuple[Any, ...]) -> None:
-        found.append(bool(given) and isinstance(given[0], Tensor) and given[0].shape == images.shape)
+    torch's convolutions read a batch without one of its dimensions as a single image, whatever that means then.
+    """
+    if images.ndim - 2 in convolution_axes(network):
+        return None
+    met: list[tuple[int, bool]] = []
 
-    handles = [each.register_forward_pre_hook(in_own_thread(look)) for each in able]
+    def look(module: Any, given: tuple[Any, ...]) -> None:
+        axes = len(module.kernel_size)
+        if given and isinstance(given[0], Tensor) and given[0].ndim != axes + 2:
+            met.append((axes, given[0].shape[1:] == images.shape[1:]))
+
+    modules = network.modules() if isinstance(network, nn.Module) else ()
+    hooked = [module for module in modules if isinstance(module, tuple(CONVOLUTIONS.values()))]
+    handles = [module.register_forward_pre_hook(in_own_thread(look)) for module in hooked]
     try:
-        if able:
-            _runs(network, images)
+        works = not hooked or _runs(network, images[:1])
     finally:
         for handle in handles:
             handle.remove()
-    return any(found)
+    return next((axes for axes, themselves in met if themselves or not works), None)
 
 
 def first_parameter(network: Any) -> Tensor | None:

@@ -280,7 +280,8 @@ def _settled(layout: Layout, module: nn.Module) -> Layout:
 
 
 def _patches_matter(layout: Layout, grad: Tensor) -> bool | None:
-    """False where only the class token of this layer is read, None where nothing is (a head of zeros)."""
-    if not layout.sequence or bool(layout.patches(grad).any()):
-        return True
-    return False if bool(grad.any()) else None
+    """False where only the class token of this layer is read, None where no gradient arrives (a head of zeros, a branch
+    beside the one that is explained)."""
+    if not bool(grad.any()):
+        return None
+    return not layout.sequence or bool(layout.patches(grad).any())

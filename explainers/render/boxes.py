@@ -11,6 +11,8 @@ from explainers.render.sheet import caption_font
 
 Corners = tuple[float, float, float, float]  # x0, y0, x1, y1 in pixels
 
+LEAST = 256  # pixels of the shorter side
+
 
 def with_boxes(picture: np.ndarray, boxes: Sequence[tuple[Corners, str]]) -> np.ndarray:
     """A picture with boxes around what was found in it, the first on top.
@@ -20,15 +22,18 @@ def with_boxes(picture: np.ndarray, boxes: Sequence[tuple[Corners, str]]) -> np.
             beyond the picture.
 
     Returns:
-        (H, W, 3) uint8, a copy.
+        (H, W, 3) uint8, a copy; small ones are enlarged by a whole number, so that captions do not cover them.
     """
     from PIL import Image, ImageDraw
 
+    factor = max(1, -(-LEAST // min(picture.shape[:2])))
+    picture = picture.repeat(factor, 0).repeat(factor, 1)
     height, width = picture.shape[:2]
     line = max(1, round(min(height, width) / THICKNESS))
     made = Image.fromarray(picture)
     draw, font = ImageDraw.Draw(made), caption_font()
-    for (x0, y0, x1, y1), caption in reversed(boxes):
+    for corners, caption in reversed(boxes):
+        x0, y0, x1, y1 = (each * factor for each in corners)
         left, top = max(0, round(x0)), max(0, round(y0))
         right, bottom = min(width, round(x1)) - 1, min(height, round(y1)) - 1
         if right < left or bottom < top:

@@ -11,7 +11,7 @@ from explainers.targets.class_targets import ClassScore, Difference
 from explainers.targets.detection import Box, Detections, QueryBoxes, box_masks, detections
 from explainers.targets.function import Function
 from explainers.targets.region import Region
-from explainers.targets.settle import Settled, answers_for, holds_targets, settle
+from explainers.targets.settle import Settled, answers_for, as_objects, holds_targets, settle
 from explainers.targets.similarity import Similarity
 from explainers.targets.target import Target
 from explainers.targets.value import Value
@@ -30,6 +30,7 @@ __all__ = [
     "Target",
     "Value",
     "answers_for",
+    "as_objects",
     "box_masks",
     "detections",
     "holds_targets",

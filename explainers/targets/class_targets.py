@@ -90,6 +90,7 @@ class Difference(Target):
             or not 0 <= self.gamma < float("inf")
         ):
             raise TargetError(f"Difference: gamma={self.gamma!r}; expected a number of at least 0")
+        object.__setattr__(self, "gamma", float(self.gamma))
         if self.index is not None and self.index == self.other and self.gamma == 1:
             raise TargetError(f"Difference: class {self.index} minus itself is 0 everywhere")
 

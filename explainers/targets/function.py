@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from explainers.targets.per_image import image_of
 from explainers.targets.target import Target
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Function(Target):
     """A function from what the network returned for one image (tensors without batch dimension) to one number.
 
@@ -57,6 +57,17 @@ class Function(Target):
             f"target {self.label()}: gave {describe(value)} for one image; expected one number (it was given "
             f"{describe(one)}). A function that chooses classes returns whole numbers for (N, classes) scores"
         )
+
+    @property
+    def kind(self) -> Hashable:
+        """Each function may read something else."""
+        return self
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Function) and self.function is other.function and self.name == other.name
+
+    def __hash__(self) -> int:  # of any callable, also one that cannot be hashed
+        return hash((id(self.function), self.name))
 
     def label(self, class_names: Sequence[str] | None = None) -> str:
         """The function's name."""

@@ -9,6 +9,18 @@ from typing import Any
 
 from torch import Tensor
 
+from explainers.errors import OutputError
+from explainers.network.output import Output, main_output
+
+
+def count_of(returned: Any, output: Output | None = None) -> int | None:
+    """For how many images a network returned this: as many as what is read of it has rows, else by its structure."""
+    try:
+        value = main_output(returned) if output is None else output(returned)
+    except OutputError:
+        value = None
+    return len(value) if isinstance(value, Tensor) and value.ndim else images_in(returned)
+
 
 def images_in(returned: Any) -> int | None:
     """For how many images a network returned this, None where that cannot be told: the length of its first tensor, or

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -17,7 +18,7 @@ from explainers.passes.activation import Reading, reading_of
 from explainers.targets.answer import Answer
 from explainers.targets.class_targets import ClassScore
 from explainers.targets.function import Function
-from explainers.targets.per_image import images_in
+from explainers.targets.per_image import count_of
 from explainers.targets.target import Target
 from explainers.targets.target_scores import TargetScores, watching
 
@@ -102,7 +103,7 @@ class MeanOverPositions:
 
     def __call__(self, returned: Any) -> Tensor:
         """(N, classes)."""
-        return Answer(returned, images_in(returned) or 0, self.of).dense_scores.flatten(2).mean(dim=2)
+        return Answer(returned, count_of(returned, self.of) or 0, self.of).dense_scores.flatten(2).mean(dim=2)
 
 
 def settle(
@@ -200,6 +201,12 @@ def rows_of(targets: Any, count: int) -> tuple[tuple[tuple[Target, ...], ...], b
     return tuple(tuple(as_target(one) for one in each) for each in targets), False
 
 
+def as_objects(targets: list[Any] | tuple[Any, ...]) -> list[Any]:
+    """A list of targets, or of lists of them, with objects in all places: what a part of it means does not depend on
+    whether another part has objects."""
+    return [as_objects(each) if isinstance(each, (list, tuple)) else as_target(each) for each in targets]
+
+
 def as_target(given: Any) -> Target:
     """A target out of itself, a class index, None (the predicted class) or a function for one image.
 
@@ -208,8 +215,11 @@ def as_target(given: Any) -> Target:
     """
     if isinstance(given, Target):
         return given
-    if isinstance(given, Tensor) and given.ndim == 0 and not given.is_floating_point() and given.dtype != torch.bool:
-        given = int(given)
+    whole = (
+        isinstance(given, Tensor) and given.ndim == 0 and not given.is_floating_point() and given.dtype != torch.bool
+    )
+    if whole or (type(given).__module__ == "numpy" and hasattr(given, "__index__")):
+        given = operator.index(given)
     if given is None or (isinstance(given, int) and not isinstance(given, bool)):
         return ClassScore(given)
     if callable(given):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any, ClassVar
 
 from torch import Tensor
@@ -75,6 +75,11 @@ class Target(ABC):
     def outline(self, size: tuple[int, ...]) -> Tensor | None:
         """(H, W) bool of what is explained in an image of this size, for pictures; None: the image as a whole."""
         return None
+
+    @property
+    def kind(self) -> Hashable:
+        """Targets of one kind depend on the same layers of a network."""
+        return type(self)
 
     @property
     def key(self) -> str:

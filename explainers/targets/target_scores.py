@@ -13,7 +13,7 @@ from explainers.errors import OutputError
 from explainers.network.output import Output, describe, scores_of
 from explainers.passes.activation import Reading
 from explainers.targets.answer import Answer
-from explainers.targets.per_image import images_in
+from explainers.targets.per_image import count_of
 from explainers.targets.target import Target
 
 Ask = Callable[[Tensor], Answer]
@@ -46,7 +46,7 @@ class TargetScores:
         of = self.of
         if of is not None and self.listed:
             returned, of = of(returned), None  # which tells for how many images, whatever the network itself returns
-        count = images_in(returned)
+        count = count_of(returned, of)
         if count is None:
             raise OutputError(f"the network returned {describe(returned)}, and it cannot be told for how many images")
         answer = Answer(returned, count, of, self.size, self.classes)
@@ -61,7 +61,7 @@ class TargetScores:
         if all(target.reads_classes is True for target in self.targets):
             return None
         try:
-            scores = Answer(returned, images_in(returned) or 0, self.of).dense_scores
+            scores = Answer(returned, count_of(returned, self.of) or 0, self.of).dense_scores
         except OutputError:
             return None
         return scores if scores.ndim == 4 and scores.shape[2:].numel() > 1 else None
@@ -72,9 +72,9 @@ class TargetScores:
         return any(target.listed for target in self.targets)
 
     @property
-    def kind(self) -> str:
+    def kind(self) -> frozenset[Any]:
         """What decides which layers the scores depend on: the kinds of targets."""
-        return " ".join(sorted({type(target).__name__ for target in self.targets}))
+        return frozenset(target.kind for target in self.targets)
 
     def combination(self, returned: Any, count: int) -> Tensor | None:
         """(T, classes) factors, where each target is a sum of class scores; None where one is not."""
@@ -93,9 +93,15 @@ class TargetScores:
 
 def watching(targets: tuple[Target, ...], classes: Reading | None) -> Reading:
     """What is watched of targets, in words; classes: what turns class scores into f(x)."""
-    told = []
-    if classes is not None and any(target.reads_classes for target in targets):
-        told.append(str(classes))
-    told += sorted({f"none (a {target.quantity})" for target in targets if not target.reads_classes})
-    known = all(target.quantity == "probability" for target in targets) and (classes is None or classes.probability)
-    return Reading("watched", "; ".join(told), probability=known)
+    told = [_said(target.quantity_of(classes), str(classes) if target.reads_classes else "") for target in targets]
+    known = all(target.quantity_of(classes) == "probability" for target in targets)
+    return Reading("watched", "; ".join(dict.fromkeys(told)), probability=known)
+
+
+def _said(quantity: str, classes: str) -> str:
+    """What f(x) is, with its range where it has one."""
+    if quantity == "difference":
+        return f"a difference of two classes, at most 1 of probabilities, and below 0 where the other wins; {classes}"
+    if quantity == "similarity":
+        return "a similarity, -1 to 1"
+    return classes or f"a {quantity}, as it is"

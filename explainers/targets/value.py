@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -45,6 +45,11 @@ class Value(Target):
                 f"Value({self.index}) is out of range: the network gives values 0 … {values.shape[1] - 1}"
             )
         return -values[:, self.index] if self.lowered else values[:, self.index]
+
+    @property
+    def kind(self) -> Hashable:
+        """Each value may come out of a head of its own."""
+        return Value, self.index
 
     def label(self, class_names: Sequence[str] | None = None) -> str:
         """value i, lowered."""

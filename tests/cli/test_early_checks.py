@@ -17,6 +17,10 @@ TYPED = {
     "config": ["{images}", "--config", "{missing}.toml"],
     "labels": ["{images}", "--labels", "{missing}.txt"],
     "device": ["{images}", "--device", "sofa"],
+    "masks": ["{images}", "-m", "rise", "--tolerance", "2"],
+    "value": ["{images}", "-m", "smooth-grad", "--option", "smooth-grad.samples=0"],
+    "kind": ["{images}", "-m", "smooth-grad", "--option", "smooth-grad.samples=many"],
+    "unknown option": ["{images}", "-m", "saliency", "--option", "saliency.samples=3"],
     "all and another": ["{images}", "-m", "all", "-m", "grad-cma"],
 }
 RUN = {"top-k": ["{images}", "--top-k", "0"], "opacity": ["{images}", "--scale", "common", "--no-maps"]}

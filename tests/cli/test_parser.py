@@ -80,7 +80,7 @@ def test_building_the_parser_imports_nothing_heavy(tmp_path):
 
 def test_every_file_of_commands_stands_in_the_table_and_in_the_help(capsys):
     folder = Path(explainers.cli.commands.__file__).parent
-    assert {path.stem.replace("_", "-") for path in folder.glob("*.py")} - {"--init--"} == set(COMMANDS)
+    assert {path.stem.replace("_", "-") for path in folder.rglob("*.py")} - {"--init--"} == set(COMMANDS)
     assert main(["--help"]) == 0
     printed = " ".join(capsys.readouterr().out.split())
     assert all(f" {name} {command.HELP} " in printed for name, command in COMMANDS.items())

@@ -96,6 +96,36 @@ def test_boxes_come_back_from_what_a_detector_should_say(task_module):
     assert len(found.candidates) == 2 * 8 * 8
 
 
+def test_guided_backprop_takes_boxes_of_several_images_with_probabilities(task_module):
+    """The score of a box's class has no choice and no factor for each image in its graph, which would be refused."""
+    import explainers
+    from explainers.targets import Box, detections
+
+    detect = task_module("detect_scenes")
+    torch.manual_seed(0)
+    network, images = detect.make().eval(), torch.rand(2, 3, 64, 64)
+    with torch.no_grad():
+        network.head.bias.view(2, 9)[:, 4] += 5
+    found = detections(network, images, output=lambda raw: detect.detections(raw, least=0.1))
+    boxes = [Box.of(each, 0) for each in found]
+    guided = explainers.GuidedBackprop(network, output=detect.detections)
+    maps = guided(images, targets=boxes)
+    for row in range(2):
+        torch.testing.assert_close(maps[row : row + 1], guided(images[row : row + 1], targets=boxes[row]))
+        assert maps[row].max() > maps[row].min()
+
+
+def test_a_box_of_another_class_than_the_detections_has_that_classs_share_of_its_score(task_module):
+    from explainers.targets import Box, Detections
+
+    box = torch.tensor([[0.0, 0, 10, 10]])
+    found = Detections(
+        box, torch.tensor([0.42]), torch.tensor([1]), torch.tensor([[0.3, 0.7]]), objectness=torch.tensor([0.6])
+    )
+    assert float(Box((0, 0, 10, 10), 0)(found)) == pytest.approx(0.6 * 0.3)
+    assert float(Box((0, 0, 10, 10), 1)(found)) == pytest.approx(0.42)
+
+
 def found_in(boxes, scores):
     from explainers.targets import Detections
 

@@ -17,6 +17,7 @@ from explainers.render.report.packing import Packed, unpacked
 from explainers.render.style import limits_of
 from explainers.run.report import report as door
 from explainers.run.report.agreement import Agreement, disagreement, ranks_of
+from explainers.run.report.recipes import recipes_of
 from explainers.run.report.report import ReportOptions, make_report
 
 
@@ -255,5 +256,10 @@ def test_the_recipe_makes_the_map_again(run):
         np.testing.assert_allclose(
             scope["explanation"].maps[0].numpy().reshape(saved["map"].shape), saved["map"], atol=1e-5
         )
+    each = {"spec": "embedded", "weights": None}
+    facts = {"model": each, "methods": {"cam": {"name": "cam"}}, "targets": "label"}
+    recipe = recipes_of(facts, ["cam"])["cam"]
+    assert recipe["command"] == "explain run \0photo\0 --model embedded -m cam --target \0target\0"
+    assert "target=\0target\0)" in recipe["python"]
     command = data["methods"][0]["command"]
     assert command == "explain run \0photo\0 --model embedded -m grad-cam"

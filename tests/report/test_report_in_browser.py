@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from report_case import HOSTILE, Opened, browser, evaluated, explained
 
+from explainers.render.style import Style, coloured
 from explainers.run.report.report import ReportOptions, make_report
 
 
@@ -52,6 +53,23 @@ def test_opens_from_a_file_with_photos_and_maps(opened, run):
     )
     assert len(drawn) == 6
     assert min(drawn) > 200, "every map has a strongest place, which is opaque on its canvas"
+
+
+def test_colours_are_those_of_the_overlays(opened, run):
+    """The canvas of a card that is as large as the network's input, against the project's own drawing of the raw map."""
+    page = opened.go(run, "#method=saliency")
+    page.wait_for_selector(".card canvas.heat")
+    drawn = page.locator(".card canvas.heat").first.evaluate(
+        "node => [node.width, node.height, ...node.getContext('2d').getImageData(0, 0, node.width, node.height).data]"
+    )
+    with np.load(run.parents[1] / "maps" / "0.saliency.npz") as saved:
+        colour, cover = coloured(saved["map"], Style(opacity=1))
+    assert drawn[:2] == [96, 96]
+    pixels = np.array(drawn[2:], float).reshape(96, 96, 4)
+    np.testing.assert_allclose(pixels[..., 3], cover * 255, atol=3)
+    strong = cover > 0.5  # a browser keeps the colours of faint pixels roughly
+    assert strong.sum() > 100
+    assert np.abs(pixels[..., :3] - colour)[strong].max() <= 8, "a step of the colour map, and of the canvas"
 
 
 def test_a_name_that_is_a_tag_is_a_name(opened, run, scored):
@@ -114,7 +132,7 @@ def test_methods_side_by_side(opened, run):
     page = opened.go(run)
     page.locator("#method").select_option("*")
     page.wait_for_selector(".row canvas.heat")
-    assert page.locator(".row").first.locator(".method").count() == 2
+    assert page.locator(".row").first.locator(".caption").all_inner_texts() == ["photo", "grad-cam", "saliency"]
 
 
 def test_deep_link_and_value_under_the_pointer(opened, run):

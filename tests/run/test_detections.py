@@ -17,6 +17,8 @@ from explainers.data.images import read_image, write_image
 from explainers.errors import OptionError
 from explainers.models import LoadedModel
 from explainers.run import MethodCall, RunOptions, run
+from explainers.run.report.explained import explained
+from explainers.run.report.folder import ReadFolder
 from explainers.run.targets import Detected
 from explainers.targets import Box, detections
 
@@ -141,3 +143,14 @@ def test_what_does_not_go_together_is_told_before_a_network_is_loaded(tmp_path, 
 def test_a_number_of_detections_is_checked():
     with pytest.raises(OptionError, match="detections=0"):
         Detected(0)
+
+
+def test_a_report_counts_nothing_found_as_no_failure(tmp_path):
+    images, out = photos(tmp_path / "in"), tmp_path / "out"
+    run(images, loaded(), ["saliency"], out, options=options())
+    shown = explained(ReadFolder(out))
+    entries = {entry.name: entry for entry in shown.entries}
+    assert (entries["b.png"].problem, entries["b.png"].maps) == ("", [])
+    assert "no detection has a score of at least 0.1" in entries["b.png"].notes
+    assert [len(entries[name].maps) for name in ("a.png", "c.png")] == [1, 2]
+    assert {"score", "x0", "detection"} & set(shown.scores) == {"score"}

@@ -121,3 +121,50 @@ def test_what_spatial_gives_has_the_axes_of_the_input():
         LayerError, match=re.escape("the layer's map has 2 axes, and the input 3: spatial= must give (N,")
     ):
         explainers.GradCAM(network, layer="last", spatial=lambda value: value.mean(2))(volumes)
+
+
+def image_network(axes: int) -> torch.nn.Module:
+    convolution = {1: torch.nn.Conv1d, 2: torch.nn.Conv2d, 3: torch.nn.Conv3d}[axes](3, 4, 3, padding=1)
+    return torch.nn.Sequential(convolution, torch.nn.ReLU(), torch.nn.Flatten(2), Mean(), torch.nn.Linear(4, 2)).eval()
+
+
+class Mean(torch.nn.Module):
+    """Over positions."""
+
+    def forward(self, x):
+        return x.mean(2)
+
+
+@pytest.mark.parametrize(
+    ("axes", "shape", "message"),
+    [
+        (2, (2, 3, 8, 8, 8), "the network takes (N, C, H, W), got (2, 3, 8, 8, 8)"),
+        (2, (3, 8, 8), "the network takes (N, C, H, W), got (3, 8, 8); add the batch dimension: images[None]"),
+        (2, (2, 3, 8), "the network takes (N, C, H, W), got (2, 3, 8); add the batch dimension: images[None]"),
+        (3, (3, 3, 8, 8), "the network takes (N, C, D, H, W), got (3, 3, 8, 8); add the batch dimension: images[None]"),
+        (3, (3, 3, 8), "the network takes (N, C, D, H, W), got (3, 3, 8)"),
+        (1, (3, 3, 8, 8), "the network takes (N, C, L), got (3, 3, 8, 8)"),
+    ],
+)
+@pytest.mark.parametrize("method", ["saliency", "grad-cam", "rise"])
+def test_a_number_of_axes_that_the_network_does_not_take_is_refused(method, axes, shape, message):
+    with pytest.raises(ImageError, match=f"^{re.escape(message)}$"):
+        explainers.create(method, image_network(axes))(torch.rand(shape))
+
+
+class InSlices(torch.nn.Module):
+    """A network of volumes that looks at each slice by a convolution of images, one slice of one volume at a time."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.head = torch.nn.Conv2d(1, 4, 3, padding=1), torch.nn.Linear(4, 2)
+
+    def forward(self, x):
+        slices = [self.conv(one[None]).relu().mean((1, 2)) for volume in x for one in volume[0]]
+        return self.head(torch.stack(slices).unflatten(0, (len(x), -1)).mean(1))
+
+
+def test_convolutions_of_fewer_axes_inside_a_network_of_volumes_are_its_own_business():
+    network, volumes = settled(InSlices()), torch.randn(2, 1, 3, 6, 5)
+    assert explainers.Saliency(network)(volumes, 0).shape == (2, 3, 6, 5)
+    assert explainers.Occlusion(network, window=2)(volumes, 0).shape == (2, 3, 6, 5)

@@ -114,6 +114,12 @@ class Chunk:
         """An explainer as it is called with the chunk's images and targets."""
         return explain if self.watched is None else self.watched.explainer(explain)
 
+    def quantity(self, row: int) -> str:
+        """What f(x) is of an image: "probability", "score", or what its target object says."""
+        if self.watched is None:
+            return "probability" if self.reading.probability else "score"
+        return self.watched.targets[row].quantity_of(self.watched.scores.classes)
+
     def target(self, row: int) -> int | str:
         """What is watched of an image, for tables."""
         return int(self.targets[row]) if self.watched is None else self.watched.targets[row].label()

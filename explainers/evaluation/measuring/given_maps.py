@@ -14,7 +14,7 @@ from explainers.evaluation.measuring.chunk import opened
 from explainers.evaluation.measuring.lock_step import Measures, lock_step
 from explainers.evaluation.measuring.subject import Measured, Subject
 from explainers.evaluation.measuring.validation import checked_maps, checked_masks
-from explainers.evaluation.measuring.watched import refuse_classes
+from explainers.evaluation.measuring.watched import refuse_unfit
 from explainers.passes.predictor import Predictor
 
 
@@ -23,6 +23,7 @@ class MetricLike(Measures, Protocol):
 
     name: ClassVar[str]
     needs: ClassVar[frozenset[str]]
+    ratios: ClassVar[bool]
 
 
 def measured(
@@ -50,7 +51,7 @@ def measured(
     predictor, count = Predictor(model), len(batch.images)
     batch = replace(batch, masks=checked_masks(batch.masks, batch.images))
     chunk = opened(batch, predictor, activation, seed=seed)
-    refuse_classes(metric.name, metric.needs, chunk.watched)
+    refuse_unfit(metric.name, metric, chunk.watched)
     maps = checked_maps(maps, batch.images, "maps")
     if not torch.isfinite(maps).all():
         raise MapError("the maps have NaN or infinite values")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor
@@ -63,11 +63,28 @@ def watched(predictor: Predictor, images: Tensor, targets: Any, activation: str 
     return Watched(scores, each, settled.columns()[1][:, 0])
 
 
-def refuse_classes(name: str, needs: frozenset[str], seen: Watched | None) -> None:
-    """See that a metric that is made of predicted classes is not asked of something else.
+class NeedsClasses(Protocol):
+    """A metric, as far as it has to be known whether it fits what is watched."""
+
+    name: ClassVar[str]
+    needs: ClassVar[frozenset[str]]
+    ratios: ClassVar[bool]
+
+
+def refuse_unfit(title: str, metric: NeedsClasses, seen: Watched | None) -> None:
+    """See that a metric that is made of predicted classes, or divides by f(x), is not asked of something else.
 
     Raises:
         OptionError: it is.
     """
-    if seen is not None and "classes" in needs:
-        raise OptionError(f"{name} is made of predicted classes, and {seen.targets[0].label()} is none; leave it out")
+    if seen is None:
+        return
+    if "classes" in metric.needs:
+        raise OptionError(f"{title} is made of predicted classes, and {seen.targets[0].label()} is none; leave it out")
+    for target in seen.targets if metric.ratios else ():
+        quantity = target.quantity_of(seen.scores.classes)
+        if quantity != "probability":
+            raise OptionError(
+                f"{title} divides by f(x), and that of {target.label()} is a {quantity}, which may be 0 or negative; "
+                "use deletion, or average the drops of class scores"
+            )

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from explainers.core.layer_explainer import LayerExplainer, LayerOption, Spatial
 from explainers.core.maps import positions, upsample
 from explainers.core.registry import register
-from explainers.core.targets import as_indices, resolve_targets
+from explainers.core.targets import resolve_targets
 from explainers.errors import UnsupportedError, refuse
 from explainers.network.capture import Capture
 from explainers.network.input import run
@@ -83,7 +83,7 @@ class CAM(LayerExplainer):
             self.layers = plain.layers
             return maps
         if isinstance(self.output, TargetScores):
-            return self._combined(images, as_indices(targets).view(len(images), -1), self.output)
+            return self._combined(images, targets, self.output)
         key = tuple(images.shape[1:])
         if key not in self._heads:
             self._heads[key] = self._head(images)
@@ -103,12 +103,18 @@ class CAM(LayerExplainer):
         maps = upsample(maps, images.shape[2:])
         return maps[:, :, None] if isinstance(self.layer, (list, tuple)) else maps
 
-    def _combined(self, images: Tensor, columns: Tensor, targets: TargetScores) -> Tensor:
-        """Maps (N, K, H, W) of targets that are sums of class scores: the same sums of the classes' maps."""
+    def _combined(self, images: Tensor, asked: Any, targets: TargetScores) -> Tensor:
+        """Maps (N, K, H, W) of targets that are sums of class scores: the same sums of the classes' maps.
+
+        Args:
+            asked: which of the targets, as classes are asked for.
+        """
         plain = copy.copy(self)
         plain.output = targets.of
         with torch.no_grad():
-            factors = targets.combination(run(self.network, images), len(images))
+            returned = run(self.network, images)
+            factors = targets.combination(returned, len(images))
+            columns = resolve_targets(asked, targets(returned)[:, : len(targets.targets)])
         if factors is None:
             raise refuse(self.name, "a target is no sum of class scores, which its weights belong to", "grad-cam")
         used = factors.abs().sum(dim=0).nonzero().flatten()

@@ -28,8 +28,8 @@ def bottleneck(network: Any, images: Tensor, seen: Survey, dense: Callable[[Any]
     `encoder`), behind which positions still mix; where no such part has one, the last such layer of that resolution.
 
     Args:
-        images: (N, C, H, W), of which the first is used; seen: of them; dense: from what the network returns to scores
-            at each position (N, classes, h, w), None where it has none.
+        images: (N, C, H, W), of which the first is looked at; seen: of them; dense: from what the network returns to
+            scores at each position (N, classes, h, w), None where it has none.
 
     Returns:
         None where there are no scores at each position, or no layer with positions.
@@ -42,7 +42,7 @@ def bottleneck(network: Any, images: Tensor, seen: Survey, dense: Callable[[Any]
         return None
     coarsest = min(_positions(layer) for layer in plain)
     found = [layer for layer in plain if _positions(layer) == coarsest]
-    mixing = _mixed_behind(network, images[:1], found, dense)
+    mixing = _mixed_behind(network, images, found, dense)
     if mixing is None:
         return None
     part = _part(found[0], plain)
@@ -65,12 +65,12 @@ def _part(layer: Layer, layers: Sequence[Layer]) -> str:
 
 
 def _mixed_behind(
-    network: Any, image: Tensor, layers: list[Layer], dense: Callable[[Any], Tensor | None]
+    network: Any, images: Tensor, layers: list[Layer], dense: Callable[[Any], Tensor | None]
 ) -> list[Layer] | None:
     """The layers of which one position of the output sees more than the interpolation takes, all where none is; None
     where there are no scores at each position."""
-    with torch.enable_grad(), Capture(layers, count=len(image)) as capture:
-        scores = dense(run(network, image))
+    with torch.enable_grad(), Capture(layers, count=len(images)) as capture:
+        scores = dense(run(network, images))
     if scores is None:
         return None
     if not scores.requires_grad:

@@ -19,7 +19,7 @@ from explainers.evaluation.measuring.batch import Batch
 from explainers.evaluation.measuring.validation import checked_masks
 from explainers.network.input import checked_images
 from explainers.network.inputs import Inputs
-from explainers.targets import holds_targets
+from explainers.targets import as_objects, holds_targets
 
 
 def of_loader(
@@ -93,7 +93,7 @@ def _sliced(name: str, own: Any, rows: slice, given: Any, whole: slice) -> Any:
     if own is not None:
         return own[rows]
     if holds_targets(given):
-        return given[whole] if isinstance(given, (list, tuple)) else given
+        return as_objects(given[whole]) if isinstance(given, (list, tuple)) else given
     if given is None or isinstance(given, int) or callable(given) or np.ndim(given) == 0:
         return given
     if len(given) < whole.stop:

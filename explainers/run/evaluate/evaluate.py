@@ -39,6 +39,7 @@ from explainers.run.evaluate.outputs import CONTENTS, write_manifest, write_tabl
 from explainers.run.evaluate.titles import titled_explainers, titled_metrics
 from explainers.run.targets import any_input, impossible_first, output_for, settled_target
 from explainers.run.targets.objects import ImageTargets
+from explainers.run.targets.spelled import spelled_target
 from explainers.storage.run_folder import PROBE, RunFolder
 from explainers.targets import Target
 
@@ -78,8 +79,8 @@ def evaluate(
             what stands between name and suffix, as in (folder, ".grad-cam").
         metrics: names (`available_metrics()`) or `create_metric(…)`; in a mapping, under titles of yours.
         targets: the classes whose probability counts: None (the predicted ones), an int, a class name, (N,) classes,
-            "label", or "not": the other class of a network with one score. Or target objects (`explainers.targets`),
-            one for all, or one for each image of a tensor.
+            "label", "not" (the other class of a network with one score), or text as `--target` takes it. Or target
+            objects (`explainers.targets`), one for all, or one for each image of a tensor.
         masks: what a map should show: (N, H, W) bool; with a folder of images, a folder of masks named like them.
         labels: (N,) right classes, for metrics of accuracy; with a folder, image name → class.
         out: a folder for tables and figures; an evaluation that was interrupted goes on there when it is called again.
@@ -106,6 +107,8 @@ def evaluate(
     chosen = titled_explainers(explainers, model, files, options)
     if bound is not None:
         network, options, chosen = bound, replace(options, batch_size=1), bound_explainers(chosen, bound)
+    if isinstance(targets, str):
+        targets = spelled_target(targets, model, options.preprocessing, max_pixels=options.max_pixels)
     classes = targets
     if isinstance(targets, str) and targets != "label":
         classes = (
@@ -173,7 +176,8 @@ def evaluate(
             if options.figures and result.scores:
                 made += write_figures(folder.path, result)
                 if isinstance(source, Folder):
-                    made += write_extremes(folder.path, result, source, {**engine.explainers}, names)
+                    objects = classes if isinstance(classes, Target) else None
+                    made += write_extremes(folder.path, result, source, {**engine.explainers}, names, objects)
             write_manifest(folder, result, dropped, made + [IMAGES] * (keeper is not None), names)
         _check_made(rows)
         return result

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from explainers.core.maps import as_tensor
-from explainers.data.images import write_image
+from explainers.core.preprocessing import photographic
+from explainers.data.images import ImageFile, Photo, write_image
 from explainers.evaluation.chunk_maps import Stored
 from explainers.evaluation.controls import CONTROLS
 from explainers.evaluation.measuring.subject import Explain
 from explainers.evaluation.result import Result
+from explainers.evaluation.rows import Row
 from explainers.render import Style, contact_sheet
 from explainers.run.evaluate.folder import Folder
 from explainers.run.figure_files import file_name, written_figure
 from explainers.run.true_classes import true_name
+from explainers.targets import Target
 
 EXTREMES = 4  # images at either end
 
@@ -39,10 +44,14 @@ def write_extremes(
     source: Folder,
     explainers: Mapping[str, Explain | Stored],
     class_names: Sequence[str] | None,
+    watched_objects: Target | None = None,
 ) -> list[str]:
     """figure-extremes-METHOD.png: the images on which a method does best (first line) and worst by the first score.
 
     Captions say the class that was watched, and the true one where it is known.
+
+    Args:
+        watched_objects: the target object of all images, where they have no own ones (`source.own`) and no classes.
 
     Returns their names.
     """
@@ -57,18 +66,28 @@ def write_extremes(
         for kind, row in [("best", row) for row in rows] + [("worst", row) for row in worst]:
             subject = source.subject(files[row["image"]])
             image = source.kind.input(subject)[None].to(source.device)
-            explainer = explainers[name]
+            explainer, size = explainers[name], tuple(image.shape[2:])
+            target = _target(row, files[row["image"]], subject, source, watched_objects)
             if isinstance(explainer, Stored):
-                made = explainer.maps([row["image"]], tuple(image.shape[2:]))
+                made = explainer.maps([row["image"]], size)
             else:
-                made = as_tensor(explainer(image, torch.tensor([row["target"]], device=source.device)))
-            shown_map = source.kind.drawn(subject, made[0].cpu().numpy(), Style())[".png"]
+                made = as_tensor(explainer(image, target))
+            outline = None if isinstance(target, Tensor) else target[0].outline(size)
+            around = None if outline is None else outline.numpy()
+            shown_map = source.kind.drawn(subject, made[0].cpu().numpy(), Style(), around)[".png"]
             assert isinstance(shown_map, np.ndarray)
             true = None if source.labels is None else source.labels[row["image"]]
             told = [row["image"], *([] if true is None else [f"true {true_name(true, class_names)}"])]
-            watched = f"{kind}: {row['value']:.3f}\n{true_name(row['target'], class_names)}"
+            named = row["target"] if isinstance(row["target"], str) else true_name(row["target"], class_names)
+            watched = f"{kind}: {row['value']:.3f}\n{named}"
             lines[kind == "worst"] += [("\n".join(told), source.kind.shown(subject)), (watched, shown_map)]
         sheet = contact_sheet([line for line in lines if line], cell=128)
         made_files.append(f"figure-extremes-{file_name(name)}.png")
         write_image(out / made_files[-1], sheet)
     return made_files
+
+
+def _target(row: Row, file: ImageFile, photo: Photo, source: Folder, same: Target | None) -> Any:
+    """What an explainer was called with for an image."""
+    target = same if source.own is None else source.own.of(file, photo, photographic(source.preprocessing))
+    return torch.tensor([row["target"]], device=source.device) if target is None else [target]

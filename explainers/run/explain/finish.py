@@ -13,7 +13,7 @@ from explainers.data.images import read_image, write_image
 from explainers.render import Style, contact_sheet
 from explainers.render.sheet import EMPTY, Cell, side_by_side
 from explainers.run.explain.options import RunOptions
-from explainers.run.explain.outputs import DONE, written
+from explainers.run.explain.outputs import DONE, NOTHING, written
 from explainers.run.explain.table import write_table
 from explainers.run.kinds import Kind
 from explainers.run.targets import Detected
@@ -95,7 +95,9 @@ def _line(out: Path, rows: list[Row], options: RunOptions, kind: Kind) -> list[C
     """An image's cells: the photo and its overlays, or why it has none."""
     good = [row for row in rows if row["status"] in DONE]
     if not good:
-        return [(f"{rows[0]['file']}\n{rows[0]['status']}: {rows[0]['reason']}", EMPTY)]
+        nothing = rows[0]["status"] == NOTHING
+        pixels = kind.shown(kind.read(Path(rows[0]["source"]), options.max_pixels)) if nothing else EMPTY
+        return [(f"{rows[0]['file']}\n{rows[0]['status']}: {rows[0]['reason']}", pixels)]
     caption = good[0]["file"]
     if "predicted" in good[0]:
         caption += f"\n{_told(good[0], 'predicted_name', 'probability')}"

@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from os import PathLike
 from pathlib import Path
@@ -29,6 +30,7 @@ from explainers.run.explain.worker import Worker
 from explainers.run.kinds import kind_of
 from explainers.run.targets import Detected, impossible_first, noise_for
 from explainers.run.targets.objects import ImageTargets
+from explainers.run.targets.spelled import spelled_target
 from explainers.run.true_classes import checked_labels
 from explainers.storage.run_folder import PROBE, RunFolder
 
@@ -71,6 +73,9 @@ def run(
     options, out = options or RunOptions(), Path(out)
     calls = [MethodCall(call) if isinstance(call, str) else call for call in methods]
     _check(calls, loaded, batch_size)
+    if isinstance(options.target, str):
+        named = spelled_target(options.target, loaded, loaded.preprocessing, max_pixels=options.max_pixels)
+        options = replace(options, target=named)
     explainers = {call.title: call.bind(loaded, options, passes) for call in calls}
     assert loaded.preprocessing is not None
     kind = kind_of(loaded.preprocessing)

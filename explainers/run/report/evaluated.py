@@ -143,10 +143,10 @@ def _cautions(summary: Mapping[str, Any]) -> list[str]:
     alike: dict[tuple[str, ...], list[str]] = {}
     for name, scores in chance.items():
         alike.setdefault(tuple(scores), []).append(name)
-    for measures, names in alike.items():
+    for by, names in alike.items():
         found.append(
-            f"By {_and(measures)}, {_and(names)} {'is' if len(names) == 1 else 'are'} not shown to be better than "
-            f"every map that knows nothing of the network ({', '.join(CONTROLS)})."
+            f"By {_and(by)}, {_and(names)} {'is' if len(names) == 1 else 'are'} not shown to be better than every "
+            f"map that knows nothing of the network ({', '.join(CONTROLS)})."
         )
     return found
 

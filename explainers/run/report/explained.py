@@ -8,6 +8,7 @@ from typing import Any
 
 from explainers.data.images import ImageFile
 from explainers.errors import counted
+from explainers.run.explain.outputs import NOTHING
 from explainers.run.explain.reading import key_of
 from explainers.run.report.entry import Entry, MapEntry, Shown
 from explainers.run.report.folder import ReadFolder, number
@@ -16,8 +17,9 @@ from explainers.storage.journal import Row
 
 # Columns that say what a row is of; every other column of numbers is something to sort by.
 KNOWN = frozenset(
-    ("predicted", "true", "target", "probability", "target_probability", "seconds", "masks", "passes_per_second")
-)
+    ("predicted", "true", "target", "probability", "target_probability", "seconds", "masks", "passes_per_second",
+     "detection", "x0", "y0", "x1", "y1")
+)  # fmt: skip
 CHANGED = "the file has changed since it was explained: its photo is not shown"
 
 
@@ -44,6 +46,8 @@ def explained(folder: ReadFolder) -> Shown:
     if found.status and missing > 0:
         found.status += f" {counted(missing, 'image')} of {facts['images']} are missing."
     found.cautions = [f"{name} was left out: {reason}" for name, reason in (facts.get("refused") or {}).items()]
+    if options.get("maps") is False:
+        found.cautions.append("This run kept no maps (--no-maps), so that there are only photos and classes to show.")
     return found
 
 
@@ -67,7 +71,7 @@ def _entry(folder: ReadFolder, key: str, rows: list[Row]) -> Entry:
         str(first.get("true_name", "")),
         None if true == "" or first.get("predicted", "") == "" else first["predicted"] == true,
         "" if len(good) > 1 else str(first.get("reason", "")),
-        "" if good else str(first.get("reason", "")),
+        "" if good or first.get("status") == NOTHING else str(first.get("reason", "")),
     )
     entry.unlike = partial(_unlike, source, entry.name, key, true)
     entry.maps = [_map(folder, row) for row in good]

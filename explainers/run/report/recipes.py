@@ -11,6 +11,8 @@ from explainers.errors import ExplainersError
 from explainers.methods import method as method_class
 
 PHOTO = "\0photo\0"  # where the photo's path goes, quoted as a shell or Python needs it
+TARGET = "\0target\0"  # and its class, where each image has its own
+OF_EACH = ("label", "given for each image")
 TYPED = "given"  # the source of a preprocessing that was typed
 
 
@@ -26,6 +28,7 @@ def recipes_of(facts: Mapping[str, Any], titles: Sequence[str]) -> dict[str, dic
         methods = {each.get("label") or each["name"]: {"name": each["name"], **each["options"]} for each in methods}
     options = facts.get("options") or {}
     target = options.get("target", facts.get("targets"))
+    target = TARGET if target in OF_EACH else target
     look = _typed_preprocessing(facts.get("preprocessing"))
     found = {}
     for title in titles:
@@ -84,7 +87,7 @@ def _command(name: str, options: Mapping[str, Any], model: Mapping[str, Any], ta
             words += ["--option", f"{name}.{key}={value}"]
     if target is not None:
         words += ["--target", str(target)]
-    return " ".join(word if word == PHOTO else shlex.quote(word) for word in words)
+    return " ".join(word if word in (PHOTO, TARGET) else shlex.quote(word) for word in words)
 
 
 def _python(
@@ -98,7 +101,7 @@ def _python(
         given.append(f"preprocessing=explainers.Preprocessing(**{told!r})")
     asked = [f"method={name!r}"]
     if target is not None:
-        asked.append(f"target={target!r}")
+        asked.append(f"target={TARGET if target == TARGET else repr(target)}")
     asked += [f"{key}={value!r}" for key, value in options.items()]
     return (
         "import explainers\n\n"

@@ -44,7 +44,7 @@ class Box(Target):
         min_iou: what a detection must overlap the box by for a gradient, and on the image as it is for there to be
             something to explain; 0 for an object that the network all but misses.
 
-    Source: Petsiuk et al. 2021, equations 3 to 6 (f); Zhao and Chan 2022 (the score of one instance).
+    Source: Petsiuk et al. 2021, D-RISE (f); Zhao and Chan 2023, ODAM (the score of one instance).
 
     >>> Box((10, 20, 80, 90), 3), Box(rank=0), Box.of(found, 2)  # doctest: +SKIP
     """
@@ -163,19 +163,27 @@ class Box(Target):
             likeness = torch.where(overlap >= self.min_iou, likeness, 0)
             best = whole.first_of(likeness, whole.largest(likeness))
         # The last one is what there is where nothing matches. A product, which is a probability by definition: the word
-        # on logits in `warn_if_normalised` is of classifiers.
-        every = torch.cat([self._class_scores(found), found.zero()[None]])
-        return every[best] * torch.ones_like(best, dtype=every.dtype)
+        # on logits in `warn_if_normalised` is of classifiers. By a number: a factor for each image is a mask to methods
+        # that change the rule of ReLUs, as a choice between two scores would be.
+        every = torch.cat([found.scores, found.zero()[None]])
+        return self._of_class(every[best], best, found) * 1.0
 
-    def _class_scores(self, found: Detections) -> Tensor:
-        """(D,) scores of the box's class: where another one is the label, its share of it."""
+    def _of_class(self, scores: Tensor, best: Tensor, found: Detections) -> Tensor:
+        """(N,) scores of the box's class: where another one is the label of the detection, its share of it."""
         shares = found.probabilities
         if shares is None or self.class_index is None or not len(found):
-            return found.scores
-        own = shares.gather(1, found.labels[:, None].long())[:, 0].clamp(min=torch.finfo(shares.dtype).tiny)
-        return torch.where(
-            found.labels == self.class_index, found.scores, found.scores * shares[:, self.class_index] / own
-        )
+            return scores
+        labels = torch.cat([found.labels.long(), found.labels.new_full((1,), self.class_index).long()])[best]
+        others = (labels != self.class_index).nonzero()[:, 0].tolist()
+        if not others:
+            return scores
+        parts = list(scores.unbind())
+        for image in others:
+            own = shares[best[image]]
+            parts[image] = (
+                parts[image] * own[self.class_index] / own[labels[image]].clamp(min=torch.finfo(own.dtype).tiny)
+            )
+        return torch.stack(parts)
 
     def watched(self, answer: Answer) -> Tensor:
         """The largest likeness of a detection, 0 … 1."""

@@ -104,14 +104,15 @@ export function card(image, side, open) {
 
 // A line with all methods side by side.
 export function row(image, side, open) {
-  const parts = [text(image, -1), thumb(image, -1, side)];
+  const parts = [element("span", { class: "method" }, thumb(image, -1, side), element("span", { class: "caption" }, "photo"))];
   for (const method of report.methods) {
     const index = mapOf(image, method.title);
     const status = image.maps[index]?.status === "constant" ? " (shows nothing)" : index < 0 ? " (none)" : "";
     const caption = element("span", { class: "caption" }, `${method.title}${status}`);
     parts.push(element("span", { class: "method" }, thumb(image, index, side), caption));
   }
-  for (const box of parts.slice(1)) (box.matches(".thumb") ? box : box.firstChild).style.width = `${side}px`;
-  return element("button", { class: "card row", type: "button", onclick: () => open(image) }, ...parts);
+  for (const part of parts) part.style.width = `${side}px`;
+  const strip = element("span", { class: "strip" }, ...parts);
+  return element("button", { class: "card row", type: "button", onclick: () => open(image) }, text(image, -1), strip);
 }
 

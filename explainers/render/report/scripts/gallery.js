@@ -7,6 +7,15 @@ import { ALL, report, state } from "./state.js";
 const GAP = 14;
 const NEAR = 1.5; // windows above and below that are made ahead
 
+// Of a line with the photo and all methods: the side of its pictures, and its height with as many rows as they take.
+function lineSize(width, phone, sorted) {
+  const [count, gap] = [report.methods.length + 1, 8];
+  const room = width - 24 - (phone ? 0 : 190);
+  const rows = Math.ceil((count * ((phone ? 96 : 120) + gap)) / (room + gap));
+  const side = Math.min(150, Math.floor((room + gap) / Math.ceil(count / rows)) - gap);
+  return [side, rows * (side + 22 + gap) + 14 + (phone ? 17 + 19 * (3 + sorted) : 0)];
+}
+
 export class Gallery {
   constructor(node, open) {
     this.node = node;
@@ -61,8 +70,9 @@ export class Gallery {
     const phone = width < 560;
     const columns = across ? 1 : Math.max(phone ? 2 : 1, Math.floor((width + GAP) / (200 + GAP)));
     const cell = (width - GAP * (columns - 1)) / columns;
-    const side = across ? (phone ? 104 : 150) : Math.floor(cell) - 2;
-    const height = across ? side + 40 : side + 17 + 19 * (2 + this.told + sorted);
+    let side = Math.floor(cell) - 2;
+    let height = side + 17 + 19 * (2 + this.told + sorted);
+    if (across) [side, height] = lineSize(width, phone, sorted);
     if (columns !== this.columns || side !== this.side || across !== this.across || height !== this.height) this.clear();
     Object.assign(this, { columns, cell, side, height, across });
     const rows = Math.ceil(this.images.length / columns);

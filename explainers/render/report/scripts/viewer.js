@@ -329,9 +329,10 @@ export class Viewer {
     const draw = () => {
       const found = known.find((each) => each.title === method.value);
       const path = this.image.path;
+      const { target } = this.image.maps.find((map) => report.titles[map.method] === found.title);
       body.replaceChildren(
-        ...code("Command", found.command.replace("\0photo\0", () => shellQuoted(path))),
-        ...code("Python", found.python.replace("\0photo\0", () => JSON.stringify(path))),
+        ...code("Command", filled(found.command, shellQuoted(path), shellQuoted(target))),
+        ...code("Python", filled(found.python, JSON.stringify(path), /^\d+$/.test(target) ? target : JSON.stringify(target))),
       );
     };
     method.addEventListener("change", draw);
@@ -381,6 +382,11 @@ function code(title, text) {
   });
   const body = element("pre", {}, text);
   return [element("h4", {}, title, copy), body];
+}
+
+// A recipe for this image, with the class of its map where each image has its own.
+function filled(text, path, target) {
+  return text.replace("\0photo\0", () => path).replace("\0target\0", () => target);
 }
 
 // A word as a POSIX shell takes it.

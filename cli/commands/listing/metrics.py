@@ -7,8 +7,8 @@ from typing import Any
 
 import explainers
 
-from ..arguments import common_arguments
-from ..values import print_json
+from ...arguments import common_arguments
+from ...values import print_json
 
 HELP = "list the metrics"
 
@@ -22,7 +22,7 @@ def act(arguments: argparse.Namespace) -> int:
     """`explain metrics`."""
     from explainers.evaluation.metric import metric_class, metric_options
 
-    from ..scoring.metric_spec import typed_option
+    from ...scoring.metric_spec import typed_option
 
     rows: list[dict[str, Any]] = []
     for name in explainers.available_metrics():

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from ..arguments import common_arguments
-from ..values import print_json
+from ...arguments import common_arguments
+from ...values import print_json
 
 HELP = "list the networks that can be trained"
 

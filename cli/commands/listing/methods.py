@@ -7,8 +7,8 @@ from typing import Any
 
 import explainers
 
-from ..arguments import common_arguments
-from ..values import print_json
+from ...arguments import common_arguments
+from ...values import print_json
 
 HELP = "list the methods"
 

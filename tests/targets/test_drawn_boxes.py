@@ -201,6 +201,26 @@ def test_layers_of_the_pyramid_work_by_name_and_cut_outs_of_boxes_are_none():
         GradCAM(network, layer="roi_heads.box_roi_pool")(images, Box())
 
 
+def test_a_branch_that_did_not_find_the_box_has_an_empty_map():
+    network, images = torchvision_detector("ssd"), pictures(1)
+    network.detections_per_img = network.topk_candidates = 200
+    found = detections(network, images)[0]
+    places = range(0, len(found), 6)
+    maps = HiResCAM(network, layer="backbone.coarse")(images, [[Box.of(found, place) for place in places]])[0]
+    found_there = []
+    for place in places:
+        kept = []
+        handle = network.backbone.coarse.register_forward_hook(lambda *given, kept=kept: kept.append(given[2]))
+        scores = network.eval()(images.clone())[0]["scores"]
+        handle.remove()
+        which = (scores - found.scores[place]).abs().argmin()
+        found_there.append(bool(torch.autograd.grad(scores[which], kept[0])[0].any()))
+    assert set(found_there) == {True, False}
+    for each, there in zip(maps, found_there, strict=True):
+        assert there or not bool(each.any())
+    assert any(bool(each.any()) for each in maps)
+
+
 def test_the_border_that_a_detector_adds_is_cut_off_the_map():
     network, images = torchvision_detector("fasterrcnn"), pictures(1, 64, 72)  # inside 64x96
     explainer, layer = HiResCAM(network), network.backbone.fpn.inner_blocks[2]
