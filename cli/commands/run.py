@@ -57,13 +57,14 @@ def act(arguments: argparse.Namespace) -> int:
     from ..explaining import as_json, code_of, explained_images, run_options
     from ..model_and_methods import FLAGS, loaded_model, method_call, whole_specs
 
-    options = run_options(arguments)
+    run_options(arguments)  # what they cannot be is said first
     check_images(arguments)
     check_paths(arguments)
     calls = [method_call(spec, arguments) for spec in whole_specs(arguments, arguments.method or ["grad-cam"])]
     for flag in FLAGS:
         if given(getattr(arguments, flag)) and not any(flag in call.options for call in calls):
             raise OptionError(f"--{flag}: none of the methods {', '.join(call.title for call in calls)} has it")
+    options = run_options(arguments)  # `-m all` lets methods refuse
     loaded = loaded_model(arguments)
     out = Path(arguments.out or "explained")
     summary = explained_images(arguments, arguments.images, loaded, calls, out, options)
