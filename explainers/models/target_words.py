@@ -64,7 +64,7 @@ def target_of(
     if class_names:
         return text  # no class; whose name comes close is told by who looks it up
     raise TargetError(
-        f"target={text!r}: the class names of this network are not known, so a class is its index; expected {SPELLINGS}"
+        f"target={text!r}: the class names of this network are not known; pass an index, or one of {SPELLINGS}"
     )
 
 

@@ -62,7 +62,10 @@ def _of_scores(answer: Answer) -> Task:
     try:
         classes = answer.scores.shape[1]
     except OutputError:
-        value = answer.picked
+        try:
+            value = answer.picked
+        except OutputError:  # several tensors could be the scores
+            value = None
         if isinstance(value, Tensor) and value.ndim == 1 and len(value) == answer.count:
             return Task("one value for each image", (("the value", "--target value:0"), _lowered(0), OWN))
         return Task("not known: no scores (N, classes) or (N, classes, h, w)", (OWN,))
