@@ -42,7 +42,7 @@ def test_targets_by_name_index_and_several():
     assert not np.array_equal(several.overlay(target=0), several.overlay(target=1))
     with pytest.raises(TargetError, match="no class 'cat'"):
         explainers.explain(loaded, PHOTO, target="cat")
-    with pytest.raises(TargetError, match="are not known, so a class is its index"):
+    with pytest.raises(TargetError, match="not known; pass an index"):
         explainers.explain(lively(Chain()), torch.randn(1, 3, 16, 16), target="cat")
 
 
