@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from explainers.evaluation.drifting.compared import CHECKPOINT, NETWORK_SEED, Compared
 from explainers.evaluation.drifting.result import Drift
+from explainers.evaluation.drifting.table_lines import CHECKPOINT, NETWORK_SEED, Compared
 
 EPOCHS = (1, 10, 100, 1000)
 BEST = 10

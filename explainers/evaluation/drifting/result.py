@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from explainers.errors import OptionError
-from explainers.evaluation.drifting.compared import CHECKPOINT, EVERY_IMAGE, METHOD_SEED, RANDOM_MAPS, Compared
-from explainers.evaluation.drifting.keeping import Row
-from explainers.evaluation.drifting.likeness import FAILED
-from explainers.evaluation.drifting.opened import SAID
+from explainers.evaluation.drifting.finished_units import Row
+from explainers.evaluation.drifting.loaded_network import SAID
+from explainers.evaluation.drifting.map_similarity import FAILED
 from explainers.evaluation.drifting.options import LABEL, PREDICTED, REFERENCE
 from explainers.evaluation.drifting.summary import DriftSummary, summarise
+from explainers.evaluation.drifting.table_lines import CHECKPOINT, EVERY_IMAGE, METHOD_SEED, RANDOM_MAPS, Compared
 from explainers.evaluation.metrics.similarity import SIMILARITIES
 from explainers.evaluation.result import table
 

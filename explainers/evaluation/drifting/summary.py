@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from explainers.evaluation.drifting.compared import CHECKPOINT, EVERY_IMAGE, METHOD_SEED, NETWORK_SEED, RANDOM_MAPS
+from explainers.evaluation.drifting.table_lines import CHECKPOINT, EVERY_IMAGE, METHOD_SEED, NETWORK_SEED, RANDOM_MAPS
 from explainers.evaluation.intervals import FEW, interval_of
 from explainers.evaluation.statistics import holm, images_needed, mean_tests
 from explainers.evaluation.tables.columns import laid_out, markdown

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from explainers.evaluation.drifting.compared import EVERY_IMAGE, METHOD_SEED, NETWORK_SEED, RANDOM_MAPS
 from explainers.evaluation.drifting.result import Drift
+from explainers.evaluation.drifting.table_lines import EVERY_IMAGE, METHOD_SEED, NETWORK_SEED, RANDOM_MAPS
 from explainers.evaluation.intervals import interval_of
 from explainers.render.charts import Trace, line_panels
 from explainers.run.figure_files import written_figure

@@ -15,9 +15,9 @@ from explainers.core.maps import CONSTANT, is_constant
 from explainers.core.preprocessing import Preprocessing
 from explainers.data.images import read_image, write_image
 from explainers.data.images.write import write_animation
+from explainers.evaluation.drifting.loaded_network import Classes, Opened
 from explainers.evaluation.drifting.methods import Method
 from explainers.evaluation.drifting.networks import Checkpoint
-from explainers.evaluation.drifting.opened import Classes, Opened
 from explainers.evaluation.drifting.options import DriftOptions
 from explainers.evaluation.drifting.result import Drift
 from explainers.render import contact_sheet, overlay

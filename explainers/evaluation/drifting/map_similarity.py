@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from explainers.core.maps import CONSTANT, CONSTANT_REASON, is_constant
-from explainers.evaluation.drifting.keeping import Row
+from explainers.evaluation.drifting.finished_units import Row
 from explainers.evaluation.metrics.similarity import SIMILARITIES
 
 OK, FAILED, FADED = "ok", "failed", "faded"

@@ -14,15 +14,15 @@ from torch import Tensor
 from explainers.core.image_by_image import reason_of
 from explainers.errors import ImageError, LayerError, OptionError, UnsupportedError
 from explainers.evaluation.controls import random_maps
-from explainers.evaluation.drifting.compared import CHECKPOINT, METHOD_SEED, RANDOM_MAPS, Compared
+from explainers.evaluation.drifting.finished_units import Keeper, Row, digest
 from explainers.evaluation.drifting.groups import grouped, members
-from explainers.evaluation.drifting.keeping import Keeper, Row, digest
-from explainers.evaluation.drifting.likeness import failed, likeness, packed
+from explainers.evaluation.drifting.loaded_network import SAID, Classes, Opened, identity_of
+from explainers.evaluation.drifting.map_similarity import failed, likeness, packed
 from explainers.evaluation.drifting.methods import Method
 from explainers.evaluation.drifting.networks import Checkpoint
-from explainers.evaluation.drifting.opened import SAID, Classes, Opened, identity_of
 from explainers.evaluation.drifting.options import GROUPED, LABEL, REFERENCE, DriftOptions
 from explainers.evaluation.drifting.result import Drift
+from explainers.evaluation.drifting.table_lines import CHECKPOINT, METHOD_SEED, RANDOM_MAPS, Compared
 from explainers.evaluation.measuring.batch import Batch
 
 Source = Callable[[Any], Iterable[Batch]]  # from a model to the images as it takes them, the same ones for every model

@@ -12,7 +12,7 @@ from torch import Tensor
 from explainers.core.image_by_image import Failure, in_parts
 from explainers.errors import TargetError
 from explainers.evaluation.chunk_maps import ChunkMaps
-from explainers.evaluation.drifting.keeping import Row
+from explainers.evaluation.drifting.finished_units import Row
 from explainers.evaluation.drifting.methods import Method
 from explainers.evaluation.drifting.networks import Checkpoint, checked_weights, class_order, last_layer, network_of
 from explainers.evaluation.drifting.options import DriftOptions
