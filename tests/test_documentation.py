@@ -19,6 +19,11 @@ import torch
 import explainers
 model = explainers.load_model("embedded")
 images = model.preprocessing(explainers.read_image("explainers/data/samples/03-three.png").pixels)[None]
+nn = torch.nn
+network_of_volumes = nn.Sequential(
+    nn.Conv3d(1, 4, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool3d(1), nn.Flatten(), nn.Linear(4, 2)
+)
+scans = torch.randn(1, 1, 64, 128, 128)
 """,
     # The networks of the page without their training; of every image they predict stars, and find boxes everywhere.
     "tasks.md": """

@@ -67,13 +67,12 @@ class LayerExplainer(Explainer):
 
     def joined(self, maps: Sequence[Tensor], images: Tensor) -> Tensor:
         """(N, K, H, W) out of one layer's map (N, K, u, v); (N, K, L, H, W) where a list of layers was asked for."""
-        upsampled = torch.stack([self.enlarged(value, images) for value in maps], dim=2)
+        upsampled = torch.stack([self.enlarged(value, images.shape[1:]) for value in maps], dim=2)
         return upsampled if isinstance(self.layer, (list, tuple)) else upsampled[:, :, 0]
 
-    def enlarged(self, maps: Tensor, images: Tensor) -> Tensor:
-        """(N, K, u, v) of a layer at the size of the images (N, C, H, W), or of one (C, H, W)."""
-        shape = tuple(images.shape[-(maps.ndim - 1) :])
-        return upsample(maps, shape[1:], self._extents.get(shape))
+    def enlarged(self, maps: Tensor, shape: Sequence[int]) -> Tensor:
+        """(N, K, u, v) of a layer at the size of an image, whose shape is (C, H, W)."""
+        return upsample(maps, shape[1:], self._extents.get(tuple(shape)))
 
     def native(
         self,

@@ -60,8 +60,8 @@ def explain(
         class_names: likewise.
         activation: "auto", "softmax", "sigmoid" or None: from scores to the probabilities that captions name and that
             methods watch.
-        explain, forward_kwargs: of several inputs the one that is explained, and keyword arguments of forward, as for
-            every explainer.
+        explain: of several inputs the one that is explained, as for every explainer.
+        forward_kwargs: keyword arguments of forward, as for every explainer.
         options: of the method.
 
     Raises:

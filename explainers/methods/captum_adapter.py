@@ -101,7 +101,7 @@ class CaptumExplainer(LayerExplainer):
                 )
             values = self._attributions(images, classes, layer)
             spatial = torch.stack([self.view(layer, value) for value in values.unbind(1)], dim=1)
-            maps.append(self.enlarged(reduce_channels(spatial, self.channels), images))
+            maps.append(self.enlarged(reduce_channels(spatial, self.channels), images.shape[1:]))
         return torch.stack(maps, dim=2) if isinstance(self.layer, (list, tuple)) else maps[0]
 
     def _attributions(self, images: Tensor, classes: Tensor, layer: Layer | None) -> Tensor:

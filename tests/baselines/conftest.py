@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
+from ala_case import start
+
+__all__ = ["start"]  # a fixture, which tests name and nobody imports
 
 
 @pytest.fixture(autouse=True)

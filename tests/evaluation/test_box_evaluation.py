@@ -36,7 +36,8 @@ def test_deletion_watches_the_likeness_of_the_box():
         with torch.no_grad():
             columns = settled.scores(network, pictures, watch=True)(network(pictures))
         place = int(settled.columns()[1][image, 0])
-        assert row["probability"] == pytest.approx(float(columns[image, columns.shape[1] // 2 + place]), rel=1e-5)
+        assert (row["quantity"], row["probability"]) == ("similarity", None)
+        assert row["f(x)"] == pytest.approx(float(columns[image, columns.shape[1] // 2 + place]), rel=1e-5)
         assert row["status"] == "ok"
 
 

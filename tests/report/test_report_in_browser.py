@@ -256,7 +256,7 @@ def test_by_the_keyboard_alone(opened, run):
     assert "scale(1.5)" in page.locator(".frame .stage").first.get_attribute("style")
     page.keyboard.press("Escape")
     page.wait_for_function("!document.getElementById('viewer').open")
-    assert page.evaluate("document.activeElement.querySelector('.name')?.textContent") == "4.png"
+    page.wait_for_function("document.activeElement.querySelector('.name')?.textContent === '4.png'")
     assert "image=" not in page.url
 
 

@@ -91,7 +91,7 @@ class GroupCAM(LayerExplainer):
         weighed = weights.view(*weights.shape, *[1] * (activation.ndim - 1)) * activation  # (K, channels, u, v)
         groups = min(self.groups, len(activation))
         summed = torch.stack([part.sum(dim=1) for part in weighed.tensor_split(groups, dim=1)], dim=1).relu()
-        masks = scaled(self._thresholded(self.enlarged(summed, image)), image.ndim - 1)  # (K, groups, *axes)
+        masks = scaled(self._thresholded(self.enlarged(summed, image.shape)), image.ndim - 1)  # (K, groups, *axes)
         live = masks.flatten(2).amax(dim=2) > 0
         found: list[Tensor] = []
         flat, wanted = masks[live], classes[:, None].expand(-1, groups)[live]

@@ -87,7 +87,7 @@ class ScoreCAM(LayerExplainer):
             first = max(start, 1)
             if first == stop:
                 return buffer
-            masks = scaled(self.enlarged(channels[None, first - 1 : stop - 1], image)[0])
+            masks = scaled(self.enlarged(channels[None, first - 1 : stop - 1], image.shape)[0])
             torch.mul(image, masks[:, None], out=buffer[first - start :])
             return buffer
 

@@ -119,6 +119,6 @@ class GuidedGradCAM(LayerExplainer):
         for layer, value, gradient in zip(layers, capture.tensors, gradients, strict=True):
             activation = self.view(layer, value.detach())
             coarse = [grad_cam(activation, self.view(layer, grad)) for grad in gradient.unbind(1)]
-            place = self.enlarged(torch.stack(coarse, dim=1), images)
+            place = self.enlarged(torch.stack(coarse, dim=1), images.shape[1:])
             maps.append(reduce_channels(place[:, :, None] * detail, self.guided.channels))
         return torch.stack(maps, dim=2) if isinstance(self.layer, (list, tuple)) else maps[0]

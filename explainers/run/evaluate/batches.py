@@ -124,13 +124,21 @@ def brings_masks(images: Any) -> bool:
     )
 
 
+def check_labelled(classes: Any, labels: Any) -> None:
+    """See that there are true classes where they are to be watched.
+
+    Raises:
+        TargetError: there are none.
+    """
+    if isinstance(classes, str) and classes == "label" and labels is None:
+        raise TargetError(
+            "targets='label', but the images have no labels: pass labels= (--ground-truth), or batches (images, labels)"
+        )
+
+
 def targeted(batches: Iterable[Batch], classes: Any) -> Iterable[Batch]:
     """Batches with the classes that are watched."""
     for batch in batches:
-        if classes == "label" and batch.labels is None:
-            raise TargetError(
-                "targets='label', but the images have no labels: pass labels= (--ground-truth), or batches "
-                "(images, labels)"
-            )
+        check_labelled(classes, batch.labels)
         chosen = batch.labels if isinstance(classes, str) else batch.targets if batch.targets is not None else classes
         yield replace(batch, targets=chosen)

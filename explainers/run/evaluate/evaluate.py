@@ -28,7 +28,7 @@ from explainers.network.unwrapping import as_network
 from explainers.passes.predictor import Predictor
 from explainers.passes.probe import probe
 from explainers.run.evaluate import journal
-from explainers.run.evaluate.batches import brings_masks, of_loader, targeted
+from explainers.run.evaluate.batches import brings_masks, check_labelled, of_loader, targeted
 from explainers.run.evaluate.facts import facts_of
 from explainers.run.evaluate.figures import write_extremes, write_figures
 from explainers.run.evaluate.folder import Folder, files_of, folder_batches
@@ -132,6 +132,7 @@ def evaluate(
         )
     else:
         source = folder_batches(files, network, options, masks, labels)
+        check_labelled(classes, labels)
         if isinstance(classes, ImageTargets):
             source, classes = replace(source, own=classes), None
         if not (classes is None or isinstance(classes, (int, str, Target))):

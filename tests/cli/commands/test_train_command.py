@@ -209,7 +209,7 @@ def test_a_mistyped_part_can_be_corrected_by_the_next_command(tmp_path, capsys):
 def test_settings_that_are_found_wrong_after_the_start_can_be_corrected(tmp_path, capsys):
     out, small = tmp_path / "RUN", "magnetogram:size=32,train=16,val=8,test=0"
     assert main(command(out, "--epochs", "1", "--class-weights", "1,2,3", network="plain", data=small)) == 2
-    assert "class_weights=(1.0, 2.0, 3.0); expected 2 positive numbers" in capsys.readouterr().err
+    assert "--class-weights 1,2,3; expected 2 positive numbers" in capsys.readouterr().err
     assert main(command(out, "--epochs", "1", "-q", "--class-weights", "1,2", network="plain", data=small)) == 0
     assert config(out)["settings"]["class_weights"] == [1.0, 2.0]
 
