@@ -21,6 +21,7 @@ def model_arguments(command: argparse.ArgumentParser, *, several: bool = False) 
     group.add_argument("--trust-model-file", action="store_true", help="allow model files that run code when loaded")
     preprocessing_arguments(group)
     band_arguments(group)
+    array_arguments(group)
     return group
 
 
@@ -28,8 +29,9 @@ def preprocessing_arguments(group: Any) -> None:
     """From a photo to the network's input."""
     group.add_argument(
         "--size",
-        metavar="N|HxW",
-        help="resize: the shorter side, or height x width; without --crop, a crop that is known becomes as large",
+        metavar="N|HxW|A,B,C",
+        help="resize: the shorter side, or height x width; without --crop, a crop that is known becomes as large; of "
+        "volumes, signals and clips the length of each axis, such as 64,64,32",
     )
     group.add_argument("--crop", metavar="N|HxW", help="crop from the centre")
     group.add_argument("--mean", metavar="R,G,B", help="of pixel values in 0…1")
@@ -60,6 +62,21 @@ def band_arguments(group: Any) -> None:
         metavar="VALUE",
         help="value of bands that is 1 to the network and white in the picture, such as 10000 of reflectances (default "
         "the highest of the file's integers, 1 of its floats; in the picture the 98th percentile)",
+    )
+
+
+def array_arguments(group: Any) -> None:
+    """From a volume, a signal or a clip to the network's input."""
+    group.add_argument(
+        "--data-kind",
+        choices=("photos", "volumes", "signals", "frames"),
+        help="what the files are (default: by their suffixes); frames: each folder of numbered images is one clip",
+    )
+    group.add_argument("--window", metavar="LOW,HIGH", help="values of volumes and signals that become 0 and 1")
+    group.add_argument(
+        "--normalize",
+        choices=("z-score", "min-max"),
+        help="each volume or signal by its own mean and standard deviation, or by its own range",
     )
 
 
@@ -111,6 +128,12 @@ def pass_arguments(command: argparse.ArgumentParser) -> Any:
         choices=("float32", "auto", "bfloat16", "float16"),
         help="of the passes (default float32, exact); auto is what the hardware is made for",
     )
+    passes.add_argument(
+        "--roi",
+        metavar="A:B,…",
+        help="rise and occlusion perturb this part of the network's input alone: a range of each axis, such as "
+        "10:50,0:64,0:64",
+    )
     passes.add_argument("--compile", action="store_true", help="compile the network; pays from some thousand passes on")
     return passes
 
@@ -141,17 +164,47 @@ def ground_truth_argument(group: Any, what: str) -> None:
     )
 
 
+def labels_argument(group: Any) -> None:
+    """Names of the network's classes."""
+    group.add_argument("--labels", metavar="FILE", help="class names, one a line, or a JSON list")
+
+
 def target_arguments(command: argparse.ArgumentParser) -> Any:
-    """Which class is explained."""
-    target = command.add_argument_group("classes")
+    """What is explained."""
+    target = command.add_argument_group("what is explained")
     target.add_argument(
         "--target",
-        metavar="CLASS",
-        help="index, name, label (the true one) or not (the other class of a network with one score); default: the "
-        "predicted one",
+        metavar="TARGET",
+        help="a class: index, name, label (the true one) or not (the other class of a network with one score); "
+        '"cat - dog", "cat - next", "cat - 0.5 dog" (why the one rather than the other); like:REFERENCE.jpg (what '
+        "makes embeddings alike); value:0, value:0:lowered (of a regression); FILE.py:function (of what the network "
+        "returns for an image to one number); default: the predicted class",
     )
-    target.add_argument("--labels", metavar="FILE", help="class names, one a line, or a JSON list")
+    target.add_argument(
+        "--where",
+        metavar="REGION",
+        help="of a segmentation network, where its class is explained: predicted (where it is predicted), all, "
+        "mask:FOLDER (files named like the images, white inside), box:X0,Y0,X1,Y1 or pixel:X,Y of the photo",
+    )
+    labels_argument(target)
     return target
+
+
+def explaining_arguments(command: argparse.ArgumentParser, out: str) -> tuple[Any, Any]:
+    """What every command has that explains a folder of images: methods, scores, passes, output, limits.
+
+    Args:
+        out: where it writes by default.
+
+    Returns:
+        The groups of passes and of output, for what a command has beside.
+    """
+    method_arguments(command)
+    reading_arguments(command)
+    passes, output = pass_arguments(command), output_arguments(command, out)
+    limit_arguments(command)
+    common_arguments(command)
+    return passes, output
 
 
 def output_arguments(command: argparse.ArgumentParser, out: str) -> Any:

@@ -8,9 +8,7 @@ from typing import Any, NoReturn
 
 import tomllib
 
-from .values import given
-
-LISTS = ("method", "option", "metric", "maps", "augment", "freeze", "loss")  # options that may be given again
+from .spelling import given
 
 
 def fill(arguments: argparse.Namespace, path: Path, whole: argparse.ArgumentParser) -> None:
@@ -18,7 +16,7 @@ def fill(arguments: argparse.Namespace, path: Path, whole: argparse.ArgumentPars
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        whole.error(f"--config {path}: {error}")
+        whole.error(f"--config {path}: {getattr(error, 'strerror', None) or error}")
     actions = _actions(whole, arguments.command)
     known = vars(arguments).keys() - {"command", "config", "version", "images", "network", "debug"}
     for key, value in values.items():
@@ -45,7 +43,7 @@ def _typed(action: argparse.Action, key: str, value: Any, path: Path, whole: arg
         return value if isinstance(value, bool) else refuse("true or false")
     if action.choices is not None:
         return value if value in action.choices else refuse(f"one of {', '.join(map(str, action.choices))}")
-    if action.dest in LISTS:
+    if isinstance(action, argparse._AppendAction):  # may be given again
         texts = value if isinstance(value, list) else [value]
         return texts if all(isinstance(each, str) for each in texts) else refuse("text, or a list of texts")
     if action.type is not None:

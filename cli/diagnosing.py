@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 import explainers
 from explainers.errors import ImageError
 
+from .early_checks import check_paths
+from .input_kind import kind_asked
 from .model_and_methods import loaded_model
 
 
@@ -17,20 +20,21 @@ def diagnosed(arguments: argparse.Namespace) -> Any:
 
     from explainers.network.input import input_channels
 
+    check_paths(arguments)
+    told = bool(arguments.image or arguments.data_kind)
+    arguments.kind = kind_asked(arguments, arguments.image) if told else None  # the network's to tell
     loaded = loaded_model(arguments)
-    size, channels = (224, 224), 3
-    if loaded.preprocessing is not None:
-        height, width = loaded.preprocessing.resized_size(256, 256)
-        size, channels = loaded.preprocessing.crop or (height, width), loaded.preprocessing.channels
-    else:
-        channels = input_channels(loaded.network, size)
     if arguments.image:
-        from explainers.data.images import read_image
+        from explainers.data.images import MAX_PIXELS
+        from explainers.run.kinds import kind_of
 
         if loaded.preprocessing is None:
             raise ImageError(f"how {loaded.spec} takes a photo is not known; give --size, --crop, --mean, --std")
-        photo = read_image(arguments.image, **loaded.preprocessing.reading())
-        images = loaded.preprocessing(photo.input)[None]
+        kind = kind_of(loaded.preprocessing)
+        images = kind.input(kind.read(Path(arguments.image), MAX_PIXELS))[None]
     else:
-        images = torch.randn(1, channels, *size, generator=torch.Generator().manual_seed(0))
+        square = (224, 224)
+        known = loaded.preprocessing
+        size = (input_channels(loaded.network, square), *square) if known is None else known.input_size()
+        images = torch.randn(1, *size, generator=torch.Generator().manual_seed(0))
     return explainers.diagnose(loaded, images.to(loaded.device))

@@ -3,37 +3,37 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from explainers.errors import counted
 
-from .progress import Progress
-from .scored_images import true_labels
-from .telling import exit_code, tell_failures
-from .values import activation, note, output, print_json, printable, target
-
-
-def explain_images(arguments: argparse.Namespace, images: Any, loaded: Any, calls: list[Any], out: Path) -> int:
-    """Runs the methods on the images, tells what was done, and returns the exit code."""
-    summary = explained_images(arguments, images, loaded, calls, out)
-    if arguments.json:
-        print_json(as_json(summary))
-    return code_of(summary)
+from .input_kind import PHOTOS, batch_size
+from .scoring.scored_images import true_labels
+from .spelling import printable
+from .targets import typed_detections, typed_target
+from .terminal.progress import Progress
+from .terminal.telling import NAMED, exit_code, tell_failures
+from .values import activation, note, output
 
 
 def code_of(summary: Any) -> int:
     """The exit code of a run that came to its end."""
-    return exit_code(bool(summary.failed), bool(summary.explained + summary.resumed))
+    return exit_code(bool(summary.failed), bool(summary.explained + summary.resumed + len(summary.nothing)))
 
 
-def explained_images(arguments: argparse.Namespace, images: Any, loaded: Any, calls: list[Any], out: Path) -> Any:
-    """Runs the methods on the images and tells what was done, unless JSON is asked for; returns the run's summary."""
-    from explainers.run import RunOptions, run as explain_folder
+def run_options(arguments: argparse.Namespace) -> Any:
+    """What was typed of a run's options, but for a target that takes the network to be understood.
+
+    Raises:
+        OptionError: values that none of them can have.
+    """
+    from explainers.run import RunOptions
 
     given = {key: getattr(arguments, key, None) for key in ("top_k", "cmap", "opacity", "scale", "max_pixels")}
-    options = RunOptions(
-        target=target(getattr(arguments, "target", None)),
+    return RunOptions(
+        target=typed_detections(arguments),
         contact_sheet=arguments.contact_sheet or 0,
         overlays=not arguments.no_overlays,
         maps=not arguments.no_maps,
@@ -42,6 +42,20 @@ def explained_images(arguments: argparse.Namespace, images: Any, loaded: Any, ca
         skip_unsupported=getattr(arguments, "skip_unsupported", False),
         **{key: value for key, value in given.items() if value is not None},
     )
+
+
+def explained_images(
+    arguments: argparse.Namespace, images: Any, loaded: Any, calls: list[Any], out: Path, options: Any
+) -> Any:
+    """Runs the methods on the images and tells what was done, unless JSON is asked for; returns the run's summary.
+
+    Args:
+        options: see `run_options`.
+    """
+    from explainers.run import run as explain_folder
+
+    if options.target is None:
+        options = replace(options, target=typed_target(arguments, loaded))
     for text in loaded.notes:
         note(arguments, text)
     with Progress(quiet=arguments.quiet or arguments.json) as progress:
@@ -52,7 +66,7 @@ def explained_images(arguments: argparse.Namespace, images: Any, loaded: Any, ca
             out,
             labels=true_labels(arguments, loaded),
             options=options,
-            batch_size=8 if arguments.batch_size is None else arguments.batch_size,
+            batch_size=batch_size(arguments),
             overwrite=arguments.overwrite,
             progress=progress.update,
             passes=progress.passes,
@@ -66,9 +80,14 @@ def explained_images(arguments: argparse.Namespace, images: Any, loaded: Any, ca
         maps = counted(count, "map is the same everywhere and shows", "maps are the same everywhere and show")
         more = f" and {count - 1} more" if count > 1 else ""
         note(arguments, f"{maps} nothing (status constant): {title} of {printable(name)}{more}")
+    for name, reason in summary.nothing[:NAMED]:
+        note(arguments, f"nothing to explain in {printable(name)}: {reason}")
+    if len(summary.nothing) > NAMED:
+        note(arguments, f"nor in {len(summary.nothing) - NAMED} more images (status nothing in the table)")
     tell_failures(summary.failed, images if isinstance(images, (str, Path)) else None)
     if not arguments.json:
-        _report(summary, options)
+        kind = getattr(arguments, "kind", PHOTOS)
+        _report(summary, options, "image" if kind == PHOTOS else kind)
     return summary
 
 
@@ -77,10 +96,12 @@ def as_json(summary: Any) -> dict[str, Any]:
     return {**summary.to_dict(), "results": str(summary.out / "results.csv")}
 
 
-def _report(summary: Any, options: Any) -> None:
+def _report(summary: Any, options: Any, noun: str) -> None:
     resumed = f", {summary.resumed} were done already" if summary.resumed else ""
     failed = f", {len(summary.failed)} failed" if summary.failed else ""
-    print(f"{summary.explained} of {summary.images} images explained in {summary.seconds:.1f} s{resumed}{failed}")
+    nothing = f", nothing to explain in {len(summary.nothing)}" if summary.nothing else ""
+    told = f"{summary.explained} of {summary.images} {noun}s explained in {summary.seconds:.1f} s"
+    print(f"{told}{resumed}{nothing}{failed}")
     if options.overlays and summary.explained + summary.resumed:
         print(f"pictures  {printable(str(summary.out / 'overlays'))}")
     for sheet in summary.sheets[:3]:

@@ -17,8 +17,9 @@ from explainers.errors import ExplainersError
 
 from .commands import COMMANDS
 from .parser import parse
-from .telling import warnings_as_notes
-from .values import error_text, json_alone
+from .spelling import error_text
+from .terminal.telling import warnings_as_notes
+from .values import json_alone
 
 OK, SOME_FAILED, USAGE, DEFECT, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -40,7 +41,7 @@ def main(argv: list[str] | None = None) -> int:
     except ExplainersError as error:
         if arguments.debug:
             raise
-        print(f"explain: error: {error_text(error)}", file=sys.stderr)
+        print(f"explain: error: {error_text(error, arguments)}", file=sys.stderr)
         return USAGE
     except KeyboardInterrupt:
         print(f"explain: interrupted{_going_on(arguments)}", file=sys.stderr)
@@ -94,12 +95,15 @@ def _interrupting() -> Iterator[None]:
 
 
 def _versions() -> int:
-    """`explain --version`."""
+    """`explain --version`, which waits for no import of torch."""
     import platform
+    from importlib.metadata import PackageNotFoundError, version
 
-    import torch
-
-    print(f"explainers {explainers.__version__}, torch {torch.__version__}, Python {platform.python_version()}")
+    try:
+        torch = version("torch")
+    except PackageNotFoundError:
+        torch = "not installed"
+    print(f"explainers {explainers.__version__}, torch {torch}, Python {platform.python_version()}")
     return OK
 
 
@@ -108,6 +112,7 @@ def script() -> None:
     from explainers.passes.freed_memory import keep_freed_memory
 
     keep_freed_memory()
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # read at its import; what it says of a file names none
     sys.exit(main())
 
 

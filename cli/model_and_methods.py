@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import argparse
+import warnings
+from contextlib import suppress
 from dataclasses import replace
 from importlib.util import find_spec
 from typing import Any
 
 import explainers
-from explainers.errors import OptionError
+from explainers.errors import DependencyError, LayerError, OptionError, UnsupportedError
 
-from .values import given, note, numbers, pair, size, value_of, whole_numbers
+from .spelling import given
+from .terminal.telling import downloads_as_notes
+from .values import note, numbers, pair, size, value_of, whole_numbers
 
 DEFAULT = "photographs"
 DEFAULTS = {  # what is explained where no --model is given
     "photographs": "EfficientNet-Lite0, trained on ImageNet's 1,000 classes, is explained (--model photographs)",
     "embedded": "the embedded digit classifier is explained (--model embedded)",
 }
-FLAGS = ("masks", "tolerance", "seed", "precision", "compile")  # for every method that has such an option
+FLAGS = ("masks", "tolerance", "seed", "precision", "compile", "roi")  # for every method that has such an option
 
 
 def loaded_model(arguments: argparse.Namespace, default: str = DEFAULT) -> Any:
@@ -25,24 +29,46 @@ def loaded_model(arguments: argparse.Namespace, default: str = DEFAULT) -> Any:
 
     default: the network where --model is not given, which a note says.
     """
-    from explainers import load_model
-    from explainers.models.load import check_class_names
+    from .input_kind import PHOTOS, array_preprocessing, check_default, kind_of_network
 
-    loaded = load_model(
-        arguments.model or default,
-        weights=arguments.weights,
-        device=arguments.device or "auto",
-        trust_model_file=arguments.trust_model_file,
-        labels=getattr(arguments, "labels", None),
-        seed=getattr(arguments, "seed", None) or 0,
-    )
+    kind = getattr(arguments, "kind", PHOTOS)
+    check_default(arguments)
+    if kind in (None, PHOTOS):
+        _preprocessing_flags(arguments)  # what cannot be read is said before anything is loaded
+    for entry in getattr(arguments, "option", None) or []:
+        _method_option(entry)
+    loaded = load_typed(arguments, arguments.model or default, arguments.weights)
     if arguments.model is None:
         note(arguments, f"no --model: {DEFAULTS[default]}")
+    kind = kind_of_network(arguments, loaded) if kind is None else kind
+    if kind != PHOTOS:
+        return _named(arguments, replace(loaded, preprocessing=array_preprocessing(arguments, loaded, kind)))
     preprocessing = preprocessed(arguments, loaded.preprocessing)
     if preprocessing is not None and loaded.preprocessing is None:
         preprocessing = _of_its_channels(arguments, loaded, preprocessing)
-    loaded = replace(loaded, preprocessing=preprocessing)
+    return _named(arguments, replace(loaded, preprocessing=preprocessing))
+
+
+def _named(arguments: argparse.Namespace, loaded: Any) -> Any:
+    """The same, where it has a name for each class."""
+    from explainers.models.load import check_class_names
+
     return loaded if getattr(arguments, "labels", None) is None else check_class_names(loaded)
+
+
+def load_typed(arguments: argparse.Namespace, spec: str, weights: str | None) -> Any:
+    """A network, with the flags that say how any is loaded."""
+    from explainers import load_model
+
+    with downloads_as_notes(arguments):
+        return load_model(
+            spec,
+            weights=weights,
+            device=arguments.device or "auto",
+            trust_model_file=arguments.trust_model_file,
+            labels=getattr(arguments, "labels", None),
+            seed=getattr(arguments, "seed", None) or 0,
+        )
 
 
 def preprocessed(arguments: argparse.Namespace, known: Any) -> Any:
@@ -55,22 +81,10 @@ def preprocessed(arguments: argparse.Namespace, known: Any) -> Any:
     """
     from explainers.core.preprocessing import Preprocessing
 
-    bands = whole_numbers(getattr(arguments, "input_bands", None), "--input-bands", "1,2,3,8")
-    means = numbers(arguments.mean, "--mean")
-    channels = _channels(arguments, bands, means)
-    changes: dict[str, Any] = {
-        "resize": size(arguments.size, "--size"),
-        "crop": pair(size(arguments.crop, "--crop")),
-        "mean": means,
-        "std": numbers(arguments.std, "--std"),
-        "channels": channels,
-        "bands": bands,
-        "picture": whole_numbers(getattr(arguments, "bands", None), "--bands", "4,3,2"),
-        "white": getattr(arguments, "white", None),
-    }
-    changes = {key: value for key, value in changes.items() if value is not None}
+    changes = _preprocessing_flags(arguments)
     if not changes:
         return known
+    channels = changes.get("channels")
     if "resize" in changes and "crop" not in changes and known is not None and known.crop is not None:
         changes["crop"] = pair(changes["resize"])
     if channels == 1:
@@ -84,6 +98,27 @@ def preprocessed(arguments: argparse.Namespace, known: Any) -> Any:
     if changes.keys() & {"resize", "crop"}:
         _check_crop(made)
     return made
+
+
+def _preprocessing_flags(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The fields of a Preprocessing that were typed.
+
+    Raises:
+        OptionError: a flag that cannot be read.
+    """
+    bands = whole_numbers(getattr(arguments, "input_bands", None), "--input-bands", "1,2,3,8")
+    means = numbers(arguments.mean, "--mean")
+    flags: dict[str, Any] = {
+        "resize": size(arguments.size, "--size"),
+        "crop": pair(size(arguments.crop, "--crop")),
+        "mean": means,
+        "std": numbers(arguments.std, "--std"),
+        "channels": _channels(arguments, bands, means),
+        "bands": bands,
+        "picture": whole_numbers(getattr(arguments, "bands", None), "--bands", "4,3,2"),
+        "white": getattr(arguments, "white", None),
+    }
+    return {key: value for key, value in flags.items() if value is not None}
 
 
 def _check_crop(preprocessing: Any) -> None:
@@ -137,6 +172,9 @@ def _channels(
 
 def whole_specs(arguments: argparse.Namespace, specs: list[str]) -> list[str]:
     """The methods asked for, with every one that can run here in the place of `all`; those it adds may be refused."""
+    for spec in specs:
+        if spec != "all":
+            explainers.method(spec.partition("@")[0])  # there is one, or nothing else is said
     if "all" not in specs:
         return list(dict.fromkeys(specs))
     every = []
@@ -164,16 +202,54 @@ def method_call(spec: str, arguments: argparse.Namespace) -> Any:
     if layer:
         chosen["layer"] = int(layer) if layer[1:].isdigit() and layer[0] == "-" else layer
     for flag in FLAGS:
-        value = getattr(arguments, flag)
+        value = typed_roi(arguments.roi) if flag == "roi" else getattr(arguments, flag)
         if given(value) and flag in known_options(cls):
             chosen[flag] = value
     for entry in arguments.option or []:
-        key, equals, value = entry.partition("=")
-        method, dot, option = key.rpartition(".")
-        if not equals or not dot:
-            raise OptionError(f"--option {entry!r}; expected METHOD.KEY=VALUE, such as smooth-grad.samples=25")
+        method, option, value = _method_option(entry)
         if method not in [one.partition("@")[0] for one in arguments.method or ["grad-cam"]]:
             raise OptionError(f"--option {entry!r}: {method} is not among the methods of this run")
         if method == name:
-            chosen[option] = value_of(value)
+            chosen[option] = value
+    _check_values(name, chosen)
     return MethodCall(name, chosen, spec)
+
+
+def _check_values(name: str, chosen: dict[str, Any]) -> None:
+    """See, before any network is loaded, that the values of a method's options are some that it can have.
+
+    Raises:
+        OptionError: one is not; what depends on the network is left for it.
+    """
+    from torch import nn
+
+    plain = {key: value for key, value in chosen.items() if key not in ("precision", "compile")}
+    with warnings.catch_warnings(), suppress(UnsupportedError, DependencyError, LayerError):
+        warnings.simplefilter("ignore")  # the method itself says it, once
+        explainers.create(name, nn.Identity(), **plain)
+
+
+def typed_roi(text: str | None) -> tuple[tuple[int, int], ...] | None:
+    """(start, stop) of each axis, from `10:50,0:64,0:64`.
+
+    Raises:
+        OptionError: it is none.
+    """
+    if text is None:
+        return None
+    try:
+        spans = [tuple(int(end) for end in part.split(":")) for part in text.split(",")]
+    except ValueError:
+        spans = [()]
+    if any(len(span) != 2 for span in spans):
+        raise OptionError(f"--roi {text!r}; expected a range of each axis, such as 10:50,0:64,0:64")
+    return tuple((span[0], span[1]) for span in spans)
+
+
+def _method_option(entry: str) -> tuple[str, str, Any]:
+    """Method, option and value of an --option."""
+    key, equals, value = entry.partition("=")
+    method, dot, option = key.rpartition(".")
+    if not equals or not dot:
+        raise OptionError(f"--option {entry!r}; expected METHOD.KEY=VALUE, such as smooth-grad.samples=25")
+    return method, option, value_of(value)

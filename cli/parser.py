@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 from .commands import COMMANDS
 from .config import fill
+from .spelling import printable
 
 EXAMPLES = """examples:
   explain demo
@@ -28,7 +29,7 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Leave with code 2."""
         way = "" if "--help" in message else f"{self.prog} --help shows all options\n"
-        self.exit(2, f"{self.prog}: error: {message}\n{way}")
+        self.exit(2, f"{self.prog}: error: {printable(message)}\n{way}")
 
 
 class Formatter(argparse.RawDescriptionHelpFormatter):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
@@ -13,37 +12,8 @@ from contextvars import ContextVar
 from typing import Any, TextIO
 
 from explainers.errors import OptionError
-from explainers.storage.paths import shown
 
-
-def given(value: Any) -> bool:
-    """Whether a flag was typed; 0 is a value."""
-    return value is not None and value is not False
-
-
-def printable(text: str) -> str:
-    """Text that any terminal takes: undecodable bytes and control characters as escapes."""
-    return shown(text)
-
-
-def error_text(error: BaseException) -> str:
-    """An error's lines as of what was typed, each of them printable: what it quotes may steer a terminal."""
-    return "\n".join(printable(as_typed(line)) for line in str(error).split("\n"))
-
-
-def as_typed(text: str) -> str:
-    """A text that names an option as in Python with its flag behind it, `weights (--weights)`, with the flag alone."""
-    text = re.sub(r"\b\w+=[^();,.]* \((--[^()]+)\)", r"\1", text)
-    text = re.sub(r"\b\w+=, (--[a-z])", r"\1", text)
-
-    def flag_alone(found: re.Match[str]) -> str:
-        same = found["name"].replace("_", "-") == found["flag"]
-        return f"--{found['flag']}{found['value'] or ''}" if same else found[0]
-
-    shapes = (r" \(--(?P<flag>[a-z-]+)(?P<value>[^()]*)\)", r", --(?P<flag>[a-z-]+)(?P<value>)\b")
-    for shape in shapes:
-        text = re.sub(r"\b(?P<name>\w+)" + shape, flag_alone, text)
-    return text
+from .spelling import as_typed, printable
 
 
 @contextmanager
@@ -90,7 +60,7 @@ def print_json(value: Any) -> None:
 def note(arguments: argparse.Namespace, text: str) -> None:
     """A line on stderr, unless --quiet."""
     if not arguments.quiet:
-        print(f"explain: note: {printable(text)}", file=sys.stderr)
+        print(f"explain: note: {printable(as_typed(text))}", file=sys.stderr)
 
 
 def target(text: str | int | None) -> int | str | None:

@@ -9,6 +9,8 @@ on other birds and sentences about them (`pretrain_clip.py`); with --data, --enc
 and a real encoder. Start the same command again after an interruption and it goes on: trainings from their last epoch,
 and each row and seed that is scored stays as a small file in --docs/ala-study. It writes `ala-study.md`, in which what
 stands outside the two marks is left alone, and `ala-study-maps.png`.
+
+Longer than other files, because a study is one script that can be copied.
 """
 
 from __future__ import annotations

@@ -7,22 +7,26 @@ The over-training study trained a ResNet-18 on CIFAR-10 by momentum SGD, without
 without augmentation (random crop and flip), and compared maps of later checkpoints with those of the early-stopped
 network. This does the same with a network as wide, images as many and epochs as long as asked for, from several seeds,
 and with SmoothGrad, RISE and a self-explaining network (ABN) beside the study's methods. Start the same command again
-after an interruption and it goes on. It writes `study.md`, `values.csv` and a folder of pictures for each training into
---out; what the images are (CIFAR-10, or a copy coded anew) is for whoever quotes the numbers to say.
+after an interruption and it goes on. It writes `study.md`, a figure, the measured values of each kind of training as
+JSON and a folder of pictures for each training into --out; what the images are (CIFAR-10, or a copy coded anew) is for
+whoever quotes the numbers to say. A study that takes several sittings brings the JSON files along: `--known FOLDER`
+takes what was measured with the same settings from there, and `--only` trains some of the networks.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
+import json
 import multiprocessing
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from overtraining_report import Measured, draw, measured, page
 
 import explainers
 from explainers.baselines import SGD, Flip, Milestones, Settings, Shift, train
@@ -32,16 +36,12 @@ from explainers.data.sets.cifar10 import PREPROCESSING
 from explainers.data.sets.export import in_turn
 from explainers.evaluation import Drift, DriftOptions
 from explainers.evaluation.drifting.drift import Lineup
-from explainers.evaluation.intervals import interval_of
-from explainers.evaluation.statistics import sign_flip_test
 from explainers.run.drift.checkpoints import of_models, of_training, reference_name
 from explainers.run.drift.comparison import Pictures, compare_in_folder
 from explainers.run.drift.photos import photos
 from explainers.storage.atomic import write_bytes
 
 STEPS = (81, 122, 164)  # epochs at which the study divides the learning rate by ten
-LATE = 1000  # epochs past which the study finds every likeness below 0.3
-SIMILARITIES = ("ssim", "spearman")
 METHODS = {
     "saliency": "saliency",
     "deconvolution": "deconvolution",
@@ -51,7 +51,20 @@ METHODS = {
     "guided-grad-cam": "guided-grad-cam",
     "smooth-grad": "smooth-grad",
 }
-RECTIFIED = ("deconvolution", "guided-backprop", "guided-backprop-minus", "guided-grad-cam")
+SETTINGS = (
+    "width",
+    "size",
+    "train",
+    "val",
+    "test",
+    "epochs",
+    "checkpoints",
+    "seeds",
+    "batch_size",
+    "lr",
+    "masks",
+    "sanity",
+)
 
 
 @dataclass(frozen=True)
@@ -69,9 +82,6 @@ class Training:
     @property
     def folder(self) -> str:
         return f"{self.network}-{'augmented' if self.augmented else 'as-is'}-{self.seed}"
-
-
-Values = dict[int, float]  # of test images, by their places
 
 
 class Part(Split):
@@ -162,8 +172,8 @@ def compared(options: argparse.Namespace, training: Training) -> Drift:
     )
 
 
-def randomised(options: argparse.Namespace, training: Training) -> dict[str, tuple[str, float]]:
-    """method → likeness of its maps to those of the same network with redrawn weights, as text and as a number."""
+def randomised(options: argparse.Namespace, training: Training) -> dict[str, list[float]]:
+    """method → likeness (Spearman) of its maps to those of the same network with redrawn weights, of each image."""
     data = images(options)
     assert data.test is not None
     rows = range(min(options.sanity, len(data.test)))
@@ -180,152 +190,53 @@ def randomised(options: argparse.Namespace, training: Training) -> dict[str, tup
         activation="softmax",
     )
     found = result.values("model-randomisation")
-    return {method: (text(list(values.values())), mean(list(values.values()))) for method, values in found.items()}
+    return {method: list(found[method].values()) for method in METHODS}
 
 
-def mean(values: Sequence[float]) -> float:
-    return float(np.mean(values)) if len(values) else float("nan")
+def settings_of(options: argparse.Namespace) -> dict[str, Any]:
+    return {name: getattr(options, name) for name in SETTINGS}
 
 
-def text(values: Sequence[float] | np.ndarray) -> str:
-    """Mean with a 95 % interval over images."""
-    known = np.asarray(values, float)
-    known = known[~np.isnan(known)]
-    if len(known) < 2:
-        return "–"
-    low, high = interval_of(known) or (np.nan, np.nan)
-    return f"{known.mean():.3f} [{low:.3f}, {high:.3f}]"
+def file_of(variant: str) -> str:
+    return f"{variant.replace(', ', '-').replace(' ', '-')}.json"
 
 
-def after(found: Drift, epoch: float | None = None) -> list[str]:
-    """Checkpoints behind the reference, or behind an epoch."""
-    start = found.compared[found.reference].epoch if epoch is None else epoch
-    return [name for name in found.checkpoints if (found.compared[name].epoch or 0) > (start or 0)]
+def known(options: argparse.Namespace, variant: str) -> Measured | None:
+    """What was measured of a kind of training with these settings, here or in an earlier sitting."""
+    name = file_of(variant)
+    for folder in (options.out, *([options.known] if options.known else ())):
+        if (folder / name).is_file():
+            stored: dict[str, Any] = json.loads((folder / name).read_text(encoding="utf-8"))
+            if stored["settings"] != settings_of(options):
+                raise SystemExit(f"{folder / name} was measured with other settings: {stored['settings']}")
+            return stored
+    return None
 
 
-def over_checkpoints(found: Drift, names: Sequence[str], method: str, similarity: str, group: str) -> Values:
-    """Mean likeness of each image of a group over checkpoints."""
-    if not names:
-        return {}
-    values = np.stack([found.likeness[name, method][similarity] for name in names]).mean(axis=0)
-    return {int(found.explained[place]): float(values[place]) for place in found.places(group)}
+def measure(options: argparse.Namespace, every: Sequence[Training]) -> Measured:
+    """The values of one kind of training, from all its seeds."""
+    found = [compared(options, each) for each in every]
+    network = every[0].network
+    sanity = [randomised(options, each) for each in every] if network == "plain" else []
+    return {"settings": settings_of(options), "variant": every[0].variant, **measured(found, sanity)}
 
 
-def swings(found: Drift, names: Sequence[str], group: str) -> Values:
-    """How much the probability of the true class of each image moves from checkpoint to checkpoint."""
-    if len(names) < 2 or group not in found.groups:
-        return {}
-    values = np.stack([found.said[name]["probability"] for name in names])
-    moved = np.abs(np.diff(values, axis=0)).mean(axis=0)
-    return {int(row): float(moved[row]) for row in found.groups[group]}
+def at_once(options: argparse.Namespace, work: Any, every: Sequence[Training]) -> None:
+    """Work on trainings, so many at once as asked for."""
+    if options.jobs == 1:
+        for each in every:
+            work(options, each)
+        return
+    with ProcessPoolExecutor(options.jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
+        for done in [pool.submit(work, options, each) for each in every]:
+            done.result()
 
 
-def joined(parts: Sequence[Values]) -> np.ndarray:
-    """(n,) values of the images, of each the mean over the seeds that have it: seeds share their test images."""
-    rows = sorted({row for part in parts for row in part})
-    return np.array([np.nanmean([part.get(row, np.nan) for part in parts]) for row in rows])
-
-
-def accuracy_and_loss(results: dict[str, list[Drift]]) -> list[str]:
-    lines = ["| training | error at the best epoch | at the last | loss at the best | at the last | p of the loss |"]
-    lines.append("|---|---|---|---|---|---|")
-    for variant, seeds in results.items():
-        cells = []
-        for key in ("error", "loss"):
-            for last in (False, True):
-                cells.append(
-                    joined([said(found, found.checkpoints[-1] if last else found.reference, key) for found in seeds])
-                )
-        p = sign_flip_test(cells[3], cells[2])
-        lines.append(f"| {variant} | " + " | ".join(text(each) for each in cells) + f" | {p:.2g} |")
-    return lines
-
-
-def said(found: Drift, name: str, key: str) -> Values:
-    """The loss, or whether the prediction is wrong, of every test image."""
-    values = found.said[name]
-    assert found.labels is not None
-    each = values["loss"] if key == "loss" else (values["predicted"] != found.labels).astype(float)
-    return dict(enumerate(each.tolist()))
-
-
-def steadiness(results: dict[str, list[Drift]]) -> list[str]:
-    lines = ["| training | A | B | C |", "|---|---|---|---|"]
-    for variant, seeds in results.items():
-        cells = [text(joined([swings(found, after(found), group) for found in seeds])) for group in "ABC"]
-        lines.append(f"| {variant} | " + " | ".join(cells) + " |")
-    return lines
-
-
-def likenesses(results: dict[str, list[Drift]], similarity: str) -> list[str]:
-    head = [
-        "past the best epoch",
-        *(f"group {group}" for group in "ABC"),
-        f"past {LATE} epochs",
-        "another training seed",
-    ]
-    lines = [f"| training | method | {' | '.join(head)} | random maps |", "|---|---|" + "---|" * (len(head) + 1)]
-    for variant, seeds in results.items():
-        for method in seeds[0].methods:
-            cells = [
-                text(joined([over_checkpoints(found, after(found), method, similarity, group) for found in seeds]))
-                for group in ("all", *(group for group in "ABC" if all(group in found.groups for found in seeds)))
-            ]
-            cells += ["–"] * (4 - len(cells))
-            late = [over_checkpoints(found, after(found, LATE), method, similarity, "all") for found in seeds]
-            rivals = [
-                over_checkpoints(found, found.of_kind(kind), method, similarity, "all")
-                for kind in ("network seed",)
-                for found in seeds
-            ]
-            noise = [
-                over_checkpoints(found, found.of_kind("random maps"), method, similarity, "all") for found in seeds
-            ]
-            cells += [text(joined(late)), text(joined(rivals)), text(joined(noise))]
-            lines.append(f"| {variant} | {method} | " + " | ".join(cells) + " |")
-    return lines
-
-
-def report(options: argparse.Namespace, results: dict[str, list[Drift]], sanity: dict[str, tuple[str, float]]) -> str:
-    """The study's questions, each with its numbers."""
-    some = next(iter(results.values()))[0]
-    lines = [
-        f"Measured on {options.data}: {options.train} training images, {len(some.names)} test images, "
-        f"ResNet-18 of width {options.width}, {options.epochs} epochs, {options.seeds} seeds; maps of "
-        f"{len(some.explained)} images of each seed (groups A, B, C). […] 95 % interval over images, of each the mean "
-        "over seeds.",
-        "",
-        "## Does accuracy keep rising while the test loss rises?",
-        "",
-        *accuracy_and_loss(results),
-        "",
-        "## Is group A steady while B and C oscillate?",
-        "",
-        "Mean absolute change of the true class's probability from checkpoint to checkpoint, past the best epoch.",
-        "",
-        *steadiness(results),
-    ]
-    for similarity in SIMILARITIES:
-        lines += ["", f"## How alike are maps to those of the best epoch, by {similarity}?", ""]
-        lines.append(f"The study has at most 0.4 in over-training and 0.3 past {LATE} epochs; saliency's Spearman 0.1.")
-        lines += ["", *likenesses(results, similarity)]
-    lines += ["", "## Are rectified methods steady because they ignore the weights?", ""]
-    lines += ["Likeness (Spearman) of maps to those of the same network with redrawn weights.", ""]
-    lines += ["| method | likeness | rectified |", "|---|---|---|"]
-    lines += [f"| {method} | {cell} | {'yes' if method in RECTIFIED else ''} |" for method, (cell, _) in sanity.items()]
-    return "\n".join(lines) + "\n"
-
-
-def write_values(path: Path, results: dict[str, list[Drift]]) -> None:
-    """Every mean: training, seed, checkpoint, method, group, similarity."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        columns = ("checkpoint", "kind", "epoch", "method", "group", "similarity", "value", "low", "high", "images")
-        writer.writerow(("training", "seed", *columns, "verdict"))
-        for variant, seeds in results.items():
-            for seed, found in enumerate(seeds):
-                for row in found.summary().rows():
-                    writer.writerow((variant, seed, *(row[column] for column in columns), row["verdict"]))
+def compare(options: argparse.Namespace, training: Training) -> None:
+    """`compared`, in a process of its own; what it found lies in its folder."""
+    if options.jobs > 1:
+        torch.set_num_threads(1)
+    compared(options, training)
 
 
 def main() -> None:
@@ -347,21 +258,22 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--no-figures", action="store_true", help="tables alone")
     parser.add_argument("--jobs", type=int, default=1, help="trainings at once, a core each (default %(default)s)")
+    parser.add_argument("--only", metavar="NETWORK", choices=("plain", "abn"), help="train and measure these alone")
+    parser.add_argument("--known", type=Path, metavar="FOLDER", help="JSON files of earlier sittings")
     options = parser.parse_args()
-    every = trainings(options)
-    if options.jobs > 1:
-        with ProcessPoolExecutor(options.jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
-            for done in [pool.submit(fit, options, each) for each in every]:
-                done.result()
-    else:
-        for each in every:
-            fit(options, each)
-    results: dict[str, list[Drift]] = {}
-    for each in every:
-        results.setdefault(each.variant, []).append(compared(options, each))
-    sanity = randomised(options, every[0])
-    write_bytes(options.out / "study.md", report(options, results, sanity).encode())
-    write_values(options.out / "values.csv", results)
+    options.out.mkdir(parents=True, exist_ok=True)
+    kinds: dict[str, list[Training]] = {}
+    for each in trainings(options):
+        kinds.setdefault(each.variant, []).append(each)
+    left = [variant for variant in kinds if known(options, variant) is None]
+    left = [variant for variant in left if options.only in (None, kinds[variant][0].network)]
+    at_once(options, fit, [each for each in trainings(options) if each.variant in left])
+    at_once(options, compare, [each for variant in left for each in kinds[variant]])
+    for variant in left:
+        write_bytes(options.out / file_of(variant), json.dumps(measure(options, kinds[variant])).encode())
+    results = [found for found in (known(options, variant) for variant in kinds) if found is not None]
+    write_bytes(options.out / "study.md", page(options.data, results).encode())
+    draw(options.out / "similarity.png", results)
     print(f"report  {options.out / 'study.md'}")
 
 

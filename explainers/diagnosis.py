@@ -12,11 +12,16 @@ from explainers.errors import ExplainersError
 from explainers.network.guard import exact, preserved
 from explainers.network.input import checked_images, first_parameter, run
 from explainers.network.layers import Layer
-from explainers.network.output import ENDS, Output, at_least_single, describe, end_of, scores_of
+from explainers.network.output import ENDS, Output, describe, end_of, scores_of
 from explainers.network.rectifiers import Rectifiers, find_rectifiers
 from explainers.network.survey import survey
+from explainers.network.task_layers.bottleneck import bottleneck
 from explainers.network.unwrapping import as_network, class_name
 from explainers.passes.activation import Reading, reading_of
+from explainers.passes.one_score import in_force, remark
+from explainers.targets import Answer, Region, settle
+from explainers.targets.target_scores import TargetScores
+from explainers.targets.task import Task, several_inputs, task_of
 
 
 @dataclass(frozen=True)
@@ -24,7 +29,9 @@ class Diagnosis:
     """Facts about one network on one image; `print` it, or take `to_dict()`.
 
     stages: (label, (C, h, w)) of the layers that -1, -2, … mean, the last first; candidates: all spatial layers;
-    activation: what turns scores into f(x); methods: name → "" where it works, else the reason why not.
+    activation: what turns scores into f(x); methods: name → "" where it works, else the reason why not; task: what it
+    does, as far as that can be told; targets: (what can be explained, the options of `explain run` for it); default:
+    the layer that `layer=None` means where it is not the last stage.
     """
 
     network: str
@@ -36,17 +43,22 @@ class Diagnosis:
     training: int
     device: str
     dtype: str
-    stages: tuple[tuple[str, tuple[int, int, int]], ...] = ()
-    candidates: tuple[tuple[str, tuple[int, int, int]], ...] = ()
+    stages: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    candidates: tuple[tuple[str, tuple[int, ...]], ...] = ()
     strict: str = ""
     smooth: str = ""
     opaque: str = ""
     notes: tuple[str, ...] = ()
     methods: dict[str, str] = field(default_factory=dict)
+    task: str = ""
+    targets: tuple[tuple[str, str], ...] = ()
+    default: str | None = None
 
     @property
     def layer(self) -> str | None:
         """The layer that `layer=None` means."""
+        if self.default is not None:
+            return self.default
         return self.stages[0][0] if self.stages else None
 
     def to_dict(self) -> dict[str, Any]:
@@ -61,6 +73,7 @@ class Diagnosis:
             f"network      {self.network}, {self.parameters:,} parameters ({self.frozen:,} frozen), "
             f"{self.dtype}, {self.device}",
             f"output       {self.output}" + ("" if self.classes is None else f" → {self.classes} classes"),
+            *([f"task         {self.task}"] if self.task else []),
             *([f"f(x)         {self.activation}"] if self.activation else []),
             f"layer=None   {self.layer or 'no spatial layer found'}",
             *(["stages", *stages] if stages else []),
@@ -71,6 +84,7 @@ class Diagnosis:
             *[f"note         {note}" for note in self.notes],
             f"works        {', '.join(works) or 'nothing'}",
             *(["does not", *fails] if fails else []),
+            *(["what can be explained", *_commands(self.targets)] if self.targets else []),
         ]
         return "\n".join(lines)
 
@@ -80,7 +94,7 @@ def diagnose(model: Any, images: Tensor, *, output: Output | None = None) -> Dia
 
     Args:
         model: as for every explainer.
-        images: (N, C, H, W), as the network takes them.
+        images: (N, C, H, W), as the network takes them; of volumes or signals likewise.
         output: as for every explainer.
 
     Raises:
@@ -115,7 +129,10 @@ def diagnose(model: Any, images: Tensor, *, output: Output | None = None) -> Dia
         notes=tuple(notes),
         methods=dict.fromkeys(registry.available(), look.failure)
         if look.failure
-        else try_methods(network, images, output=output),
+        else try_methods(network, images, output=output if look.region is None else look.region),
+        task=look.task.name,
+        targets=look.task.targets,
+        default=look.default,
     )
 
 
@@ -129,6 +146,13 @@ def try_methods(model: Any, images: Tensor, *, output: Output | None = None) -> 
         except Exception as error:  # whatever the network raises in one method's passes, others may work
             reasons[name] = _told(error)
     return reasons
+
+
+def _commands(targets: tuple[tuple[str, str], ...]) -> list[str]:
+    """A line for each target: the command that explains it, and what it is."""
+    commands = [f"explain run FOLDER --model … {options}".rstrip() for _, options in targets]
+    width = max(map(len, commands))
+    return [f"  {command:<{width}}  {what}" for command, (what, _) in zip(commands, targets, strict=True)]
 
 
 def _told(error: Exception) -> str:
@@ -155,21 +179,16 @@ def _gradient_notes(scores: Tensor) -> list[str]:
 
 def _reading_notes(reading: Reading, scores: Tensor) -> list[str]:
     """What was assumed, and how to overrule it."""
-    notes = []
-    if reading.assumed:
-        other = (
-            "None (--activation none) for a value that is no logit, targets='not' (--target not) for the other class"
-        )
-        several = "'sigmoid' (--activation sigmoid) for labels that do not exclude each other, None for values"
-        notes.append(f"f(x) is assumed: activation={other if scores.shape[1] == 1 else several}")
-    try:
-        reading.check(at_least_single(scores))
-    except ExplainersError as error:
-        notes.append(str(error))
-    return notes
+    if not reading.assumed:
+        return []
+    if scores.shape[1] == 1:
+        text = remark(reading, scores) or "f(x) is assumed: activation='sigmoid' (--activation sigmoid) for a logit"
+        return [text, "targets='not' (--target not) explains the other class of a network with one score"]
+    several = "activation='sigmoid' (--activation sigmoid) for labels that do not exclude each other"
+    return [f"f(x) is assumed: {several}, activation=None (--activation none) for values"]
 
 
-Sized = tuple[str, tuple[int, int, int]]
+Sized = tuple[str, tuple[int, ...]]
 
 
 @dataclass
@@ -184,6 +203,9 @@ class _Look:
     stages: tuple[Sized, ...] = ()
     candidates: tuple[Sized, ...] = ()
     notes: tuple[str, ...] = ()
+    task: Task = field(default_factory=lambda: Task(""))
+    region: Output | None = None
+    default: str | None = None
 
 
 def _looked(network: Any, images: Tensor, output: Output | None) -> _Look:
@@ -193,21 +215,28 @@ def _looked(network: Any, images: Tensor, output: Output | None) -> _Look:
         try:
             returned = run(network, leaf)
         except Exception as error:  # a diagnosis is wanted most where the network itself fails
+            look.task = Task(several_inputs(network))
             look.failure = f"the network fails on images of shape {tuple(images.shape)}: {_told(error)}"
             look.notes = (look.failure,)
             return look
         look.output = describe(returned)
+        look.task = task_of(returned, 1, output)
+        picked = output
         try:
-            scores = scores_of(returned, 1, output)
-            look.classes = scores.shape[1]
+            if look.task.dense:  # methods are tried on the class that is predicted most, where it is predicted
+                settled = settle(network, images, Region(None, "predicted"), output)
+                picked = look.region = settled.scores(network, images, watch=True)
+                look.default = _encoder(network, images, settled.scores(network, images, watch=False))
+            scores = scores_of(returned, 1, picked)
+            look.classes = scores.shape[1] if look.region is None else Answer(returned, 1, output).dense_scores.shape[1]
             look.rectifiers = find_rectifiers(scores, leaf)
             look.notes += tuple(_gradient_notes(scores))
-            reading = reading_of(network, images, scores, "auto", output, check=False)
-            look.activation = str(reading)
+            reading = reading_of(network, images, scores, "auto", picked, check=False)
+            look.activation = str(in_force(reading, scores))
             look.notes += tuple(_reading_notes(reading, scores))
         except ExplainersError as error:
             look.notes += (str(error),)
-        look.stages, look.candidates, note = _layers(network, images, output)
+        look.stages, look.candidates, note = _layers(network, images, picked)
         look.notes += note
     return look
 
@@ -220,6 +249,16 @@ def _layers(
     except ExplainersError as error:
         return (), (), (str(error),)
     return tuple(map(_size, reversed(seen.stages))), tuple(map(_size, seen.layers)), ()
+
+
+def _encoder(network: Any, images: Tensor, scores: TargetScores) -> str | None:
+    """The layer that segmentation is explained at where none is named."""
+    try:
+        seen = survey(network, images, lambda returned, _: scores(returned))
+        found = bottleneck(network, images, seen, scores.dense)
+    except ExplainersError:
+        return None
+    return None if found is None else found.label
 
 
 def _size(layer: Layer) -> Sized:

@@ -32,5 +32,6 @@ def test_diagnose_of_a_black_box_and_of_an_odd_output():
     works = {name for name, reason in told.methods.items() if reason == ""}
     assert works == {"rise", "occlusion", "lime", "kernel-shap"}
     told = explainers.diagnose(torch.nn.Conv2d(3, 4, 3), torch.randn(1, 3, 8, 8))
-    assert told.classes is None
-    assert "output=lambda y: y.mean((2, 3))" in " ".join(told.notes)
+    assert told.task == "segmentation: 4 classes at 6 × 6 positions"
+    assert told.classes == 4
+    assert any("--where predicted" in command for _, command in told.targets)

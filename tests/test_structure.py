@@ -22,6 +22,7 @@ FLOORS = (
     ("errors",),
     ("network", "storage"),
     ("passes",),
+    ("targets",),
     ("core",),
     ("methods", "models", "data", "render"),
     ("evaluation",),
@@ -35,11 +36,12 @@ NOT = {  # lower, and still none of its business
     "baselines": {"methods", "evaluation", "render"},
     "network": {"storage"},
     "passes": {"storage"},
+    "targets": {"storage"},
     "core": {"storage"},
 }
 MOST_FILES, MOST_LINES, MOST_PARAMETERS = 13, 300, 7
 # Doors whose parameters are documented one by one: a call of a user's, or the options of a method or network.
-DOORS = {"evaluate", "train", "run", "RISE.__init__", "GroupCAM.__init__", "_labn", "_ala"}
+DOORS = {"explain", "compare", "evaluate", "train", "run", "RISE.__init__", "GroupCAM.__init__", "_labn", "_ala"}
 
 
 def sources() -> list[Path]:
@@ -277,6 +279,24 @@ def test_the_example_of_the_networks_page_runs(tmp_path, monkeypatch):
     exec(code, scope)
     assert 0 <= scope["run"].result["test"]["accuracy"] <= 1
     assert explainers.load_model("RUN").class_names == ("no-flare", "flare")
+
+
+def test_the_floor_plan_has_every_room_on_its_floor_and_names_files_that_are_there():
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    plan = re.search(r"## The floor plan.*?```\n(.*?)```", text, re.S)[1]
+    sections = re.split(r"─+\n", plan)
+    floors = [FLOORS[0] + FLOORS[1], *FLOORS[2:]]
+    assert len(sections) == len(floors)
+    for section, rooms in zip(sections, reversed(floors), strict=True):
+        for room in rooms:
+            assert re.search(rf"(?<![\w/]){room}(/|\.py)", section), room
+    for package in {path.parent for path in sources() if path.name == "__init__.py"}:
+        parts = module_of(package / "__init__.py").split(".")[1:]
+        if len(parts) == 2 and parts[0] != "data":  # rooms of rooms
+            assert f"{parts[1]}/" in plan, parts
+    for name in re.findall(r"`([\w/]+\.py)`", text):
+        known = [path for path in ROOT.rglob(name.rpartition("/")[2]) if path.as_posix().endswith(f"/{name}")]
+        assert known or "NAME" in name, f"CONTRIBUTING.md names {name}"
 
 
 def test_links_of_the_documents_lead_somewhere():

@@ -3,7 +3,8 @@
 The table below is all that the parser and the dispatch know of them: a new command is a file and its name below. All
 files are imported to print the help, which waits for nothing: at their top stands what their arguments need, that is
 `arguments.py`, `values.py` and `explainers.errors`; what they act with is imported where they act. No command imports
-another; what two of them share is a file of `cli`. Begin with `methods.py`, a small one.
+another; what two of them share is a file of `cli`. Begin with
+`listing/methods.py`, a small one.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from __future__ import annotations
 import argparse
 from typing import Protocol
 
-from . import demo, doctor, drift, edit_list, evaluate, layers, methods, metrics, networks, run, train, verify
+from . import demo, doctor, drift, edit_list, evaluate, layers, regions, report, run, train, verify
+from .listing import methods, metrics, networks
 
 
 class Command(Protocol):
@@ -33,6 +35,8 @@ COMMANDS: dict[str, Command] = {  # in the order of the help
     "drift": drift,
     "train": train,
     "edit-list": edit_list,
+    "report": report,
+    "regions": regions,
     "verify": verify,
     "methods": methods,
     "metrics": metrics,

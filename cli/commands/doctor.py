@@ -8,6 +8,7 @@ import explainers
 from explainers.errors import DependencyError, ExplainersError, ModelFileError
 
 from ..arguments import inspection_arguments
+from ..spelling import as_typed
 from ..values import print_json
 
 HELP = "check installation, network and methods"
@@ -51,7 +52,7 @@ def act(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json({**facts, "problems": problems, "model": diagnosis and diagnosis.to_dict()})
     elif diagnosis is not None:
-        print(f"\n{diagnosis}")
+        print(f"\n{as_typed(str(diagnosis))}")
     return 2 if problems else 0
 
 

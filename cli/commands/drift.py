@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import shutil
 from pathlib import Path
 from typing import Any
 
-from ..arguments import (
-    common_arguments,
-    limit_arguments,
-    method_arguments,
-    model_arguments,
-    output_arguments,
-    pass_arguments,
-    reading_arguments,
-)
-from ..values import note, print_json, printable
+from explainers.errors import OutputError
+
+from ..arguments import explaining_arguments, ground_truth_argument, labels_argument, model_arguments
+from ..reporting import report_arguments, report_at_end
+from ..values import note, print_json
 
 HELP = "does the explanation survive more training? maps of many networks beside those of one"
 
@@ -38,9 +32,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         help="a data set, whose test images are taken (folder:PATH, cifar10:PATH, …), or a folder of images; default: "
         "that of the training",
     )
-    compared.add_argument(
-        "--ground-truth", metavar="TABLE.csv|folders", help="true classes of a folder of images: file,class"
-    )
+    ground_truth_argument(compared, "they are explained, and make the groups")
     compared.add_argument(
         "--images",
         metavar="N|all|groups",
@@ -73,13 +65,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     )
     compared.add_argument("--film", type=int, metavar="N", help="images shown network by network (default 3)")
     compared.add_argument("--no-figures", action="store_true", help="tables alone")
-    command.add_argument("--labels", metavar="FILE", help="class names, one a line, or a JSON list")
-    method_arguments(command)
-    reading_arguments(command)
-    pass_arguments(command)
-    output_arguments(command, "drift")
-    limit_arguments(command)
-    common_arguments(command)
+    labels_argument(command)
+    report_arguments(explaining_arguments(command, "drift")[1])
 
 
 def act(arguments: argparse.Namespace) -> int:
@@ -90,12 +77,13 @@ def act(arguments: argparse.Namespace) -> int:
     from explainers.storage.run_folder import RunFolder
 
     from ..drifting.lineup import lineup_of
-    from ..drifting.settings import chosen_methods, options_of, photos_of, threshold
-    from ..progress import Progress
+    from ..drifting.settings import asked_methods, check_asked, default_methods, options_of, photos_of, threshold
+    from ..terminal.progress import Progress
 
-    limit = threshold(arguments.fail_under)
+    limit, methods = threshold(arguments.fail_under), asked_methods(arguments)
+    check_asked(arguments)
     lineup, model = lineup_of(arguments)
-    methods = chosen_methods(arguments, model)
+    methods = methods or default_methods(arguments, model)
     options = options_of(arguments, model)
     out = Path(arguments.out or "drift")
     with locked(out):
@@ -122,18 +110,25 @@ def act(arguments: argparse.Namespace) -> int:
 def _told(arguments: argparse.Namespace, found: Any, out: Path, limit: tuple[str, float] | None) -> int:
     """Print what was found; returns the exit code."""
     from ..drifting.settings import below
-    from ..telling import tell_failures
+    from ..terminal.telling import tell_failures, tell_tables
 
-    tell_failures([*found.failed.items(), *found.unread.items()])
+    lost = found.lost()
+    tell_failures(lost)
+    if found.nothing:
+        raise OutputError(
+            f"nothing could be compared with {found.reference}: no other network has a map, for the reasons above"
+        )
     missed = [] if limit is None else below(found, *limit)
     for line in missed:
         note(arguments, line)
+    if not arguments.json:
+        tell_tables(found.summary(), out)
+    page = report_at_end(arguments, out)
     if arguments.json:
         rows = found.summary().rows()
         networks = found.networks()
-        print_json({"likeness": rows, "networks": networks, "failed": found.failed, "below": missed, "out": str(out)})
-    else:
-        width = max(80, shutil.get_terminal_size((160, 24)).columns)
-        print("\n".join(printable(line) for line in found.summary().text(width).split("\n")))
-        print(f"\ntables and figures  {printable(str(out))}")
-    return 1 if found.failed or found.unread or missed else 0
+        more = {} if page is None else {"report": str(page)}
+        print_json(
+            {"likeness": rows, "networks": networks, "failed": found.failed, "below": missed, "out": str(out), **more}
+        )
+    return 1 if lost or missed else 0

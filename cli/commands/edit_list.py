@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ..arguments import common_arguments, device_argument
-from ..values import note, print_json, printable
+from ..spelling import printable
+from ..values import note, print_json
 
 HELP = "write the attention maps of misread training images as pictures to paint on"
 
@@ -39,13 +40,15 @@ def act(arguments: argparse.Namespace) -> int:
     from explainers.errors import OptionError
     from explainers.run.edit import edit_list, open_training
 
-    from ..progress import Progress
+    from ..terminal.progress import Progress
 
     if arguments.out is None:
         raise OptionError("explain edit-list needs --out, the folder of the maps to edit")
     asked = [name for name in ("all", "limit", "from_masks", "overwrite") if getattr(arguments, name)]
     if arguments.check and asked:
         raise OptionError(f"--check writes nothing, so there is nothing for --{asked[0].replace('_', '-')} to do")
+    if arguments.limit is not None and arguments.limit < 1:
+        raise OptionError(f"--limit {arguments.limit}; expected at least one image")
     trained = open_training(
         arguments.run, device=arguments.device or "auto", trust_model_file=arguments.trust_model_file
     )

@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import explainers
 
-from ..arguments import (
-    common_arguments,
-    ground_truth_argument,
-    limit_arguments,
-    method_arguments,
-    model_arguments,
-    output_arguments,
-    pass_arguments,
-    reading_arguments,
-    target_arguments,
-)
-from ..telling import exit_code, tell_failures
-from ..values import activation, note, output, print_json, printable, target
+from ..arguments import explaining_arguments, ground_truth_argument, model_arguments, target_arguments
+from ..input_kind import batch_size, files_asked
+from ..reporting import report_arguments, report_at_end
+from ..targets import typed_target
+from ..terminal.telling import exit_code, tell_failures, tell_tables
+from ..values import activation, note, output, print_json
 
 HELP = "score methods on the images of a folder: which map can be believed?"
 
@@ -39,7 +32,6 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--only", metavar="CLASS", help="test images of a training with this true class")
     model_arguments(command)
-    method_arguments(command)
     scoring = command.add_argument_group("scoring")
     scoring.add_argument(
         "--metric",
@@ -64,55 +56,62 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         help="score maps made elsewhere: .npy, .npz or gray pictures named like the images, or maps of explain run",
     )
     scoring.add_argument("--no-figures", action="store_true", help="tables alone")
-    reading_arguments(command)
-    pass_arguments(command)
     target_arguments(command)
-    output_arguments(command, "evaluated")
-    limit_arguments(command)
-    common_arguments(command)
+    _, output = explaining_arguments(command, "evaluated")
+    output.add_argument("--no-maps", action="store_true", help="keep no maps: the report shows the table alone")
+    report_arguments(output)
 
 
 def act(arguments: argparse.Namespace) -> int:
     """`explain evaluate FOLDER`."""
     from explainers.storage.lock import locked
 
+    from ..early_checks import check_paths
     from ..model_and_methods import DEFAULT, loaded_model
-    from ..scored_images import is_training
+    from ..scoring.metric_spec import SCORED, typed_metric
+    from ..scoring.scored_images import check_scored, is_training
 
-    if arguments.model is None and is_training(arguments.images):
-        arguments.model = arguments.images
+    metrics = [typed_metric(spec) for spec in arguments.metric or SCORED]
+    calls = _calls(arguments) if arguments.method or arguments.maps else []
+    check_paths(arguments)
+    check_scored(arguments)
+    if is_training(arguments.images):
+        arguments.model = arguments.model or arguments.images
     loaded = loaded_model(arguments, "embedded" if arguments.images.startswith("digits:") else DEFAULT)
-    if not arguments.method and not arguments.maps and hasattr(loaded.network, "forward_branches"):
-        arguments.method = ["attention", "grad-cam"]  # what it says of itself beside what is found afterwards
+    if not calls:
+        if hasattr(loaded.network, "forward_branches"):
+            arguments.method = ["attention", "grad-cam"]  # what it says of itself beside what is found afterwards
+        calls = _calls(arguments)
     for text in loaded.notes:
         note(arguments, text)
     out = Path(arguments.out or "evaluated")
     with locked(out):
-        return _evaluate(arguments, loaded, out)
+        return _evaluate(arguments, loaded, out, calls, metrics)
 
 
-def _evaluate(arguments: argparse.Namespace, loaded: Any, out: Path) -> int:
+def _evaluate(
+    arguments: argparse.Namespace, loaded: Any, out: Path, calls: Sequence[Any], metrics: Sequence[Any]
+) -> int:
     from explainers.run.evaluate.outputs import CONTENTS
     from explainers.storage.run_folder import RunFolder
 
-    from ..metric_spec import SCORED, typed_metric
-    from ..progress import Progress
-    from ..scored_images import scored_images
+    from ..scoring.scored_images import scored_images
+    from ..terminal.progress import Progress
 
     folder = RunFolder(out, CONTENTS)
     folder.claim()  # before any test image is written there
     if arguments.overwrite:
         folder.clear()
     images, labels = scored_images(arguments, loaded, out)
-    chosen = _scored(arguments, images)
-    _note_too_few(arguments, images, len(chosen))
+    chosen = _scored(arguments, images, calls)
+    _note_too_few(arguments, images, len(chosen), loaded.preprocessing)
     with Progress(quiet=arguments.quiet or arguments.json, unit="batch", units="batches of maps") as progress:
         result = explainers.evaluate(
             loaded,
             images,
             chosen,
-            [typed_metric(spec) for spec in arguments.metric or SCORED],
-            target(arguments.target),
+            metrics,
+            typed_target(arguments, loaded),
             arguments.masks,
             labels=labels,
             activation=activation(arguments.activation),
@@ -120,7 +119,8 @@ def _evaluate(arguments: argparse.Namespace, loaded: Any, out: Path) -> int:
             seed=arguments.seed or 0,
             out=out,
             figures=not arguments.no_figures,
-            batch_size=8 if arguments.batch_size is None else arguments.batch_size,
+            maps=not arguments.no_maps,
+            batch_size=batch_size(arguments),
             skip_unsupported=arguments.skip_unsupported,
             precision=arguments.precision or "float32",
             compile=arguments.compile,
@@ -129,22 +129,22 @@ def _evaluate(arguments: argparse.Namespace, loaded: Any, out: Path) -> int:
         )
     failed = dict.fromkeys((row["image"], row["reason"]) for row in result.rows if row["status"] == "failed")
     tell_failures(failed, images)
+    if not arguments.json:
+        tell_tables(result.summary(), out)
+    page = report_at_end(arguments, out)
     if arguments.json:
-        print_json({"scores": result.summary().rows(), "refused": result.refused, "out": str(out)})
-    else:
-        width = max(80, shutil.get_terminal_size((160, 24)).columns)
-        print("\n".join(printable(line) for line in result.summary().text(width).split("\n")))
-        print(f"\ntables and figures  {printable(str(out))}")
+        more = {} if page is None else {"report": str(page)}
+        print_json({"scores": result.summary().rows(), "refused": result.refused, "out": str(out), **more})
     return exit_code(bool(failed), any(row["status"] != "failed" for row in result.rows))
 
 
-def _note_too_few(arguments: argparse.Namespace, images: Any, chosen: int) -> None:
+def _note_too_few(arguments: argparse.Namespace, images: Any, chosen: int, preprocessing: Any) -> None:
     """Before hours go into a table that cannot find any difference."""
     from explainers.evaluation.controls import CONTROLS
     from explainers.evaluation.statistics import images_needed
     from explainers.run.evaluate.folder import files_of
 
-    files, titles = files_of(images), chosen + len(CONTROLS)
+    files, titles = files_of(images, preprocessing), chosen + len(CONTROLS)
     needed = images_needed(titles * (titles - 1) // 2)
     if files is not None and (needed is None or len(files) < needed):
         more = "fewer methods" if needed is None else f"at least {needed}"
@@ -155,20 +155,22 @@ def _note_too_few(arguments: argparse.Namespace, images: Any, chosen: int) -> No
         )
 
 
-def _scored(arguments: argparse.Namespace, images: Any) -> dict[str, Any]:
+def _calls(arguments: argparse.Namespace) -> list[Any]:
+    """The methods that are scored."""
+    from ..model_and_methods import method_call, whole_specs
+
+    specs = whole_specs(arguments, arguments.method or ([] if arguments.maps else ["grad-cam"]))
+    ours = {**vars(arguments), "masks": None}  # here --masks is a folder
+    return [method_call(spec, argparse.Namespace(**ours)) for spec in specs]
+
+
+def _scored(arguments: argparse.Namespace, images: Any, calls: Sequence[Any]) -> dict[str, Any]:
     """Methods and folders of maps by their titles."""
     from explainers.run.evaluate.stored_maps import found_maps
 
-    from ..model_and_methods import method_call, whole_specs
-
-    specs = arguments.method or ([] if arguments.maps else ["grad-cam"])
-    specs = whole_specs(arguments, specs)
-    chosen: dict[str, Any] = {}
-    ours = {**vars(arguments), "masks": None}  # here --masks is a folder
-    for call in [method_call(spec, argparse.Namespace(**ours)) for spec in specs]:
-        chosen[call.title] = (call.name, call.options)
+    chosen: dict[str, Any] = {call.title: (call.name, call.options) for call in calls}
     for entry in arguments.maps or []:
         title, equals, folder = entry.partition("=")
         path = Path(folder if equals else entry)
-        chosen.update(found_maps(path, images, title if equals else ""))
+        chosen.update(found_maps(path, files_asked(arguments, str(images)), title if equals else ""))
     return chosen

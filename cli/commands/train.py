@@ -7,8 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import explainers
+
 from ..arguments import common_arguments, device_argument, preprocessing_arguments
-from ..values import note, print_json, printable
+from ..reporting import report_arguments, report_at_end
+from ..spelling import printable
+from ..terminal.telling import downloads_as_notes
+from ..values import note, print_json
 
 HELP = "train a network that explains itself, or any classifier"
 
@@ -45,6 +50,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("--tensorboard", action="store_true", help="write a log for TensorBoard too")
     command.add_argument("--config", metavar="FILE", help="options from a TOML file; what is typed wins")
     command.add_argument("--overwrite", action="store_true", help="remove an earlier training in --out")
+    report_arguments(command)
     common_arguments(command)
 
 
@@ -113,12 +119,17 @@ def _optimisation_arguments(group: argparse._ArgumentGroup) -> None:
 def act(arguments: argparse.Namespace) -> int:
     """`explain train NETWORK --data SPEC --out RUN`."""
     from explainers.baselines import train as fit
+    from explainers.baselines.networks.registry import network_entry
 
-    from ..progress import TrainingProgress
+    from ..terminal.progress import TrainingProgress
     from ..training.beginning import beginning, learned, maps_to_learn
     from ..training.settings import training_settings
     from ..training.watching import map_watch, tell_watch
 
+    network_entry(arguments.network)  # there is one of this name, before anything is said
+    for method in arguments.watch or []:
+        explainers.method(method)
+    settings = training_settings(arguments)
     data, options, start = beginning(arguments)
     for text in data.notes:
         note(arguments, text)
@@ -126,11 +137,10 @@ def act(arguments: argparse.Namespace) -> int:
     more: dict[str, Any] = {} if start is None else {"start": start}
     if edited is not None:
         more["given"] = {"edited": edited}
-    settings = training_settings(arguments)
     _before(arguments)
     watch = map_watch(arguments, data)
     shown = TrainingProgress(quiet=arguments.quiet or arguments.json)
-    with shown:
+    with shown, downloads_as_notes(arguments):
         run = fit(
             arguments.network,
             data,
@@ -149,10 +159,13 @@ def act(arguments: argparse.Namespace) -> int:
     if watch is not None:
         tell_watch(arguments, watch, run.result["seconds"])
     outcome = None if edited is None else learned(arguments, before, edited)
+    if not arguments.json:
+        _tell(arguments, run, outcome, len(data.class_names))
+    page = report_at_end(arguments, run.folder)
     if arguments.json:
-        print_json({"run": str(run.folder), **run.result, **({} if outcome is None else {"edited": outcome})})
-        return 0
-    _tell(arguments, run, outcome, len(data.class_names))
+        also: dict[str, Any] = {} if outcome is None else {"edited": outcome}
+        also |= {} if page is None else {"report": str(page)}
+        print_json({"run": str(run.folder), **run.result, **also})
     return 0
 
 

@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 
 from ..arguments import common_arguments
-from ..values import print_json, printable
+from ..spelling import printable
+from ..values import print_json
 
 HELP = "check that the files of a finished run, evaluation or training are as they were written"
 

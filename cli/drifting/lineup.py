@@ -9,7 +9,7 @@ from typing import Any
 
 from explainers.errors import OptionError
 
-from ..model_and_methods import preprocessed
+from ..model_and_methods import load_typed, preprocessed
 
 
 def lineup_of(arguments: argparse.Namespace) -> tuple[Any, Any]:
@@ -33,17 +33,10 @@ def lineup_of(arguments: argparse.Namespace) -> tuple[Any, Any]:
 
 def _loader(arguments: argparse.Namespace) -> Any:
     """Loads a network with the flags that are common to all."""
-    from explainers import load_model
 
     def load(spec: str, weights: str | None = None) -> Any:
-        loaded = load_model(
-            spec,
-            weights=weights or (None if _holds_weights(spec) else arguments.weights),
-            device=arguments.device or "auto",
-            trust_model_file=arguments.trust_model_file,
-            labels=arguments.labels,
-            seed=arguments.seed or 0,
-        )
+        weights = weights or (None if _holds_weights(spec) else arguments.weights)
+        loaded = load_typed(arguments, spec, weights)
         return replace(loaded, preprocessing=preprocessed(arguments, loaded.preprocessing))
 
     return load

@@ -8,19 +8,40 @@ from typing import Any
 
 from explainers.errors import OptionError
 
+from ..early_checks import check_paths
 from ..model_and_methods import method_call, whole_specs
-from ..values import activation, numbers, output, target
+from ..values import activation, output, target, whole_numbers
 
 
-def chosen_methods(arguments: argparse.Namespace, model: Any) -> dict[str, Any]:
-    """Methods by their titles, with their options; where nothing was asked for, what suits the network."""
-    if not arguments.method:
-        arguments.method = ["attention", "grad-cam"] if hasattr(model.network, "forward_branches") else ["grad-cam"]
+def asked_methods(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The methods that were asked for by their titles, with their options; none where none was."""
     calls = [
         method_call(spec, argparse.Namespace(**{**vars(arguments), "masks": None, "seed": None}))
-        for spec in whole_specs(arguments, arguments.method)
+        for spec in whole_specs(arguments, arguments.method or [])
     ]
     return {call.title: (call.name, call.options) for call in calls}
+
+
+def default_methods(arguments: argparse.Namespace, model: Any) -> dict[str, Any]:
+    """What suits a network, where nothing was asked for."""
+    arguments.method = ["attention", "grad-cam"] if hasattr(model.network, "forward_branches") else ["grad-cam"]
+    return asked_methods(arguments)
+
+
+def check_asked(arguments: argparse.Namespace) -> None:
+    """What can be seen to be wrong before any network is loaded: numbers, files, a folder without images.
+
+    Raises:
+        OptionError, DataError, ImageError: something is.
+    """
+    from explainers.data.images import find_images
+    from explainers.run.drift.photos import is_data_set
+
+    whole_numbers(arguments.per_class, "--per-class", "5,5,3")
+    _count(arguments.images, None)
+    check_paths(arguments)
+    if arguments.data is not None and not is_data_set(arguments.data):
+        find_images(arguments.data)
 
 
 def options_of(arguments: argparse.Namespace, model: Any) -> Any:
@@ -29,9 +50,7 @@ def options_of(arguments: argparse.Namespace, model: Any) -> Any:
     from explainers.evaluation.drifting.options import GROUPED, LABEL, PREDICTED, REFERENCE, DriftOptions
     from explainers.models import class_index
 
-    per_class = numbers(arguments.per_class, "--per-class", "5,5,3")
-    if per_class is not None and not all(each.is_integer() for each in per_class):
-        raise OptionError(f"--per-class {arguments.per_class}; expected whole numbers, such as 5,5,3")
+    per_class = whole_numbers(arguments.per_class, "--per-class", "5,5,3")
     wanted = target(arguments.target)
     if isinstance(wanted, str) and wanted not in (LABEL, REFERENCE, PREDICTED):
         if not model.class_names:
@@ -40,23 +59,13 @@ def options_of(arguments: argparse.Namespace, model: Any) -> Any:
     return DriftOptions(
         target=wanted,
         explained=GROUPED if arguments.images == GROUPED else "all",
-        per_class=PER_CLASS if per_class is None else tuple(int(each) for each in per_class),  # type: ignore[arg-type]
+        per_class=PER_CLASS if per_class is None else per_class,  # type: ignore[arg-type]
         seed=arguments.seed or 0,
-        activation=_activation(arguments),
+        activation=activation(arguments.activation),
         output=output(arguments.output),
         batch_size=8 if arguments.batch_size is None else arguments.batch_size,
         skip_unsupported=arguments.skip_unsupported,
     )
-
-
-def _activation(arguments: argparse.Namespace) -> str | None:
-    """What was asked for; a training of ours has logits, which in its first epochs can look like probabilities."""
-    from explainers.baselines.training.run_folder import is_run
-
-    given = [*arguments.networks, *(arguments.model or [])]
-    if arguments.activation is None and given and all(is_run(Path(each)) for each in given):
-        return "softmax"
-    return activation(arguments.activation)
 
 
 def photos_of(arguments: argparse.Namespace, model: Any, out: Path) -> Any:

@@ -8,7 +8,8 @@ from typing import Any
 
 from explainers.errors import counted
 
-from ..values import given, note, pairs
+from ..spelling import given
+from ..values import note, pairs
 
 
 def beginning(arguments: argparse.Namespace) -> tuple[Any, dict[str, Any], str | None]:

@@ -4,34 +4,30 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, overload
 
 import torch
 from torch import Tensor
 
+from explainers.core.batches import Explained, in_batches, input_by_input
 from explainers.core.option_types import refusing_unfit_options
-from explainers.core.targets import NOT, as_indices, is_per_image
-from explainers.errors import TargetError
+from explainers.core.targets import NOT, NotClasses, SeenTargets, is_per_image
+from explainers.errors import OutputError, TargetError, refuse
 from explainers.network.guard import alone, exact, preserved
 from explainers.network.input import checked_images, fixed_batch, run
+from explainers.network.inputs import ALL, Bound, BoundFunction, Inputs, Key, are_several, bound
 from explainers.network.output import Negative, Output, scores_of
-from explainers.network.unwrapping import as_network
+from explainers.network.unwrapping import as_network, check_one_input
 from explainers.passes.activation import Reading
 from explainers.passes.predictor import Predictor
+from explainers.targets import Function, holds_targets, settle
+from explainers.targets.target_scores import TargetScores
 
+NAMED_AXES = {1: "signals (N, C, L)", 2: "images (N, C, H, W)", 3: "volumes (N, C, D, H, W)"}
+KINDS = 64  # of targets whose layers an explainer remembers
 
-@dataclass(frozen=True)
-class Explained:
-    """Heat maps with what some methods know about them.
-
-    maps: as `Explainer.__call__` returns them; standard_error: of each value, in the same shape, or None; details: for
-    each image, such as how many masks were used.
-    """
-
-    maps: Tensor
-    standard_error: Tensor | None = None
-    details: tuple[dict[str, Any], ...] = ()
+Keywords = Mapping[str, Any] | None
 
 
 def told(maps: Tensor, reading: Reading) -> Explained:
@@ -49,7 +45,9 @@ class Explainer(ABC):
     Class attributes:
         name: registry key and command-line name; reference: the paper; needs: subset of {"gradients", "layer"}, empty
         for black-box methods; packages: what it imports beside those that every method does; signed: whether maps can
-        be negative; class_blind: whether all targets have one map.
+        be negative; class_blind: whether all targets have one map; per_output: attributes that keep what was found of
+        the network for its scores; axes: how many axes of positions it takes: one (a signal), two (an image), three (a
+        volume).
     """
 
     name: ClassVar[str]
@@ -58,6 +56,8 @@ class Explainer(ABC):
     packages: ClassVar[tuple[str, ...]] = ()
     signed: ClassVar[bool] = False
     class_blind: ClassVar[bool] = False
+    per_output: ClassVar[tuple[str, ...]] = ()
+    axes: ClassVar[tuple[int, ...]] = (1, 2, 3)
 
     def __init_subclass__(cls, **more: Any) -> None:
         super().__init_subclass__(**more)
@@ -66,37 +66,100 @@ class Explainer(ABC):
 
     @refusing_unfit_options
     def __init__(self, model: Any, *, output: Output | None = None) -> None:
-        self.network = as_network(model)
+        self.network = as_network(model, several=True)
         self.output = output
         self.layers: tuple[str, ...] = ()
+        self._of_kind: dict[tuple[frozenset[Any], str], dict[Any, Any]] = {}
+        self._of_input: dict[Key, tuple[Any, Explainer]] = {}
 
-    def __call__(self, images: Tensor, targets: Any = None) -> Tensor:
+    @overload
+    def __call__(
+        self, images: Any, targets: Any = None, *, explain: Literal["all"], forward_kwargs: Keywords = None
+    ) -> dict[Key, Tensor]: ...
+
+    @overload
+    def __call__(
+        self, images: Any, targets: Any = None, *, explain: Key | None = None, forward_kwargs: Keywords = None
+    ) -> Tensor: ...
+
+    def __call__(
+        self, images: Any, targets: Any = None, *, explain: Key | None = None, forward_kwargs: Keywords = None
+    ) -> Any:
         """Heat maps of a batch.
 
         Args:
-            images: (N, C, H, W), as the network takes them, on the network's device.
+            images: (N, C, H, W), as the network takes them, on the network's device; (N, C, D, H, W) of volumes and
+                (N, C, L) of signals, whose maps are (N, D, H, W) and (N, L). Of a network of several inputs all of
+                them, as a tuple by position or a mapping by name: tensors with a row for each image, or one row for
+                all; anything else is passed as it is.
             targets: None (the predicted class), an int, (N,) or (N, K) class indices, a function from scores
-                (N, classes) to (N, K), or "not": the other class of a network with one score.
+                (N, classes) to (N, K) indices, or "not": the other class of a network with one score. Or target objects
+                (`explainers.targets`): one for all, a list of N, or N lists of K; ints and None may be among them, and
+                functions from what the network returned for one image to one number.
+            explain: of several inputs the one that is explained, by its name or position, which may be left out where
+                one alone is an image; "all" for each of them.
+            forward_kwargs: keyword arguments of forward; tensors among them as those of the inputs.
 
         Returns:
             (N, H, W) float32 raw values on the images' device; (N, K, H, W) for (N, K) targets. A list of L layers adds
-            a dimension in front of H, `channels=None` adds C there.
+            a dimension in front of H, `channels=None` adds C there. With explain="all" the maps of each input, by name
+            or position.
 
         Raises:
-            ImageError, TargetError, OutputError, LayerError, UnsupportedError.
+            ImageError, TargetError, OutputError, LayerError, UnsupportedError, OptionError.
         """
-        return self.explain(images, targets).maps
+        made: Any = self.explain(images, targets, explain=explain, forward_kwargs=forward_kwargs)
+        return {key: each.maps for key, each in made.items()} if isinstance(made, dict) else made.maps
 
-    def explain(self, images: Tensor, targets: Any = None) -> Explained:
+    @overload
+    def explain(
+        self, images: Any, targets: Any = None, *, explain: Literal["all"], forward_kwargs: Keywords = None
+    ) -> dict[Key, Explained]: ...
+
+    @overload
+    def explain(
+        self, images: Any, targets: Any = None, *, explain: Key | None = None, forward_kwargs: Keywords = None
+    ) -> Explained: ...
+
+    def explain(
+        self, images: Any, targets: Any = None, *, explain: Key | None = None, forward_kwargs: Keywords = None
+    ) -> Any:
         """The same with what the method knows about its maps: standard errors, masks used."""
+        if are_several(images) or explain is not None or forward_kwargs:
+            made = input_by_input(self, images, targets, explain, forward_kwargs)
+            return made if explain == ALL and ALL not in images else next(iter(made.values()))
+        check_one_input(self.network)
         if isinstance(targets, str):
             return self._named(images, targets)
         device = getattr(images, "device", None)
         with torch.inference_mode(False):
             images = checked_images(images, self.network)
+        if images.ndim - 2 not in self.axes:
+            raise refuse(
+                self.name, f"it takes {NAMED_AXES[images.ndim - 2]}, and this is defined on images", "grad-cam"
+            )
         size = fixed_batch(self.network)
         if size is not None and len(images) != size:
-            return self._in_batches(images, targets, size)
+            return in_batches(self.explain, images, targets, size)
+        if holds_targets(targets):
+            return self._of_objects(images, targets, device)
+        if callable(targets) and not isinstance(targets, SeenTargets):
+            return self._of_function(images, targets, device)
+        return self._of_classes(images, targets, device)
+
+    def _of_function(self, images: Tensor, function: Any, device: torch.device | None) -> Explained:
+        """A function chooses classes of the scores, or is a number of the user's own."""
+        try:
+            return self._of_classes(images, function, device)
+        except (NotClasses, OutputError) as error:
+            no_classes = error
+        try:
+            return self._of_objects(images, Function(function), device)
+        except (TargetError, OutputError) as error:
+            kind = type(error)
+            raise kind(f"{error}. As a function that chooses classes: {no_classes}") from no_classes
+
+    def _of_classes(self, images: Tensor, targets: Any, device: torch.device | None) -> Explained:
         with alone(self), preserved(self.network), exact(images, gradients=True):
             made = self.compute(images, targets)
         made = made if isinstance(made, Explained) else Explained(made)
@@ -111,35 +174,52 @@ class Explainer(ABC):
         assert maps is not None
         return Explained(maps, finished(made.standard_error), made.details)
 
-    def _in_batches(self, images: Tensor, targets: Any, size: int) -> Explained:
-        """Maps in batches of exactly `size`, the last one filled up with copies of its last image."""
-        per_image = targets is not None and not isinstance(targets, int) and not callable(targets)
-        wanted = as_indices(targets) if per_image else None
-        if wanted is not None and (wanted.ndim == 0 or len(wanted) != len(images)):
-            raise TargetError(f"targets of shape {tuple(wanted.shape)} for {len(images)} images")
-        parts = []
-        for start in range(0, len(images), size):
-            rows = [min(start + row, len(images) - 1) for row in range(size)]
-            parts.append(self.explain(images[rows], targets if wanted is None else wanted[rows]))
-        count = len(images)
-        errors = [part.standard_error for part in parts if part.standard_error is not None]
-        details = [each for part in parts for each in part.details]
-        return Explained(
-            torch.cat([part.maps for part in parts])[:count],
-            torch.cat(errors)[:count] if errors else None,
-            tuple(details[:count]),
-        )
+    def _of_objects(self, images: Tensor, targets: Any, device: torch.device | None) -> Explained:
+        settled = settle(self.network, images, targets, self.output)
+        _, columns = settled.columns()
+        watch = hasattr(self, "activation")
+        other = self.for_output(settled.scores(self.network, images, getattr(self, "activation", None), watch=watch))
+        made = other._of_classes(images, columns[:, 0] if settled.per_image else columns, device)
+        self.layers = other.layers
+        return made
 
     def negative(self) -> Explainer:
         """The same method for the other class of a network with one score: of −s, whose probability is 1 − p."""
+        return self.for_output(Negative(self.output))
+
+    def for_output(self, output: Output) -> Explainer:
+        """The same method for other scores of what the network returns; passes and their batch sizes are shared."""
         other = copy.copy(self)
-        other.output = Negative(self.output)
+        other.output = output
         for name, value in vars(self).items():  # what has scores of its own
-            if isinstance(value, Explainer):
-                setattr(other, name, value.negative())
-            elif isinstance(value, Predictor):
-                setattr(other, name, value.for_output(other.output))
+            if isinstance(value, (Explainer, Predictor)):
+                setattr(other, name, value.for_output(output))
+        other._of_input = {}
+        if isinstance(output, TargetScores):  # the layers that these scores depend on
+            if len(self._of_kind) > KINDS:  # a new function in every call
+                self._of_kind.clear()
+            for name in self.per_output:
+                setattr(other, name, self._of_kind.setdefault((output.kind, name), {}))
         return other
+
+    def for_network(self, network: Bound | BoundFunction) -> Explainer:
+        """The same method for one input of this network, see `explainers.network.inputs`."""
+        other = copy.copy(self)
+        other.network, other._of_kind, other._of_input = network, {}, {}
+        for name, value in vars(self).items():
+            if isinstance(value, (Explainer, Predictor)):
+                setattr(other, name, value.for_network(network))
+        for name in self.per_output:
+            setattr(other, name, {})
+        return other
+
+    def bound_to(self, inputs: Inputs, key: Key) -> Explainer:
+        """The same method for one of several inputs; kept while the others are of one kind."""
+        kind = inputs.kind()
+        found = self._of_input.get(key)
+        if found is None or found[0] != kind:
+            found = self._of_input[key] = kind, self.for_network(bound(self.network, key))
+        return found[1]
 
     def _named(self, images: Tensor, target: str) -> Explained:
         if target != NOT:

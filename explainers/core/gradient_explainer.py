@@ -18,7 +18,7 @@ class GradientExplainer(Explainer):
     """A method whose map is made from gradients with respect to the image.
 
     Args:
-        channels: "max" (largest magnitude over the channels), "sum", or None to keep (N, C, H, W).
+        channels: "max" (largest magnitude over the channels), "sum", or None to keep (N, C, *axes).
     """
 
     needs = frozenset({"gradients"})
@@ -35,7 +35,7 @@ class GradientExplainer(Explainer):
 
     @abstractmethod
     def attribution(self, images: Tensor, targets: Any) -> Tensor:
-        """(N, K, C, H, W) values before the channels are reduced."""
+        """(N, K, C, *axes) values before the channels are reduced."""
 
     def graph(self, images: Tensor, targets: Any) -> tuple[Tensor, Tensor, Tensor]:
         """One forward pass: (image leaf that requires grad, scores, classes (N, K))."""

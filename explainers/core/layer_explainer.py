@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -16,27 +16,33 @@ from explainers.network.capture import Capture
 from explainers.network.gradients import target_gradients
 from explainers.network.guard import exact, preserved
 from explainers.network.input import checked_images
+from explainers.network.inputs import fed_runs, is_bound
 from explainers.network.layer_choice import LayerChoice, Survey
 from explainers.network.layers import Layer
 from explainers.network.layout import Layout
 from explainers.network.output import Output, scores_of, warn_if_normalised
 from explainers.network.survey import survey
+from explainers.network.task_layers import bottleneck, extent_of, trunk
 from explainers.passes.activation import reading_of
+from explainers.targets.target_scores import TargetScores
 
 LayerOption = LayerChoice | Sequence[LayerChoice] | None
 Spatial = Callable[[Tensor], Tensor]
 
 
 class LayerExplainer(Explainer):
-    """A method whose map is made from a spatial layer, upsampled bilinearly to the image.
+    """A method whose map is made from a spatial layer, upsampled bilinearly (a volume trilinearly) to the image.
 
     Args:
-        layer: None (the last spatial stage), a dotted name (`"relu#2"`: the third run of a shared module), a module, a
-            negative int (stages from the end), or a list of these (one map per layer).
-        spatial: from that layer's output to (N, C, h, w), where the layout cannot be told from its shape.
+        layer: None (the last spatial stage; of a segmentation network the end of its encoder), a dotted name
+            (`"relu#2"`: the third run of a shared module), a module, a negative int (stages from the end), or a list of
+            these (one map per layer).
+        spatial: from that layer's output to (N, C, h, w), with the input's number of axes, where the layout cannot be
+            told from its shape.
     """
 
     needs = frozenset({"gradients", "layer"})
+    per_output: ClassVar[tuple[str, ...]] = ("_found",)
 
     def __init__(
         self,
@@ -49,6 +55,7 @@ class LayerExplainer(Explainer):
         super().__init__(model, output=output)
         self.layer, self.spatial = layer, spatial
         self._found: dict[tuple[int, ...], tuple[Layer, ...]] = {}
+        self._extents: dict[tuple[int, ...], tuple[float, ...] | None] = {}
 
     def compute(self, images: Tensor, targets: Any) -> Tensor | Explained:
         """The method's map of each layer, upsampled."""
@@ -60,8 +67,12 @@ class LayerExplainer(Explainer):
 
     def joined(self, maps: Sequence[Tensor], images: Tensor) -> Tensor:
         """(N, K, H, W) out of one layer's map (N, K, u, v); (N, K, L, H, W) where a list of layers was asked for."""
-        upsampled = torch.stack([upsample(value, images.shape[-2:]) for value in maps], dim=2)
+        upsampled = torch.stack([self.enlarged(value, images.shape[1:]) for value in maps], dim=2)
         return upsampled if isinstance(self.layer, (list, tuple)) else upsampled[:, :, 0]
+
+    def enlarged(self, maps: Tensor, shape: Sequence[int]) -> Tensor:
+        """(N, K, u, v) of a layer at the size of an image, whose shape is (C, H, W)."""
+        return upsample(maps, shape[1:], self._extents.get(tuple(shape)))
 
     def native(
         self,
@@ -109,26 +120,46 @@ class LayerExplainer(Explainer):
             choices: list[Any] = list(self.layer) if isinstance(self.layer, (list, tuple)) else [self.layer]
             if not choices:
                 raise LayerError("layer=[] names no layer; use None for the last spatial stage")
-            found = tuple(self._given(choice) or seen.find(choice) for choice in choices)
+            found = tuple(self._given(choice, images) or self._chosen(choice, seen, images) for choice in choices)
             if "gradients" in self.needs:
                 for layer in found:
                     check_reach(layer, seen)
             self._found[key] = found
+            self._extents[key] = extent_of(self.network, images)
         self.layers = tuple(layer.label for layer in self._found[key])
         return self._found[key]
 
-    def _given(self, choice: Any) -> Layer | None:
+    def _chosen(self, choice: LayerChoice | None, seen: Survey, images: Tensor) -> Layer:
+        """The layer of that name, stage or module; for scores at each position, None is the end of the encoder."""
+        found = None
+        if choice is None and isinstance(self.output, TargetScores):
+            found = bottleneck(self.network, images, seen, self.output.dense)
+        return seen.find(choice) if found is None else found
+
+    def _given(self, choice: Any, images: Tensor) -> Layer | None:
         """With `spatial=`, any layer will do: its layout is the user's business."""
         if self.spatial is None or not isinstance(choice, (str, nn.Module)):
             return None
         for name, module in self.network.named_modules():  # type: ignore[attr-defined]
             if module is choice or name == choice:
-                return Layer(name, module, Layout("given", (0, 0), 0))
+                runs, own = fed_runs(self.network, images, module) if is_bound(self.network) else (1, [0])
+                if len(own) != 1:
+                    raise LayerError(
+                        f'layer "{name}": {len(own)} of its {runs} runs depend on the explained input; '
+                        "with spatial=, name a layer of which one does"
+                    )
+                return Layer(name, module, Layout("given", (0, 0), 0), call=own[0], calls=runs)
         return None
 
     def survey(self, images: Tensor) -> Survey:
         """What one forward pass shows of the network's layers."""
-        return survey(self.network, images, lambda returned, count: scores_of(returned, count, self.output))
+
+        def scores(returned: Any, count: int) -> Tensor:
+            return scores_of(returned, count, self.output)
+
+        seen = survey(self.network, images, scores)
+        boxes = isinstance(self.output, TargetScores) and self.output.listed
+        return trunk(seen, self.network, images, scores) if boxes else seen  # type: ignore[arg-type]
 
     def view(self, layer: Layer, value: Tensor) -> Tensor:
         """(N, C, h, w) of a value in the layer's own layout."""

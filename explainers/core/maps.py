@@ -9,13 +9,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from explainers.errors import LayerError, counted
+
 
 def grad_cam(activation: Tensor, gradient: Tensor) -> Tensor:
     """ReLU of the activation channels weighted by their mean gradient.
 
     Args:
-        activation: (N, K, u, v), the layer's output.
-        gradient: (N, K, u, v), gradient of the target score with respect to it.
+        activation: (N, K, u, v), the layer's output, or with one axis or three behind the channels.
+        gradient: in the same shape, gradient of the target score with respect to it.
 
     Returns:
         (N, u, v), not negative, not scaled.
@@ -38,8 +40,21 @@ def class_activation(activation: Tensor, gradient: Tensor) -> Tensor:
 
     Source: Zhou et al. 2016, eq. 2; Selvaraju et al. 2017, eq. 1 and 2 without the ReLU.
     """
-    weights = gradient.mean(dim=(2, 3), keepdim=True)
+    weights = gradient.mean(dim=positions(gradient), keepdim=True)
     return (weights * activation).sum(dim=1)
+
+
+def positions(values: Tensor) -> tuple[int, ...]:
+    """The dimensions of (N, C, *axes) that are positions."""
+    return tuple(range(2, values.ndim))
+
+
+def grid_labels(sides: Sequence[int], cells: int) -> Tensor:
+    """(*sides) int64: an image cut into a grid of so many cells a side, each position with the number of its own."""
+    labels = torch.zeros(1, dtype=torch.int64, device="cpu")
+    for side in sides:
+        labels = labels[..., None] * cells + torch.arange(side, device="cpu") * min(cells, side) // side
+    return labels[0]
 
 
 def as_tensor(values: Any) -> Tensor:
@@ -48,19 +63,41 @@ def as_tensor(values: Any) -> Tensor:
 
 
 def reduce_channels(maps: Tensor, channels: str | None) -> Tensor:
-    """(N, K, C, H, W) to (N, K, H, W): "max" is the largest magnitude, "sum" keeps signs, None changes nothing."""
+    """(N, K, C, *axes) to (N, K, *axes): "max" is the largest magnitude, "sum" keeps signs, None changes nothing."""
     if channels == "max":
-        return maps.abs().amax(dim=-3)
+        return maps.abs().amax(dim=2)
     if channels == "sum":
-        return maps.sum(dim=-3)
+        return maps.sum(dim=2)
     return maps
 
 
-def upsample(maps: Tensor, size: Sequence[int]) -> Tensor:
-    """(N, K, u, v) to (N, K, H, W), bilinear, corners not aligned."""
-    if maps.shape[-2:] == torch.Size(size):
+INTERPOLATIONS = {1: "linear", 2: "bilinear", 3: "trilinear"}
+
+
+def upsample(maps: Tensor, size: Sequence[int], extent: tuple[float, ...] | None = None) -> Tensor:
+    """(N, K, u, v) to (N, K, H, W), bilinear, corners not aligned; linear with one axis, trilinear with three.
+
+    Args:
+        size: as many sides as the maps have axes; extent: of each axis of the maps, the share that the image covers,
+            from the first position; the rest, a border that the network added, is cut off. None is all of it.
+
+    Raises:
+        LayerError: they have another number of axes, as only what `spatial=` gives can have.
+    """
+    if maps.ndim - 2 != len(size):
+        raise LayerError(
+            f"the layer's map has {counted(maps.ndim - 2, 'axis', 'axes')}, and the input {len(size)}: spatial= must "
+            f"give (N, C, {', '.join('dhw'[-len(size) :])})"
+        )
+    if extent is not None:
+        whole = [max(round(length / share), 1) for length, share in zip(size, extent, strict=True)]
+        wide = upsample(maps, whole)
+        for axis, length in enumerate(size, start=2):
+            wide = wide.narrow(axis, 0, length)
+        return wide
+    if maps.shape[2:] == torch.Size(size):
         return maps
-    return F.interpolate(maps, size=tuple(size), mode="bilinear", align_corners=False)
+    return F.interpolate(maps, size=tuple(size), mode=INTERPOLATIONS[len(size)], align_corners=False)
 
 
 CONSTANT = "constant"  # the status of a map that shows nothing
@@ -73,8 +110,13 @@ def is_constant(values: Tensor) -> bool:
     return bool(high - low <= 1e-6 * torch.maximum(low.abs(), high.abs()))
 
 
-def scaled(maps: Tensor) -> Tensor:
-    """Each map (…, H, W) scaled to 0 … 1; zero where it is the same everywhere."""
-    low, high = maps.amin(dim=(-2, -1), keepdim=True), maps.amax(dim=(-2, -1), keepdim=True)
+def scaled(maps: Tensor, axes: int | None = None) -> Tensor:
+    """Each map scaled to 0 … 1; zero where it is the same everywhere.
+
+    Args:
+        maps: (N, *axes); axes: of more leading dimensions, how many at the end are a map's.
+    """
+    dims = tuple(range(-(maps.ndim - 1 if axes is None else axes), 0))
+    low, high = maps.amin(dim=dims, keepdim=True), maps.amax(dim=dims, keepdim=True)
     span = high - low
     return torch.where(span > 0, (maps - low) / span.clamp(min=torch.finfo(maps.dtype).tiny), 0)

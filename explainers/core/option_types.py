@@ -63,6 +63,11 @@ def refuse_unfit(name: str, given: dict[str, Any], call: Callable[..., Any]) -> 
             raise OptionError(f"{name}: {key}={value!r}; expected {_words(hint)}")
 
 
+def takes(call: Callable[..., Any], key: str, value: Any) -> bool:
+    """Whether a value is of the kind that `call` declares for its parameter `key`."""
+    return fits(value, _hints(call).get(key, Any))
+
+
 @functools.cache
 def _hints(call: Callable[..., Any]) -> dict[str, Any]:
     try:
@@ -115,7 +120,7 @@ def _words(hint: Any) -> str:
     if origin is tuple and ... not in parts:
         return f"({', '.join(map(_words, parts))})"
     if origin is tuple or _is_sequence(origin):
-        return f"a list of each {_words(parts[0])}" if parts else "a list"
+        return f"several values, each {_words(parts[0])}" if parts else "several values"
     if callable(hint) and not isinstance(hint, type):
         return "a function"
     return WORDS.get(hint) or f"a {getattr(hint, '__name__', hint)}"

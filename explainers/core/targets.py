@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from explainers.errors import TargetError
+from explainers.targets import Target, as_objects, holds_targets
 
 NOT = "not"  # the other class of a network with one score
+OWN = "; for a number of your own pass explainers.targets.Function(f)"
+
+
+class NotClasses(TargetError):
+    """A function that was passed as targets does not choose classes of scores (N, classes)."""
 
 
 def resolve_targets(targets: Any, scores: Tensor) -> Tensor:
@@ -26,7 +33,7 @@ def resolve_targets(targets: Any, scores: Tensor) -> Tensor:
     if targets is None:
         return scores.detach().argmax(dim=1, keepdim=True)
     if callable(targets):
-        targets = targets(scores.detach())
+        targets = _chosen(targets, scores)
     try:
         wanted = as_indices(targets)
     except (TypeError, ValueError, RuntimeError) as error:
@@ -48,6 +55,25 @@ def resolve_targets(targets: Any, scores: Tensor) -> Tensor:
         raise TargetError(f"target {int(outside[0])} is out of range: the network has classes 0 … {classes - 1}")
     # A copy, because classes chosen under inference_mode cannot take part in a graph.
     return wanted.clone().to(device=scores.device, dtype=torch.int64)
+
+
+def _chosen(choose: Any, scores: Tensor) -> Any:
+    """The classes that a function chooses.
+
+    Raises:
+        NotClasses: it gives something else, or fails on scores (N, classes).
+    """
+    try:
+        classes = choose(scores.detach())
+    except TargetError:
+        raise
+    except Exception as error:
+        raise NotClasses(f"targets={choose!r} fails on the scores: {type(error).__name__}: {error}") from error
+    if isinstance(classes, Tensor) and (classes.is_floating_point() or classes.dtype == torch.bool):
+        raise NotClasses(f"targets={choose!r} gave {classes.dtype} for the scores; classes are whole numbers{OWN}")
+    if isinstance(classes, float):
+        raise NotClasses(f"targets={choose!r} gave {classes} for the scores; classes are whole numbers{OWN}")
+    return classes
 
 
 class SeenTargets:
@@ -78,6 +104,23 @@ class SeenTargets:
 def as_indices(targets: Any) -> Tensor:
     """A tensor of what was given, on the CPU unless it is one, whatever torch's default device is."""
     return targets if isinstance(targets, Tensor) else torch.as_tensor(targets, device="cpu")
+
+
+def of_rows(targets: Any, rows: Sequence[int], count: int) -> Any:
+    """What `targets` says of some of `count` images.
+
+    Raises:
+        TargetError: they are of another number of images.
+    """
+    if targets is None or isinstance(targets, (int, Target)) or callable(targets):
+        return targets
+    wanted = targets if holds_targets(targets) else as_indices(targets)
+    if (isinstance(wanted, Tensor) and wanted.ndim == 0) or len(wanted) != count:
+        told = f" of shape {tuple(wanted.shape)}" if isinstance(wanted, Tensor) else f" of {len(wanted)} images"
+        raise TargetError(f"targets{told} for {count} images")
+    if isinstance(wanted, (list, tuple)):
+        return as_objects([wanted[row] for row in rows])
+    return wanted[rows]
 
 
 def is_per_image(targets: Any) -> bool:

@@ -14,6 +14,7 @@ from explainers.evaluation.drifting.networks import Checkpoint
 from explainers.evaluation.drifting.options import DriftOptions
 from explainers.evaluation.drifting.result import Drift
 from explainers.evaluation.metric import Metric, available_metrics, create_metric, metric_class
+from explainers.evaluation.other_detection import OtherDetection
 from explainers.evaluation.result import Result
 from explainers.evaluation.tables.summary import Summary
 
@@ -22,6 +23,7 @@ __all__ = [
     "Drift",
     "DriftOptions",
     "Metric",
+    "OtherDetection",
     "Result",
     "Summary",
     "available_metrics",

@@ -22,11 +22,11 @@ from explainers.evaluation.measuring.validation import checked_maps
 class Stored:
     """Maps that exist already.
 
-    maps: from the names of images and the size (H, W) of the network's input to (N, H, W); digest: from the names to
+    maps: from the names of images and the size (*axes) of the network's input to (N, *axes); digest: from the names to
     what tells the maps from others under these names.
     """
 
-    maps: Callable[[Sequence[str], tuple[int, int]], Tensor]
+    maps: Callable[[Sequence[str], tuple[int, ...]], Tensor]
     digest: Callable[[Sequence[str]], str]
 
 
@@ -34,7 +34,7 @@ class Stored:
 class Made:
     """Maps of one explainer.
 
-    maps: (N, H, W) float32; failed: row → why it has no map, or none that can be judged; seconds: per map.
+    maps: (N, *axes) float32; failed: row → why it has no map, or none that can be judged; seconds: per map.
     """
 
     maps: Tensor
@@ -88,6 +88,11 @@ class ChunkMaps:
             maps[row] = torch.nan
         return maps[torch.tensor(list(rows), device="cpu").to(maps.device)]
 
+    def by_image(self, name: str) -> dict[str, Tensor]:
+        """An explainer's maps (H, W) by the names of their images, without those that have none."""
+        made = self.of(name)
+        return {each: made.maps[row] for row, each in enumerate(self.chunk.names) if row not in made.failed}
+
     def _make(self, name: str, chunk: Chunk) -> Made:
         """The maps of a chunk; where that fails it is halved, so that only the guilty image has none."""
 
@@ -100,7 +105,7 @@ class ChunkMaps:
         parts = []
         for _, made in in_parts(range(len(chunk)), made_of, of_the_run):
             if isinstance(made, Failure):
-                empty = torch.zeros(1, *chunk.images.shape[-2:], dtype=torch.float32, device="cpu")
+                empty = torch.zeros(1, *chunk.images.shape[2:], dtype=torch.float32, device="cpu")
                 made = Made(empty, {0: made.reason}, 0.0)
             parts.append(made)
         return reduce(Made.joined, parts)
@@ -110,10 +115,9 @@ class ChunkMaps:
         explainer = self.explainers[name]
         start = time.perf_counter()
         if isinstance(explainer, Stored):
-            height, width = chunk.images.shape[-2:]
-            returned: Any = explainer.maps(chunk.names, (height, width))
+            returned: Any = explainer.maps(chunk.names, tuple(chunk.images.shape[2:]))
         else:
-            returned = explainer(chunk.images, chunk.targets)
+            returned = chunk.explainer(explainer)(chunk.images, chunk.targets)
         self.proven.add(name)
         maps = checked_maps(returned, chunk.images, name)
         if maps.device.type == "cuda":

@@ -15,7 +15,7 @@ Control = Callable[[Tensor, Tensor], Tensor]
 
 
 def controls(seed: int) -> dict[str, Control]:
-    """Each control by its name, as (images (N, C, H, W), targets) → maps (N, H, W)."""
+    """Each control by its name, as (images (N, C, *axes), targets) → maps (N, *axes)."""
 
     def random(images: Tensor, targets: Tensor) -> Tensor:
         return random_maps(images, seed)
@@ -35,7 +35,7 @@ PLAIN: dict[str, Any] = {"dtype": torch.float32, "device": "cpu"}  # whatever to
 
 def random_maps(images: Tensor, seed: int) -> Tensor:
     """Independent uniform values, drawn from the seed and the content of each image."""
-    size = images.shape[-2:]
+    size = images.shape[2:]
     seeds = [torch.Generator().manual_seed(image_seed(image, seed)) for image in images]
     drawn = [torch.rand(size, generator=each, **PLAIN) for each in seeds]
     return torch.stack(drawn).to(images.device)
@@ -43,17 +43,30 @@ def random_maps(images: Tensor, seed: int) -> Tensor:
 
 def center_maps(images: Tensor) -> Tensor:
     """1 in the middle of the image, falling in a straight line to 0 in its corners."""
-    height, width = images.shape[-2:]
-    y, x = (
-        torch.linspace(-1, 1, length, **PLAIN) if length > 1 else torch.zeros(1, **PLAIN) for length in (height, width)
-    )
-    distance = torch.sqrt(y[:, None] ** 2 + x[None] ** 2)
-    return (1 - distance / distance.max().clamp(min=1)).expand(len(images), -1, -1).to(images.device)
+    size = images.shape[2:]
+    squares = torch.zeros(size, **PLAIN)
+    for axis, length in enumerate(size):
+        places = torch.linspace(-1, 1, length, **PLAIN) if length > 1 else torch.zeros(1, **PLAIN)
+        squares = squares + places.view([-1 if each == axis else 1 for each in range(len(size))]) ** 2
+    distance = squares.sqrt()
+    return (1 - distance / distance.max().clamp(min=1)).repeat(len(images), *[1] * len(size)).to(images.device)
 
 
 def edge_maps(images: Tensor) -> Tensor:
-    """Length of the Sobel gradient of the channels' mean."""
+    """Length of the Sobel gradient of the channels' mean, along each axis smoothed along the others."""
     gray = images.detach().float().mean(dim=1, keepdim=True)
-    across = torch.tensor([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]], dtype=gray.dtype, device=images.device)
-    kernels = torch.stack([across, across.T])[:, None]
-    return F.conv2d(F.pad(gray, (1, 1, 1, 1), mode="replicate"), kernels).norm(dim=1)
+    axes = gray.ndim - 2
+    kernels = torch.stack([_sobel(axis, axes) for axis in reversed(range(axes))])[:, None].to(gray)
+    return CONVOLVED[axes](F.pad(gray, [1] * (2 * axes), mode="replicate"), kernels).norm(dim=1)
+
+
+CONVOLVED = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
+
+
+def _sobel(axis: int, axes: int) -> Tensor:
+    """(3, …) the difference along one axis, weighed (1, 2, 1) along the others."""
+    kernel = torch.ones([1] * axes, **PLAIN)
+    for each in range(axes):
+        values = torch.tensor([-1.0, 0, 1] if each == axis else [1.0, 2, 1], **PLAIN)
+        kernel = kernel * values.view([-1 if place == each else 1 for place in range(axes)])
+    return kernel

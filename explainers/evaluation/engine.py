@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,8 +18,8 @@ from explainers.evaluation.chunk_maps import ChunkMaps, Stored
 from explainers.evaluation.measuring.batch import Batch
 from explainers.evaluation.measuring.chunk import Chunk, opened
 from explainers.evaluation.measuring.lock_step import lock_step
-from explainers.evaluation.measuring.passes import Passes
 from explainers.evaluation.measuring.subject import Explain, Subject
+from explainers.evaluation.measuring.watched import refuse_unfit
 from explainers.evaluation.metric import Metric
 from explainers.evaluation.rows import Row, constant_row, failed_row, measured_row
 from explainers.passes.activation import Reading
@@ -27,19 +28,23 @@ from explainers.passes.predictor import Predictor
 
 @dataclass(frozen=True)
 class Unit:
-    """What was measured of one explainer on one batch; the piece that is done or not done (rows is None)."""
+    """What was measured of one explainer on one batch; the piece that is done or not done (rows is None).
+
+    maps: (H, W) float32 of the images that have one, by their names.
+    """
 
     key: str
     explainer: str
     names: tuple[str, ...]
     rows: list[Row] | None
+    maps: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass(eq=False)
 class Engine:
     """Scores explainers.
 
-    explainers: callables (images, targets) → maps (N, H, W), or Stored; metrics: by their titles; black: (C,) a black
+    explainers: callables (images, targets) → maps (N, *axes), or Stored; metrics: by their titles; black: (C,) a black
     pixel as the network takes it, or None; skip_unsupported: leave out methods that refuse the network.
     """
 
@@ -67,6 +72,10 @@ class Engine:
             network, and skip_unsupported is not set. OptionError, TargetError: as everywhere.
         """
         for batch in batches:
+            yield from self._units(batch, done)
+
+    def _units(self, batch: Batch, done: frozenset[str] | set[str]) -> Iterator[Unit]:
+        with nullcontext() if batch.inputs is None else self.network.given(batch.inputs):
             keys = {name: self._key(batch, name) for name in self.explainers if name not in self.refused}
             left = {name: key for name, key in keys.items() if key not in done}
             self.proven |= keys.keys() - left.keys()
@@ -98,9 +107,11 @@ class Engine:
             if name in self.refused:
                 continue
             rows = [failed_row(each, name, reason) for each, reason in broken.items()]
+            maps: dict[str, Tensor] = {}
             if all_maps is not None:
                 rows += self._rows(name, all_maps)
-            yield Unit(key, name, batch.names, rows)
+                maps = all_maps.by_image(name)
+            yield Unit(key, name, batch.names, rows, maps)
 
     def _opened(self, batch: Batch) -> tuple[Chunk | None, dict[str, str]]:
         """The chunk of the images that the network has scores for, and why the others have none."""
@@ -122,7 +133,7 @@ class Engine:
     def _chunk(self, batch: Batch) -> Chunk:
         activation = self.activation if self.reading is None else self.reading
         chunk = opened(batch, self.predictor, activation, black=self.black, seed=self.seed)
-        self.reading = chunk.reading
+        self.reading = chunk.reading if chunk.watched is None else chunk.watched.scores.classes
         return chunk
 
     def _rows(self, name: str, all_maps: ChunkMaps) -> list[Row]:
@@ -148,9 +159,9 @@ class Engine:
         subject = Subject(
             part,
             made.maps[torch.tensor(good, device="cpu").to(made.maps.device)],
-            None if isinstance(explainer, Stored) else explainer,
+            None if isinstance(explainer, Stored) else part.explainer(explainer),
             self.network,
-            Passes(self.predictor, chunk.reading),
+            part.passes(self.predictor),
             lambda other: all_maps.other(other, good),
         )
         metrics = {
@@ -158,6 +169,8 @@ class Engine:
             for title, metric in self.metrics.items()
             if subject.explain is not None or "explainer" not in metric.needs
         }
+        for title, metric in metrics.items():
+            refuse_unfit(title, metric, part.watched)
         rows = []
         for title, measured in zip(metrics, lock_step(subject, list(metrics.values())), strict=True):
             each = len(measured) // len(part)

@@ -22,8 +22,10 @@ class Metric(ABC):
 
     Class attributes:
         name: registry key and command-line name; better: "higher" or "lower"; reference: the paper; needs: subset of
-        {"masks", "explainer", "network"}: ground truth, calling the explainer again, access to the network's layers;
-        boxes: whether it asks no more of a mask than its box, so that filled boxes serve.
+        {"masks", "explainer", "network", "classes"}: ground truth, calling the explainer again, access to the network's
+        layers, predicted classes; boxes: whether it asks no more of a mask than its box, so that filled boxes serve;
+        axes: how many axes of positions its maps may have: one (signals), two (images), three (volumes); ratios:
+        whether it divides by f(x), which then has to be a probability.
     """
 
     name: ClassVar[str]
@@ -31,6 +33,8 @@ class Metric(ABC):
     reference: ClassVar[str]
     needs: ClassVar[frozenset[str]] = frozenset()
     boxes: ClassVar[bool] = False
+    axes: ClassVar[tuple[int, ...]] = (1, 2, 3)
+    ratios: ClassVar[bool] = False
 
     def __init_subclass__(cls, **more: Any) -> None:
         super().__init_subclass__(**more)
@@ -73,8 +77,8 @@ class Metric(ABC):
         """The value of each map.
 
         Args:
-            model: network, LoadedModel, or any callable; images: (N, C, H, W); maps: (N, H, W); targets: as for
-                explainers; masks: (N, H, W) bool.
+            model: network, LoadedModel, or any callable; images: (N, C, *axes); maps: (N, *axes); targets: as for
+                explainers; masks: (N, *axes) bool.
 
         Returns:
             (N,) float64; (N, S) for metrics with several settings, such as patch sizes.

@@ -14,7 +14,7 @@ from explainers.evaluation.measuring.subject import Explain
 
 
 def as_explainer(given: Any, name: str) -> Explain:
-    """A callable (images (N, C, H, W), targets (N,)) → maps (N, H, W).
+    """A callable (images (N, C, *axes), targets (N,)) → maps (N, *axes).
 
     Args:
         given: a CAM object of pytorch-grad-cam, an extractor of torch-cam, an attribution of captum (its attributions
@@ -55,7 +55,7 @@ def _of_torchcam(extractor: Any) -> Explain:
             maps = extractor(targets.tolist(), scores)
         if len(maps) != 1:
             raise OptionError(f"the torch-cam extractor reads {len(maps)} layers; score one extractor for each")
-        return upsample(maps[0].detach()[:, None], images.shape[-2:])[:, 0]
+        return upsample(maps[0].detach()[:, None], images.shape[2:])[:, 0]
 
     return explain
 
@@ -66,6 +66,6 @@ def _of_captum(attribution: Any) -> Explain:
             values = attribution.attribute(images.detach().requires_grad_(), target=targets)
         if isinstance(values, tuple):
             values = values[0]
-        return upsample(values.detach().sum(dim=1, keepdim=True), images.shape[-2:])[:, 0]
+        return upsample(values.detach().sum(dim=1, keepdim=True), images.shape[2:])[:, 0]
 
     return explain

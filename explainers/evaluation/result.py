@@ -23,7 +23,7 @@ from explainers.storage.csv_text import csv_text
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-HIDDEN = ("curve", "parts")  # not in tables
+HIDDEN = ("curve", "parts", "map")  # not in tables
 
 
 @dataclass(eq=False)
@@ -31,7 +31,8 @@ class Result:
     """Scores of explainers on images.
 
     rows: one dict per image, explainer and score: `image`, `explainer`, `metric`, `score` (the metric with its setting,
-    such as pid@16), `value` (None where it is not defined), `target`, `probability`, `seconds` per map, the metric's
+    such as pid@16), `value` (None where it is not defined), `target`, `probability` (of target
+    objects that have none, `f(x)` instead), `quantity` (what f(x) is), `seconds` per map, the metric's
     settings, `status`, `reason`, `curve`; where there is no map to judge, one row of no metric and no score says why;
     metrics: by their titles; refused: explainer → why it was left out.
     """

@@ -24,8 +24,9 @@ def measured_row(
         "metric": metric.name,
         "score": "@".join([title, *map(str, result.settings.values())]),
         "value": None if np.isnan(result.value) else float(result.value),
-        "target": int(chunk.targets[row]),
-        "probability": float(chunk.probability[row]),
+        "target": chunk.target(row),
+        **_seen(chunk, row),
+        **_classes(chunk, row),
         "activation": str(chunk.reading),
         "seconds": seconds,
         **metric.settings(),
@@ -36,6 +37,20 @@ def measured_row(
         "curve": result.curve,
         "parts": result.parts,
     }
+
+
+def _classes(chunk: Chunk, row: int) -> Row:
+    """The class that the network predicts, where it has several, and the true one, where it is known."""
+    found = {} if chunk.predicted is None else {"predicted": int(chunk.predicted[row])}
+    return {**found, "true": int(chunk.expected[row])} if chunk.labelled else found
+
+
+def _seen(chunk: Chunk, row: int) -> Row:
+    """f(x) of the image, under a name that says what it is."""
+    value, quantity = float(chunk.probability[row]), chunk.quantity(row)
+    if chunk.watched is None or quantity == "probability":
+        return {"probability": value, "quantity": quantity}
+    return {"probability": None, "f(x)": value, "quantity": quantity}
 
 
 def constant_row(image: str, explainer: str) -> Row:

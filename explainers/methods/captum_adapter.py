@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from explainers.core.layer_explainer import LayerExplainer, LayerOption
-from explainers.core.maps import reduce_channels, upsample
+from explainers.core.maps import grid_labels, reduce_channels
 from explainers.core.option_types import refuse_unfit
 from explainers.core.registry import register_family
 from explainers.core.targets import resolve_targets
@@ -46,7 +46,7 @@ class CaptumExplainer(LayerExplainer):
         seed: of the random methods, which run image by image so that a map does not depend on the batch.
         options: whatever the captum class takes, at construction or in `attribute`. Where nothing is given, Occlusion's
             window is an eighth of the image at half overlap, and methods that take a `feature_mask` work on a grid of
-            8 × 8 cells instead of single pixels.
+            8 × 8 cells (8 along each axis) instead of single pixels.
 
     Raises UnsupportedError where captum would be silently wrong: its rules hang on modules and pass over functional
     ReLUs and reused tensors. Guided Backprop and Deconvolution are compared with ours, DeepLift with its completeness.
@@ -92,9 +92,16 @@ class CaptumExplainer(LayerExplainer):
         layers = self.resolve(images)
         maps = []
         for layer in layers:
+            if layer.calls > 1:
+                raise refuse(
+                    self.name,
+                    f'layer "{layer.name}" runs {layer.calls} times in a forward pass, and captum cannot tell the runs '
+                    "apart",
+                    "grad-cam or layer-cam",
+                )
             values = self._attributions(images, classes, layer)
             spatial = torch.stack([self.view(layer, value) for value in values.unbind(1)], dim=1)
-            maps.append(upsample(reduce_channels(spatial, self.channels), images.shape[-2:]))
+            maps.append(self.enlarged(reduce_channels(spatial, self.channels), images.shape[1:]))
         return torch.stack(maps, dim=2) if isinstance(self.layer, (list, tuple)) else maps[0]
 
     def _attributions(self, images: Tensor, classes: Tensor, layer: Layer | None) -> Tensor:
@@ -224,16 +231,14 @@ class _Scored(nn.Module):
 
 def _defaults(cls: Any, images: Tensor) -> dict[str, Any]:
     known = _parameters(cls.attribute)
-    _, channels, height, width = images.shape
+    channels, sides = images.shape[1], images.shape[2:]
     chosen: dict[str, Any] = {}
     if "sliding_window_shapes" in known:
-        window = (math.ceil(height / 8), math.ceil(width / 8))
+        window = [math.ceil(side / 8) for side in sides]
         chosen["sliding_window_shapes"] = (channels, *window)
-        chosen["strides"] = (channels, max(1, window[0] // 2), max(1, window[1] // 2))
+        chosen["strides"] = (channels, *(max(1, side // 2) for side in window))
     elif "feature_mask" in known:
-        rows = torch.arange(height, device=images.device) * 8 // height
-        columns = torch.arange(width, device=images.device) * 8 // width
-        chosen["feature_mask"] = (rows[:, None] * 8 + columns)[None, None].unique(return_inverse=True)[1]
+        chosen["feature_mask"] = grid_labels(sides, 8).to(images.device)[None, None].unique(return_inverse=True)[1]
     if "perturbations_per_eval" in known and "layer" not in _parameters(cls.__init__):
         chosen["perturbations_per_eval"] = 8
     return chosen

@@ -6,13 +6,14 @@ torchvision, timm, transformers and open_clip, `factory.py` takes the user's fun
 `core.preprocessing`, `network` and `storage`. Begin with `load.py`.
 """
 
-from explainers.core.preprocessing import Preprocessing
+from explainers.core.preprocessing import ArrayPreprocessing, Preprocessing
 from explainers.models.given_preprocessing import as_preprocessing
 from explainers.models.libraries import torchvision_or_explain
 from explainers.models.load import load_model
 from explainers.models.loaded import LoadedModel, class_index
 
 __all__ = [
+    "ArrayPreprocessing",
     "LoadedModel",
     "Preprocessing",
     "as_preprocessing",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from explainers.core.preprocessing import Preprocessing
+from explainers.core.preprocessing import AnyPreprocessing, ArrayPreprocessing, Preprocessing
 from explainers.errors import OptionError
 
 TO_TENSOR = frozenset(("ToTensor", "MaybeToTensor"))
@@ -19,14 +19,14 @@ INSTEAD = (
 )
 
 
-def as_preprocessing(given: Any) -> Preprocessing | None:
-    """A `Preprocessing`, torchvision's `weights.transforms()`, a `Compose` of resize, centre crop, conversion and
-    normalisation (torchvision v1 or v2, timm, open_clip), or an image processor of transformers.
+def as_preprocessing(given: Any) -> AnyPreprocessing | None:
+    """A `Preprocessing` or `ArrayPreprocessing`, torchvision's `weights.transforms()`, a `Compose` of resize, centre
+    crop, conversion and normalisation (torchvision v1 or v2, timm, open_clip), or an image processor of transformers.
 
     Raises:
         OptionError: anything else, or one that has a step which `Preprocessing` has not.
     """
-    if given is None or isinstance(given, Preprocessing):
+    if given is None or isinstance(given, (Preprocessing, ArrayPreprocessing)):
         return given
     if hasattr(given, "crop_size") and hasattr(given, "resize_size"):
         return _preset(given)

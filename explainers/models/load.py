@@ -105,9 +105,8 @@ def check_class_names(loaded: LoadedModel) -> LoadedModel:
     names, steps, network = loaded.class_names, loaded.preprocessing, loaded.network
     if names is None or steps is None:
         return loaded
-    size = steps.crop or steps.resized_size(256, 256)
     try:
-        zeros = torch.zeros(fixed_batch(network) or 1, steps.channels, *size, device=loaded.device)
+        zeros = torch.zeros(fixed_batch(network) or 1, *steps.input_size(), device=loaded.device)
         classes = class_scores(network, zeros).shape[1]
     except Exception:  # whatever it is, it will be told where images are explained
         return loaded

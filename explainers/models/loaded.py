@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from explainers.core.preprocessing import Preprocessing
+from explainers.core.preprocessing import AnyPreprocessing
 from explainers.core.targets import NOT
 from explainers.errors import OptionError, TargetError
 
@@ -25,7 +25,7 @@ class LoadedModel:
     """
 
     network: Callable[[Tensor], Any]
-    preprocessing: Preprocessing | None
+    preprocessing: AnyPreprocessing | None
     class_names: tuple[str, ...] | None
     spec: str
     weights: str | None

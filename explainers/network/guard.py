@@ -21,6 +21,7 @@ HOOK_TABLES = (
     "_backward_pre_hooks",
     "_backward_hooks",
 )
+INSTALLED = "_output_capturing_hooks_installed"  # a flag of transformers, whose first pass sets hooks once for all
 GLOBAL_SWITCHES = threading.RLock()  # held by whoever sets a switch or a generator that all of torch shares
 
 
@@ -131,6 +132,7 @@ def preserved(model: object) -> Iterator[None]:
 def _restored(model: nn.Module, modules: list[nn.Module]) -> Iterator[None]:
     modes = [getattr(module, "training", False) for module in modules]  # frozen TorchScript has no such flag
     hooks = [{table: set(getattr(module, table, ())) for table in HOOK_TABLES} for module in modules]
+    without = [module for module in modules if INSTALLED not in getattr(module, "__dict__", {})]
     parameters = [(parameter, parameter.requires_grad, parameter.grad) for parameter in model.parameters()]
     buffers = [_Buffer(module, name, value) for module in modules for name, value in _buffers(module)]
     try:
@@ -146,6 +148,8 @@ def _restored(model: nn.Module, modules: list[nn.Module]) -> Iterator[None]:
                 live: dict[int, object] = getattr(module, table, {})
                 for key in [key for key in live if key not in keys]:
                     del live[key]
+        for module in without:  # with its hooks goes what says that they are there, or no pass would set them again
+            getattr(module, "__dict__", {}).pop(INSTALLED, None)
         for parameter, requires_grad, grad in parameters:
             if parameter.requires_grad != requires_grad:
                 parameter.requires_grad_(requires_grad)

@@ -10,23 +10,32 @@ import torch.fx
 from torch import Tensor, nn
 
 from explainers.errors import ImageError, UnsupportedError
-from explainers.network.guard import preserved
+from explainers.network.guard import in_own_thread, preserved
+
+SHAPES = "(N, C, H, W), of volumes (N, C, D, H, W) or of signals (N, C, L)"
+SIDES = {1: "L", 2: "HW", 3: "DHW"}
+CONVOLUTIONS: dict[int, type[nn.Module]] = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 
 
 def checked_images(images: Any, network: Any) -> Tensor:
     """The batch as the network can take it, or an error that says what is wrong with it.
 
+    What is explained has one axis (a signal), two (an image) or three (a volume, a video).
+
     Raises:
-        ImageError: not a float tensor (N, C, H, W), empty, not finite, or on another device than the network.
+        ImageError: not a float tensor (N, C, *axes), empty, not finite, on another device than the network, or with
+            another number of axes than the network takes.
+
+    Cost: none; a pass of one image where no convolution of the network goes over as many axes as the images have.
     """
     if not isinstance(images, Tensor):
         raise ImageError(
-            f"expected a float tensor of shape (N, C, H, W), got {type(images).__name__}; "
+            f"expected a float tensor of shape {SHAPES}, got {type(images).__name__}; "
             "for paths, PIL images and arrays use explainers.explain(model, image)"
         )
-    if images.ndim != 4:
-        hint = "; add the batch dimension: images[None]" if images.ndim == 3 else ""
-        raise ImageError(f"expected images of shape (N, C, H, W), got {tuple(images.shape)}{hint}")
+    if images.ndim not in (3, 4, 5):
+        hint = "; add the batch dimension: images[None]" if images.ndim == 2 else ""
+        raise ImageError(f"expected images of shape {SHAPES}, got {tuple(images.shape)}{hint}")
     if 0 in images.shape:
         raise ImageError(f"the batch is empty: shape {tuple(images.shape)}")
     empty = next((value for value in _values(network) if value.is_meta), None)
@@ -53,8 +62,37 @@ def checked_images(images: Any, network: Any) -> Tensor:
                 f"move the images: images.to({str(parameter.device)!r})"
             )
         images = images.to(parameter.dtype)
+    axes = _wanted_axes(images, network)
+    if axes is not None:
+        hint = "; add the batch dimension: images[None]" if images.ndim == axes + 1 else ""
+        raise ImageError(f"the network takes (N, C, {', '.join(SIDES[axes])}), got {tuple(images.shape)}{hint}")
     # Inference tensors cannot take part in a graph.
     return images.clone() if images.is_inference() else images
+
+
+def _wanted_axes(images: Tensor, network: Any) -> int | None:
+    """How many axes the network takes, where its convolutions are given the images and cannot take them; else None.
+
+    torch's convolutions read a batch without one of its dimensions as a single image, whatever that means then.
+    """
+    if images.ndim - 2 in convolution_axes(network):
+        return None
+    met: list[tuple[int, bool]] = []
+
+    def look(module: Any, given: tuple[Any, ...]) -> None:
+        axes = len(module.kernel_size)
+        if given and isinstance(given[0], Tensor) and given[0].ndim != axes + 2:
+            met.append((axes, given[0].shape[1:] == images.shape[1:]))
+
+    modules = network.modules() if isinstance(network, nn.Module) else ()
+    hooked = [module for module in modules if isinstance(module, tuple(CONVOLUTIONS.values()))]
+    handles = [module.register_forward_pre_hook(in_own_thread(look)) for module in hooked]
+    try:
+        works = not hooked or _runs(network, images[:1])
+    finally:
+        for handle in handles:
+            handle.remove()
+    return next((axes for axes, themselves in met if themselves or not works), None)
 
 
 def first_parameter(network: Any) -> Tensor | None:
@@ -62,6 +100,17 @@ def first_parameter(network: Any) -> Tensor | None:
     if not isinstance(network, nn.Module):
         return None
     return next((value for value in network.parameters() if value.is_floating_point()), None)
+
+
+def convolution_axes(network: Any) -> tuple[int, ...]:
+    """Over how many axes the convolutions of a network go, as (1, 2), in the order of their registration.
+
+    A network that takes images may have convolutions of one axis (over tokens), and one that takes signals some of two
+    (over a spectrogram): this says what is likely, not what is so.
+    """
+    modules = network.modules() if isinstance(network, nn.Module) else ()
+    found = (axes for module in modules for axes, kind in CONVOLUTIONS.items() if isinstance(module, kind))
+    return tuple(dict.fromkeys(found))
 
 
 def input_channels(network: Any, size: tuple[int, int]) -> int:
@@ -93,14 +142,25 @@ def _values(network: Any) -> Iterator[Tensor]:
 
 
 def run(network: Any, images: Tensor) -> Any:
-    """What the network returns for a copy of the images, because networks may work in place on their input.
+    """What the network returns for a copy of the images, because networks may work in place on their input."""
+    return called(network, images.clone())
+
+
+def called(network: Any, *inputs: Any, **keywords: Any) -> Any:
+    """What the network returns.
 
     TorchScript runs without its optimiser, which after a few calls fuses parts of the graph into closed nodes.
     """
     if isinstance(network, torch.jit.ScriptModule):
         with torch.jit.optimized_execution(False):
-            return network(images.clone())
-    return network(images.clone())
+            return network(*inputs, **keywords)
+    return network(*inputs, **keywords)
+
+
+def another(images: Tensor) -> Tensor:
+    """Images of the same size and spread that have nothing to do with these, always the same."""
+    drawn = torch.randn(images.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float32, device="cpu")
+    return images + drawn.to(images) * (images.std(correction=0) + images.abs().mean() + 1e-3)
 
 
 def fixed_batch(network: Any) -> int | None:

@@ -9,6 +9,7 @@ from torch import nn
 
 from explainers.errors import LayerError
 from explainers.network.layers import Layer
+from explainers.network.layout import LETTERS, Grid
 from explainers.network.unwrapping import class_name
 
 LayerChoice = str | int | nn.Module
@@ -37,7 +38,7 @@ class Survey:
         layers = [layer for layer in sure if not layer.strip]
         layers = layers if any(_usable(layer) or layer.reaches is None for layer in layers) else sure
         usable = [layer for layer in layers if _usable(layer)] or [layer for layer in layers if layer.reaches is None]
-        last: dict[tuple[int, int], Layer] = {}
+        last: dict[Grid, Layer] = {}
         for layer in usable:
             # A layer inside a block that ends on another resolution belongs to that block, not to the stage before.
             if layer.inside <= last.get(layer.layout.grid, layer).inside:
@@ -98,6 +99,8 @@ class Survey:
                     f'layer "{name}#{call}": it runs {found[0].calls} times, so #0 … #{found[0].calls - 1}'
                 )
             found = [layer for layer in found if layer.call == call % layer.calls]
+        elif found[0].calls > 1 and len(own := [layer for layer in found if layer.fed]) == 1:
+            found = own  # of a trunk that two images share, the run of the one that is explained
         elif found[0].calls > 1:
             raise LayerError(
                 f'layer "{name}" runs {found[0].calls} times in one forward pass; choose a run '
@@ -151,12 +154,14 @@ class Survey:
 
 def _which_way(layer: Layer) -> str:
     """That the shape alone could mean channels first and channels last."""
-    channels, (h, w) = layer.layout.channels, layer.layout.grid
-    sizes = (channels, h, w) if layer.layout.kind == "nchw" else (h, w, channels)
+    channels, grid = layer.layout.channels, layer.layout.grid
+    sizes = (channels, *grid) if layer.layout.kind.startswith("nc") else (*grid, channels)
+    letters, last = ", ".join(LETTERS[-len(grid) :]), len(grid) + 1
+    order = ", ".join(map(str, (0, last, *range(1, last))))
     return (
-        f'layer "{layer.label}" gives (N, {", ".join(map(str, sizes))}), which may be (N, C, h, w) as well as '
-        "(N, h, w, C), and nothing is known of what made it; say which with spatial=, such as "
-        "spatial=lambda value: value (channels first) or spatial=lambda value: value.permute(0, 3, 1, 2)"
+        f'layer "{layer.label}" gives (N, {", ".join(map(str, sizes))}), which may be (N, C, {letters}) as well as '
+        f"(N, {letters}, C), and nothing is known of what made it; say which with spatial=, such as "
+        f"spatial=lambda value: value (channels first) or spatial=lambda value: value.permute({order})"
     )
 
 

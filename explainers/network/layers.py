@@ -9,13 +9,25 @@ from torch import Tensor, nn
 
 from explainers.network.layout import Layout
 
+PADDED = ("ConstantPadNd", "ReflectionPad", "ReplicationPad")  # what made a tensor, in the graph's words
+KINDS = (
+    *("Conv", "ConvTranspose", "BatchNorm", "InstanceNorm", "MaxPool", "AvgPool", "LPPool"),
+    *("AdaptiveAvgPool", "AdaptiveMaxPool", "FractionalMaxPool"),
+)
+DEFINED: dict[int, tuple[type[nn.Module], ...]] = {  # by an input's axes: what gives (N, C, *axes) by definition
+    count: tuple(getattr(nn, f"{kind}{count}d") for kind in KINDS if hasattr(nn, f"{kind}{count}d"))
+    for count in (1, 2, 3)
+}
+DEFINED[2] += (nn.PixelShuffle, nn.UpsamplingBilinear2d, nn.UpsamplingNearest2d)
+
 
 @dataclass(frozen=True)
 class Layer:
     """One run of one module whose output has positions in the image.
 
     name: dotted name; call: which of its runs in a forward pass, counted from 0; calls: how many there are;
-    pooled: the output of a pooling; inside: how many of the modules around it put out another resolution;
+    pooled: the output of a pooling or a padding, which finds nothing new; inside: how many of the modules around it put
+    out another resolution;
     rearranged: a grid of other proportions that a module around it turns back, as the windows of an attention;
     strip: a sequence of columns or rows alone, of an image that has both; fed: whether the image has a part in it;
     reaches: whether the scores depend on its positions (None: no gradient arrives there, so nobody knows).
@@ -56,3 +68,12 @@ def with_tensor(returned: Any, tensor: Tensor) -> Any:
     if isinstance(returned, (tuple, list)):
         return type(returned)([tensor, *returned[1:]])
     return tensor
+
+
+def is_pooled(module: nn.Module, tensor: Tensor) -> bool:
+    """Whether a module pools or pads, by its name or by what made its output: values of the layer before it."""
+    if any(True for _ in module.children()):
+        return False
+    name, made = type(module).__name__.lower(), type(tensor.grad_fn).__name__
+    own = any(True for _ in module.parameters(recurse=False))
+    return "pool" in name or (not own and ("pad" in name or made.startswith(PADDED)))

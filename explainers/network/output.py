@@ -6,7 +6,7 @@ import hashlib
 import inspect
 import re
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,7 +36,7 @@ class Negative:
 
     def __call__(self, returned: Any) -> Any:
         """−s of what the network returned."""
-        return -(_default(returned) if self.of is None else self.of(returned))
+        return -(main_output(returned) if self.of is None else self.of(returned))
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def at_least_single(values: Tensor) -> Tensor:
 
 
 def class_scores(model: Any, images: Tensor, output: Output | None = None) -> Tensor:
-    """Scores (N, classes) of images (N, C, H, W) in evaluation mode, without gradient; the network stays as found."""
+    """Scores (N, classes) of images (N, C, *axes) in evaluation mode, without gradient; the network stays as found."""
     network = as_network(model)
     with preserved(network), exact(images, gradients=False):
         return scores_of(run(network, images), len(images), output)
@@ -92,7 +92,7 @@ def scores_of(returned: Any, count: int, output: Output | None = None) -> Tensor
                 "name the class by its index"
             )
         return -scores
-    scores = _default(returned) if output is None else output(returned)
+    scores = main_output(returned) if output is None else output(returned)
     if not isinstance(scores, Tensor) or scores.ndim != 2 or not scores.is_floating_point():
         source = "the network returned" if output is None else "output= gave"
         raise OutputError(
@@ -168,7 +168,12 @@ def describe(value: Any) -> str:
     return type(value).__name__ + (f" with {named}" if named else "")
 
 
-def _default(returned: Any) -> Any:
+def main_output(returned: Any) -> Any:
+    """What a network returned for its task: a tensor, `logits` or `out` of a mapping, the only scores of a tuple.
+
+    Raises:
+        OutputError: several tensors of a tuple could be the scores.
+    """
     if isinstance(returned, Tensor):
         return returned
     if isinstance(returned, Mapping):
@@ -186,12 +191,30 @@ def _only(returned: Sequence[Any]) -> Any:
     Raises:
         OutputError: there are several, and features would be explained as classes if the first was taken.
     """
-    found = {index: item for index, item in enumerate(returned) if _is_scores(item)}
+    found = dict(_candidates(returned))
     if len({id(item) for item in found.values()}) > 1:
-        each = ", ".join(f"y[{index}] of shape {tuple(item.shape)}" for index, item in found.items())
-        spelled = " or ".join(f"output=lambda y: y[{index}] (--output {index})" for index in found)
+        each = ", ".join(f"{way} of shape {tuple(item.shape)}" for way, item in found.items())
+        spelled = " or ".join(f"output=lambda y: {way}{_flag(way)}" for way in found)
         raise OutputError(f"the network returned several tensors that could be the scores: {each}. Pass {spelled}")
-    return next(iter(found.values()), returned)
+    return next((item for item in returned if _is_scores(item)), returned)
+
+
+def _candidates(value: Any, way: str = "y") -> Iterator[tuple[str, Tensor]]:
+    """What could be scores (N, classes) in tuples, lists and mappings of any depth, with the way to it."""
+    if _is_scores(value):
+        yield way, value
+    elif isinstance(value, Mapping):
+        for key in value:
+            yield from _candidates(value[key], f"{way}[{key!r}]")
+    elif isinstance(value, (tuple, list)):
+        for index, item in enumerate(value):
+            yield from _candidates(item, f"{way}[{index}]")
+
+
+def _flag(way: str) -> str:
+    """How the command spells a way to scores, where one step is all of it."""
+    step = re.fullmatch(r"y\[(\d+)\]", way)
+    return f" (--output {step[1]})" if step else ""
 
 
 def _is_scores(item: Any) -> bool:
@@ -200,13 +223,18 @@ def _is_scores(item: Any) -> bool:
 
 def _suggestion(returned: Any) -> str:
     value, access = returned, "y"
+    if len(inside := list(_candidates(returned))) == 1:
+        return f"output=lambda y: {inside[0][0]}"
     if isinstance(returned, Mapping):
         key = next((key for key in ("logits", "out") if key in returned), next(iter(returned), "logits"))
         value, access = returned.get(key), f"y[{key!r}]"
     elif isinstance(returned, (tuple, list)) and returned:
         value, access = returned[0], "y[0]"
     if isinstance(value, Tensor) and value.ndim == 4:
-        return f"output=lambda y: {access}.mean((2, 3)) to explain a class over all positions"
+        return (
+            f"output=lambda y: {access}.mean((2, 3)) to explain a class over all positions; a class of a segmentation "
+            'network over a region is targets=explainers.targets.Region(class, "predicted") (--where predicted)'
+        )
     if isinstance(value, Tensor) and value.ndim == 1:
         return f"output=lambda y: {access}[:, None] for one score per image"
     return f"output=lambda y: {access}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,24 +17,18 @@ from explainers.network.axes.trace import Recorded, Trace
 from explainers.network.batch_norm_backward import sound_batch_norm
 from explainers.network.gradients import gradients_of
 from explainers.network.guard import in_own_thread
-from explainers.network.input import fixed_batch, run
+from explainers.network.input import another, fixed_batch, run
 from explainers.network.layer_choice import Survey
-from explainers.network.layers import Layer, layer_tensor
-from explainers.network.layout import Layout, distortion, layout_of, layout_told
+from explainers.network.layers import DEFINED, Layer, is_pooled, layer_tensor
+from explainers.network.layout import Grid, Layout, distortion, layout_of, layout_told
 from explainers.network.unwrapping import class_name
-
-DEFINED = (  # give (N, C, h, w) by definition
-    nn.Conv2d, nn.ConvTranspose2d, nn.BatchNorm2d, nn.InstanceNorm2d, nn.MaxPool2d, nn.AvgPool2d, nn.LPPool2d,
-    nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d, nn.FractionalMaxPool2d, nn.PixelShuffle, nn.UpsamplingBilinear2d,
-    nn.UpsamplingNearest2d,
-)  # fmt: skip
 
 
 def survey(network: Any, images: Tensor, scores: Callable[[Any, int], Tensor]) -> Survey:
     """Run the network once and report its spatial layers.
 
     Args:
-        images: (N, C, H, W), of which the first is used, or all where the network insists on a batch of that size.
+        images: (N, C, *axes), of which the first is used, or all where the network insists on a batch of that size.
         scores: from what the network returns for so many images to (N, classes).
 
     Raises:
@@ -97,14 +92,14 @@ class _Watch:
         self.trace = Trace(images)
         self.axes: dict[int, Axes | None] = {}  # by identity, of tensors without a graph
         self.still: dict[tuple[str, int], Tensor] = {}  # what no way through the graph leads to from the image
-        self.image = (int(images.shape[2]), int(images.shape[3]))
+        self.image = tuple(int(side) for side in images.shape[2:])
         self.layers: list[Layer] = []
         self.tensors: list[Tensor] = []  # kept alive, so that identities stay unique
         self.kept: list[Tensor] = []
-        self.grids: list[tuple[int, int]] = []
+        self.grids: list[Grid] = []
         self.calls: Counter[str] = Counter()
         self.ran: dict[str, str] = {}
-        self.output_grids: dict[str, tuple[int, int]] = {}
+        self.output_grids: dict[str, Grid] = {}
         self.handles = []
         for name, module in network.named_modules():
             if name and not isinstance(module, torch.jit.ScriptModule):
@@ -128,7 +123,7 @@ class _Watch:
             axes = self._axes(module, given, tensor)
             if tensor.grad_fn is None:
                 axes = self.hints.get((name, call), axes)
-                self.unrecorded |= tensor.ndim in (3, 4)
+                self.unrecorded |= tensor.ndim in (3, len(self.image) + 2)
             elif axes is not None:
                 self.told[name, call] = axes
             layout = self._layout(module, axes, tensor)
@@ -138,7 +133,7 @@ class _Watch:
             if not layout.sequence:
                 self.grids.append(layout.grid)
             strip = layout.sequence and min(layout.grid) == 1 < min(self.image)
-            self.layers.append(Layer(name, module, layout, call, pooled=_is_pooling(module), strip=strip))
+            self.layers.append(Layer(name, module, layout, call, pooled=is_pooled(module, tensor), strip=strip))
             self.tensors.append(tensor)
             if not self.trace.feeds(tensor):
                 self.still[name, call] = tensor.detach().clone()
@@ -148,8 +143,8 @@ class _Watch:
     def _layout(self, module: nn.Module, axes: Axes | None, tensor: Tensor) -> Layout | None:
         """Told by what made the tensor; guessed from its shape where that is not known."""
         if axes is not None and not any(each.unknown for each in axes):
-            return layout_told(axes)
-        told = None if axes is None else layout_told(axes)
+            return layout_told(axes, len(self.image))
+        told = None if axes is None else layout_told(axes, len(self.image))
         if told is not None:
             return told
         layout = layout_of(tuple(tensor.shape), self.image, self.grids, axes)
@@ -162,7 +157,7 @@ class _Watch:
         if id(tensor) not in self.axes:
             source = layer_tensor(given)
             alone = not any(True for _ in module.children())
-            if tensor.ndim == 4 and isinstance(module, DEFINED):
+            if tensor.ndim == len(self.image) + 2 and isinstance(module, DEFINED[len(self.image)]):
                 self.axes[id(tensor)] = image_axes(tuple(tensor.shape))
             elif alone and source is not None and source.shape == tensor.shape:
                 before = self.axes.get(id(source))
@@ -174,7 +169,7 @@ class _Watch:
     def _inside_attention(self, layout: Layout) -> bool:
         """(N, heads, T, d) looks like feature maps, but has as many rows or columns as there are tokens."""
         tokens = [layer.layout for layer in self.layers if layer.layout.sequence]
-        lengths = {token.prefix + token.grid[0] * token.grid[1] for token in tokens}
+        lengths = {token.prefix + math.prod(token.grid) for token in tokens}
         return not layout.sequence and not lengths.isdisjoint(layout.grid) and distortion(layout.grid, self.image) > 0
 
     def mark_reach(self, scores: Tensor) -> None:
@@ -204,7 +199,7 @@ class _Watch:
 
     def survey(self) -> Survey:
         width = Counter((layer.layout.grid, layer.layout.channels) for layer in self.layers if layer.layout.sequence)
-        usual: dict[tuple[int, int], int] = {}
+        usual: dict[Grid, int] = {}
         for (grid, channels), _ in width.most_common():
             usual.setdefault(grid, channels)
         groups: dict[int, list[Layer]] = {}
@@ -249,8 +244,6 @@ class _Watch:
 
 def _changed(network: nn.Module, images: Tensor, still: dict[tuple[str, int], Tensor]) -> set[tuple[str, int]]:
     """Which runs of which modules give something else for another image."""
-    drawn = torch.randn(images.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float32, device="cpu")
-    noise = drawn.to(images)
     calls: Counter[str] = Counter()
     found: set[tuple[str, int]] = set()
 
@@ -266,7 +259,7 @@ def _changed(network: nn.Module, images: Tensor, still: dict[tuple[str, int], Te
     names = {name for name, _ in still}
     handles = [network.get_submodule(name).register_forward_hook(in_own_thread(compare(name))) for name in names]
     try:
-        run(network, images + noise * (images.std(correction=0) + images.abs().mean() + 1e-3))
+        run(network, another(images))
     finally:
         for handle in handles:
             handle.remove()
@@ -280,18 +273,15 @@ def _settled(layout: Layout, module: nn.Module) -> Layout:
     kinds = [type(part) for part in module.modules()]
     first = any(issubclass(kind, (nn.modules.conv._ConvNd, nn.modules.batchnorm._BatchNorm)) for kind in kinds)
     last = any(issubclass(kind, (nn.Linear, nn.LayerNorm)) for kind in kinds)
-    square = layout.grid == (layout.channels, layout.channels)
+    square = set(layout.grid) == {layout.channels}
     if not square or first == last:
         return layout
     return replace(layout, kind="nhwc" if last else "nchw", tied=False)
 
 
-def _is_pooling(module: nn.Module) -> bool:
-    return "pool" in type(module).__name__.lower() and not any(True for _ in module.children())
-
-
 def _patches_matter(layout: Layout, grad: Tensor) -> bool | None:
-    """False where only the class token of this layer is read, None where nothing is (a head of zeros)."""
-    if not layout.sequence or bool(layout.patches(grad).any()):
-        return True
-    return False if bool(grad.any()) else None
+    """False where only the class token of this layer is read, None where no gradient arrives (a head of zeros, a branch
+    beside the one that is explained)."""
+    if not bool(grad.any()):
+        return None
+    return not layout.sequence or bool(layout.patches(grad).any())

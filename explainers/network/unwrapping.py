@@ -11,8 +11,11 @@ from torch import Tensor, nn
 from explainers.errors import OptionError, UnsupportedError
 
 
-def as_network(model: Any) -> Callable[[Tensor], Any]:
+def as_network(model: Any, *, several: bool = False) -> Callable[[Tensor], Any]:
     """The callable to explain.
+
+    Args:
+        model: a module, a LoadedModel or a callable; several: whether it may need more than one input.
 
     `DataParallel`, `DistributedDataParallel` and `torch.compile` wrappers are looked through: replicas and compiled
     graphs run without the hooks of the module that the user holds, and the module inside has the same weights.
@@ -28,12 +31,13 @@ def as_network(model: Any) -> Callable[[Tensor], Any]:
             break
     if not callable(model):
         raise OptionError(f"expected a network (a torch.nn.Module or a callable on image batches), got {type(model)}")
-    _check_inputs(model)
+    if not several:
+        check_one_input(model)
     return model
 
 
-def _check_inputs(network: Any) -> None:
-    """Nothing, where a batch of images is all that the network has to be given.
+def check_one_input(network: Any) -> None:
+    """See that a batch of images is all that the network has to be given.
 
     Raises:
         UnsupportedError: it is not.
@@ -49,10 +53,22 @@ def _check_inputs(network: Any) -> None:
         needed = [each for each in signature.parameters.values() if each.default is each.empty]
         named = [each.name for each in needed if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)]
         brought = ", ".join(["images", *(f"self.{name}" for name in named[1:])])
+        first = named[0] if named else "images"
         raise UnsupportedError(
-            f"{class_name(network)} takes ({', '.join(named)}), but explained is what takes one batch of images. Wrap "
-            f"it in a torch.nn.Module that brings the rest: def forward(self, images): return self.network({brought})"
+            f"{class_name(network)} takes ({', '.join(named)}), but explained is what takes one batch of images. "
+            f"Of several inputs pass all, in Python, as a tuple or a mapping of names, with explain={first!r}; "
+            f"or wrap it in a torch.nn.Module that brings the rest: def forward(self, images): return "
+            f"self.network({brought})"
         ) from error
+
+
+def needs_several(network: Any) -> bool:
+    """Whether a batch of images is not all that the network has to be given."""
+    try:
+        check_one_input(network)
+    except UnsupportedError:
+        return True
+    return False
 
 
 def class_name(network: Any) -> str:

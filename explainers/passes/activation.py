@@ -21,6 +21,7 @@ FUNCTIONS: dict[str | None, Callable[[Tensor], Tensor]] = {
     "softmax": lambda scores: scores.softmax(dim=1),
     "sigmoid": torch.sigmoid,
     "exp": torch.exp,
+    "watched": lambda scores: scores.unflatten(1, (2, -1))[:, 1].repeat(1, 2),
 }
 SATURATED = 13.8  # |score| from which p (1 − p) < 1e-6: the score moves by 1, the probability by less than a millionth
 SUM_SLACK = 5e-3  # of the sum of probabilities that a network computes in half precision
@@ -30,9 +31,10 @@ SUM_SLACK = 5e-3  # of the sum of probabilities that a network computes in half 
 class Reading:
     """From scores (N, classes) to f(x) of each class, in the same shape.
 
-    name: "softmax", "sigmoid", "exp" (of log-probabilities) or None (the scores themselves); why: the reason, for
-    people; probability: whether f(x) is known to lie in 0 … 1; negative: the scores are those of the other class of a
-    one-score network, −s, and f(x) is 1 − p; assumed: nobody said so, and it cannot be seen in the network.
+    name: "softmax", "sigmoid", "exp" (of log-probabilities), None (the scores themselves) or "watched" (scores (N, 2 T)
+    of T target objects, whose second half is f(x) already, see `explainers.targets.target_scores`); why: the reason,
+    for people; probability: whether f(x) is known to lie in 0 … 1; negative: the scores are those of the other class of
+    a one-score network, −s, and f(x) is 1 − p; assumed: nobody said so, and it cannot be seen in the network.
     """
 
     name: str | None
@@ -64,7 +66,7 @@ class Reading:
             )
 
     def __str__(self) -> str:
-        return f"{self.name or 'none'} ({self.why})"
+        return self.why if self.name == "watched" else f"{self.name or 'none'} ({self.why})"
 
 
 def checked_activation(activation: Any) -> str | None:
@@ -94,7 +96,7 @@ def reading_of(
     configuration says multi-label. It is a fact about the network: the images only try it.
 
     Args:
-        images: (N, C, H, W), unperturbed, checked; scores: (N, classes), theirs; activation: "auto" or what is asked
+        images: (N, C, *axes), unperturbed, checked; scores: (N, classes), theirs; activation: "auto" or what is asked
             for; output: as for every explainer; check: whether to refuse a score that is no logit.
 
     Raises:
@@ -104,6 +106,9 @@ def reading_of(
     Cost: with "auto" a pass of one image; where its scores lie in 0 … 1, four more.
     """
     activation = checked_activation(activation)
+    own = getattr(output, "reading", None)
+    if isinstance(own, Reading):  # targets that know what is watched of them
+        return own
     if isinstance(output, Negative):
         return replace(reading_of(model, images, -scores, activation, output.of, check=check), negative=True)
     scores = at_least_single(scores.detach())
@@ -139,6 +144,8 @@ def _seen(network: Any, images: Tensor, scores: Tensor, output: Output | None) -
         return Reading("exp", f"the network ends in {ENDS[end]}")
     if end == "LogSoftmax" and scores.shape[1] > 1:
         return Reading("softmax", f"the network ends in {ENDS[end]}")
+    if scores.shape[1] > 1 and getattr(network, "gives_logits", False):
+        return Reading("softmax", "logits, by the network's own account")
     if not within:
         return None
     tried = _tried(network, images, output)

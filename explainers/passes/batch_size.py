@@ -67,7 +67,7 @@ class BatchSize:
         self.searching = False
         if count <= self.quantum:
             warnings.warn(
-                f"memory ran out with {self.quantum} images of {tuple(like.shape[-3:])} at a time; smaller batches "
+                f"memory ran out with {self.quantum} images of {tuple(like.shape[1:])} at a time; smaller batches "
                 "change scores in their last bits",
                 stacklevel=2,
             )
@@ -77,7 +77,7 @@ class BatchSize:
 
 def does_not_fit(what: str, error: BaseException, like: Tensor) -> DeviceMemoryError:
     """The error of memory that runs out with the least there can be."""
-    size = " × ".join(map(str, like.shape[-3:]))
+    size = " × ".join(map(str, like.shape[1:]))
     first = str(error).strip().partition("\n")[0]
     return DeviceMemoryError(
         f"memory ran out on {like.device} with {what} of {size}: {first}. "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from typing import Any
 
@@ -12,14 +12,17 @@ import torch
 from torch import Tensor
 
 from explainers.errors import OptionError
-from explainers.network.guard import exact, preserved
+from explainers.network.guard import alone, exact, preserved
 from explainers.network.input import checked_images, fixed_batch
+from explainers.network.inputs import ALL, Key, bound, inputs_of
 from explainers.network.output import Output, at_least_single, scores_of
-from explainers.network.unwrapping import as_network
+from explainers.network.unwrapping import as_network, check_one_input
 from explainers.passes.batch_size import BatchSize, does_not_fit, is_out_of_memory
 from explainers.passes.replica import Network, Replica
 
-Maker = Callable[[int, int, Tensor], Tensor]  # (start, stop, buffer (stop - start, C, H, W)) → the images of these rows
+Maker = Callable[
+    [int, int, Tensor], Tensor
+]  # (start, stop, buffer (stop - start, C, *axes)) → the images of these rows
 Taker = Callable[[int, Tensor], object]  # (start, scores (n, classes)) → True to stop
 Progress = Callable[[int, int], None]  # images done, of how many
 
@@ -57,19 +60,29 @@ class Predictor:
     ) -> None:
         if batch_size is not None and (isinstance(batch_size, bool) or batch_size < 1):
             raise OptionError(f"batch_size={batch_size}; expected at least 1, or None to measure")
-        self.network, self.output = as_network(model), output
+        self.network, self.output = as_network(model, several=True), output
         self.batch_size, self.progress = batch_size, progress
         self.replica = Replica(self.network, precision, compile=compile)
         self.passes = 0  # images sent through the network so far
         self._sizes: dict[tuple[Any, ...], BatchSize] = {}
+        self._of_input: dict[Key, tuple[Any, Predictor]] = {}
 
-    def __call__(self, batches: Tensor | Iterable[Tensor]) -> Tensor:
+    def __call__(self, batches: Any, *, forward_kwargs: Mapping[str, Any] | None = None) -> Tensor:
         """Scores (N, classes) of all images of the batches, in order, on the images' device, float32 (float64 where
         the network is).
 
+        Args:
+            batches: a tensor (N, C, H, W) or an iterable of them. Of a network of several inputs a mapping of them by
+                name, or an iterable of mappings and tuples, as for every explainer; forward_kwargs: likewise.
+
         Raises:
-            ImageError: a batch is no float tensor (N, C, H, W). OptionError: there is none. Otherwise as `run`.
+            ImageError: a batch is no float tensor (N, C, *axes). OptionError: there is none. Otherwise as `run`.
         """
+        several = [batches] if isinstance(batches, Mapping) else batches if _of_inputs(batches) else None
+        if several is not None or forward_kwargs:
+            each = _listed(batches) if several is None else several
+            return torch.cat([self._of_inputs(one, forward_kwargs) for one in each])
+        check_one_input(self.network)
         found: list[Tensor] = []
         checked = (checked_images(batch, self.network) for batch in _listed(batches))
         for images in _merged(checked, self.batch_size or MERGED):
@@ -82,11 +95,32 @@ class Predictor:
             raise OptionError("there are no images to predict: the iterator was empty")
         return torch.cat(found)
 
+    def _of_inputs(self, given: Any, keywords: Mapping[str, Any] | None) -> Tensor:
+        """Scores (N, classes) of a batch of inputs; each row of a pass comes with the others of its image."""
+        inputs, (key, *_) = inputs_of(self.network, given, ALL, keywords)
+        kind = inputs.kind()
+        if key not in self._of_input or self._of_input[key][0] != kind:
+            self._of_input[key] = kind, self.for_network(bound(self.network, key))
+        other = self._of_input[key][1]
+        network: Any = other.network
+        images: Tensor = inputs.parts[key]
+        found: list[Tensor] = []
+
+        def rows(start: int, stop: int, buffer: Tensor) -> Tensor:
+            network.companions.inputs = inputs[range(start, stop)]
+            return buffer.copy_(images[start:stop])
+
+        before = other.passes
+        with alone(network), network.given(inputs[[0]]):
+            other.run(len(inputs), images, rows, lambda _, scores: found.append(scores))
+        self.passes += other.passes - before
+        return torch.cat(found)
+
     def run(self, count: int, like: Tensor, make: Maker, take: Taker) -> None:
         """Make `count` images batch by batch, pass them through the network, and hand over their scores in order.
 
         Args:
-            like: (…, C, H, W) checked images, for size, type and device; the first one tries the network.
+            like: (n, C, *axes) checked images, for size, type and device; the first one tries the network.
             make: fills the buffer with the images start … stop - 1, or returns a tensor of its own, which the network
                 may overwrite. Called again for the same rows after memory ran out.
             take: gets (start, scores (n, classes), at least float32) of each batch; True ends the run.
@@ -131,6 +165,15 @@ class Predictor:
         other.output = output
         return other
 
+    def for_network(self, network: Callable[[Tensor], Any]) -> Predictor:
+        """The same for another network, with a replica of that one."""
+        other = copy.copy(self)
+        other.network, other._sizes, other._of_input = network, {}, {}
+        if self.replica.compile:
+            raise OptionError("compile: a network of several inputs runs as it is; leave compile out")
+        other.replica = Replica(network, self.replica.asked or "float32", compile=self.replica.compile)
+        return other
+
     def describe(self) -> dict[str, Any]:
         """What was used, for a manifest: precision, whether compiled, the last batch size, how many passes."""
         sizes = [size.now for size in self._sizes.values()]
@@ -159,7 +202,7 @@ class Predictor:
         return scores_of(network(images), len(images), self.output)
 
     def _size(self, like: Tensor) -> BatchSize:
-        key = (tuple(like.shape[-3:]), like.device)
+        key = (tuple(like.shape[1:]), like.device)
         if key not in self._sizes:
             fixed = fixed_batch(self.network)
             if fixed is None and self.replica.compile:  # one shape, compiled once
@@ -168,8 +211,13 @@ class Predictor:
         return self._sizes[key]
 
     def _buffer(self, like: Tensor, size: int) -> Tensor:
-        layout = torch.channels_last if self.replica.channels_last else torch.contiguous_format
-        return torch.empty((size, *like.shape[-3:]), dtype=like.dtype, device=like.device, memory_format=layout)
+        layout = torch.channels_last if self.replica.channels_last and like.ndim == 4 else torch.contiguous_format
+        return torch.empty((size, *like.shape[1:]), dtype=like.dtype, device=like.device, memory_format=layout)
+
+
+def _of_inputs(batches: Any) -> bool:
+    """Whether the first of several batches is one of several inputs."""
+    return isinstance(batches, (list, tuple)) and bool(batches) and isinstance(batches[0], (Mapping, tuple))
 
 
 def _listed(batches: Tensor | Iterable[Tensor]) -> Iterable[Tensor]:

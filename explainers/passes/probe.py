@@ -26,7 +26,7 @@ def probe(model: Any, size: Sequence[int], output: Output | None = None) -> dict
     away from its borders.
 
     Args:
-        size: (C, H, W) of the network's input; output: as everywhere.
+        size: (C, *axes) of the network's input; output: as everywhere.
 
     Returns:
         `modules`: a hash of names and classes; `scores`, `gradient`: the logarithm of the norm, and the cosines to

@@ -63,7 +63,7 @@ class Replica:
         return "float32" if self.precision is None else str(self.precision).removeprefix("torch.")
 
     def ready(self, like: Tensor, scored: Scored) -> Network:
-        """The callable to run for images such as `like` (…, C, H, W); evaluation mode is the caller's business, since
+        """The callable to run for images such as `like` (n, C, *axes); evaluation mode is the caller's business, since
         it may be the network itself.
 
         Args:
@@ -80,8 +80,8 @@ class Replica:
     def _make(self, like: Tensor, scored: Scored) -> Network:
         if not self.module:
             return self.network
-        self.channels_last = fixed_batch(self.network) is None
-        probe = like.reshape(-1, *like.shape[-3:])[:1].contiguous()
+        self.channels_last = fixed_batch(self.network) is None and like.ndim == 4
+        probe = like[:1].contiguous()
         probe = probe.expand(fixed_batch(self.network) or 1, *probe.shape[1:])
         try:
             copied = _copied(self.network)

@@ -23,7 +23,7 @@ def contact_sheet(rows: Sequence[Sequence[Cell]], *, cell: int = 192) -> np.ndar
     """One picture of all cells, a row each, every cell fitted into a square.
 
     Args:
-        rows: captions (several lines are allowed, long ones are shortened) and pictures.
+        rows: captions (several lines are allowed, long ones are broken once, then shortened) and pictures.
         cell: side of the square in pixels.
 
     Returns:
@@ -32,6 +32,7 @@ def contact_sheet(rows: Sequence[Sequence[Cell]], *, cell: int = 192) -> np.ndar
     from PIL import Image, ImageDraw
 
     columns = max(len(row) for row in rows)
+    rows = [[("\n".join(_broken(caption, cell)), pixels) for caption, pixels in row] for row in rows]
     lines = max(caption.count("\n") + 1 for row in rows for caption, _ in row)
     height, width = cell + lines * LINE + GAP, cell + GAP
     sheet = Image.new("RGB", (columns * width + GAP, len(rows) * height + GAP), "white")
@@ -45,7 +46,7 @@ def contact_sheet(rows: Sequence[Sequence[Cell]], *, cell: int = 192) -> np.ndar
             picture = picture.resize(size, Image.Resampling.BILINEAR if scale > 1 else Image.Resampling.LANCZOS)
             sheet.paste(picture, (left + (cell - size[0]) // 2, top + lines * LINE + (cell - size[1]) // 2))
             for number, line in enumerate(caption.split("\n")):
-                draw.text((left, top + number * LINE - 2), _fitting(line, cell), fill="black", font=_font())
+                draw.text((left, top + number * LINE - 2), _fitting(line, cell), fill="black", font=caption_font())
     return np.asarray(sheet)
 
 
@@ -87,19 +88,35 @@ def figure(rows: Sequence[Sequence[Cell]], *, size: float = 2.4) -> Figure:
 
 
 @lru_cache(maxsize=1)
-def _font() -> Any:
+def caption_font() -> Any:
+    """What captions are set in."""
     from matplotlib import font_manager
     from PIL import ImageFont
 
     return ImageFont.truetype(font_manager.findfont("DejaVu Sans"), 12)
 
 
+def _broken(caption: str, width: int) -> list[str]:
+    """The lines of a caption; one that is too long goes on in a second one, behind a mark or blank where there is one
+    in the second half of what fits."""
+    lines = []
+    for line in caption.split("\n"):
+        line = "".join(letter if letter.isprintable() else "�" for letter in line)
+        if caption_font().getlength(line) <= width:
+            lines.append(line)
+            continue
+        most = max((at for at in range(1, len(line)) if caption_font().getlength(line[:at]) <= width), default=1)
+        marks = [at for at in range(most // 2, most + 1) if at and not line[at - 1].isalnum()]
+        at = marks[-1] if marks else most
+        lines += [line[:at].rstrip(" "), line[at:].lstrip(" ")]
+    return lines
+
+
 def _fitting(line: str, width: int) -> str:
-    """A caption that fits, shortened in its middle."""
-    line = "".join(letter if letter.isprintable() else "�" for letter in line)
-    if _font().getlength(line) <= width:
+    """A line that fits, shortened in its middle."""
+    if caption_font().getlength(line) <= width:
         return line
     keep = len(line) - 1
-    while keep > 1 and _font().getlength(line[: (keep + 1) // 2] + "…" + line[len(line) - keep // 2 :]) > width:
+    while keep > 1 and caption_font().getlength(line[: (keep + 1) // 2] + "…" + line[len(line) - keep // 2 :]) > width:
         keep -= 1
     return line[: (keep + 1) // 2] + "…" + line[len(line) - keep // 2 :]

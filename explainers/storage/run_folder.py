@@ -18,9 +18,12 @@ from explainers.storage.fingerprint import differences, fingerprint, named
 from explainers.storage.journal import Journal, Row
 from explainers.storage.listing import Listing, listed, unlike
 from explainers.storage.lock import LOCK, locked
-from explainers.storage.owner import JOURNAL, MANIFEST, command_of
+from explainers.storage.owner import JOURNAL, MANIFEST, REPORT, command_of
 from explainers.storage.paths import shown
 
+__all__ = ["JOURNAL", "MANIFEST", "PROBE", "REPORT", "SCHEMA_VERSION", "Contents", "RunFolder", "near"]
+
+SCHEMA_VERSION = 1  # of manifest.json and the tables beside it; docs/schemas has what they hold
 PROBE = "probe"  # the fact whose numbers may differ in their last digits
 NEAR = 1e-3
 
@@ -127,7 +130,7 @@ class RunFolder:
         Args:
             files: that the command made of all units together, to be listed with size and hash.
         """
-        own: dict[str, Any] = {"command": self.contents.command}
+        own: dict[str, Any] = {"schema_version": SCHEMA_VERSION, "command": self.contents.command}
         made: Listing = listed(self.path, files)
         write_json(self.path / MANIFEST, {**own, **facts, **({"files": made} if made else {})}, default=str)
 

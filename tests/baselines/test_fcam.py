@@ -39,15 +39,6 @@ LOSSES = (SeededCrossEntropy(erosion=3), ColourAffinity(exact=64), SizeBarrier()
 SMALL = Settings(losses=LOSSES, epochs=3, batch_size=8, optimizer=SGD(lr=0.05), schedule=Constant())
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Small tensors: handing them to threads costs more than the work."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture(scope="module")
 def classifier(tmp_path_factory):
     """A training of a classifier, of another backbone than the usual."""

@@ -43,14 +43,6 @@ NAMES = ("amb", "gain")
 QUICK = Settings(epochs=3, batch_size=8, augment=("flip",), seed=3)
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def batch(data, rows):
     images = torch.stack([data.preprocessing(data.train.pixels(row)) for row in rows])
     return images, torch.tensor([data.train.labels[row] for row in rows])

@@ -59,4 +59,4 @@ def command(kind: str, images: Path, out: Path, *more: str) -> list[str]:
     method = ["-m", "occlusion", "--option", "occlusion.window=48", "--option", "occlusion.stride=48"]
     metric = ["--metric", "sparseness", "--no-figures"] if kind == "evaluate" else []
     model = [] if "--model" in more else ["--model", "embedded"]
-    return [kind, str(images), *model, *method, *metric, "--out", str(out), "-q", *more]
+    return [kind, str(images), *model, *method, *metric, "--out", str(out), "-q", "--no-report", *more]

@@ -21,7 +21,7 @@ HEADS = (CrossEntropy(), CrossEntropy("attention_logits"))
 
 
 def command(out, *more, network="abn", data=DATA):
-    return ["train", network, "--data", data, "--out", str(out), *TINY, *more]
+    return ["train", network, "--data", data, "--out", str(out), *TINY, "--no-report", *more]
 
 
 def table(path: Path) -> list[dict[str, str]]:

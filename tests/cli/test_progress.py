@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from explainers.cli.progress import Progress
+from explainers.cli.terminal.progress import Progress
 
 
 def test_a_long_image_says_how_far_it_is(capsys, monkeypatch):
-    monkeypatch.setattr("explainers.cli.progress.EVERY", -1.0)
+    monkeypatch.setattr("explainers.cli.terminal.progress.EVERY", -1.0)
     progress = Progress(quiet=False)
     progress.passes("rise", 200, 4000, 85.4)
     progress.update(1, 7, "a.png")

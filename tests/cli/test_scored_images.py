@@ -8,7 +8,7 @@ from argparse import Namespace
 import numpy as np
 import pytest
 from explainers.cli.main import main
-from explainers.cli.scored_images import _masks_needed
+from explainers.cli.scoring.scored_images import _masks_needed
 from training_case import command, images_of
 
 from explainers.data.generated.birds import bird

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import warnings
 
 import pytest
+import torch
 from explainers.cli.main import main
 from run_case import rows
 
@@ -114,3 +116,33 @@ def test_labels_name_each_class(labels, code, images, net, tmp_path, capsys):
     assert main([*argv, "-o", str(tmp_path / "out")]) == code
     if code:
         assert f"{labels.count(chr(10))} labels for 3 classes" in capsys.readouterr().err
+
+
+DOWNLOADS = (
+    NETWORKS
+    + """
+
+def fetched():
+    import sys
+    sys.stdout.write('Downloading: "https://weights.example/net-1.pth" to /cache/net-1.pth\\n')  # as torch.hub does
+    print("of the network's own")
+    return Warning_()
+"""
+)
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_what_torch_says_of_a_download_is_a_note(images, tmp_path, capsys, quiet):
+    (tmp_path / "loads.py").write_text(DOWNLOADS)
+    argv = ["layers", "--model", f"{tmp_path / 'loads.py'}:fetched", "--size", "48", "--device", "cpu"]
+    assert main([*argv, *["-q"] * quiet]) == 0
+    printed = capsys.readouterr()
+    assert "Downloading" not in printed.out + printed.err
+    assert "of the network's own" in printed.out
+    told = "explain: note: fetching https://weights.example/net-1.pth to /cache/net-1.pth"
+    assert printed.err.splitlines().count(told) == (not quiet)
+
+
+def test_that_torch_still_says_it_in_these_words():
+    source = inspect.getsource(torch.hub.load_state_dict_from_url)
+    assert """sys.stdout.write(f'Downloading: "{url}" to {cached_file}\\n')""" in source

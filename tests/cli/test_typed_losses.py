@@ -80,8 +80,11 @@ def test_a_typed_loss_joins_those_of_the_network_or_takes_the_place_of_its_names
             "size-barrier:t",
             "--loss 'size-barrier:t'; expected NAME:KEY=VALUE,KEY=VALUE, such as size-barrier:weight=0.2,t=2",
         ),
-        ("size-barrier:t=high", "size-barrier: t='high'; expected a finite number"),
-        ("colour-affinity:exact=1", "sigma_rgb=15.0, sigma_xy=100.0, exact=1; expected positive widths and 2 pixels"),
+        ("size-barrier:t=high", "--loss size-barrier:t=high; expected a finite number"),
+        (
+            "colour-affinity:exact=1",
+            "sigma_rgb=15.0, sigma_xy=100.0, --loss colour-affinity:exact=1; expected positive widths and 2 pixels",
+        ),
     ],
 )
 def test_losses_that_cannot_be_are_refused_before_anything_is_read(tmp_path, capsys, typed, message):

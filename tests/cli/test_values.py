@@ -8,9 +8,8 @@ import sys
 
 import pytest
 from explainers.cli.main import main
-from explainers.cli.values import error_text
 
-from explainers.errors import OptionError, counted
+from explainers.errors import counted
 
 LOUD = """
 import os
@@ -82,33 +81,6 @@ def test_errors_do_not_steer_the_terminal(images, net, tmp_path, capsys, argumen
     error = capsys.readouterr().err
     assert "\\x1b[" in error
     assert all(letter.isprintable() for letter in error.replace("\n", ""))
-
-
-@pytest.mark.parametrize(
-    ("text", "told"),
-    [
-        (
-            "Pass output=lambda y: y[0] (--output 0) or output=lambda y: y[1] (--output 1)",
-            "Pass --output 0 or --output 1",
-        ),
-        ("start anew with overwrite (--overwrite)", "start anew with --overwrite"),
-        ("pass trust_model_file (--trust-model-file) if", "pass --trust-model-file if"),
-        (
-            "a training of it (start=, --resume-from) or a backbone's (weights=, --weights)",
-            "a training of it (--resume-from) or a backbone's (--weights)",
-        ),
-        (
-            "(or leave out rise, or set skip_unsupported, --skip-unsupported)",
-            "(or leave out rise, or set --skip-unsupported)",
-        ),
-        ("frozen='x' (--freeze x): no part", "--freeze x: no part"),
-        ("targets=3, but none: pass labels= (--ground-truth)", "targets=3, but none: pass --ground-truth"),
-        ("give its preprocessing (--size, --crop)", "give its preprocessing (--size, --crop)"),
-        ("choose another output folder (--out)", "choose another output folder (--out)"),
-    ],
-)
-def test_errors_name_flags_where_the_library_names_arguments(text, told):
-    assert error_text(OptionError(text)) == told
 
 
 def test_a_number_stands_with_its_noun():

@@ -10,7 +10,7 @@ import pytest
 import explainers
 
 PACKAGE = Path(explainers.__file__).parent
-ROOMS = ("core", "evaluation", "methods", "network", "passes", "render", "run", "diagnosis.py", "explanation.py")
+ROOMS = ("core", "evaluation", "methods", "network", "passes", "render", "run", "diagnosis.py", "explanation")
 FLOATS = {"empty", "eye", "full", "linspace", "logspace", "ones", "rand", "randn", "zeros"}
 FACTORIES = FLOATS | {"arange", "as_tensor", "asarray", "randint", "randperm", "scalar_tensor", "tensor"}
 FILES = sorted(path for room in ROOMS for path in ([PACKAGE / room] if "." in room else (PACKAGE / room).rglob("*.py")))

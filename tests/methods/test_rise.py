@@ -218,6 +218,26 @@ def test_the_default_is_a_whole_number_of_blocks_and_whole_numbers_are_not_warne
             assert rise.planned == rise.masks
 
 
+@pytest.mark.parametrize(
+    ("options", "length", "masks"),
+    [
+        ({}, 128, 3968),
+        ({"design": "paper"}, 64, 4000),  # as published: no blocks have to be whole
+        ({"grid": 10}, 256, 3840),
+        ({"grid": 4}, 64, 3968),
+        ({"p": 0.3}, 64, 3968),
+        ({"grid": 48}, 8192, 8192),  # one block
+    ],
+)
+def test_the_default_is_the_papers_number_or_the_whole_blocks_in_it(options, length, masks):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # nobody asked for a number that cannot be
+        rise = RISE(lambda images: images.mean((2, 3)), **options)
+    assert (rise.masks, rise.planned) == (masks, masks)
+    grid = options.get("grid", 7)
+    assert block_length(rise.design, MaskShape((grid, grid), (grid, grid)), rise.p) == length
+
+
 @pytest.mark.parametrize("masks", [250, 250 - 250 % 64])
 def test_the_standard_error_is_that_of_the_map_whatever_the_number_of_masks(masks):
     """Over 40 runs on a score of random pairs of pixels; errors that err are on the safe side."""

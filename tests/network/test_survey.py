@@ -22,6 +22,40 @@ def test_stages_are_the_last_layers_of_each_resolution_or_the_blocks():
     assert stages(lively(Tokens(pooled=True)), 3, 16, 24)[-1] == "norm"
 
 
+class OwnBorder(torch.nn.Module):
+    """A padding by another name."""
+
+    def forward(self, images):
+        return torch.nn.functional.pad(images, (2, 2, 2, 2))
+
+
+@pytest.mark.parametrize(
+    "padding",
+    [
+        torch.nn.ZeroPad2d(2),
+        torch.nn.ConstantPad2d(2, 1.0),
+        torch.nn.ReflectionPad2d(2),
+        torch.nn.ReplicationPad2d(2),
+        torch.nn.CircularPad2d(2),
+        OwnBorder(),
+    ],
+    ids=lambda module: type(module).__name__,
+)
+def test_a_padding_is_a_layer_and_no_stage(padding):
+    network = torch.nn.Sequential(
+        torch.nn.ZeroPad2d(3), torch.nn.Conv2d(3, 4, 7, stride=2), torch.nn.ReLU(), padding, torch.nn.AvgPool2d(2),
+        torch.nn.Conv2d(4, 6, 3), torch.nn.ReLU(), padding, torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(),
+        torch.nn.Linear(6, 3),
+    )  # fmt: skip
+    assert stages(lively(network), 3, 32, 32) == ["2", "6"]
+    images = torch.randn(1, 3, 32, 32)
+    seen = survey(network, images, lambda returned, count: returned)
+    assert seen.find("0").name == "0"  # by its name it can be asked for
+    torch.testing.assert_close(
+        explainers.create("grad-cam", network)(images), explainers.create("grad-cam", network, layer="6")(images)
+    )
+
+
 class Bound(torch.nn.Module):
     """Brings a second input, a row for each image of a batch."""
 
@@ -53,4 +87,4 @@ def test_other_numbers_of_images_than_a_wrapper_binds_are_refused_with_the_cause
 @pytest.mark.parametrize("call", [lambda images, more: images, lambda *, images: images, lambda: None])
 def test_what_does_not_take_one_batch_is_refused_at_once(call):
     with pytest.raises(explainers.errors.UnsupportedError, match="explained is what takes one batch of images"):
-        explainers.RISE(call)
+        explainers.RISE(call)(torch.rand(1, 3, 8, 8))

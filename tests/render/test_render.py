@@ -170,3 +170,16 @@ def test_an_animation_has_its_frames_and_is_refused_elsewhere(tmp_path):
     for path, given in ((tmp_path / "a.png", frames), (tmp_path / "b.webp", [])):
         with pytest.raises(ImageError, match="expected some, and a name in .webp"):
             write_animation(path, given)
+
+
+def test_a_long_caption_is_broken_before_it_is_shortened():
+    from explainers.render.sheet import _broken, caption_font
+
+    assert _broken("a short one\nand another", 200) == ["a short one", "and another"]
+    first, second = _broken("northern-cardinal-female-0001.jpg", 112)
+    assert first + second == "northern-cardinal-female-0001.jpg"
+    assert first.endswith("-")
+    assert caption_font().getlength(first) <= 112
+    first, second = _broken("m" * 20, 112)
+    assert first + second == "m" * 20
+    assert contact_sheet([[("x" * 400, gray())]], cell=64).shape[1] == 64 + 2 * 8

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import csv
 import json
+import warnings
 
 import numpy as np
 import pytest
@@ -234,3 +235,82 @@ def test_captions_of_the_notebook_name_the_class_and_its_probability(net):
         assert made.label(0, int(made.targets[0])) == f"{name} {(1 - sigmoid(score)) if value is None else value:.2f}"
     made = explainers.explain(explainers.load_model(f"{net}:value", device="cpu"), batch, "saliency")
     assert made.label(0, 0) == f"class 0 {40 + score:.3g}"
+
+
+def notes(text):
+    return [line for line in text.splitlines() if line.startswith("explain: note: the network gives one score")]
+
+
+@pytest.mark.parametrize("command", ["run", "evaluate"])
+def test_one_note_says_that_one_score_is_taken_for_a_logit(images, net, tmp_path, capsys, command):
+    folder(images, [f"{number}.png" for number in range(11)])  # of several batches
+    argv = [command, str(images), "-m", "saliency", *SIZE, "-o", str(tmp_path / "out"), "--batch-size", "2"]
+    argv.remove("-q")
+    argv += ["--no-figures", "--metric", "sparseness"] if command == "evaluate" else []
+    assert main([*argv, "--model", f"{net}:logit"]) == 0
+    (told,) = notes(capsys.readouterr().err)
+    assert "taken as a logit" in told
+    assert "Use --activation none if it is a value, or --activation sigmoid" in told
+    for asked in ("sigmoid", "none"):  # nothing is assumed
+        assert main([*argv, "--model", f"{net}:logit", "--activation", asked, "--overwrite"]) == 0
+        assert notes(capsys.readouterr().err) == []
+    assert main([*argv, "--model", f"{net}:softmax", "--overwrite"]) == 0
+    assert notes(capsys.readouterr().err) == []
+
+
+def test_one_note_and_the_column_say_that_one_score_is_too_large_for_a_logit(images, net, tmp_path, capsys):
+    argv = [str(images), "--model", f"{net}:value", *SIZE, "-o", str(tmp_path / "out"), "--batch-size", "1"]
+    argv.remove("-q")
+    assert main([*argv, "-m", "saliency"]) == 0
+    (told,) = notes(capsys.readouterr().err)
+    assert "too large for a logit" in told
+    assert "--activation none" in told
+    assert "--activation sigmoid" in told
+    assert {row["activation"] for row in rows(tmp_path / "out")} == {"none (one score, too large for a logit)"}
+
+
+def test_images_whose_score_is_too_large_fail_in_one_line(images, net, tmp_path, capsys):
+    (tmp_path / "some.py").write_text(
+        NET.replace("Net(lambda s, v: 40 + s)", "Net(lambda s, v: torch.where(v[:, :1] > 0.4, 40 + s, s))")
+    )
+    for name, level in (("light1", 200), ("light2", 220), ("dark", 20)):
+        Image.fromarray(np.full((24, 24, 3), level, np.uint8)).save(images / f"{name}.png")
+    for name in ("a", "b"):
+        (images / f"{name}.png").unlink()
+    argv = [str(images), "--model", f"{tmp_path / 'some.py'}:value", *SIZE, "-m", "occlusion"]
+    assert main([*argv, "-o", str(tmp_path / "out")]) == 1
+    failed = [line for line in capsys.readouterr().err.splitlines() if "too large for a logit" in line]
+    assert len(failed) == 1
+    assert "light1.png, light2.png: " in failed[0]
+
+
+def test_the_doctor_says_what_one_score_is_taken_for(net, capsys):
+    argv = ["doctor", *SIZE]
+    argv.remove("-q")
+    main([*argv, "--model", f"{net}:logit"])
+    told = capsys.readouterr().out
+    assert "f(x)         sigmoid (one score, taken as a logit)" in told
+    assert told.count("Use --activation none if it is a value, or --activation sigmoid") == 1
+    main([*argv, "--model", f"{net}:value"])
+    told = capsys.readouterr().out
+    assert "f(x)         none (one score, too large for a logit)" in told
+    assert "Use --activation none to watch the score itself, or --activation sigmoid if it is one" in told
+
+
+def test_the_notebook_warns_of_one_score(net):
+    batch = torch.rand(1, 3, 24, 24)
+    for kind, told, activation in (
+        ("logit", "taken as a logit", "sigmoid (one score, taken as a logit)"),
+        ("value", "too large for a logit.*activation=None.*activation='sigmoid'", "none (one score, too large for"),
+    ):
+        loaded = explainers.load_model(f"{net}:{kind}", device="cpu")
+        with pytest.warns(UserWarning, match=told):
+            made = explainers.explain(loaded, batch, "saliency")
+        assert made.activation.startswith(activation)
+    loaded = explainers.load_model(f"{net}:value", device="cpu")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        made = explainers.explain(loaded, batch, "saliency", activation=None)
+    assert made.activation == "none (as asked)"
+    made = explainers.explain(loaded, batch, "occlusion", activation=None)
+    assert made.details[0]["activation"] == "none (as asked)"

@@ -43,13 +43,14 @@ def test_changed_code_of_a_network_is_another_run(tmp_path, capsys, kind, factor
     model = ["--model", f"{net}:{factory}", "--size", "96x96", "--mean", "0.5,0.5,0.5", "--std", "0.25,0.25,0.25"]
     net.write_text(NETWORK.replace("ACTIVATION", "relu"))
     assert main(command(kind, images, tmp_path / "out", *model)) == 0
-    table = next((tmp_path / "out").glob("*s.csv")).read_bytes()
+    path = tmp_path / "out" / {"run": "results.csv", "evaluate": "scores.csv"}[kind]
+    table = path.read_bytes()
     assert main(command(kind, images, tmp_path / "out", *model)) == 0
     net.write_text(NETWORK.replace("ACTIVATION", "abs"))
     assert main(command(kind, images, tmp_path / "out", *model)) == 2
     said = {"make": "probe.scores.log_norm", "box": "model.sha256"}  # a black box is known by its file
     assert f"holds a run that differs in {said[factory]}" in capsys.readouterr().err
-    assert next((tmp_path / "out").glob("*s.csv")).read_bytes() == table
+    assert path.read_bytes() == table
 
 
 def test_a_gradient_of_other_code_is_another_run(tmp_path):

@@ -118,7 +118,7 @@ def _is(row, score):
             "--ground-truth folders: the classes of digits:2 are known; leave it out",
         ),
         (["IN", "--ground-truth", "folders"], "a.png lies in no folder of a class; every image needs a class"),
-        (["IN", "--target", "label"], "targets='label', but the images have no labels: pass --ground-truth"),
+        (["IN", "--target", "label"], "--target label, but the images have no labels: pass --ground-truth"),
     ],
 )
 def test_labels_that_the_command_cannot_use_cost_one_line_and_no_folder(tmp_path, capsys, typed, text):

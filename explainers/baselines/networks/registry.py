@@ -92,7 +92,9 @@ def create_network(
                 "library's backbone, such as torchvision:resnet18"
             )
         options["pretrained"] = weights
-    return builder(channels=channels, classes=classes, **options)
+    made = builder(channels=channels, classes=classes, **options)
+    made.gives_logits = True  # type: ignore[assignment] # also where those of an early epoch look like probabilities
+    return made
 
 
 def _fits(value: Any, default: Any) -> bool:

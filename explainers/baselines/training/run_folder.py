@@ -13,7 +13,7 @@ from explainers.errors import ModelFileError, OptionError
 from explainers.storage.atomic import write_bytes, write_json
 from explainers.storage.csv_text import csv_text
 from explainers.storage.fingerprint import differences
-from explainers.storage.run_folder import Contents, RunFolder
+from explainers.storage.run_folder import REPORT, Contents, RunFolder
 
 FORMAT = 1
 PARTS = {  # what a configuration must have
@@ -34,7 +34,7 @@ WATCHED = "watch"  # pictures of maps while it trains
 CONTENTS = Contents(
     "train",
     files=("preview-*.png", RESULT, LAST, BEST, LOG, CONFIG),
-    folders=(EPOCHS, "tensorboard", WATCHED),
+    folders=(EPOCHS, "tensorboard", WATCHED, REPORT),
 )
 # What may differ between two starts and leave the same weights: versions, the data's place, which weights are kept.
 UNCOUNTED = (("", "versions"), ("data", "spec"), ("settings", "keep_every"))

@@ -9,12 +9,14 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from explainers.data.images.arrays import SUFFIXES as ARRAYS, read_array
-from explainers.data.images.find import SUFFIXES
+from explainers.data.images.find import SUFFIXES, stem_of
 from explainers.data.images.read import read_image
 from explainers.errors import MapError
 from explainers.storage.files import content_hash
 from explainers.storage.paths import shown
 
+NIFTI = (".nii.gz", ".nii")
+RAW_AND_COPIES = {".npz", ".npy", ".nii.gz"}  # of one map of `explain run`
 INSIDE = 128  # gray value from which a mask's pixel is inside
 
 
@@ -37,6 +39,8 @@ class Beside:
     def find(self, name: str, ending: str = "") -> Path | None:
         """The file of an image: its name, then `ending`, then a suffix; None where there is none.
 
+        Of the files that a run leaves of one map of a volume it is the raw one.
+
         Raises:
             MapError: there are several, and none has the image's very name.
         """
@@ -44,11 +48,15 @@ class Beside:
         same = self.folder / f"{name}{ending}"
         if not ending and same.is_file():
             return same
-        stems = dict.fromkeys((str(base), str(base.with_suffix(""))))
-        paths = [self.folder / f"{stem}{ending}{suffix}" for stem in stems for suffix in (*ARRAYS, *sorted(SUFFIXES))]
+        stems = dict.fromkeys((str(base), stem_of(name)))
+        paths = [
+            self.folder / f"{stem}{ending}{suffix}" for stem in stems for suffix in (*ARRAYS, *NIFTI, *sorted(SUFFIXES))
+        ]
         found = [path for path in paths if path.is_file()]
         if len(found) > 1 and (very := [path for path in found if path.name.startswith(f"{base.name}{ending}.")]):
             found = very  # the image's whole name, which no other image has
+        if len(found) > 1 and ending and {path.name.partition(ending)[2] for path in found} <= RAW_AND_COPIES:
+            found = [path for path in found if path.suffix == ".npz"] or found  # of a run, which writes both
         if len(found) > 1:
             raise MapError(
                 f"several {self.kind}s of {shown(name)}: {', '.join(map(shown, found))}; leave the one that is meant"
@@ -63,9 +71,9 @@ class Beside:
         """
         found = self.find(name, ending)
         if found is None:
-            stem = PurePosixPath(name).with_suffix("")
+            stem = stem_of(name)
             raise MapError(
-                f"{shown(self.folder)} has no {self.kind} of {shown(name)}: looked for {shown(str(stem))}{ending} with "
+                f"{shown(self.folder)} has no {self.kind} of {shown(name)}: looked for {shown(stem)}{ending} with "
                 f"{', '.join(ARRAYS)} or an image's suffix"
             )
         return found
@@ -136,7 +144,7 @@ def methods_of(folder: str | PathLike[str], names: list[str]) -> Iterator[str]:
     root = Path(folder)
     found = set()
     for name in names[:8]:
-        for stem in {name, str(PurePosixPath(name).with_suffix(""))}:
+        for stem in {name, stem_of(name)}:
             parent = (root / stem).parent
             prefix = PurePosixPath(stem).name + "."
             for path in parent.glob("*.npz") if parent.is_dir() else ():

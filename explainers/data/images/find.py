@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from os import PathLike
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from explainers.errors import ImageError
 from explainers.storage.owner import MADE, is_output, outputs_in
@@ -38,6 +38,11 @@ class ImageFile:
 
     path: Path
     name: str
+
+
+def stem_of(name: str) -> str:
+    """A file's name without its suffix; `.nii.gz` is one."""
+    return name[: -len(".nii.gz")] if name.lower().endswith(".nii.gz") else str(PurePosixPath(name).with_suffix(""))
 
 
 def find_images(folder: str | PathLike[str]) -> list[ImageFile]:

@@ -14,6 +14,7 @@ from explainers.storage.atomic import shown, write_bytes
 
 if TYPE_CHECKING:
     import numpy as np
+    from torch import Tensor
 
 
 def write_image(path: str | PathLike[str], pixels: np.ndarray, *, quality: int | None = None) -> None:
@@ -56,3 +57,13 @@ def write_animation(path: str | PathLike[str], frames: Sequence[np.ndarray], *, 
         buffer, "WEBP", save_all=True, append_images=pictures[1:], duration=milliseconds, loop=0, quality=80
     )
     write_bytes(path, buffer.getvalue())
+
+
+def write_tensors(path: Path, **arrays: Tensor) -> Path:
+    """Write tensors as a compressed .npz file, and its folder where there is none."""
+    import numpy as np
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as file:
+        np.savez_compressed(file, **{name: value.cpu().numpy() for name, value in arrays.items()})  # type: ignore[arg-type]
+    return path

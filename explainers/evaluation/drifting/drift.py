@@ -13,13 +13,13 @@ from torch import Tensor
 from explainers.core.image_by_image import no_exit
 from explainers.core.name_table import refuse_unknown
 from explainers.errors import OptionError
-from explainers.evaluation.drifting.compared import CHECKPOINT, NETWORK_SEED
-from explainers.evaluation.drifting.keeping import Keeper, Memory
+from explainers.evaluation.drifting.finished_units import Keeper, Memory
 from explainers.evaluation.drifting.methods import titled_methods
+from explainers.evaluation.drifting.network_by_network import RANDOM, RESEEDED, Source, Told, Walk
 from explainers.evaluation.drifting.networks import named_checkpoints
 from explainers.evaluation.drifting.options import DriftOptions
 from explainers.evaluation.drifting.result import Drift
-from explainers.evaluation.drifting.walk import RANDOM, RESEEDED, Source, Told, Walk
+from explainers.evaluation.drifting.table_lines import CHECKPOINT, NETWORK_SEED
 from explainers.evaluation.measuring.batch import Batch
 from explainers.network.input import checked_images
 from explainers.network.unwrapping import as_network
@@ -54,8 +54,11 @@ def drift(
         options: everything else, see `DriftOptions`; settings: single fields of it, such as target="reference".
 
     Raises:
-        ImageError: there are no images. OptionError: an unknown name or option. UnsupportedError: a method refuses the
-        reference. Whatever loading the reference raises; what is wrong with another network is in `Drift.failed`.
+        ImageError: there are no images.
+        OptionError: an unknown name or option.
+        UnsupportedError: a method refuses the reference.
+
+    Whatever loading the reference raises is raised too; what is wrong with another network is in `Drift.failed`.
 
     Cost: per network a pass and a map of each method for every image; the reference takes three maps.
 

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from explainers.errors import OptionError
-from explainers.evaluation.drifting.compared import CHECKPOINT, EVERY_IMAGE, Compared
-from explainers.evaluation.drifting.keeping import Row
-from explainers.evaluation.drifting.opened import SAID
+from explainers.evaluation.drifting.finished_units import Row
+from explainers.evaluation.drifting.loaded_network import SAID
+from explainers.evaluation.drifting.map_similarity import FAILED
 from explainers.evaluation.drifting.options import LABEL, PREDICTED, REFERENCE
 from explainers.evaluation.drifting.summary import DriftSummary, summarise
+from explainers.evaluation.drifting.table_lines import CHECKPOINT, EVERY_IMAGE, METHOD_SEED, RANDOM_MAPS, Compared
 from explainers.evaluation.metrics.similarity import SIMILARITIES
 from explainers.evaluation.result import table
 
@@ -64,6 +65,23 @@ class Drift:
         if all(each.epoch is not None for each in found):
             found = sorted(found, key=lambda each: each.epoch or 0)
         return tuple(each.name for each in found)
+
+    @property
+    def nothing(self) -> bool:
+        """Whether no map of any other network could be compared: they failed, each whole or in every map."""
+        own = (self.reference, *self.of_kind(METHOD_SEED), *self.of_kind(RANDOM_MAPS))
+        others = [status for (name, _), status in self.status.items() if name not in own]
+        return bool(self.failed or others) and all(each[0] == FAILED for status in others for each in status)
+
+    def lost(self) -> list[tuple[str, str]]:
+        """(what, why) of networks, maps and images that nothing was made of."""
+        maps = [
+            (f"{name}, {method}, {self.names[int(self.explained[place])]}", reason)
+            for (name, method), status in self.status.items()
+            for place, (what, reason) in enumerate(status)
+            if what == FAILED
+        ]
+        return [*self.failed.items(), *maps, *self.unread.items()]
 
     def of_kind(self, kind: str) -> tuple[str, ...]:
         """The rows of one kind, see `Compared`."""

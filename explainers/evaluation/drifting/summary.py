@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from explainers.evaluation.drifting.compared import CHECKPOINT, EVERY_IMAGE, METHOD_SEED, NETWORK_SEED, RANDOM_MAPS
+from explainers.evaluation.drifting.table_lines import CHECKPOINT, EVERY_IMAGE, METHOD_SEED, NETWORK_SEED, RANDOM_MAPS
 from explainers.evaluation.intervals import FEW, interval_of
 from explainers.evaluation.statistics import holm, images_needed, mean_tests
 from explainers.evaluation.tables.columns import laid_out, markdown
@@ -135,9 +135,11 @@ class DriftSummary:
         if needed is None or count < needed:
             more = "fewer networks or methods" if needed is None else f"{needed} images"
             lines.append(f"nothing can be found with so few images, however large: {self.tests} tests need {more}")
-        lines += [f"left out {name}: {reason}" for name, reason in found.failed.items()]
-        lines += [f"left out {name}: {reason}" for name, reason in found.refused.items()]
-        lines += [f"left out {name}: {reason}" for name, reason in found.unread.items()]
+        for left_out in (found.failed, found.refused, found.unread):
+            together: dict[str, list[str]] = {}
+            for name, reason in left_out.items():
+                together.setdefault(reason, []).append(name)
+            lines += [f"left out {', '.join(names)}: {reason}" for reason, names in together.items()]
         lines += self._lacking()
         return lines
 

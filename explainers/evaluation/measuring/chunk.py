@@ -12,8 +12,12 @@ from explainers.core.targets import resolve_targets
 from explainers.errors import OptionError, TargetError
 from explainers.evaluation.measuring.batch import Batch
 from explainers.evaluation.measuring.fillings import IMAGE, Baseline, baseline_name, baseline_of, image_seed
+from explainers.evaluation.measuring.passes import Passes
+from explainers.evaluation.measuring.watched import Explain, Watched, watched
 from explainers.passes.activation import Reading, reading_of
+from explainers.passes.one_score import Remarks
 from explainers.passes.predictor import Predictor
+from explainers.targets import holds_targets
 
 SCORES = Reading(None, "the scores themselves", probability=False)
 
@@ -22,9 +26,9 @@ SCORES = Reading(None, "the scores themselves", probability=False)
 class Chunk:
     """Images of one size that are evaluated together.
 
-    names: how rows call them; images: (N, C, H, W); targets: (N,) the classes whose probability is watched; expected:
+    names: how rows call them; images: (N, C, *axes); targets: (N,) the classes whose probability is watched; expected:
     (N,) classes that accuracy is measured by (labels, where there are any, else the targets); probability: (N,) of the
-    targets on the images as they are; masks: (N, H, W) bool, or None; black: (C,) a black pixel, or None;
+    targets on the images as they are; masks: (N, *axes) bool, or None; black: (C,) a black pixel, or None;
     reading: what turned scores into probabilities.
     """
 
@@ -40,9 +44,13 @@ class Chunk:
     seed: int = 0
     reading: Reading = SCORES
     substrates: dict[str, Tensor] = field(default_factory=dict)
-    """Pixels (N, H·W, C) of each baseline used so far, and of the images."""
+    """Pixels (N, pixels, C) of each baseline used so far, and of the images."""
     ends: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
     """Probability and hit (N,) of each whole baseline, and of the images."""
+    watched: Watched | None = None
+    """Target objects, where it is no class that is watched; targets and expected are their columns then."""
+    predicted: Tensor | None = None
+    """(N,) the classes of the highest scores, None of a network with one score, whose reading decides."""
     _seeds: list[int] | None = field(default=None, init=False, repr=False)  # hashes of whole images
 
     def __post_init__(self) -> None:
@@ -61,8 +69,8 @@ class Chunk:
         return key
 
     def whole(self, key: str) -> Tensor:
-        """The images (N, C, H, W) of a key."""
-        return self.substrates[key].permute(0, 2, 1).unflatten(2, tuple(self.images.shape[-2:]))
+        """The images (N, C, *axes) of a key."""
+        return self.substrates[key].permute(0, 2, 1).unflatten(2, tuple(self.images.shape[2:]))
 
     def seeds(self) -> list[int]:
         """A seed of each image's own."""
@@ -93,7 +101,28 @@ class Chunk:
             self.reading,
             {key: of(value) for key, value in self.substrates.items()},
             {key: (of(first), of(second)) for key, (first, second) in self.ends.items()},
+            None if self.watched is None else self.watched.select(rows),
+            None if self.predicted is None else of(self.predicted),
         )
+
+    def passes(self, predictor: Predictor) -> Passes:
+        """What runs the perturbed copies of these images."""
+        seen = predictor if self.watched is None else predictor.for_output(self.watched.scores)
+        return Passes(seen, self.reading)
+
+    def explainer(self, explain: Explain) -> Explain:
+        """An explainer as it is called with the chunk's images and targets."""
+        return explain if self.watched is None else self.watched.explainer(explain)
+
+    def quantity(self, row: int) -> str:
+        """What f(x) is of an image: "probability", "score", or what its target object says."""
+        if self.watched is None:
+            return "probability" if self.reading.probability else "score"
+        return self.watched.targets[row].quantity_of(self.watched.scores.classes)
+
+    def target(self, row: int) -> int | str:
+        """What is watched of an image, for tables."""
+        return int(self.targets[row]) if self.watched is None else self.watched.targets[row].label()
 
 
 def opened(
@@ -109,9 +138,12 @@ def opened(
         TargetError: a class that the network does not have. OptionError: a label that it does not have.
         OutputError: one score that is no logit, see `Reading.check`.
     """
-    images, labels = batch.images, batch.labels
+    images, labels, targets = batch.images, batch.labels, batch.targets
+    objects = watched(predictor, images, targets, activation) if holds_targets(targets) else targets
+    if isinstance(objects, Watched):
+        return _of_objects(batch, predictor, objects, black, seed)
     scores = predictor(images)
-    classes = resolve_targets(batch.targets, scores)
+    classes = resolve_targets(objects, scores)
     if classes.shape[1] != 1:
         raise TargetError(f"targets name {classes.shape[1]} classes per image; an evaluation watches one: pass (N,)")
     classes = classes[:, 0]
@@ -126,8 +158,10 @@ def opened(
         reading.check(scores)
     else:
         reading = reading_of(predictor.network, images, scores, activation, predictor.output)
+        Remarks()(reading, scores)  # once: what was found is handed back with the next batch
     probability = reading(scores).gather(1, classes[:, None])[:, 0]
-    hit = scores.argmax(dim=1) == expected
+    predicted = scores.argmax(dim=1)
+    hit = predicted == expected
     return Chunk(
         batch.names,
         images.detach(),
@@ -140,6 +174,30 @@ def opened(
         black,
         seed,
         reading,
+        predicted=predicted.cpu() if scores.shape[1] > 1 else None,
+    )
+
+
+def _of_objects(batch: Batch, predictor: Predictor, objects: Watched, black: Tensor | None, seed: int) -> Chunk:
+    """The chunk of images whose target objects are watched."""
+    reading = objects.scores.reading
+    assert reading is not None
+    columns = objects.columns.to(batch.images.device)
+    values = reading(predictor.for_output(objects.scores)(batch.images)).gather(1, columns[:, None])[:, 0]
+    nobody = torch.zeros(len(columns), dtype=torch.bool, device="cpu")  # metrics of hits are refused
+    return Chunk(
+        batch.names,
+        batch.images.detach(),
+        columns,
+        columns,
+        values.double().cpu(),
+        nobody,
+        batch.masks,
+        batch.labels is not None,
+        black,
+        seed,
+        reading,
+        watched=objects,
     )
 
 

@@ -75,7 +75,7 @@ class _Steps:
         """Each image is the one before it with the pixels of the steps between."""
         walk = self.walk
         begin, end = (walk.chunk.substrates[key][walk.row] for key in (walk.start, walk.end))
-        rows = buffer.permute(0, 2, 3, 1)
+        rows = buffer.movedim(1, -1)
         by_pixel = rows.is_contiguous()
         previous, done = begin, 0
         for step, row in zip(self.steps[first:last], rows, strict=True):

@@ -23,12 +23,12 @@ def checked_baseline(baseline: Any) -> Baseline:
     Raises:
         OptionError: neither a name of BASELINES nor an image.
     """
-    if isinstance(baseline, Tensor) and baseline.ndim == 3 and baseline.is_floating_point():
+    if isinstance(baseline, Tensor) and baseline.ndim in (2, 3, 4) and baseline.is_floating_point():
         return baseline
     if isinstance(baseline, str) and baseline in BASELINES:
         return baseline
     raise OptionError(
-        f"baseline={baseline!r}; expected one of {', '.join(BASELINES)}, or an image (C, H, W) as the network takes it"
+        f"baseline={baseline!r}; expected one of {', '.join(BASELINES)}, or an image (C, *axes) as the network takes it"
     )
 
 
@@ -38,12 +38,13 @@ def baseline_name(baseline: Baseline) -> str:
 
 
 def baseline_of(images: Tensor, baseline: Baseline, *, black: Tensor | None = None, seed: int = 0) -> Tensor:
-    """The baseline of each image (N, C, H, W), in its shape.
+    """The baseline of each image (N, C, *axes), in its shape.
 
     Args:
         baseline: "zero" (after normalisation: usually the data's mean colour), "black" (a pixel of 0 before it), "mean"
             (of each image and channel), "blur" (Gaussian, 11 pixels wide with σ = 5 up to 224 pixels, wider in
-            proportion on larger images), "noise" (normal, with each image's mean and spread per channel), or an image.
+            proportion on larger ones, by their shortest side), "noise" (normal, with each image's mean and spread per
+            channel), or an image.
         black: (C,) values of a black pixel after normalisation.
         seed: of "noise".
 
@@ -58,9 +59,9 @@ def baseline_of(images: Tensor, baseline: Baseline, *, black: Tensor | None = No
                 "baseline 'black': the network's normalisation is not known; load it with load_model, pass "
                 "preprocessing=, or give the black image as a tensor"
             )
-        return black.to(images).view(1, -1, 1, 1).expand_as(images)
+        return black.to(images).view(1, -1, *[1] * (images.ndim - 2)).expand_as(images)
     if baseline == "blur":
-        scale = max(1.0, min(images.shape[-2:]) / BLUR_SIDE)
+        scale = max(1.0, min(images.shape[2:]) / BLUR_SIDE)
         return blurred(images, round(BLUR_KERNEL * scale) | 1, BLUR_SIGMA * scale)
     made = [_noise(image, image_seed(image, seed)) for image in images]
     return torch.stack(made)
@@ -75,7 +76,8 @@ def image_seed(image: Tensor, seed: int) -> int:
 def _noise(image: Tensor, seed: int) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     drawn = torch.randn(image.shape, generator=generator, dtype=torch.float32, device="cpu").to(image)
-    mean, spread = image.mean(dim=(1, 2), keepdim=True), image.std(dim=(1, 2), keepdim=True, correction=0)
+    dims = tuple(range(1, image.ndim))
+    mean, spread = image.mean(dim=dims, keepdim=True), image.std(dim=dims, keepdim=True, correction=0)
     return mean + spread * drawn
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar, Protocol
 
+from explainers.errors import UnsupportedError
 from explainers.evaluation.measuring.passes import Job
 from explainers.evaluation.measuring.subject import Measured, Measuring, Subject
 
@@ -13,13 +14,22 @@ class Measures(Protocol):
     """What takes turns: a metric, as far as this has to know it."""
 
     name: ClassVar[str]
+    axes: ClassVar[tuple[int, ...]]
 
     def measure(self, subject: Subject) -> Measuring:
         """Asks for passes by yielding jobs, gets what the network says of them, returns a Measured for each value."""
 
 
 def lock_step(subject: Subject, metrics: Sequence[Measures]) -> list[list[Measured]]:
-    """All metrics at once: in each round the passes that any of them needs go together through the network."""
+    """All metrics at once: in each round the passes that any of them needs go together through the network.
+
+    Raises:
+        UnsupportedError: a metric is not defined on maps of so many axes.
+    """
+    kind = {1: "signals", 2: "images", 3: "volumes"}[subject.maps.ndim - 1]
+    for metric in metrics:
+        if subject.maps.ndim - 1 not in metric.axes:
+            raise UnsupportedError(f"{metric.name} is defined on images, and these are {kind}; leave it out")
     running: dict[int, Measuring] = {number: metric.measure(subject) for number, metric in enumerate(metrics)}
     replies: dict[int, Any] = dict.fromkeys(running)
     results: dict[int, list[Measured]] = {}

@@ -23,7 +23,7 @@ class Job(Protocol):
         """Which image of the chunk each copy comes from."""
 
     def fill(self, first: int, last: int, buffer: Tensor) -> None:
-        """Write copies `first` … `last` - 1 into the buffer (last - first, C, H, W)."""
+        """Write copies `first` … `last` - 1 into the buffer (last - first, C, *axes)."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Seen:
 
 @dataclass(frozen=True)
 class Given:
-    """Copies that exist already: images (n, C, H, W)."""
+    """Copies that exist already: images (n, C, *axes)."""
 
     images: Tensor
     rows: Sequence[int]
@@ -61,7 +61,7 @@ class Passes:
         """What the network says of each job's copies.
 
         Args:
-            images: (N, C, H, W) of the chunk; targets: (N,) classes whose probability counts; expected: (N,) classes
+            images: (N, C, *axes) of the chunk; targets: (N,) classes whose probability counts; expected: (N,) classes
                 that a hit is measured by.
         """
         starts = [0, *accumulate(len(job.rows) for job in jobs)]

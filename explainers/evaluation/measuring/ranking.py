@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -14,8 +15,8 @@ from torch import Tensor
 class Order:
     """Pixels in the order in which they change.
 
-    pixels: (H·W,) int64 indices into the flattened image, the most important first; ends: how many of them have changed
-    after each step, from 0 to H·W (None: one pixel a step).
+    pixels: (n,) int64 indices into the flattened image, the most important first; ends: how many of them have changed
+    after each step, from 0 to n (None: one pixel a step).
     """
 
     pixels: Tensor
@@ -38,21 +39,21 @@ def ranked(values: Tensor) -> Tensor:
 
 
 def pixel_orders(maps: Tensor) -> list[Order]:
-    """The pixels of each map (N, H, W), one a step."""
+    """The pixels of each map (N, *axes), one a step."""
     return [Order(pixels) for pixels in ranked(maps.flatten(1))]
 
 
 def patch_orders(maps: Tensor, patch: int) -> list[Order]:
-    """The pixels of each map (N, H, W), a patch of `patch` × `patch` a step, by the largest value in it.
+    """The pixels of each map (N, *axes), a patch of `patch` × `patch` a step, by the largest value in it.
 
-    A last row or column that is narrower makes patches of its own.
+    A last row or column that is narrower makes patches of its own. A volume has cubes for patches, a signal intervals.
 
     Source: the LABN study's PID.
     """
-    height, width = maps.shape[-2:]
-    size = (min(patch, height), min(patch, width))
-    pooled = F.max_pool2d(maps[:, None], size, stride=size, ceil_mode=True)[:, 0]
-    members, first, sizes = _patches(height, width, patch)
+    sides = tuple(maps.shape[1:])
+    size = tuple(min(patch, side) for side in sides)
+    pooled = POOLED[len(sides)](maps[:, None], size, stride=size, ceil_mode=True)[:, 0]
+    members, first, sizes = _patches(sides, patch)
     members, first, sizes = (each.to(maps.device) for each in (members, first, sizes))
     orders = []
     for patches in ranked(pooled.flatten(1)):
@@ -60,16 +61,20 @@ def patch_orders(maps: Tensor, patch: int) -> list[Order]:
         ends = count.cumsum(0)
         # Position in `members` of each pixel: where its patch begins there, and how far inside the patch it is.
         offset = (first[patches] - (ends - count)).repeat_interleave(count)
-        pixels = members[offset + torch.arange(height * width, device=maps.device)]
+        pixels = members[offset + torch.arange(math.prod(sides), device=maps.device)]
         orders.append(Order(pixels, (0, *ends.tolist())))
     return orders
 
 
+POOLED = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}
+
+
 @lru_cache(maxsize=32)
-def _patches(height: int, width: int, patch: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Pixels (H·W,) patch by patch; where each patch begins among them; how many it has."""
-    rows, columns = torch.arange(height, device="cpu") // patch, torch.arange(width, device="cpu") // patch
-    across = -(-width // patch)
-    patches = (rows[:, None] * across + columns).flatten()
+def _patches(sides: tuple[int, ...], patch: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Pixels patch by patch; where each patch begins among them; how many it has."""
+    numbers = torch.zeros(1, dtype=torch.int64, device="cpu")
+    for side in sides:
+        numbers = numbers[..., None] * -(-side // patch) + torch.arange(side, device="cpu") // patch
+    patches = numbers.flatten()
     sizes = patches.bincount()
     return patches.argsort(stable=True), sizes.cumsum(0) - sizes, sizes

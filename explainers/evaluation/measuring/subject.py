@@ -13,7 +13,7 @@ from explainers.evaluation.measuring.chunk import Chunk
 from explainers.evaluation.measuring.curves import Curve, Walks
 from explainers.evaluation.measuring.passes import Job, Passes, Seen
 
-Explain = Callable[[Tensor, Tensor], Tensor]  # (images, targets (N,)) → maps (N, H, W)
+Explain = Callable[[Tensor, Tensor], Tensor]  # (images, targets (N,)) → maps (N, *axes)
 Measuring = Generator[Sequence[Job], Sequence[Seen], "list[Measured]"]
 
 
@@ -36,7 +36,7 @@ class Measured:
 class Subject:
     """The maps of one explainer on the images of a chunk, and what metrics may use to judge them.
 
-    maps: (N, H, W) float32, finite; explain: the explainer, or None where the maps came from files; network: what is
+    maps: (N, *axes) float32, finite; explain: the explainer, or None where the maps came from files; network: what is
     explained; passes: runs perturbed images; others: gives the maps of another explainer of the evaluation.
     """
 
@@ -54,6 +54,6 @@ class Subject:
         self.walks = Walks(self.chunk, self.maps)
 
     def masks(self) -> Tensor:
-        """(N, H, W) bool; the engine has seen to it that metrics that need them get some."""
+        """(N, *axes) bool; the engine has seen to it that metrics that need them get some."""
         assert self.chunk.masks is not None
         return self.chunk.masks

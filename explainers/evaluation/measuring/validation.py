@@ -16,19 +16,19 @@ def checked_maps(maps: Any, images: Tensor, name: str) -> Tensor:
     """Maps as float32 on the images' device.
 
     Raises:
-        MapError: not (N, H, W) of the images.
+        MapError: not (N, *axes) of the images.
     """
+    wanted = (len(images), *images.shape[2:])
     if not isinstance(maps, Tensor):
         try:
             maps = as_tensor(np.asarray(maps))
         except (TypeError, ValueError, RuntimeError) as error:
-            raise MapError(f"{name}: expected maps (N, H, W), got {type(maps).__name__}") from error
-    wanted = (len(images), *images.shape[-2:])
+            raise MapError(f"{name}: expected maps {tuple(wanted)}, got {type(maps).__name__}") from error
     if tuple(maps.shape) != wanted:
         hint = ""
-        if maps.ndim == 4 and tuple(maps.shape[-2:]) == wanted[1:]:
+        if maps.ndim == images.ndim and tuple(maps.shape[2:]) == wanted[1:]:
             hint = "; reduce its channels or classes to one map per image"
-        elif maps.ndim == 3:
+        elif maps.ndim == len(wanted):
             hint = "; enlarge maps to the size of the images, for example bilinearly"
         raise MapError(f"{name}: maps of shape {tuple(maps.shape)} for images of {wanted}, expected {wanted}{hint}")
     if maps.is_complex():
@@ -40,12 +40,12 @@ def checked_masks(masks: Any, images: Tensor) -> Tensor | None:
     """Masks as bool on the images' device.
 
     Raises:
-        MapError: not (N, H, W) of the images, not 0 and 1, or one of them empty.
+        MapError: not (N, *axes) of the images, not 0 and 1, or one of them empty.
     """
     if masks is None:
         return None
     masks = as_tensor(masks)
-    wanted = (len(images), *images.shape[-2:])
+    wanted = (len(images), *images.shape[2:])
     if tuple(masks.shape) != wanted:
         raise MapError(f"masks of shape {tuple(masks.shape)} for images of {wanted}; expected {wanted}")
     if masks.dtype != torch.bool:

@@ -78,10 +78,11 @@ class AverageDrop(FadedMetric):
 
     name = "average-drop"
     better = "lower"
+    ratios = True
 
     def value(self, clean: float, faded: float) -> float:
-        """Not defined where the image itself has no probability."""
-        return max(0.0, clean - faded) / clean if clean else np.nan
+        """Not defined where f(x) of the image itself is not above 0, as of scores that are no probabilities."""
+        return max(0.0, clean - faded) / clean if clean > 0 else np.nan
 
 
 @register_metric

@@ -191,6 +191,7 @@ class PixelPerturbation(Metric):
 
     name = "pixel-perturbation"
     better = "lower"
+    ratios = True
     reference = "Srinivas and Fleuret 2019"
 
     def __init__(self, *, percent: Sequence[float] = LEAST, baseline: Baseline = "zero") -> None:

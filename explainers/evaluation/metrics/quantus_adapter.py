@@ -50,6 +50,7 @@ class QuantusMetric(Metric):
 
     quantus_name: ClassVar[str]
     reference = "Quantus"
+    axes = (2,)
 
     def __init__(self, **options: Any) -> None:
         known = inspect.signature(_class(self.quantus_name)).parameters
@@ -174,7 +175,7 @@ def explain_func(bind: Callable[[Any], Explain | None]) -> Callable[..., np.ndar
         assert explainer is not None
         maps = explainer(images, torch.as_tensor(np.asarray(targets), device=parameter.device))
         values: np.ndarray = as_tensor(maps).detach().cpu().numpy()
-        return values[:, None] if isinstance(maps, Tensor) and maps.ndim == 3 else values
+        return values[:, None] if isinstance(maps, Tensor) and maps.ndim == images.ndim - 1 else values
 
     return explain
 
@@ -185,7 +186,7 @@ def _resolve(name: str) -> type[QuantusMetric]:
     if name in NOT_OFFERED:
         raise UnsupportedError(f"quantus:{name} {NOT_OFFERED[name]}")
     category = getattr(getattr(cls, "evaluation_category", None), "name", "")
-    needs = {"masks"} if category == "LOCALISATION" else set()
+    needs = {"classes", "masks"} if category == "LOCALISATION" else {"classes"}
     if category in ("RANDOMISATION", "ROBUSTNESS") or name == "InputInvariance":
         needs.add("explainer")
     body = {

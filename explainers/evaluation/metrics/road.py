@@ -37,6 +37,7 @@ class ROAD(Metric):
     name = "road"
     better = "higher"
     reference = "Rong et al. 2022"
+    axes = (2,)  # a removed pixel is the mean of its eight neighbours
 
     def __init__(self, *, percent: Sequence[float] = PERCENT, noise: float = NOISE) -> None:
         self.percent, self.noise = tuple(percent), noise

@@ -132,7 +132,7 @@ class MaxSensitivity(CaptumMetric):
 
 
 def _drawn(chunk: Chunk, samples: int, draw: Any) -> Tensor:
-    """(N · samples, C, H, W) random numbers, those of an image one after the other, the same in every batch."""
+    """(N · samples, C, *axes) random numbers, those of an image one after the other, the same in every batch."""
     size = (samples, *chunk.images.shape[1:])
     seeds = [torch.Generator().manual_seed(seed) for seed in chunk.seeds()]
     each = [draw(size, generator=seed, dtype=torch.float32, device="cpu") for seed in seeds]

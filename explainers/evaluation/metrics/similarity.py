@@ -1,6 +1,6 @@
 """How alike two heat maps are: of two explainers, or of one on two networks.
 
-All functions take finite maps (N, H, W) in pairs and return (N,) float64.
+All functions take finite maps (N, *axes) in pairs and return (N,) float64.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ def ssim(
 ) -> Tensor:
     """Structural similarity: the mean of (2 μ μ' + C1)(2 σ_{12} + C2) / ((μ² + μ'² + C1)(σ² + σ'² + C2)) over windows.
 
-    Only windows that lie inside the map count, which is what scikit-image's margin comes to: no border is invented.
+    Windows have a side along each axis of the map. Only those that lie inside it count, which is what scikit-image's
+    margin comes to: no border is invented.
 
     Args:
         data_range: L in C1 = (K1 L)², C2 = (K2 L)², with the maps taken as they are; None scales each map to 0 … 1
@@ -48,24 +49,28 @@ def ssim(
 
     Source: Wang et al. 2004, eq. 13, with its Gaussian window and population covariance.
     """
-    height, width = first.shape[-2:]
+    sides = first.shape[1:]
     side = _checked_window(window)
-    if min(height, width) < side:
-        raise OptionError(f"maps of {height} x {width} pixels; SSIM needs at least {side} x {side}, its window")
+    if min(sides) < side:
+        size, least = (" x ".join(map(str, each)) for each in (sides, [side] * len(sides)))
+        raise OptionError(f"maps of {size} pixels; SSIM needs at least {least}, its window")
     if data_range is not None and not data_range > 0:
         raise OptionError(f"data_range={data_range!r}; expected a number above 0, or None to scale the maps to 0 … 1")
     first, second = first.double(), second.double()
     if data_range is None:
         first, second, data_range = scaled(first), scaled(second), 1.0
-    down, across = _windows(height, window).to(first), _windows(width, window).to(first)
-    means = down @ torch.stack([first, second, first**2, second**2, first * second]) @ across.T
+    means = torch.stack([first, second, first**2, second**2, first * second])
+    for axis in range(2, means.ndim - 1):
+        moved = _windows(means.shape[axis], window).to(means) @ means.movedim(axis, -2)
+        means = moved.movedim(-2, axis)
+    means = means @ _windows(means.shape[-1], window).to(means).T
     mean, other, square, other_square, product = means.unbind()
     c1, c2 = (K1 * data_range) ** 2, (K2 * data_range) ** 2
     luminance = (2 * mean * other + c1) / (mean**2 + other**2 + c1)
-    free = side**2 / (side**2 - 1) if unbiased else 1.0
+    free = side ** len(sides) / (side ** len(sides) - 1) if unbiased else 1.0
     variances = free * (square - mean**2 + other_square - other**2)
     structure = (2 * free * (product - mean * other) + c2) / (variances + c2)
-    return (luminance * structure).mean(dim=(-2, -1))
+    return (luminance * structure).mean(dim=tuple(range(1, first.ndim)))
 
 
 def _checked_window(window: int | str) -> int:

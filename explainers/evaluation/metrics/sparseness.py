@@ -1,4 +1,4 @@
-"""How concentrated a heat map is. Both formulas take finite maps (N, H, W) and return (N,) float64."""
+"""How concentrated a heat map is. Both formulas take finite maps (N, *axes) and return (N,) float64."""
 
 from __future__ import annotations
 

@@ -31,6 +31,7 @@ class ThresholdMetric(Metric):
     """
 
     reference = "AMB study"
+    needs = frozenset({"classes"})
     keeps = True
 
     def __init__(self, *, thresholds: int = 20, baseline: Baseline = "zero") -> None:

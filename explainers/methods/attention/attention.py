@@ -14,6 +14,7 @@ from explainers.core.registry import register
 from explainers.core.targets import resolve_targets
 from explainers.errors import LayerError, OutputError, refuse
 from explainers.network.guard import in_own_thread
+from explainers.network.inputs import Binding, fed_runs, is_bound
 from explainers.network.output import Output, scores_of
 
 INSTEAD = "grad-cam, or train a network that explains itself (explain train)"
@@ -32,12 +33,15 @@ class Attention(Explainer):
     reference = "Fukui et al. 2019"
     needs = frozenset({"layer"})
     class_blind = True
+    axes = (2,)
 
     def compute(self, images: Tensor, targets: Any) -> Tensor:
         """One forward pass, and one more of a network that is wrapped into another."""
         name, module = self._branching()
         self.layers = (name,) if name else ()
         with torch.no_grad():
+            if not name and isinstance(self.network, Binding):
+                raise refuse(self.name, "it is run by what it was given besides the images, too", "grad-cam")
             if not name:
                 made: Any = module.forward_branches(images.clone())
                 scores = scores_of(made.logits, len(images), self.output)
@@ -49,7 +53,7 @@ class Attention(Explainer):
             shape = tuple(maps.shape) if isinstance(maps, Tensor) else type(maps).__name__
             raise OutputError(f"forward_branches gave an attention_map of {shape}; expected ({len(images)}, 1, h, w)")
         classes = resolve_targets(targets, scores)
-        return upsample(maps, images.shape[-2:]).expand(-1, classes.shape[1], -1, -1)
+        return upsample(maps, images.shape[2:]).expand(-1, classes.shape[1], -1, -1)
 
     def _branching(self) -> tuple[str, Any]:
         modules = self.network.named_modules() if isinstance(self.network, nn.Module) else ()
@@ -79,6 +83,7 @@ class LambdaAttention(Explainer):
     needs = frozenset({"layer"})
     signed = True
     class_blind = True
+    axes = (2,)
 
     def __init__(self, model: Any, *, output: Output | None = None, layer: str | int | nn.Module | None = None) -> None:
         super().__init__(model, output=output)
@@ -92,7 +97,7 @@ class LambdaAttention(Explainer):
             scores, seen = _scores_and_input(self, images, name, module)
             maps = content_of(module)(seen).mean(dim=1, keepdim=True)
         classes = resolve_targets(targets, scores)
-        return upsample(maps, images.shape[-2:]).expand(-1, classes.shape[1], -1, -1)
+        return upsample(maps, images.shape[2:]).expand(-1, classes.shape[1], -1, -1)
 
     def _chosen(self) -> tuple[str, nn.Module]:
         found = _lambda_layers(self.network)
@@ -123,6 +128,8 @@ def _scores_and_input(explainer: Explainer, images: Tensor, name: str, module: n
         scores = explainer.scores(images)
     finally:
         handle.remove()
+    if is_bound(explainer.network) and fed_runs(explainer.network, images, module)[1] != [0]:
+        raise LayerError(f'"{name}" does not run once on the explained input alone; explain the input that it looks at')
     if len(seen) != 1 or len(seen[0]) != len(images):
         raise LayerError(f'"{name}" ran {len(seen)} times for {len(images)} images; expected once for all of them')
     return scores, seen[0]

@@ -15,6 +15,8 @@ from explainers.core.registry import register
 from explainers.core.targets import resolve_targets
 from explainers.errors import refuse
 from explainers.network.guard import GLOBAL_SWITCHES
+from explainers.network.input import another
+from explainers.network.inputs import is_bound
 from explainers.network.layers import Layer
 
 INSTEAD = "grad-cam or hires-cam, which read token layers too"
@@ -34,6 +36,7 @@ class AttentionRollout(LayerExplainer):
     reference = "Abnar and Zuidema 2020"
     needs = frozenset({"layer"})
     class_blind = True
+    axes = (2,)
 
     def compute(self, images: Tensor, targets: Any) -> Tensor:
         """One forward pass."""
@@ -42,7 +45,8 @@ class AttentionRollout(LayerExplainer):
             scores = self.scores(images)
         layout = tokens.layout
         length = layout.prefix + layout.grid[0] * layout.grid[1]
-        blocks = [matrix for value in seen.outputs if (matrix := _attention(value, len(images))) is not None]
+        outputs = self._own(images, seen.outputs) if is_bound(self.network) else seen.outputs
+        blocks = [matrix for value in outputs if (matrix := _attention(value, len(images))) is not None]
         if not blocks or any(matrix.shape[-1] != length for matrix in blocks):
             found = sorted({tuple(value.shape) for value in seen.outputs})
             raise refuse(
@@ -55,14 +59,21 @@ class AttentionRollout(LayerExplainer):
         for matrix in blocks:
             rollout = 0.5 * (matrix + torch.eye(length, device=images.device, dtype=matrix.dtype)) @ rollout
         maps = rollout[:, 0, layout.prefix :].unflatten(1, layout.grid)[:, None]
-        maps = upsample(maps, images.shape[-2:])
+        maps = upsample(maps, images.shape[2:])
         return maps.expand(-1, resolve_targets(targets, scores).shape[1], -1, -1)
+
+    def _own(self, images: Tensor, outputs: list[Tensor]) -> list[Tensor]:
+        """The softmaxes that the explained one of several inputs has a part in."""
+        with torch.no_grad(), _plain_attention(), _Softmaxes() as other:
+            self.scores(another(images))
+        pairs = zip(outputs, other.outputs, strict=False)
+        return [one for one, two in pairs if one.shape != two.shape or not torch.equal(one, two)]
 
     def _token_layer(self, images: Tensor) -> Layer:
         """The last layer of tokens; its class token must be what the scores read."""
         if self.layer is not None:
             raise refuse(self.name, "it multiplies all blocks, so there is no layer= to choose", INSTEAD)
-        tokens = [layer for layer in self.survey(images).every if layer.layout.kind == "tokens"]
+        tokens = [layer for layer in self.survey(images).every if layer.layout.kind == "tokens" and layer.fed]
         if not tokens:
             raise refuse(self.name, "it has no tokens, so it is no vision transformer", "grad-cam or cam")
         last = tokens[-1]

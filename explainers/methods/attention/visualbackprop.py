@@ -55,6 +55,7 @@ class VisualBackprop(LayerExplainer):
     name = "visual-backprop"
     reference = "Bojarski et al. 2016"
     class_blind = True
+    axes = (2,)
     signed = True  # where activations are
 
     def compute(self, images: Tensor, targets: Any) -> Tensor:
@@ -93,7 +94,8 @@ class VisualBackprop(LayerExplainer):
 
     @staticmethod
     def _through_stages(mean: Tensor, before: Sequence[Tensor], last: Tensor, image: Tensor) -> Tensor:
-        steps = [step for node in graph_nodes(last.grad_fn) if (step := _step(node)) is not None]
+        way = _reaching(last.grad_fn, image.grad_fn)
+        steps = [step for node in graph_nodes(last.grad_fn) if node in way and (step := _step(node)) is not None]
         for value in (*reversed(before), image):
             target = (int(value.shape[-2]), int(value.shape[-1]))
             mean = _joined(mean, target, steps)

@@ -95,18 +95,14 @@ class AblationCAM(LayerExplainer):
             for row, index in enumerate(range(start, stop)):
                 if index:  # the first row is the layer as it is
                     view[row, live[index - 1]] = 0
-            return values.reshape(buffer.shape)
+            return values
 
         def take(_: int, scores: Tensor) -> None:
             found.append(reading(scores)[:, classes])
 
-        def scores(values: Tensor) -> Tensor:
-            return tail(values.reshape(len(values), *shape))
-
-        like = tail.output.reshape(1, *shape[:-2], *shape[-2:]) if len(shape) > 2 else tail.output[:, None]
-        predictor = Predictor(scores, batch_size=self.batch_size, progress=self.progress)
+        predictor = Predictor(tail.__call__, batch_size=self.batch_size, progress=self.progress)
         try:
-            predictor.run(len(live) + 1, like, make, take)
+            predictor.run(len(live) + 1, tail.output, make, take)
         finally:
             tail.close()
         watched = torch.cat(found)
@@ -118,4 +114,4 @@ class AblationCAM(LayerExplainer):
             )
         weights = activation.new_zeros(len(activation), len(classes))
         weights[live] = ((watched[:1] - watched[1:]) / watched[:1]).to(weights)
-        return torch.einsum("ck,cuv->kuv", weights, activation).relu()
+        return torch.einsum("ck,c...->k...", weights, activation).relu()

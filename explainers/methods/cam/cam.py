@@ -12,13 +12,18 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from explainers.core.layer_explainer import LayerExplainer, LayerOption, Spatial
-from explainers.core.maps import upsample
+from explainers.core.maps import positions, upsample
 from explainers.core.registry import register
 from explainers.core.targets import resolve_targets
 from explainers.errors import UnsupportedError, refuse
 from explainers.network.capture import Capture
+from explainers.network.input import run
 from explainers.network.layers import Layer
 from explainers.network.output import Negative, Output
+from explainers.targets.target_scores import TargetScores
+
+CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+Pointwise = nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d
 
 
 @dataclass(frozen=True)
@@ -27,7 +32,7 @@ class Head:
 
     layer: Layer
     rectify: bool
-    linear: nn.Linear | nn.Conv2d | None
+    linear: Pointwise | None
 
     def channels(self, activation: Tensor) -> Tensor:
         """The activation that is pooled: a ReLU between the layer and the pooling may be a bare function."""
@@ -35,7 +40,7 @@ class Head:
 
     def explains(self, activation: Tensor, scores: Tensor) -> bool:
         """Whether pooling `activation` (N, C, u, v) and applying the linear layer gives exactly these scores."""
-        pooled = self.channels(activation).mean(dim=(2, 3))
+        pooled = self.channels(activation).mean(dim=positions(activation))
         weight, bias = self.weight(), getattr(self.linear, "bias", None)
         made = pooled if weight is None else F.linear(pooled, weight, bias)
         size = pooled.abs() if weight is None else pooled.abs() @ weight.abs().T
@@ -61,6 +66,7 @@ class CAM(LayerExplainer):
     reference = "Zhou et al. 2016"
     needs = frozenset({"layer"})
     signed = True
+    per_output = ("_found", "_heads")
 
     def __init__(
         self, model: Any, *, output: Output | None = None, layer: LayerOption = None, spatial: Spatial | None = None
@@ -76,6 +82,8 @@ class CAM(LayerExplainer):
             maps = -plain.compute(images, targets)
             self.layers = plain.layers
             return maps
+        if isinstance(self.output, TargetScores):
+            return self._combined(images, targets, self.output)
         key = tuple(images.shape[1:])
         if key not in self._heads:
             self._heads[key] = self._head(images)
@@ -91,9 +99,31 @@ class CAM(LayerExplainer):
         if weight is None:
             maps = torch.stack([channels[row, index] for row, index in enumerate(classes)])
         else:
-            maps = torch.einsum("nkc,nchw->nkhw", weight[classes], channels)
-        maps = upsample(maps, images.shape[-2:])
+            maps = torch.einsum("nkc,nc...->nk...", weight[classes], channels)
+        maps = upsample(maps, images.shape[2:])
         return maps[:, :, None] if isinstance(self.layer, (list, tuple)) else maps
+
+    def _combined(self, images: Tensor, asked: Any, targets: TargetScores) -> Tensor:
+        """Maps (N, K, H, W) of targets that are sums of class scores: the same sums of the classes' maps.
+
+        Args:
+            asked: which of the targets, as classes are asked for.
+        """
+        plain = copy.copy(self)
+        plain.output = targets.of
+        with torch.no_grad():
+            returned = run(self.network, images)
+            factors = targets.combination(returned, len(images))
+            columns = resolve_targets(asked, targets(returned)[:, : len(targets.targets)])
+        if factors is None:
+            raise refuse(self.name, "a target is no sum of class scores, which its weights belong to", "grad-cam")
+        used = factors.abs().sum(dim=0).nonzero().flatten()
+        maps = plain.compute(images, used.expand(len(images), -1))
+        self.layers = plain.layers
+        shape = maps.shape[2:]
+        each = torch.einsum("tk,nkp->ntp", factors[:, used].to(maps), maps.flatten(2))
+        picked = each.gather(1, columns.to(each.device)[:, :, None].expand(-1, -1, each.shape[2]))
+        return picked.unflatten(2, shape)
 
     def _head(self, images: Tensor) -> Head:
         """The layer and linear layer that reproduce the scores."""
@@ -101,7 +131,7 @@ class CAM(LayerExplainer):
         choices: list[Any] = list(self.layer) if isinstance(self.layer, (list, tuple)) else [self.layer]
         if len(choices) > 1:
             raise refuse(self.name, "one layer at most stands in front of the pooling", "grad-cam with layer=[…]")
-        layers = list(seen.layers) if choices[0] is None else [seen.find(choices[0])]
+        layers = [layer for layer in seen.layers if layer.fed] if choices[0] is None else [seen.find(choices[0])]
         with torch.no_grad(), Capture(layers, gradients=False) as capture:
             scores = self.scores(images)
         for layer, value in zip(reversed(layers), reversed(capture.tensors), strict=True):
@@ -119,7 +149,7 @@ class CAM(LayerExplainer):
                 yield Head(layer, rectify, None)
             for module in self.network.modules():  # type: ignore[attr-defined]
                 pointwise = isinstance(module, nn.Linear) or (
-                    isinstance(module, nn.Conv2d) and module.kernel_size == (1, 1) and module.groups == 1
+                    isinstance(module, CONVOLUTIONS) and set(module.kernel_size) == {1} and module.groups == 1
                 )
                 if pointwise and module.weight.shape[:2] == (classes, channels):
                     yield Head(layer, rectify, module)

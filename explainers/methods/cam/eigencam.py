@@ -26,7 +26,6 @@ def eigen_cam(activation: Tensor) -> Tensor:
 
     Source: Muhammad and Yeasin 2020, eq. 4 and 5.
     """
-    count, _, u, v = activation.shape
     matrix = activation.flatten(2).transpose(1, 2)  # (N, u·v, K)
     left, values, _ = torch.linalg.svd(matrix.float() if matrix.dtype.itemsize < 4 else matrix, full_matrices=False)
     maps = left[:, :, 0] * values[:, :1]
@@ -36,7 +35,7 @@ def eigen_cam(activation: Tensor) -> Tensor:
     noise = 100 * torch.finfo(maps.dtype).eps * maps.norm(dim=1) * matrix.flatten(1).norm(dim=1)
     extreme = maps.gather(1, maps.abs().argmax(dim=1, keepdim=True))[:, 0]
     agreement = torch.where(agreement.abs() <= noise, extreme, agreement)
-    return (maps * torch.where(agreement < 0, -1, 1)[:, None]).view(count, u, v)
+    return (maps * torch.where(agreement < 0, -1, 1)[:, None]).view(len(activation), *activation.shape[2:])
 
 
 @register
@@ -58,4 +57,4 @@ class EigenCAM(LayerExplainer):
         captured: list[Tensor],
     ) -> list[Tensor]:
         """One map per image, the same for each of its targets."""
-        return [eigen_cam(value)[:, None].expand(-1, classes.shape[1], -1, -1) for value in activations]
+        return [torch.stack([eigen_cam(value)] * classes.shape[1], dim=1) for value in activations]

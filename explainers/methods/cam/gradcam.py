@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from explainers.core.layer_explainer import LayerExplainer
-from explainers.core.maps import grad_cam
+from explainers.core.maps import grad_cam, positions
 from explainers.core.registry import register
 
 
@@ -17,10 +17,10 @@ def grad_cam_plus_plus(activation: Tensor, gradient: Tensor) -> Tensor:
 
     Source: Chattopadhay et al. 2018, eq. 10 and 19.
     """
-    squared = gradient**2
-    denominator = 2 * squared + gradient**3 * activation.sum(dim=(2, 3), keepdim=True)
+    squared, dims = gradient**2, positions(activation)
+    denominator = 2 * squared + gradient**3 * activation.sum(dim=dims, keepdim=True)
     share = torch.where(denominator == 0, 0, squared / torch.where(denominator == 0, 1, denominator))
-    weights = (share * gradient.relu()).sum(dim=(2, 3), keepdim=True)
+    weights = (share * gradient.relu()).sum(dim=dims, keepdim=True)
     return (weights * activation).sum(dim=1).relu()
 
 
@@ -31,10 +31,11 @@ def xgrad_cam(activation: Tensor, gradient: Tensor) -> Tensor:
 
     Source: Fu et al. 2020, eq. 7.
     """
-    total = activation.sum(dim=(2, 3), keepdim=True)
-    weighted = (gradient * activation).sum(dim=(2, 3), keepdim=True)
+    dims = positions(activation)
+    total = activation.sum(dim=dims, keepdim=True)
+    weighted = (gradient * activation).sum(dim=dims, keepdim=True)
     # Sums that are rounding noise (behind an instance norm) count as 0.
-    noise = 100 * torch.finfo(activation.dtype).eps * activation.abs().sum(dim=(2, 3), keepdim=True)
+    noise = 100 * torch.finfo(activation.dtype).eps * activation.abs().sum(dim=dims, keepdim=True)
     null = total.abs() <= noise
     weights = torch.where(null, 0, weighted / torch.where(null, 1, total))
     return (weights * activation).sum(dim=1).relu()

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from explainers.core.explainer import Explained, told
 from explainers.core.layer_explainer import LayerExplainer, LayerOption, Spatial
-from explainers.core.maps import scaled, upsample
+from explainers.core.maps import positions, scaled
 from explainers.core.registry import register
 from explainers.core.targets import resolve_targets
 from explainers.errors import OptionError
@@ -32,7 +32,8 @@ class GroupCAM(LayerExplainer):
         substrate: b: "blur" (as in the paper, in proportion to the image), "zero", "mean" or an image.
         activation: what turns scores into the S_c that are watched, see `reading_of`; passes: options of the Predictor.
 
-    Cost: one forward and one backward pass, and `groups` forward passes per target class, and one.
+    Cost: one forward and one backward pass, and `groups` forward passes per target class, and one; memory for as many
+    maps of the input's size.
 
     Source: Zhang et al. 2021, equations 3 to 7. The authors' code exists in two forms and neither
     gives exactly these maps: they differ by 0.05 to 0.07 of the range.
@@ -78,7 +79,7 @@ class GroupCAM(LayerExplainer):
         maps = []
         for layer, value, gradient in zip(layers, captured, gradients, strict=True):
             activation = self.view(layer, value.detach())
-            weights = torch.stack([self.view(layer, each).mean(dim=(2, 3)) for each in gradient.unbind(1)], dim=1)
+            weights = torch.stack([_pooled(self.view(layer, each)) for each in gradient.unbind(1)], dim=1)
             rows = zip(images, substrates, activation, weights, classes, strict=True)
             maps.append(torch.stack([self._map(*row, reading) for row in rows]))
         return told(self.joined(maps, images), reading)
@@ -86,11 +87,11 @@ class GroupCAM(LayerExplainer):
     def _map(
         self, image: Tensor, substrate: Tensor, activation: Tensor, weights: Tensor, classes: Tensor, reading: Reading
     ) -> Tensor:
-        """(K, H, W) for one image (C, H, W), its activation (channels, u, v) and weights (K, channels)."""
-        weighed = weights[:, :, None, None] * activation  # (K, channels, u, v)
+        """(K, *axes) for one image (C, *axes), its activation (channels, u, v) and weights (K, channels)."""
+        weighed = weights.view(*weights.shape, *[1] * (activation.ndim - 1)) * activation  # (K, channels, u, v)
         groups = min(self.groups, len(activation))
         summed = torch.stack([part.sum(dim=1) for part in weighed.tensor_split(groups, dim=1)], dim=1).relu()
-        masks = scaled(self._thresholded(upsample(summed, image.shape[-2:])))  # (K, groups, H, W)
+        masks = scaled(self._thresholded(self.enlarged(summed, image.shape)), image.ndim - 1)  # (K, groups, *axes)
         live = masks.flatten(2).amax(dim=2) > 0
         found: list[Tensor] = []
         flat, wanted = masks[live], classes[:, None].expand(-1, groups)[live]
@@ -105,15 +106,19 @@ class GroupCAM(LayerExplainer):
             torch.addcmul(substrate, part, image - substrate, out=buffer[first - start :])
             return buffer
 
-        self.predictor.run(len(flat) + 1, image, make, lambda _, scores: found.append(reading(scores)))
+        self.predictor.run(len(flat) + 1, image[None], make, lambda _, scores: found.append(reading(scores)))
         watched = torch.cat(found)
         gain = (watched[1:].gather(1, wanted[:, None])[:, 0] - watched[0, wanted]).relu()
         weight = masks.new_zeros(live.shape)
         weight[live] = gain.to(weight)
-        return torch.einsum("kg,kghw->khw", weight, masks)
+        return torch.einsum("kg,kg...->k...", weight, masks)
 
     def _thresholded(self, masks: Tensor) -> Tensor:
         if self.percentile == 0:
             return masks
-        level = masks.flatten(2).quantile(self.percentile / 100, dim=2)[..., None, None]
-        return torch.where(masks >= level, masks, 0)
+        level = masks.flatten(2).quantile(self.percentile / 100, dim=2)
+        return torch.where(masks >= level.view(*level.shape, *[1] * (masks.ndim - 2)), masks, 0)
+
+
+def _pooled(gradient: Tensor) -> Tensor:
+    return gradient.mean(dim=positions(gradient))

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from explainers.core.explainer import Explained, told
 from explainers.core.layer_explainer import LayerExplainer, LayerOption, Spatial, try_layer
-from explainers.core.maps import scaled, upsample
+from explainers.core.maps import scaled
 from explainers.core.registry import register
 from explainers.core.targets import resolve_targets
 from explainers.network.output import Output
@@ -69,13 +69,13 @@ class ScoreCAM(LayerExplainer):
         return told(self.joined(maps, images), reading)
 
     def _map(self, image: Tensor, activation: Tensor, classes: Tensor, reading: Reading) -> Tensor:
-        """(K, u, v) for one image (C, H, W) and its activation (channels, u, v)."""
+        """(K, u, v) for one image (C, *axes) and its activation (channels, u, v)."""
         flat = activation.flatten(1)
         live = (flat.amax(dim=1) > flat.amin(dim=1)).nonzero().flatten()
         weights = activation.new_zeros(len(activation), len(classes))
         if len(live):
             weights[live] = self._rise(image, activation[live], classes, reading).softmax(dim=0).to(weights)
-        return torch.einsum("ck,cuv->kuv", weights, activation).relu()
+        return torch.einsum("ck,c...->k...", weights, activation).relu()
 
     def _rise(self, image: Tensor, channels: Tensor, classes: Tensor, reading: Reading) -> Tensor:
         """(n, K): S_c through each channel less S_c of nothing at all."""
@@ -87,13 +87,13 @@ class ScoreCAM(LayerExplainer):
             first = max(start, 1)
             if first == stop:
                 return buffer
-            masks = scaled(upsample(channels[None, first - 1 : stop - 1], image.shape[-2:])[0])
+            masks = scaled(self.enlarged(channels[None, first - 1 : stop - 1], image.shape)[0])
             torch.mul(image, masks[:, None], out=buffer[first - start :])
             return buffer
 
         def take(_: int, scores: Tensor) -> None:
             found.append(reading(scores)[:, classes])
 
-        self.predictor.run(len(channels) + 1, image, make, take)
+        self.predictor.run(len(channels) + 1, image[None], make, take)
         watched = torch.cat(found)
         return watched[1:] - watched[:1]

@@ -17,6 +17,7 @@ from explainers.errors import refuse
 from explainers.network.gradients import target_gradients
 from explainers.network.guard import alone, exact, in_own_thread, preserved
 from explainers.network.input import checked_images
+from explainers.network.inputs import is_bound
 from explainers.network.output import warn_if_normalised
 
 Term = tuple[Tensor, Tensor]  # pre-activation in the graph, bias broadcast against it
@@ -41,14 +42,23 @@ class FullGrad(Explainer):
 
     def compute(self, images: Tensor, targets: Any) -> Tensor:
         """One forward pass and one backward pass per target."""
+        if is_bound(self.network):
+            raise refuse(
+                self.name,
+                "it has other inputs, and what they and their biases contribute belongs to no position of this one",
+                "input-x-gradient or layer-cam",
+            )
         terms, scores, classes, gradients = self._decompose(images, targets)
         self._check(terms, scores, classes, gradients)
         maps = scaled(images[:, None] * gradients[0]).sum(dim=2)
         for (_, bias), gradient in zip(terms[1:], gradients[1:], strict=True):
-            if gradient.ndim == 5:  # (N, K, C, u, v), or (N, K, u, v, C) of a linear layer: it has positions
+            linear = bias.shape[1] == 1 < bias.shape[-1]
+            # (N, K, C, u, v), or (N, K, u, v, C) of a linear layer, has positions; of a signal's a linear layer may be
+            # one over the positions, (N, K, C, hidden), which nothing tells from the other.
+            if gradient.ndim == images.ndim + 1 and not (linear and images.ndim == 3):
                 term = scaled(bias[:, None] * gradient)
-                term = term.movedim(-1, 2) if bias.shape[1] == 1 < bias.shape[-1] else term
-                wide = upsample(term.flatten(1, 2), images.shape[-2:]).unflatten(1, term.shape[1:3])
+                term = term.movedim(-1, 2) if linear else term
+                wide = upsample(term.flatten(1, 2), images.shape[2:]).unflatten(1, term.shape[1:3])
                 maps = maps + wide.sum(dim=2)
         return maps
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from explainers.core.gradient_explainer import GradientExplainer
 from explainers.core.layer_explainer import LayerExplainer, LayerOption
-from explainers.core.maps import reduce_channels, upsample
+from explainers.core.maps import reduce_channels
 from explainers.core.registry import register
 from explainers.errors import OptionError
 from explainers.methods.cam.gradcam import grad_cam
@@ -83,7 +83,10 @@ class GuidedGradCAM(LayerExplainer):
     """Grad-CAM's place times Guided Backprop's detail, per pixel and channel, reduced afterwards.
 
     Args:
-        layer, spatial: of the Grad-CAM part; channels and smooth: of the Guided Backprop part.
+        layer: of the Grad-CAM part.
+        spatial: of the Grad-CAM part.
+        channels: of the Guided Backprop part.
+        smooth: of the Guided Backprop part.
 
     Source: Selvaraju et al. 2017, section 3.2.
     """
@@ -111,11 +114,11 @@ class GuidedGradCAM(LayerExplainer):
             leaf, scores, classes = self.guided.graph(images, targets)
         gradients = target_gradients(scores, classes, capture.tensors, retain=True)
         with rectified(scores, leaf, self.guided.rule, smooth=self.guided.smooth, name=self.name):
-            detail = target_gradients(scores, classes, [leaf])[0]  # (N, K, C, H, W)
+            detail = target_gradients(scores, classes, [leaf])[0]  # (N, K, C, *axes)
         maps = []
         for layer, value, gradient in zip(layers, capture.tensors, gradients, strict=True):
             activation = self.view(layer, value.detach())
             coarse = [grad_cam(activation, self.view(layer, grad)) for grad in gradient.unbind(1)]
-            place = upsample(torch.stack(coarse, dim=1), images.shape[-2:])
+            place = self.enlarged(torch.stack(coarse, dim=1), images.shape[1:])
             maps.append(reduce_channels(place[:, :, None] * detail, self.guided.channels))
         return torch.stack(maps, dim=2) if isinstance(self.layer, (list, tuple)) else maps[0]

@@ -93,7 +93,8 @@ class SmoothGrad(GradientExplainer):
         with torch.no_grad():
             clean = self.scores(images)
         classes = resolve_targets(targets, clean)
-        scale = self.sigma * (images.flatten(1).amax(1) - images.flatten(1).amin(1)).view(-1, 1, 1, 1, 1)
+        scale = self.sigma * (images.flatten(1).amax(1) - images.flatten(1).amin(1))
+        scale = scale.view(-1, 1, *[1] * (images.ndim - 1))
         total = images.new_zeros(len(images), classes.shape[1], *images.shape[1:])
         generator = torch.Generator().manual_seed(self.seed)
         per_pass = max(1, self.batch_size // len(images)) if fixed_batch(self.network) is None else 1

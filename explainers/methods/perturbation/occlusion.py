@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from itertools import product
 from typing import Any
 
 import torch
@@ -11,12 +13,12 @@ from torch import Tensor
 from explainers.core.explainer import Explained, told
 from explainers.core.perturbation_explainer import PerturbationExplainer
 from explainers.core.registry import register
-from explainers.errors import OptionError
+from explainers.methods.perturbation.region import Region, Roi, placed, region_of, sides
 from explainers.network.output import Output
 from explainers.passes.activation import Reading
 from explainers.passes.substrate import substrate_of
 
-Size = int | tuple[int, int]
+Size = int | tuple[int, ...]
 
 
 @register
@@ -24,14 +26,15 @@ class Occlusion(PerturbationExplainer):
     """Mean over the windows that cover a pixel of S_c(x) − S_c(x with the window hidden).
 
     Windows lie `stride` apart from the top left corner; the last row and column are cut off at the edge. All target
-    classes share one set of passes.
+    classes share one set of passes. In a volume windows are blocks, in a signal intervals.
 
     Args:
-        window: pixels a side, or (height, width); None: an eighth of the image.
+        window: pixels a side, or (height, width), (depth, height, width) of a volume; None: an eighth of the image.
         stride: likewise; None: half a window.
         substrate: what hides: "zero" (after normalisation), "mean", "blur" or an image.
+        roi: (start, stop) of each axis: windows lie in this region alone, as if it were all; outside the map is 0.
 
-    Cost: a forward pass per window, and one.
+    Cost: a forward pass per window, and one: with the defaults 15 windows along each axis, 3375 in a volume.
 
     Source: Zeiler and Fergus 2014, section 4.2; overlapping windows averaged as in captum.
     """
@@ -49,65 +52,65 @@ class Occlusion(PerturbationExplainer):
         window: Size | None = None,
         stride: Size | None = None,
         substrate: str | Tensor = "zero",
+        roi: Roi | None = None,
         **passes: Any,
     ) -> None:
         super().__init__(model, output=output, activation=activation, **passes)
-        self.window, self.stride, self.substrate = window, stride, substrate
+        self.window, self.stride, self.substrate, self.roi = window, stride, substrate, roi
 
     @classmethod
     def trial(cls, model: Any, images: Tensor, *, output: Output | None = None) -> None:
         """Two windows a side."""
-        half = (math.ceil(images.shape[-2] / 2), math.ceil(images.shape[-1] / 2))
+        half = tuple(math.ceil(side / 2) for side in images.shape[2:])
         cls(model, output=output, window=half, stride=half)(images[:1])
 
     def compute(self, images: Tensor, targets: Any) -> Explained:
         """Image by image, one pass per window."""
         reading, classes = self.clean(images, targets)
-        height, width = images.shape[-2:]
-        window = _pair("window", self.window, (math.ceil(height / 8), math.ceil(width / 8)))
-        stride = _pair("stride", self.stride, (max(1, window[0] // 2), max(1, window[1] // 2)))
-        tops, lefts = _starts(height, window[0], stride[0]), _starts(width, window[1], stride[1])
-        boxes = [(top, left, top + window[0], left + window[1]) for top in tops for left in lefts]
+        region = region_of(self.roi, images.shape[2:])
+        lengths = [span.stop - span.start for span in region]
+        window = sides("window", self.window, [math.ceil(length / 8) for length in lengths])
+        stride = sides("stride", self.stride, [max(1, side // 2) for side in window])
+        boxes = _boxes(lengths, window, stride)
         rows = zip(images, substrate_of(images, self.substrate), classes, strict=True)
-        return told(torch.stack([self._map(*row, boxes, reading) for row in rows]), reading)
+        return told(torch.stack([self._map(*row, region, boxes, reading) for row in rows]), reading)
 
     def _map(
-        self,
-        image: Tensor,
-        substrate: Tensor,
-        classes: Tensor,
-        boxes: list[tuple[int, int, int, int]],
-        reading: Reading,
+        self, image: Tensor, substrate: Tensor, classes: Tensor, region: Region, boxes: list[Region], reading: Reading
     ) -> Tensor:
         found: list[Tensor] = []
+        inside = (slice(None), *region)
+        hidden = substrate[inside]
 
         def make(start: int, stop: int, buffer: Tensor) -> Tensor:
             buffer[:] = image
             for row, index in enumerate(range(start, stop)):
                 if index:  # the first row is the image as it is
-                    top, left, bottom, right = boxes[index - 1]
-                    buffer[row, :, top:bottom, left:right] = substrate[:, top:bottom, left:right]
+                    box = (slice(None), *boxes[index - 1])
+                    buffer[row][inside][box] = hidden[box]
             return buffer
 
         def take(_: int, scores: Tensor) -> None:
             found.append(reading(scores)[:, classes].double().cpu())
 
-        self.predictor.run(len(boxes) + 1, image, make, take)
+        self.predictor.run(len(boxes) + 1, image[None], make, take)
         watched = torch.cat(found)
         falls = watched[:1] - watched[1:]
-        total = torch.zeros(len(classes), *image.shape[-2:], dtype=torch.float64, device="cpu")
-        count = torch.zeros(image.shape[-2:], dtype=torch.float64, device="cpu")
-        for (top, left, bottom, right), fall in zip(boxes, falls, strict=True):
-            total[:, top:bottom, left:right] += fall[:, None, None]
-            count[top:bottom, left:right] += 1
-        return (total / count.clamp(min=1)).to(image.device)
+        total = torch.zeros(len(classes), *hidden.shape[1:], dtype=torch.float64, device="cpu")
+        count = torch.zeros(hidden.shape[1:], dtype=torch.float64, device="cpu")
+        for box, fall in zip(boxes, falls, strict=True):
+            total[(slice(None), *box)] += fall.view(-1, *[1] * len(box))
+            count[box] += 1
+        return placed(total / count.clamp(min=1), region, image.shape[1:]).to(image.device)
 
 
-def _pair(name: str, value: Size | None, default: tuple[int, int]) -> tuple[int, int]:
-    pair = default if value is None else (value, value) if isinstance(value, int) else (int(value[0]), int(value[1]))
-    if min(pair) < 1:
-        raise OptionError(f"{name}={value}; expected at least one pixel")
-    return pair
+def _boxes(lengths: Sequence[int], window: Sequence[int], stride: Sequence[int]) -> list[Region]:
+    """The windows, row by row; the last ones are cut off where they pass the end."""
+    spans = [
+        [slice(start, start + side) for start in _starts(length, side, step)]
+        for length, side, step in zip(lengths, window, stride, strict=True)
+    ]
+    return list(product(*spans))
 
 
 def _starts(length: int, window: int, stride: int) -> range:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import time
 import warnings
@@ -17,19 +16,21 @@ from explainers.core.explainer import Explained
 from explainers.core.perturbation_explainer import PerturbationExplainer
 from explainers.core.registry import register
 from explainers.errors import OptionError
-from explainers.methods.perturbation.rise_masks import Block, MaskShape, block_length, draw_block
+from explainers.methods.perturbation.region import Region, Roi, placed, region_of, sides
+from explainers.methods.perturbation.rise_masks import Block, MaskShape, block_length, digest_of, draw_block
 from explainers.network.output import Output
 from explainers.passes.activation import Reading
 from explainers.passes.substrate import substrate_of
 
 DESIGNS = ("balanced", "paper")
+MASKS = 4000  # per image, in the paper
 LEAST_BLOCKS = 4  # before `tolerance` may end a run
 CLASSES = 4  # enlarged at a time, where there are many: what a cache holds
 
 
 @dataclass(frozen=True)
 class RiseEstimate:
-    """A running estimate. image: its row in the batch; maps: (K, H, W); masks: how many it is made of."""
+    """A running estimate. image: its row in the batch; maps: (K, *axes); masks: how many it is made of."""
 
     image: int
     maps: Tensor
@@ -45,15 +46,17 @@ class RISE(PerturbationExplainer):
     one shift, and the shifts of successive blocks spread evenly. All target classes share one set of passes.
 
     Args:
-        masks: how many, per image; the most, where `tolerance` is given. The balanced design takes whole blocks (of 128
-            with grid 7, 31 of them by default), and makes the number up to them with a warning, 200 to 256: a begun
-            block would not be balanced, and add more error than its masks take away. Fewer masks than a block are taken
-            as they are, without a standard error, which compares blocks. `details` say how many were used.
-        grid: cells a side, or (rows, columns); p: share of cells that stay.
+        masks: how many, per image; the most, where `tolerance` is given. None: the paper's 4,000, or the whole blocks
+            in them that the balanced design takes (of 128 with grid 7: 3,968). Other numbers it makes up to whole
+            blocks, 200 to 256, with a warning: a begun block would add error. Fewer than a block are taken as they are,
+            without a standard error. `details` say how many were used.
+        grid: cells a side, or (rows, columns), (slices, rows, columns) of a volume: one slice of cells hides all depths
+            alike; p: share of cells that stay.
         design: "balanced" or "paper" (independent masks, as published).
         substrate: what masked pixels become: "zero" (after normalisation, the paper's), "mean", "blur", or an image.
         tolerance: stop when the correlation of the map with its limit is estimated at 1 - tolerance or more, from the
             agreement of two halves of the masks; the smallest over the target classes counts.
+        roi: (start, stop) of each axis: this region alone is masked, as if it were the image; the map is 0 outside.
         seed: of the masks; share_masks: the same masks for all images, or for each image its own, by its content.
         watch: called with a RiseEstimate after each block of masks.
 
@@ -73,20 +76,21 @@ class RISE(PerturbationExplainer):
         *,
         output: Output | None = None,
         activation: str | None = "auto",
-        masks: int = 3968,
-        grid: int | tuple[int, int] = 7,
+        masks: int | None = None,
+        grid: int | tuple[int, ...] = 7,
         p: float = 0.5,
         design: str = "balanced",
         substrate: str | Tensor = "zero",
         tolerance: float | None = None,
+        roi: Roi | None = None,
         seed: int = 0,
         share_masks: bool = True,
         watch: Callable[[RiseEstimate], object] | None = None,
         **passes: Any,
     ) -> None:
         super().__init__(model, output=output, activation=activation, **passes)
-        self.grid = (grid, grid) if isinstance(grid, int) else (int(grid[0]), int(grid[1]))
-        if isinstance(masks, bool) or masks < 1 or min(self.grid) < 1:
+        fewest = min((grid,) if isinstance(grid, int) else grid, default=0)
+        if isinstance(masks, bool) or (masks is not None and masks < 1) or fewest < 1:
             raise OptionError(f"masks={masks}, grid={grid}: expected at least one mask and one cell a side")
         if not 0 < p < 1:
             raise OptionError(f"p={p}; expected a share of cells between 0 and 1")
@@ -96,13 +100,24 @@ class RISE(PerturbationExplainer):
             raise OptionError(f"tolerance={tolerance}; expected a number between 0 and 1, such as 0.02")
         if seed < 0:
             raise OptionError(f"seed={seed}; expected 0 or more")
-        self.masks, self.p, self.design, self.substrate = masks, p, design, substrate
-        self.planned = self._planned()
-        self.tolerance, self.seed, self.share_masks, self.watch = tolerance, seed, share_masks, watch
+        self.grid, self.p, self.design, self.substrate = grid, p, design, substrate
+        self.tolerance, self.roi, self.seed, self.share_masks, self.watch = tolerance, roi, seed, share_masks, watch
+        self.usual = masks is None
+        sides_of_image = (grid, grid) if isinstance(grid, int) else tuple(grid)
+        self.masks = self._usual(sides_of_image) if masks is None else masks
+        self.planned = self._planned(sides_of_image)  # an image's, where the grid is a number
 
-    def _planned(self) -> int:
+    def _block(self, grid: tuple[int, ...]) -> int:
+        return block_length(self.design, MaskShape(grid, grid), self.p)
+
+    def _usual(self, grid: tuple[int, ...]) -> int:
+        """The paper's number of masks, or the whole blocks in it."""
+        length = self._block(grid) if self.design == "balanced" else 1
+        return max(1, MASKS // length) * length
+
+    def _planned(self, grid: tuple[int, ...]) -> int:
         """How many masks are made of those asked for: never fewer, and told where there are more."""
-        length = block_length(self.design, MaskShape(self.grid, self.grid), self.p)
+        length = self._block(grid)
         if self.design != "balanced" or self.masks <= length or self.masks % length == 0:
             return self.masks
         planned = math.ceil(self.masks / length) * length
@@ -111,6 +126,19 @@ class RISE(PerturbationExplainer):
             stacklevel=4,
         )
         return planned
+
+    def planned_for(self, shape: MaskShape) -> int:
+        """The same for what has this shape."""
+        if len(shape.size) == 2 or not isinstance(self.grid, int):
+            return self.planned
+        return self._usual(shape.grid) if self.usual else self._planned(shape.grid)
+
+    def _shape(self, size: tuple[int, ...]) -> MaskShape:
+        """Of masks of this size. Of a volume or signal a number of cells is at most one for each position."""
+        grid = sides("grid", self.grid, (1,) * len(size))
+        if isinstance(self.grid, int) and len(size) != 2:
+            grid = tuple(map(min, grid, size))
+        return MaskShape(grid, size)
 
     @classmethod
     def trial(cls, model: Any, images: Tensor, *, output: Output | None = None) -> None:
@@ -121,35 +149,49 @@ class RISE(PerturbationExplainer):
         """Maps and standard errors, image by image."""
         reading, classes = self.clean(images, targets)
         substrates = substrate_of(images, self.substrate)
+        region = region_of(self.roi, images.shape[2:])
+        shape = self._shape(tuple(span.stop - span.start for span in region))
         found = [
-            self._explain(row, image, substrate, wanted, reading)
+            self._explain(row, image, substrate, wanted, (region, shape), reading)
             for row, (image, substrate, wanted) in enumerate(zip(images, substrates, classes, strict=True))
         ]
         maps, errors, details = zip(*found, strict=True)
         return Explained(torch.stack(maps), torch.stack(errors), tuple(details))
 
     def _explain(
-        self, row: int, image: Tensor, substrate: Tensor, classes: Tensor, reading: Reading
+        self,
+        row: int,
+        image: Tensor,
+        substrate: Tensor,
+        classes: Tensor,
+        masked: tuple[Region, MaskShape],
+        reading: Reading,
     ) -> tuple[Tensor, Tensor, dict[str, Any]]:
-        seed = self.seed if self.share_masks else self.seed + _digest(image)
-        estimate = _Estimate(self, MaskShape(self.grid, (int(image.shape[-2]), int(image.shape[-1]))), seed)
-        change = None if isinstance(self.substrate, str) and self.substrate == "zero" else image - substrate
+        (region, shape), size = masked, image.shape[1:]
+        estimate = _Estimate(self, shape, self.seed if self.share_masks else self.seed + digest_of(image))
+        zero, whole = isinstance(self.substrate, str) and self.substrate == "zero", shape.size == tuple(size)
+        inside = (slice(None), *region)
+        seen, hidden = image[inside], substrate[inside]
+        change = None if zero else seen - hidden
 
         def make(start: int, stop: int, buffer: Tensor) -> Tensor:
             masks = estimate.enlarged(start, stop, image)[:, None]
-            if change is None:
-                return torch.mul(image, masks, out=buffer)
-            return torch.addcmul(substrate, masks, change, out=buffer)
+            out = buffer if whole else None
+            mixed = torch.mul(seen, masks, out=out) if change is None else torch.addcmul(hidden, masks, change, out=out)
+            if not whole:
+                buffer[:] = image
+                buffer[(slice(None), *inside)] = mixed
+            return buffer
 
         def take(start: int, scores: Tensor) -> bool:
             completed = estimate.add(reading(scores)[:, classes])
             if completed and self.watch is not None:
-                self.watch(RiseEstimate(row, estimate.running().float(), estimate.used))
+                self.watch(RiseEstimate(row, placed(estimate.running().float(), region, size), estimate.used))
             return completed and estimate.settled()
 
         began, before = time.perf_counter(), self.predictor.passes
-        self.predictor.run(estimate.planned, image, make, take)
-        maps, errors = estimate.maps()
+        self.predictor.run(estimate.planned, image[None], make, take)
+        maps, errors = (placed(each, region, size) for each in estimate.maps())
         passes = self.predictor.passes - before
         details = {
             "masks": estimate.used,
@@ -168,7 +210,7 @@ class _Estimate:
     def __init__(self, rise: RISE, shape: MaskShape, seed: int) -> None:
         self.rise, self.shape, self.seed = rise, shape, seed
         self.length = block_length(rise.design, shape, rise.p)
-        self.planned = rise.planned
+        self.planned = rise.planned_for(shape)
         self.used = 0
         self._waiting: list[Tensor] = []
         self._done: list[Tensor] = []  # scores (n, K) of each block; the last one may be shorter
@@ -183,7 +225,7 @@ class _Estimate:
         return self._blocks[index]
 
     def enlarged(self, start: int, stop: int, like: Tensor) -> Tensor:
-        """Masks start … stop - 1, (n, H, W)."""
+        """Masks start … stop - 1, (n, *axes)."""
         parts = []
         while start < stop:
             index, first = divmod(start, self.length)
@@ -207,14 +249,14 @@ class _Estimate:
         return completed
 
     def maps(self) -> tuple[Tensor, Tensor]:
-        """The estimate (K, H, W) and its standard error, NaN where there are no two complete blocks to compare."""
+        """The estimate (K, *axes) and its standard error, NaN where there are no two complete blocks to compare."""
         count = self._done[0].shape[1]
         parts = [self._maps(slice(first, first + CLASSES)) for first in range(0, count, CLASSES)]
         maps, errors = zip(*parts, strict=True)
         return torch.cat(maps), torch.cat(errors)
 
     def running(self) -> Tensor:
-        """The estimate (K, H, W) from the complete blocks."""
+        """The estimate (K, *axes) from the complete blocks."""
         complete = sum(len(scores) == self.length for scores in self._done)
         return sum(self._halves[1:], self._halves[0]) / (complete * self.length * self.rise.p)
 
@@ -256,9 +298,3 @@ class _Estimate:
             self._halves.append(part)
         else:
             self._halves[index % 2] += part
-
-
-def _digest(image: Tensor) -> int:
-    """A number of the image's content, so that its masks do not depend on its place in the batch."""
-    values = image.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes()
-    return int.from_bytes(hashlib.sha256(values).digest()[:4], "big")

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from explainers.core.explainer import Explained, told
-from explainers.core.maps import as_tensor
+from explainers.core.maps import as_tensor, grid_labels
 from explainers.core.perturbation_explainer import PerturbationExplainer
 from explainers.core.registry import register
 from explainers.errors import DependencyError, OptionError
@@ -21,14 +21,15 @@ from explainers.passes.substrate import substrate_of
 Segments = int | Tensor | Callable[[Tensor], Tensor]
 RIDGE = 1.0  # of LIME; the authors' code for images
 BATCH = 256  # perturbed images that captum hands over at a time; the Predictor divides them
+MOST_AT_ONCE = 2**26  # numbers in those of a volume or signal
 
 
 class SegmentExplainer(PerturbationExplainer):
     """One value per segment: the coefficient of "this segment is there" in a model of the score.
 
     Args:
-        segments: cells a side of a grid; or labels (H, W) or (N, H, W) of any segmentation; or a function from an image
-            (C, H, W) to labels (H, W), such as a superpixel algorithm.
+        segments: cells a side of a grid, blocks in a volume; or labels (*axes) or (N, *axes) of any segmentation; or a
+            function from an image (C, *axes) to labels (*axes), such as a superpixel algorithm.
         samples: how many perturbed images, per image and target class.
         substrate: what takes the place of a segment: "zero" (after normalisation), "mean", "blur" or an image.
         seed: of the samples, the same for every image.
@@ -73,7 +74,7 @@ class SegmentExplainer(PerturbationExplainer):
         return told(torch.stack(maps), reading)
 
     def _values(self, image: Tensor, substrate: Tensor, target: int, labels: Tensor, reading: Reading) -> Tensor:
-        """(H, W) for one class."""
+        """(*axes) for one class."""
 
         def watched(images: Tensor) -> Tensor:
             return reading(self.predictor(images))
@@ -85,25 +86,26 @@ class SegmentExplainer(PerturbationExplainer):
                 target=target,
                 feature_mask=labels[None, None],
                 n_samples=self.samples,
-                perturbations_per_eval=min(BATCH, self.samples),
+                perturbations_per_eval=min(self._at_once(image), self.samples),
             )
         return values[0, 0].detach()
 
+    @staticmethod
+    def _at_once(image: Tensor) -> int:
+        return BATCH if image.ndim == 3 else max(1, min(BATCH, MOST_AT_ONCE // image.numel()))
+
     def _labels(self, images: Tensor, row: int) -> Tensor:
         image = images[row]
-        height, width = image.shape[-2:]
+        size = tuple(image.shape[1:])
         if isinstance(self.segments, int):
-            down = torch.arange(height, device="cpu") * min(self.segments, height) // height
-            right = torch.arange(width, device="cpu") * min(self.segments, width) // width
-            labels = down[:, None] * self.segments + right
+            labels = grid_labels(size, self.segments)
         elif isinstance(self.segments, Tensor):
-            labels = self.segments if self.segments.ndim == 2 else self.segments[row]
+            labels = self.segments if self.segments.ndim == len(size) else self.segments[row]
         else:
             labels = as_tensor(self.segments(image))
-        if labels.shape != (height, width) or labels.is_floating_point():
+        if labels.shape != size or labels.is_floating_point():
             raise OptionError(
-                f"segments of shape {tuple(labels.shape)} and {labels.dtype}; "
-                f"expected integer labels ({height}, {width})"
+                f"segments of shape {tuple(labels.shape)} and {labels.dtype}; expected integer labels {size}"
             )
         return labels.unique(return_inverse=True)[1].to(image.device)
 

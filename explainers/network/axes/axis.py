@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-ROW, COLUMN, BATCH = "row", "column", "batch"
+DEPTH, ROW, COLUMN, BATCH = "depth", "row", "column", "batch"
+POSITIONS = (DEPTH, ROW, COLUMN)  # a signal has the last one, an image the last two
 OTHER = "other"  # channels, heads, frequencies: known not to be positions of the image
 UNKNOWN = "unknown"  # an operation came between of which it is not known what it moves
 
@@ -29,7 +30,7 @@ class Part:
     def covers(self) -> bool:
         """Whether it runs over the whole axis in the order of the image, in steps that may be coarse."""
         upright = not self.flipped and self.rolled == 0
-        return self.axis in (ROW, COLUMN) and upright and self.size * self.stride == self.whole
+        return self.axis in POSITIONS and upright and self.size * self.stride == self.whole
 
 
 def whole(axis: str, size: int) -> Part:
@@ -83,8 +84,13 @@ def unknown(shape: Sequence[int]) -> Axes:
 
 
 def image_axes(shape: Sequence[int]) -> Axes:
-    """Of what is (N, C, h, w) by definition."""
-    return tuple(dim(axis, size) for axis, size in zip((BATCH, OTHER, ROW, COLUMN), shape, strict=True))
+    """Of what is (N, C, h, w) by definition, or (N, C, w) or (N, C, d, h, w)."""
+    return tuple(dim(axis, size) for axis, size in zip((BATCH, OTHER, *axes_of(len(shape) - 2)), shape, strict=True))
+
+
+def axes_of(count: int) -> tuple[str, ...]:
+    """The names of an input's axes by how many it has: one (a signal), two (an image) or three (a volume)."""
+    return POSITIONS[-count:]
 
 
 def viewed(axes: Axes, shape: Sequence[int]) -> Axes:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from explainers.network.axes import moves
@@ -22,21 +24,23 @@ def elementwise(_: Any, operands: Operands, shape: Shape) -> Axes | None:
 
 
 def first_operand(node: Any, operands: Operands, shape: Shape) -> Axes | None:
-    """Written into in place."""
+    """Written into in place; cut-outs (`regions`) that are written into something new stay what they are."""
+    if operands and operands[0] is None and any(_cut_out(axes, len(shape)) for axes in operands[1:]):
+        return regions(node, operands, shape)
     return elementwise(node, operands[:1], shape)
 
 
-def normalised(node: Any, operands: Operands, shape: Shape) -> Axes | None:
+def normalised(node: Any, operands: Operands, shape: Shape, rank: int = 4) -> Axes | None:
     """Batch and group norms, which are defined on (N, C, …)."""
     axes = elementwise(node, operands[:1], shape)
-    defined = _defined(shape)
+    defined = _defined(shape, rank)
     nothing = axes is None or all(each.unknown or each.size == 1 for each in axes)
     return defined if nothing and defined is not None else axes
 
 
-def convolved(_: Any, operands: Operands, shape: Shape) -> Axes | None:
+def convolved(_: Any, operands: Operands, shape: Shape, rank: int = 4) -> Axes | None:
     """(N, C, …), whose last dimensions are the operand's, resized; (N, C, h, w) where nothing is known of them."""
-    defined, operand = _defined(shape), operands[0]
+    defined, operand = _defined(shape, rank), operands[0]
     if operand is None:
         return defined
     last = [resized(before, size) for before, size in zip(operand[2:], shape[2:], strict=True)]
@@ -45,9 +49,9 @@ def convolved(_: Any, operands: Operands, shape: Shape) -> Axes | None:
     return (operand[0], dim(OTHER, shape[1]), *last)
 
 
-def pooled(node: Any, operands: Operands, shape: Shape) -> Axes | None:
+def pooled(node: Any, operands: Operands, shape: Shape, rank: int = 4) -> Axes | None:
     """Poolings and interpolations: as convolutions, but each channel for itself."""
-    axes, operand = convolved(node, operands, shape), operands[0]
+    axes, operand = convolved(node, operands, shape, rank), operands[0]
     return axes if axes is None or operand is None else (operand[0], resized(operand[1], shape[1]), *axes[2:])
 
 
@@ -109,20 +113,37 @@ def transformed(_: Any, operands: Operands, shape: Shape) -> Axes | None:
     return None if all(axes is None for axes in operands) else unknown(shape)
 
 
+def regions(_: Any, operands: Operands, shape: Shape) -> Axes | None:
+    """Cut-outs of boxes, whose rows are boxes and whose grids are each within its own."""
+    return tuple(dim(OTHER, size) for size in shape)
+
+
+def _cut_out(axes: Axes | None, count: int) -> bool:
+    """Whether no dimension is any of the image's, nor the batch."""
+    return axes is not None and len(axes) == count == 4 and all(each.size == 1 or _other(each) for each in axes)
+
+
+def _other(each: Dim) -> bool:
+    return all(part.axis == OTHER for part in each.parts)
+
+
 def _broadcasts(axes: Axes, shape: Shape) -> bool:
     sizes = [1] * (len(shape) - len(axes)) + [each.size for each in axes]
     return len(axes) <= len(shape) and all(size in (1, wanted) for size, wanted in zip(sizes, shape, strict=True))
 
 
-def _defined(shape: Shape) -> Axes | None:
-    return image_axes(shape) if len(shape) == 4 else None
+def _defined(shape: Shape, rank: int) -> Axes | None:
+    return image_axes(shape) if len(shape) == rank else None
 
 
 RULES: dict[str, Rule] = {
     **dict.fromkeys(("Convolution", "SlowConv2D", "ConvDepthwise2D", "CudnnConvolution", "MkldnnConvolution"),
                     convolved),
+    **dict.fromkeys(("SlowConv3D", "SlowConvDilated3D", "ConvDepthwise3D"), convolved),
     **dict.fromkeys(("MaxPool2DWithIndices", "AvgPool2D", "AdaptiveAvgPool2D", "AdaptiveMaxPool2D",
                      "FractionalMaxPool2D", "PixelShuffle", "PixelUnshuffle", "GridSampler2D"), pooled),
+    **dict.fromkeys(("MaxPool3DWithIndices", "AvgPool3D", "AdaptiveAvgPool3D", "AdaptiveMaxPool3D",
+                     "FractionalMaxPool3D", "GridSampler3D"), pooled),
     **dict.fromkeys(("NativeBatchNorm", "CudnnBatchNorm", "MiopenBatchNorm", "NativeGroupNorm"), normalised),
     **dict.fromkeys(("Mean", "Sum", "Amax", "Amin", "Max", "Min", "Std", "Var", "Prod", "Logsumexp", "Median",
                      "LinalgVectorNorm", "Norm"), reduced),
@@ -143,9 +164,18 @@ RULES: dict[str, Rule] = {
 }  # fmt: skip
 
 
-def rule_of(node: Any) -> Rule:
-    """What the node does to dimensions; element by element where it is not one of the above."""
+DEFINING = (convolved, pooled, normalised)  # say what their result is where nothing is known of what they read
+REGIONS = re.compile("roi_?(align|pool)", re.IGNORECASE)  # torchvision's, however it names them
+
+
+def rule_of(node: Any, rank: int = 4) -> Rule:
+    """What the node does to dimensions; element by element where it is not one of the above.
+
+    rank: how many dimensions the network's input has, which what is (N, C, …) by definition has as well.
+    """
     name = type(node).__name__.partition("Backward")[0]
-    if name.startswith(("Upsample", "ReflectionPad", "ReplicationPad")):
-        return pooled
-    return RULES.get(name, elementwise)
+    if REGIONS.search(type(node).__name__):
+        return regions
+    resizes = name.startswith(("Upsample", "ReflectionPad", "ReplicationPad"))
+    rule = pooled if resizes else RULES.get(name, elementwise)
+    return partial(rule, rank=rank) if rule in DEFINING else rule

@@ -25,7 +25,7 @@ class Recorded(TorchFunctionMode):
 class Trace:
     """What the graph says of the tensors that come out of an image.
 
-    image: (N, C, H, W), a leaf that requires a gradient.
+    image: (N, C, H, W), or with one or three axes, a leaf that requires a gradient.
     """
 
     def __init__(self, image: Tensor) -> None:
@@ -82,4 +82,4 @@ class Trace:
             return image_axes(tuple(self.leaf.shape)) if is_image else None
         operands = [None if parent is None else self.known[parent, which] for parent, which in node.next_functions]
         shape = tuple(int(size) for size in node._input_metadata[output].shape)
-        return rule_of(node)(node, operands, shape)
+        return rule_of(node, self.leaf.ndim)(node, operands, shape)

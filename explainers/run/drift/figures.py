@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import io
-import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from explainers.evaluation.drifting.compared import EVERY_IMAGE, METHOD_SEED, NETWORK_SEED, RANDOM_MAPS
 from explainers.evaluation.drifting.result import Drift
+from explainers.evaluation.drifting.table_lines import EVERY_IMAGE, METHOD_SEED, NETWORK_SEED, RANDOM_MAPS
 from explainers.evaluation.intervals import interval_of
-from explainers.render.charts import Trace, line_panels, save_figure
-from explainers.storage.atomic import write_bytes
+from explainers.render.charts import Trace, line_panels
+from explainers.run.figure_files import written_figure
 
 SAID = {"entropy": "entropy of the output (nats)", "probability": "probability of the true class"}
 TRAINING = {"error": "error", "loss": "loss", "weight_norm": "norm of the last layer's weights"}
@@ -23,10 +21,13 @@ MOST_GROUPS = 8  # that a chart can show
 
 def write_charts(out: Path, found: Drift) -> list[str]:
     """figure-similarity-NAME.png for each similarity, figure-scores.png, figure-training.png; returns their names."""
-    made = [_save(out / f"figure-similarity-{each}.png", similarity_chart(found, each)) for each in found.similarities]
+    made = [
+        written_figure(out / f"figure-similarity-{each}.png", similarity_chart(found, each))
+        for each in found.similarities
+    ]
     for name, figure in (("scores", scores_chart(found)), ("training", training_chart(found))):
         if figure is not None:
-            made.append(_save(out / f"figure-{name}.png", figure))
+            made.append(written_figure(out / f"figure-{name}.png", figure))
     return made
 
 
@@ -105,15 +106,3 @@ def _trace(label: str, values: list[np.ndarray], seed: int) -> Trace:
     ends = [interval_of(each, seed=seed) or (np.nan, np.nan) for each in known]
     means = np.array([each.mean() if len(each) else np.nan for each in known])
     return Trace(label, means, *np.array(ends, float).T)
-
-
-def _save(path: Path, figure: Any) -> str:
-    buffer = io.BytesIO()
-    save_figure(figure, buffer)
-    write_bytes(path, buffer.getvalue())
-    return path.name
-
-
-def file_name(title: str) -> str:
-    """A title as a part of a file's name."""
-    return re.sub(r"[^A-Za-z0-9.+_-]", "-", title)

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from explainers.core.maps import CONSTANT, is_constant
 from explainers.core.preprocessing import Preprocessing
 from explainers.data.images import read_image, write_image
 from explainers.data.images.write import write_animation
+from explainers.evaluation.drifting.loaded_network import Classes, Opened
 from explainers.evaluation.drifting.methods import Method
 from explainers.evaluation.drifting.networks import Checkpoint
-from explainers.evaluation.drifting.opened import Classes, Opened
 from explainers.evaluation.drifting.options import DriftOptions
 from explainers.evaluation.drifting.result import Drift
 from explainers.render import contact_sheet, overlay
 from explainers.render.sheet import Cell
-from explainers.run.drift.figures import file_name
 from explainers.run.drift.photos import Photos
+from explainers.run.figure_files import file_name
 
 COLUMNS = 12  # networks that a strip shows
 CHANGED = 10  # images
@@ -42,6 +43,8 @@ class Film:
     methods: Sequence[Method]
     options: DriftOptions
     preprocessing: Preprocessing
+    constant: set[tuple[str, str, int]] = field(default_factory=set, init=False)
+    """Network, method and place of the maps that are the same everywhere, whose overlay is the bare photo."""
 
     def write(self, out: Path, count: int) -> list[str]:
         """figure-film-IMAGE.png and .webp of `count` images, figure-changed-METHOD.png; returns their names."""
@@ -103,6 +106,8 @@ class Film:
                     continue
                 for each, one in zip(batch.names, maps.numpy(), strict=True):
                     if np.isfinite(one).all():
+                        if is_constant(torch.from_numpy(one)):
+                            self.constant.add((name, method.title, names[each]))
                         made[name, method.title, names[each]] = self._overlay(names[each], one)
         del opened
         gc.collect()
@@ -154,6 +159,8 @@ class Film:
     def _value(self, name: str, method: str, place: int) -> str:
         similarity = self.found.similarities[0]
         value = self.found.likeness[name, method][similarity][place]
+        if (name, method, place) in self.constant:
+            return CONSTANT
         if name == self.found.reference:
             return "reference"
         return "–" if np.isnan(value) else f"{similarity} {value:.2f}"
@@ -173,7 +180,10 @@ class Film:
             empty = np.full_like(photo, 255)
             three = [
                 (f"{self.found.names[int(self.found.explained[place])]}\n", photo),
-                (f"{self.found.reference}\nreference", pictures.get((self.found.reference, method, place), empty)),
+                (
+                    f"{self.found.reference}\n{self._value(self.found.reference, method, place)}",
+                    pictures.get((self.found.reference, method, place), empty),
+                ),
                 (f"{last}\n{self._value(last, method, place)}", pictures.get((last, method, place), empty)),
             ]
             if number % 2:

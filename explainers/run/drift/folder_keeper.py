@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from explainers.evaluation.drifting.keeping import Row
+from explainers.evaluation.drifting.finished_units import Row
 from explainers.storage.atomic import write_bytes
 from explainers.storage.run_folder import RunFolder
 

@@ -7,10 +7,12 @@ from explainers.evaluation.result import table
 from explainers.run.drift.folder_keeper import MAPS
 from explainers.run.drift.photos import Photos
 from explainers.storage.atomic import write_bytes
-from explainers.storage.run_folder import JOURNAL, MANIFEST, Contents, RunFolder
+from explainers.storage.run_folder import JOURNAL, MANIFEST, REPORT, Contents, RunFolder
 
 TABLES = ("drift.csv", "scores.csv", "networks.csv", "summary.csv", "summary.md")
-CONTENTS = Contents("drift", files=(JOURNAL, *TABLES, MANIFEST, "figure-*.png", "figure-*.webp"), folders=(MAPS,))
+CONTENTS = Contents(
+    "drift", files=(JOURNAL, *TABLES, MANIFEST, "figure-*.png", "figure-*.webp"), folders=(MAPS, REPORT)
+)
 
 
 def write_tables(folder: RunFolder, found: Drift) -> list[str]:
@@ -32,7 +34,7 @@ def write_tables(folder: RunFolder, found: Drift) -> list[str]:
 def write_manifest(folder: RunFolder, found: Drift, photos: Photos, files: list[str]) -> None:
     """manifest.json: what decided the values, what was left out, and the tables and pictures."""
     more = {
-        "status": "done",
+        "status": "failed" if found.nothing else "done",
         "images": photos.told,
         "networks": [vars(each) for each in found.compared.values()],
         "groups": {name: [found.names[row] for row in rows] for name, rows in found.groups.items()},

@@ -18,7 +18,7 @@ from explainers.data.sets import data_set
 from explainers.data.sets.export import in_turn, write_split
 from explainers.data.sets.splits import FileSplit, fraction_of
 from explainers.errors import DataError, ImageError, OptionError, counted
-from explainers.evaluation.drifting.walk import Source
+from explainers.evaluation.drifting.network_by_network import Source
 from explainers.evaluation.measuring.batch import Batch
 from explainers.models import class_index
 from explainers.network.input import first_parameter

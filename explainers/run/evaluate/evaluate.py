@@ -14,7 +14,7 @@ from torch import Tensor
 from explainers.core.explainer import Explainer
 from explainers.core.image_by_image import every_image, no_exit
 from explainers.core.name_table import refuse_unknown
-from explainers.core.preprocessing import Preprocessing, as_column
+from explainers.core.preprocessing import AnyPreprocessing, Preprocessing, as_column
 from explainers.core.targets import NOT
 from explainers.errors import ImageError, OptionError
 from explainers.evaluation import Metric, Result
@@ -23,19 +23,25 @@ from explainers.evaluation.controls import CONTROLS, controls
 from explainers.evaluation.engine import Engine
 from explainers.evaluation.measuring.batch import Batch
 from explainers.evaluation.rows import Row, failed_row
+from explainers.models.loaded import named_target
 from explainers.network.unwrapping import as_network
 from explainers.passes.predictor import Predictor
 from explainers.passes.probe import probe
 from explainers.run.evaluate import journal
-from explainers.run.evaluate.batches import brings_masks, of_loader, targeted
+from explainers.run.evaluate.batches import brings_masks, check_labelled, of_loader, targeted
 from explainers.run.evaluate.facts import facts_of
 from explainers.run.evaluate.figures import write_extremes, write_figures
 from explainers.run.evaluate.folder import Folder, files_of, folder_batches
+from explainers.run.evaluate.inputs import bound_explainers, of_inputs, reader
+from explainers.run.evaluate.kept import IMAGES, Keeper, classes_of
 from explainers.run.evaluate.options import EvaluationOptions
 from explainers.run.evaluate.outputs import CONTENTS, write_manifest, write_tables
 from explainers.run.evaluate.titles import titled_explainers, titled_metrics
-from explainers.run.targets import output_for, settled_target
+from explainers.run.targets import any_input, impossible_first, output_for, settled_target
+from explainers.run.targets.objects import ImageTargets
+from explainers.run.targets.spelled import spelled_target
 from explainers.storage.run_folder import PROBE, RunFolder
+from explainers.targets import Target
 
 Progress = Callable[[int, int | None, str], None]  # units done, of how many (None: unknown), what was done last
 MEAN_OF_BLACK = 0.0
@@ -62,15 +68,19 @@ def evaluate(
 
     Args:
         model: from `load_model`, any network, or any callable from images to scores.
-        images: a tensor (N, C, H, W) as the network takes it; an iterable of batches: tensors, (images, labels),
+        images: a tensor (N, C, H, W) as the network takes it, (N, C, D, H, W) of volumes or (N, C, L) of signals, whose
+            maps and masks are (N, D, H, W) or (N, L); an iterable of batches: tensors, (images, labels),
             (images, labels, masks) or dicts of "images", "labels", "masks", "targets", "names"; a folder; image files.
+            Of a network of several inputs a mapping of them, or batches whose images are a tuple or mapping of inputs;
+            explain= says which is explained, as for every explainer, image by image.
         explainers: names of methods, explainers, objects of pytorch-grad-cam, torch-cam and captum, callables (images,
             targets) → maps (N, H, W), (method, options); in a mapping, under titles of yours. A folder (a
             `pathlib.Path`) is one of maps made elsewhere, `.npy`, `.npz` or gray pictures named like the images; with
             what stands between name and suffix, as in (folder, ".grad-cam").
         metrics: names (`available_metrics()`) or `create_metric(…)`; in a mapping, under titles of yours.
         targets: the classes whose probability counts: None (the predicted ones), an int, a class name, (N,) classes,
-            "label", or "not": the other class of a network with one score.
+            "label", "not" (the other class of a network with one score), or text as `--target` takes it. Or target
+            objects (`explainers.targets`), one for all, or one for each image of a tensor.
         masks: what a map should show: (N, H, W) bool; with a folder of images, a folder of masks named like them.
         labels: (N,) right classes, for metrics of accuracy; with a folder, image name → class.
         out: a folder for tables and figures; an evaluation that was interrupted goes on there when it is called again.
@@ -79,39 +89,61 @@ def evaluate(
         progress: called with (units done, of how many or None, name) after each explainer on each batch.
 
     Raises:
-        ImageError: there are no images. MapError: maps or masks that do not fit the images. TargetError: a class that
-        the network does not have. OptionError: an unknown name or option. UnsupportedError: a method refuses the
-        network.
+        ImageError: there are no images.
+        MapError: maps or masks that do not fit the images.
+        TargetError: a class that the network does not have.
+        OptionError: an unknown name or option.
+        UnsupportedError: a method refuses the network.
 
     >>> evaluate(model, images, ["grad-cam", "rise"], ["insertion", "deletion", "pid"])  # doctest: +SKIP
     """
     options = _options(model, options, settings)
     names = getattr(model, "class_names", None)
     titled = titled_metrics(metrics)
-    network = as_network(model)
-    files = files_of(images)
-    _check_masks(titled, images, masks)
+    network: Any = as_network(model, several=True)
+    brought, files = images, files_of(images, options.preprocessing)
+    bound, images = of_inputs(network, images, options, files)
+    _check_masks(titled, brought, masks)
     chosen = titled_explainers(explainers, model, files, options)
+    if bound is not None:
+        network, options, chosen = bound, replace(options, batch_size=1), bound_explainers(chosen, bound)
+    if isinstance(targets, str):
+        targets = spelled_target(targets, model, options.preprocessing, max_pixels=options.max_pixels)
     classes = targets
     if isinstance(targets, str) and targets != "label":
-        classes = settled_target(targets, model, options.preprocessing, options.output, images)
+        classes = (
+            settled_target(targets, model, options.preprocessing, options.output, images)
+            if bound is None
+            else named_target(targets, names, len(names or ()))
+        )
     output = output_for(classes, options.output)
     if isinstance(classes, str) and classes == NOT:
         chosen, classes = {title: _negative(title, each) for title, each in chosen.items()}, 0
     if files is None:
         given = None if classes == "label" else classes
         source: Iterable[Batch] = of_loader(
-            images, network, options.batch_size, targets=given, labels=labels, masks=masks
+            images,
+            network,
+            options.batch_size,
+            targets=given,
+            labels=labels,
+            masks=masks,
+            read=None if bound is None else reader(bound, options),
         )
     else:
         source = folder_batches(files, network, options, masks, labels)
-        if not (classes is None or isinstance(classes, (int, str))):
-            raise OptionError("for a folder, targets are None, a class index, a class name or 'label'")
+        check_labelled(classes, labels)
+        if isinstance(classes, ImageTargets):
+            source, classes = replace(source, own=classes), None
+        if not (classes is None or isinstance(classes, (int, str, Target))):
+            raise OptionError(
+                "for a folder, targets are None, a class index, a class name, 'label' or one target object"
+            )
     engine = Engine(
         network,
         {**controls(options.seed), **chosen},
         titled,
-        Predictor(model, output=output, precision=options.precision, compile=options.compile),
+        Predictor(network, output=output, precision=options.precision, compile=options.compile),
         options.activation,
         _black(options.preprocessing),
         options.seed,
@@ -119,11 +151,19 @@ def evaluate(
     )
     facts = facts_of(model, engine, targets, options)
     total = None if files is None else len(engine.explainers) * -(-len(files) // options.batch_size)
-    folder = None if out is None else RunFolder(Path(out), CONTENTS)
+    folder, done = None if out is None else RunFolder(Path(out), CONTENTS), set[str]()
     with nullcontext() if folder is None else folder.held(), no_exit():
         if folder is not None:
-            facts[PROBE] = _probe(network, images, options)
-        rows, dropped = _rows(engine, targeted(source, classes), folder, facts, _Told(progress, total))
+            facts[PROBE] = None if bound is not None else _probe(network, images, options)
+            image = None if bound is not None else any_input(options.preprocessing, images)
+            with impossible_first(engine.explainers.values(), classes, model, image, output):
+                done = folder.begin(facts, journal.whole)
+        keeper = None
+        if folder is not None and isinstance(source, Folder):
+            keeper = Keeper(folder.path, source, names, options.maps)
+            keeper.begin()
+            folder.write_manifest({**facts, **classes_of(names), "status": "running"})
+        rows, dropped = _rows(engine, targeted(source, classes), folder, keeper, done, _Told(progress, total))
         failed = [
             failed_row(name, title, reason)
             for name, reason in (source.failed if isinstance(source, Folder) else ())
@@ -137,8 +177,9 @@ def evaluate(
             if options.figures and result.scores:
                 made += write_figures(folder.path, result)
                 if isinstance(source, Folder):
-                    made += write_extremes(folder.path, result, source, {**engine.explainers}, names)
-            write_manifest(folder, result, dropped, made)
+                    objects = classes if isinstance(classes, Target) else None
+                    made += write_extremes(folder.path, result, source, {**engine.explainers}, names, objects)
+            write_manifest(folder, result, dropped, made + [IMAGES] * (keeper is not None), names)
         _check_made(rows)
         return result
 
@@ -158,7 +199,7 @@ def _probe(network: Any, images: Any, options: EvaluationOptions) -> dict[str, A
     """What the network gives for a fixed image, where the size of its input is known before the first batch."""
     if options.preprocessing is not None:
         return probe(network, options.preprocessing.input_size(), options.output)
-    if isinstance(images, Tensor) and images.ndim == 4:
+    if isinstance(images, Tensor) and images.ndim in (3, 4, 5):
         return probe(network, images.shape[1:], options.output)
     return None
 
@@ -194,9 +235,9 @@ def _negative(title: str, explainer: Any) -> Any:
     raise OptionError(f"{title}: targets='not' needs one of our methods, or maps from files; this explainer is neither")
 
 
-def _black(preprocessing: Preprocessing | None) -> Tensor | None:
-    """(C,) a black pixel as the network gets it."""
-    if preprocessing is None:
+def _black(preprocessing: AnyPreprocessing | None) -> Tensor | None:
+    """(C,) a black pixel as the network gets it; None where it is not known what black is, as of volumes."""
+    if not isinstance(preprocessing, Preprocessing):
         return None
     return (MEAN_OF_BLACK - as_column(preprocessing.mean)[:, 0, 0]) / as_column(preprocessing.std)[:, 0, 0]
 
@@ -214,16 +255,20 @@ class _Told:
 
 
 def _rows(
-    engine: Engine, batches: Iterable[Batch], folder: RunFolder | None, facts: dict[str, Any], told: _Told
+    engine: Engine,
+    batches: Iterable[Batch],
+    folder: RunFolder | None,
+    keeper: Keeper | None,
+    done: set[str],
+    told: _Told,
 ) -> tuple[list[Row], list[str]]:
     """All rows, from this run and, with a folder, those before it; and images of which earlier rows are left out."""
-    done = set() if folder is None else folder.begin(facts, journal.whole)
     rows: list[Row] = []
     keys: list[str] = []
     for unit in engine.run(batches, done):
         keys.append(unit.key)
         if unit.rows is not None and folder is not None:
-            journal.note(folder, unit.key, unit.rows)
+            journal.note(folder, unit.key, unit.rows, [] if keeper is None else keeper.keep(unit))
         elif unit.rows is not None:
             rows += unit.rows
         told(f"{unit.explainer}, {unit.names[-1]}")

@@ -13,14 +13,18 @@ from explainers.core.explainer import Explainer
 from explainers.evaluation.chunk_maps import Stored
 from explainers.evaluation.engine import Engine
 from explainers.models.loaded import state_hash
+from explainers.network.inputs import Binding
 from explainers.network.output import output_name
 from explainers.network.unwrapping import class_name
 from explainers.run.evaluate.options import EvaluationOptions
+from explainers.run.targets.objects import ImageTargets
+from explainers.targets import Target
 
 
 def facts_of(model: Any, engine: Engine, targets: Any, options: EvaluationOptions) -> dict[str, Any]:
     """Plain values: they tell evaluations apart, and go into the manifest."""
-    network = engine.network
+    bound = isinstance(engine.network, Binding)
+    network = engine.network.inner if bound else engine.network
     weights = getattr(model, "sha256", None) or (state_hash(network) if isinstance(network, nn.Module) else None)
     preprocessing = options.preprocessing
     return {
@@ -34,11 +38,18 @@ def facts_of(model: Any, engine: Engine, targets: Any, options: EvaluationOption
         "activation": engine.activation,
         "output": None if options.output is None else output_name(options.output),
         "seed": engine.seed,
-        "targets": targets if targets is None or isinstance(targets, (int, str)) else "given for each image",
+        "targets": _targets(targets),
         "batch_size": options.batch_size,
         "precision": str(options.precision).removeprefix("torch."),
         "compile": options.compile,
+        **({"explain": engine.network.key, "forward_kwargs": sorted(options.forward_kwargs or {})} if bound else {}),
     }
+
+
+def _targets(targets: Any) -> Any:
+    if targets is None or isinstance(targets, (int, str)):
+        return targets
+    return targets.key if isinstance(targets, (Target, ImageTargets)) else "given for each image"
 
 
 def _described(explainer: Any) -> Any:

@@ -2,38 +2,39 @@
 
 from __future__ import annotations
 
-import io
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from explainers.core.maps import as_tensor
-from explainers.data.images import write_image
+from explainers.core.preprocessing import photographic
+from explainers.data.images import ImageFile, Photo, write_image
 from explainers.evaluation.chunk_maps import Stored
 from explainers.evaluation.controls import CONTROLS
 from explainers.evaluation.measuring.subject import Explain
 from explainers.evaluation.result import Result
-from explainers.render import contact_sheet, overlay
-from explainers.render.charts import save_figure
+from explainers.evaluation.rows import Row
+from explainers.render import Style, contact_sheet
 from explainers.run.evaluate.folder import Folder
+from explainers.run.figure_files import file_name, written_figure
 from explainers.run.true_classes import true_name
-from explainers.storage.atomic import write_bytes
+from explainers.targets import Target
 
 EXTREMES = 4  # images at either end
 
 
 def write_figures(out: Path, result: Result) -> list[str]:
     """figure-values.png, figure-agreement.png, and the curves of every score that has some; returns their names."""
-    made = [_save(out / "figure-values.png", result.plot())]
+    made = [written_figure(out / "figure-values.png", result.plot())]
     if len(result.agreement()[0]) > 1 and len(result.explainers) > 2:
-        made.append(_save(out / "figure-agreement.png", result.plot_agreement()))
+        made.append(written_figure(out / "figure-agreement.png", result.plot_agreement()))
     for score in result.scores:
         if result.has_curves(score):
-            made.append(_save(out / f"figure-curves-{_file_name(score)}.png", result.plot(score)))
+            made.append(written_figure(out / f"figure-curves-{file_name(score)}.png", result.plot(score)))
     return made
 
 
@@ -43,10 +44,14 @@ def write_extremes(
     source: Folder,
     explainers: Mapping[str, Explain | Stored],
     class_names: Sequence[str] | None,
+    watched_objects: Target | None = None,
 ) -> list[str]:
     """figure-extremes-METHOD.png: the images on which a method does best (first line) and worst by the first score.
 
     Captions say the class that was watched, and the true one where it is known.
+
+    Args:
+        watched_objects: the target object of all images, where they have no own ones (`source.own`) and no classes.
 
     Returns their names.
     """
@@ -59,31 +64,30 @@ def write_extremes(
         worst = [row for row in result.worst(name, score, EXTREMES) if row not in rows]
         lines: list[list[tuple[str, np.ndarray]]] = [[], []]
         for kind, row in [("best", row) for row in rows] + [("worst", row) for row in worst]:
-            read = source.photo(files[row["image"]])
-            photo, image = read.pixels, source.preprocessing(read.input)[None].to(source.device)
-            explainer, height, width = explainers[name], image.shape[2], image.shape[3]
+            subject = source.subject(files[row["image"]])
+            image = source.kind.input(subject)[None].to(source.device)
+            explainer, size = explainers[name], tuple(image.shape[2:])
+            target = _target(row, files[row["image"]], subject, source, watched_objects)
             if isinstance(explainer, Stored):
-                made = explainer.maps([row["image"]], (height, width))
+                made = explainer.maps([row["image"]], size)
             else:
-                made = as_tensor(explainer(image, torch.tensor([row["target"]], device=source.device)))
-            box = source.preprocessing.box(photo.shape[0], photo.shape[1])
-            shown_map = overlay(photo, made[0].cpu().numpy(), box=box)
+                made = as_tensor(explainer(image, target))
+            outline = None if isinstance(target, Tensor) else target[0].outline(size)
+            around = None if outline is None else outline.numpy()
+            shown_map = source.kind.drawn(subject, made[0].cpu().numpy(), Style(), around)[".png"]
+            assert isinstance(shown_map, np.ndarray)
             true = None if source.labels is None else source.labels[row["image"]]
             told = [row["image"], *([] if true is None else [f"true {true_name(true, class_names)}"])]
-            watched = f"{kind}: {row['value']:.3f}\n{true_name(row['target'], class_names)}"
-            lines[kind == "worst"] += [("\n".join(told), photo), (watched, shown_map)]
+            named = row["target"] if isinstance(row["target"], str) else true_name(row["target"], class_names)
+            watched = f"{kind}: {row['value']:.3f}\n{named}"
+            lines[kind == "worst"] += [("\n".join(told), source.kind.shown(subject)), (watched, shown_map)]
         sheet = contact_sheet([line for line in lines if line], cell=128)
-        made_files.append(f"figure-extremes-{_file_name(name)}.png")
+        made_files.append(f"figure-extremes-{file_name(name)}.png")
         write_image(out / made_files[-1], sheet)
     return made_files
 
 
-def _save(path: Path, figure: Any) -> str:
-    buffer = io.BytesIO()
-    save_figure(figure, buffer)
-    write_bytes(path, buffer.getvalue())
-    return path.name
-
-
-def _file_name(title: str) -> str:
-    return re.sub(r"[^A-Za-z0-9.+_-]", "-", title)
+def _target(row: Row, file: ImageFile, photo: Photo, source: Folder, same: Target | None) -> Any:
+    """What an explainer was called with for an image."""
+    target = same if source.own is None else source.own.of(file, photo, photographic(source.preprocessing))
+    return torch.tensor([row["target"]], device=source.device) if target is None else [target]

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from os import PathLike
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from explainers.core.preprocessing import Preprocessing
-from explainers.data.images import ImageFile, Photo, find_images, read_image
-from explainers.data.images.companions import Beside, read_mask
+from explainers.core.preprocessing import AnyPreprocessing, photographic
+from explainers.data.images import ImageFile, Photo, find_images
+from explainers.data.images.companions import Beside
 from explainers.data.images.read_ahead import read_ahead
 from explainers.errors import ImageError, MapError, OptionError
 from explainers.evaluation.measuring.batch import Batch
 from explainers.network.input import first_parameter
 from explainers.run.evaluate.options import EvaluationOptions
-from explainers.run.evaluate.stored_maps import placed
+from explainers.run.kinds import Kind, kind_of
+from explainers.run.kinds.kind import content_digest
+from explainers.run.targets.objects import ImageTargets
+from explainers.run.targets.placed import placed
 from explainers.run.true_classes import checked_labels
 from explainers.storage.paths import shown
 
@@ -28,10 +31,10 @@ READERS = 4
 EMPTY = torch.empty(0, dtype=torch.float32, device="cpu")
 
 
-def files_of(images: Any) -> list[ImageFile] | None:
+def files_of(images: Any, preprocessing: AnyPreprocessing | None = None) -> list[ImageFile] | None:
     """The image files of a folder, a file or a list of files; None where the images are none of these."""
     if isinstance(images, (str, PathLike)):
-        return find_images(images)
+        return find_images(images) if preprocessing is None else kind_of(preprocessing).find(images)
     if isinstance(images, (list, tuple)) and images and all(isinstance(each, ImageFile) for each in images):
         return list(images)
     return None
@@ -66,13 +69,16 @@ class Folder:
     """
 
     files: Sequence[ImageFile]
-    preprocessing: Preprocessing
+    preprocessing: AnyPreprocessing
     device: torch.device
     size: int
     max_pixels: int
     masks: Beside | None = None
     labels: Mapping[str, int] | None = None
     failed: list[tuple[str, str]] = field(default_factory=list)
+    seen: dict[str, tuple[dict[str, np.ndarray], str]] = field(default_factory=dict)
+    """Where the network's input lies in each photo or volume, and its content, by its name."""
+    own: ImageTargets | None = None  # a target of each image
 
     def __iter__(self) -> Iterator[Batch]:
         """Batches of one shape each, in the order of the files, the same in every run.
@@ -80,6 +86,8 @@ class Folder:
         Raises:
             MapError: images without a mask, or a mask that does not fit its image.
         """
+        if self.own is not None:
+            self.own.check(self.files)
         if self.masks is not None:
             names = [file.name for file in self.files]
             self.masks.refuse_shared(names)
@@ -99,28 +107,36 @@ class Folder:
         for items in waiting.values():
             yield self._batch(items)
 
-    def photo(self, file: ImageFile) -> Photo:
-        """An image as the network's preprocessing needs it read.
+    @property
+    def kind(self) -> Kind:
+        """Of the files."""
+        return kind_of(self.preprocessing)
+
+    def subject(self, file: ImageFile) -> Any:
+        """What is in a file, as the network's preprocessing needs it read.
 
         Raises:
             ImageError: it cannot be.
         """
-        return read_image(file.path, max_pixels=self.max_pixels, **self.preprocessing.reading())
+        return self.kind.read(file.path, self.max_pixels)
 
     def _read(self, file: ImageFile) -> _Item:
         try:
-            photo = self.photo(file)
-            key = hashlib.sha256(photo.input.tobytes()).hexdigest()
-            image = self.preprocessing(photo.input)
+            subject = self.subject(file)
+            key = self.kind.digest(subject)
+            self.seen[file.name] = (self.kind.places(subject), key)
+            image = self.kind.input(subject)
+            target = None if self.own is None else self.own.of(file, subject, photographic(self.preprocessing))
         except ImageError as error:
             return _Item(file.name, reason=str(error))
-        mask = None if self.masks is None else self._mask(file.name, photo.pixels.shape[:2], tuple(image.shape[1:]))
-        return _Item(file.name, image, mask, key)
+        mask = None if self.masks is None else self._mask(file.name, self.kind.size(subject), tuple(image.shape[1:]))
+        return _Item(file.name, image, mask, key, target=target)
 
     def _mask(self, name: str, photo: tuple[int, ...], size: tuple[int, ...]) -> Tensor:
         assert self.masks is not None
         path = self.masks.path(name)
-        field_ = placed(read_mask(path, max_pixels=self.max_pixels), photo, size, self.preprocessing, str(path), True)
+        inside = self.kind.mask_in(path, self.max_pixels)
+        field_ = placed(inside, photo, size, self.preprocessing, str(path), True)
         if not bool(field_.any()):
             raise MapError(f"the mask {shown(path)} has nothing inside the part of the photo that the network sees")
         return field_ > 0
@@ -132,11 +148,16 @@ class Folder:
         return Batch(
             names,
             torch.stack([item.image for item in items]).to(self.device),
-            None,
+            None if self.own is None else [item.target for item in items],
             None if labels is None else labels.to(self.device),
             torch.stack(masks).to(self.device) if masks else None,
             tuple(item.key for item in items),
         )
+
+
+def content_of(photo: Photo) -> str:
+    """What tells a photo's content from any other's."""
+    return content_digest(photo.input)
 
 
 @dataclass(frozen=True)
@@ -146,3 +167,4 @@ class _Item:
     mask: Tensor | None = None
     key: str = ""
     reason: str = ""
+    target: Any = None

@@ -13,9 +13,9 @@ from explainers.evaluation.rows import Row
 from explainers.storage.run_folder import RunFolder
 
 
-def note(folder: RunFolder, key: str, rows: list[Row]) -> None:
-    """Note a unit as done."""
-    folder.note(key, [_packed(row) for row in rows])
+def note(folder: RunFolder, key: str, rows: list[Row], files: Collection[str] = ()) -> None:
+    """Note a unit as done; files: that it has written."""
+    folder.note(key, [_packed(row) for row in rows], files)
 
 
 def noted(folder: RunFolder, keys: Iterable[str]) -> list[Row]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
-from explainers.core.preprocessing import Preprocessing
+from explainers.core.preprocessing import AnyPreprocessing
 from explainers.data.images import MAX_PIXELS
 from explainers.errors import OptionError
 from explainers.models import as_preprocessing
@@ -20,22 +22,26 @@ class EvaluationOptions:
     activation: "auto", "softmax", "sigmoid" or None, from scores to the f(x) that is watched, also by
     methods given by name; output: from what the
     model returns to scores (N, classes); seed: of random maps, noise and statistics; figures: whether to draw into the
-    output folder; batch_size: images explained at once (passes find their own batch size); preprocessing: from photo to
-    network input, where the model does not bring its own, in any form that `as_preprocessing` understands;
-    skip_unsupported: leave out methods that cannot be right on this network; max_pixels: larger images are refused;
-    precision, compile: of perturbation passes, see `Predictor`.
+    output folder; maps: whether to keep the maps of image files there, for a report; batch_size: images explained at
+    once (passes find their own batch size); preprocessing: from photo to network input, where the model does not bring
+    its own, in any form that `as_preprocessing` understands; skip_unsupported: leave out methods that cannot be right
+    on this network; max_pixels: larger images are refused; precision, compile: of perturbation passes, see `Predictor`;
+    explain: of several inputs the one that is explained, forward_kwargs: of forward, both as for every explainer.
     """
 
     activation: str | None = "auto"
     output: Output | None = None
     seed: int = 0
     figures: bool = True
+    maps: bool = True
     batch_size: int = 8
-    preprocessing: Preprocessing | None = None
+    preprocessing: AnyPreprocessing | None = None
     skip_unsupported: bool = False
     max_pixels: int = MAX_PIXELS
     precision: str | torch.dtype = "float32"
     compile: bool = False
+    explain: str | int | None = None
+    forward_kwargs: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "preprocessing", as_preprocessing(self.preprocessing))

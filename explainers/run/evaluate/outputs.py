@@ -2,30 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from explainers.evaluation.result import Result, table
-from explainers.storage.atomic import write_bytes
-from explainers.storage.run_folder import JOURNAL, MANIFEST, Contents, RunFolder
+from explainers.evaluation.tables.plain import as_plain
+from explainers.run.evaluate.kept import IMAGES, MAPS, classes_of
+from explainers.storage.atomic import write_bytes, write_json
+from explainers.storage.run_folder import JOURNAL, MANIFEST, REPORT, Contents, RunFolder
 
 CONTENTS = Contents(
     "evaluate",
-    files=(JOURNAL, "scores.csv", "summary.csv", "summary.md", MANIFEST, "figure-*.png"),
+    files=(JOURNAL, "scores.csv", "summary.csv", "summary.md", "summary.json", IMAGES, MANIFEST, "figure-*.png"),
+    folders=(MAPS, REPORT),
 )
 
 
 def write_tables(folder: RunFolder, result: Result) -> list[str]:
-    """scores.csv (a row per image, explainer and score), summary.csv, summary.md; returns their names."""
+    """scores.csv (a row per image, explainer and score), summary.csv, summary.md and summary.json; their names."""
     summary, out = result.summary(), folder.path
     write_bytes(out / "scores.csv", result.to_csv().encode("utf-8", "backslashreplace"))
     write_bytes(out / "summary.csv", table(summary.rows()).encode())
     write_bytes(out / "summary.md", (summary.to_markdown() + "\n").encode("utf-8", "backslashreplace"))
-    return ["scores.csv", "summary.csv", "summary.md"]
+    write_json(out / "summary.json", as_plain(summary))
+    return ["scores.csv", "summary.csv", "summary.md", "summary.json"]
 
 
-def write_manifest(folder: RunFolder, result: Result, dropped: list[str], files: list[str]) -> None:
+def write_manifest(
+    folder: RunFolder, result: Result, dropped: list[str], files: list[str], names: Sequence[str] | None = None
+) -> None:
     """manifest.json: what decided the values, the tests, what was left out, and the tables and figures.
 
     Args:
-        dropped: images of earlier starts that are no longer scored; files: names of what was made.
+        dropped: images of earlier starts that are no longer scored; files: names of what was made; names: of the
+            classes.
     """
     summary = result.summary()
     more = {
@@ -35,4 +44,4 @@ def write_manifest(folder: RunFolder, result: Result, dropped: list[str], files:
         "refused": result.refused,
         "dropped": dropped,
     }
-    folder.write_manifest({**result.facts, **more}, files)
+    folder.write_manifest({**result.facts, **classes_of(names), **more}, files)

@@ -8,39 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from explainers.core.preprocessing import Preprocessing
-from explainers.data.images import ImageFile, find_images, read_image
-from explainers.data.images.companions import Beside, methods_of, read_map
-from explainers.errors import MapError
-from explainers.storage.paths import shown
-
-
-def placed(
-    values: np.ndarray,
-    photo: Sequence[int],
-    size: Sequence[int],
-    preprocessing: Preprocessing,
-    what: str,
-    nearest: bool,
-) -> Tensor:
-    """A mask or map over the network's input (h, w): as it is where it has that size, cut like the photo where it has
-    the photo's.
-
-    Raises:
-        MapError: it has another size.
-    """
-    if values.shape == tuple(photo):
-        return preprocessing.fitted(values, nearest=nearest)
-    if values.shape == tuple(size):
-        return torch.from_numpy(values.astype(np.float32))
-    raise MapError(
-        f"{shown(what)} has {values.shape[0]} × {values.shape[1]} pixels; its photo has {photo[0]} × {photo[1]}, "
-        f"what the network sees of it {size[0]} × {size[1]}"
-    )
+from explainers.core.preprocessing import AnyPreprocessing
+from explainers.data.images import ImageFile
+from explainers.data.images.companions import Beside, methods_of
+from explainers.run.kinds import kind_of
+from explainers.run.targets.placed import placed
 
 
 @dataclass(frozen=True)
@@ -52,11 +27,11 @@ class StoredMaps:
 
     folder: Beside
     files: Mapping[str, ImageFile]
-    preprocessing: Preprocessing
+    preprocessing: AnyPreprocessing
     max_pixels: int
     ending: str = ""
 
-    def __call__(self, names: Sequence[str], size: tuple[int, int]) -> Tensor:
+    def __call__(self, names: Sequence[str], size: tuple[int, ...]) -> Tensor:
         """(N, H, W) maps of images.
 
         Raises:
@@ -75,20 +50,20 @@ class StoredMaps:
             found.update(self.folder.digest(name, self.ending))
         return found.hexdigest()
 
-    def _map(self, name: str, size: tuple[int, int]) -> Tensor:
+    def _map(self, name: str, size: tuple[int, ...]) -> Tensor:
         path = self.folder.path(name, self.ending)
-        values = read_map(path, max_pixels=self.max_pixels)
+        kind = kind_of(self.preprocessing)
+        values = kind.map_in(path, self.max_pixels)
         if values.shape == size:
             return torch.from_numpy(values)
-        reading = self.preprocessing.reading()
-        photo = read_image(self.files[name].path, max_pixels=self.max_pixels, **reading)
-        return placed(values, photo.pixels.shape[:2], size, self.preprocessing, str(path), False)
+        subject = kind.read(self.files[name].path, self.max_pixels)
+        return placed(values, kind.size(subject), size, self.preprocessing, str(path), False)
 
 
-def found_maps(folder: Path, images: Any, title: str) -> dict[str, Any]:
+def found_maps(folder: Path, files: Sequence[ImageFile], title: str) -> dict[str, Any]:
     """Explainers made of maps in files: one for the folder, or one for each method whose maps a run of `explain` left
     in it, under titles such as `maps/grad-cam`."""
-    names = [file.name for file in find_images(images)]
+    names = [file.name for file in files]
     endings = list(methods_of(folder, names))
     title = title or folder.name
     if not endings:

@@ -2,41 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from explainers.core.maps import CONSTANT
-from explainers.data.images import Photo, read_image, write_image
+from explainers.data.images import read_image, write_image
 from explainers.render import Style, contact_sheet
 from explainers.render.sheet import EMPTY, Cell, side_by_side
 from explainers.run.explain.options import RunOptions
-from explainers.run.explain.outputs import DONE, picture
+from explainers.run.explain.outputs import DONE, NOTHING, written
 from explainers.run.explain.table import write_table
+from explainers.run.kinds import Kind
+from explainers.run.targets import Detected
 from explainers.storage.journal import Journal, Row
 from explainers.storage.run_folder import RunFolder
 
 
-def finish(folder: RunFolder, options: RunOptions, keys: Sequence[str], read: Callable[[str], Photo]) -> list[Path]:
+def finish(folder: RunFolder, options: RunOptions, keys: Sequence[str], kind: Kind) -> list[Path]:
     """The table, overlays on a common scale, contact sheets of these units: one pass over the journal each.
 
     Args:
-        read: a photo's file, as the run read it.
+        kind: of what the run was over.
 
     Returns:
         What was made; the table first.
     """
     out, units = folder.path, _Units(folder.journal, keys)
-    write_table(out / "results.csv", units.rows())
+    write_table(out / "results.csv", units.rows(), detection=isinstance(options.target, Detected))
     made = [out / "results.csv"]
     if options.scale == "common" and options.overlays:
-        made += _draw_on_common_scale(out, units, options, read)
+        made += _draw_on_common_scale(out, units, options, kind)
     for path in out.glob("sheet-*.png"):  # of more images than there are now
         path.unlink()
     if options.contact_sheet and options.overlays:
-        made += _sheets(out, units, options, read)
+        made += _sheets(out, units, options, kind)
     return made
 
 
@@ -54,7 +56,7 @@ class _Units:
         return self.journal.units(self.keys)
 
 
-def _draw_on_common_scale(out: Path, units: _Units, options: RunOptions, read: Callable[[str], Photo]) -> list[Path]:
+def _draw_on_common_scale(out: Path, units: _Units, options: RunOptions, kind: Kind) -> list[Path]:
     limits: dict[str, tuple[float, float]] = {}
     made = []
     for row in units.rows():
@@ -65,20 +67,22 @@ def _draw_on_common_scale(out: Path, units: _Units, options: RunOptions, read: C
             limits[row["method"]] = (min(low, before[0]), max(high, before[1]))
     for row in units.rows():
         if row["status"] in DONE:
-            photo = read(row["source"])
+            subject = kind.read(Path(row["source"]), options.max_pixels)
             with np.load(out / row["map"]) as saved:
                 style = Style(options.cmap, options.opacity, limits=limits[row["method"]])
-                write_image(out / row["overlay"], picture(photo, saved["map"], saved["box"].tolist(), style))
-            made.append(out / row["overlay"])
+                outline = saved["outline"] if "outline" in saved.files else None
+                drawn = kind.drawn(subject, saved["map"], style, outline)
+            base = row["overlay"].removesuffix(".png")
+            made += [out / written(out, f"{base}{suffix}", content) for suffix, content in drawn.items()]
     return made
 
 
-def _sheets(out: Path, units: _Units, options: RunOptions, read: Callable[[str], Photo]) -> Iterator[Path]:
+def _sheets(out: Path, units: _Units, options: RunOptions, kind: Kind) -> Iterator[Path]:
     """Pages of `contact_sheet` images: the photo beside all its overlays."""
     page: list[list[Cell]] = []
     number = 0
     for rows in units:
-        page.append(_line(out, rows, read))
+        page.append(_line(out, rows, options, kind))
         if len(page) == options.contact_sheet:
             number += 1
             yield _write_sheet(out, number, page)
@@ -87,15 +91,19 @@ def _sheets(out: Path, units: _Units, options: RunOptions, read: Callable[[str],
         yield _write_sheet(out, number + 1, page)
 
 
-def _line(out: Path, rows: list[Row], read: Callable[[str], Photo]) -> list[Cell]:
+def _line(out: Path, rows: list[Row], options: RunOptions, kind: Kind) -> list[Cell]:
     """An image's cells: the photo and its overlays, or why it has none."""
     good = [row for row in rows if row["status"] in DONE]
     if not good:
-        return [(f"{rows[0]['file']}\nfailed: {rows[0]['reason']}", EMPTY)]
-    caption = f"{good[0]['file']}\n{_told(good[0], 'predicted_name', 'probability')}"
+        nothing = rows[0]["status"] == NOTHING
+        pixels = kind.shown(kind.read(Path(rows[0]["source"]), options.max_pixels)) if nothing else EMPTY
+        return [(f"{rows[0]['file']}\n{rows[0]['status']}: {rows[0]['reason']}", pixels)]
+    caption = good[0]["file"]
+    if "predicted" in good[0]:
+        caption += f"\n{_told(good[0], 'predicted_name', 'probability')}"
     if good[0].get("true_name"):
         caption += f"\ntrue {good[0]['true_name']}"
-    line = [(caption, read(good[0]["source"]).pixels)]
+    line = [(caption, kind.shown(kind.read(Path(good[0]["source"]), options.max_pixels)))]
     for row in good:
         method = f"{row['method']} ({CONSTANT})" if row["status"] == CONSTANT else row["method"]
         target = _told(row, "target_name", "target_probability")
@@ -104,7 +112,11 @@ def _line(out: Path, rows: list[Row], read: Callable[[str], Photo]) -> list[Cell
 
 
 def _told(row: Row, name: str, value: str) -> str:
-    return f"{row[name]} {row[value]:.2f}" if row[value] != "" else str(row[name])
+    """A name with f(x): two digits are enough for probabilities."""
+    if row[value] == "":
+        return str(row[name])
+    digits = ".3g" if value == "target_probability" and row.get("quantity") in ("value", "score") else ".2f"
+    return f"{row[name]} {row[value]:{digits}}"
 
 
 def _write_sheet(out: Path, number: int, page: list[list[Cell]]) -> Path:

@@ -6,9 +6,9 @@ import hashlib
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import PurePosixPath
 
 from explainers.data.images import ImageFile
+from explainers.data.images.find import stem_of
 from explainers.errors import OptionError
 
 
@@ -46,7 +46,7 @@ def bases(files: Sequence[ImageFile], kept: Mapping[str, str] | None = None) -> 
 
 
 def _stem(name: str) -> str:
-    return str(PurePosixPath(name).with_suffix(""))
+    return stem_of(name)
 
 
 def _folded(name: str) -> str:

@@ -15,6 +15,9 @@ from explainers.methods import create, method
 from explainers.models import LoadedModel
 from explainers.network.output import Output, output_name
 from explainers.passes.activation import checked_activation
+from explainers.run.targets.detected import Detected
+from explainers.run.targets.objects import ImageTargets
+from explainers.targets import Target
 
 Progress = Callable[[int, int, str], None]  # images done, of how many, name of the last
 Passes = Callable[[str, int, int, float], None]  # method, passes done on this image, of how many, per second
@@ -55,14 +58,15 @@ class RunOptions:
     """Everything that decides what a run puts out, beside model, methods and images.
 
     target: None (the predicted class), an index, a class name, "label" (the true class of each image), or "not" (the
-    other class of a network with one score);
+    other class of a network with one score), a target object (`explainers.targets`), or one for each image file
+    (`explainers.run.targets.regions`), or `Detected(…)` (what a detection network finds in each image);
     top_k: explain the k best classes instead; activation: "auto", "softmax", "sigmoid" or None, what turns scores into
     probabilities, also for methods that watch them; output: from what the network returns to scores, as everywhere;
     scale: "image" (each map its own) or "common" (one per method over the run); contact_sheet: rows per page, 0 for
     none; maps, overlays: whether to write them; the rest of the look as in `explainers.render.Style`.
     """
 
-    target: int | str | None = None
+    target: int | str | Target | ImageTargets | Detected | None = None
     top_k: int = 1
     activation: str | None = "auto"
     output: Output | None = None
@@ -90,8 +94,10 @@ class RunOptions:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""
+        own = isinstance(self.target, (Target, ImageTargets, Detected))
         return {
-            **asdict(replace(self, output=None)),
+            **asdict(replace(self, output=None, target=None)),
+            "target": self.target.key if own else self.target,  # type: ignore[union-attr]
             "output": None if self.output is None else output_name(self.output),
         }
 

@@ -11,64 +11,45 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from explainers.core.maps import CONSTANT, CONSTANT_REASON, is_constant
-from explainers.core.targets import NOT
+from explainers.core.preprocessing import photographic
 from explainers.data.images import ImageFile, Photo, write_image
-from explainers.errors import OutputError
 from explainers.models import LoadedModel
-from explainers.models.loaded import target_name
-from explainers.passes.activation import Reading
-from explainers.render import Style, gradient_picture, overlay
+from explainers.render import Style, with_boxes
 from explainers.run.explain.options import MethodCall, RunOptions
+from explainers.run.kinds import Content, kind_of
+from explainers.run.targets import Part, Told
 from explainers.run.true_classes import true_name
 from explainers.storage.atomic import write_bytes
 from explainers.storage.journal import Row
-from explainers.storage.run_folder import JOURNAL, MANIFEST, Contents
+from explainers.storage.run_folder import JOURNAL, MANIFEST, REPORT, Contents
 
 CONTENTS = Contents(
     "run",
     files=(JOURNAL, "results.csv", MANIFEST, "sheet-*.png"),
-    folders=("overlays", "maps"),
+    folders=("overlays", "maps", REPORT),
 )
 
 
 NO_ERROR = "no standard error: that takes two blocks of masks to compare"
 DONE = ("ok", CONSTANT)  # the image has its files, and another run would make the same
+NOTHING = "nothing"  # the status of an image in which there is nothing to explain; another run would find the same
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One method's maps of one image: values (K, H, W) or (K, C, H, W) for its K target classes.
+    """One method's maps of one image: values (K, H, W) or (K, C, H, W) for its K targets.
 
-    scores: (classes,), −s where the other class of a network with one score is explained; reading: what turns them into
-    probabilities; standard_error: of the values, in their shape, or None; details: what the method tells of this image.
+    standard_error: of the values, in their shape, or None; details: what the method tells of this image.
     """
 
     title: str
     layers: tuple[str, ...]
-    scores: Tensor
-    reading: Reading
-    classes: list[int]
     values: np.ndarray
     seconds: float
     standard_error: np.ndarray | None = None
     details: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What the network says of an image. predicted: the class; values: f(x) of each, none where there is no telling,
-    and unread says why."""
-
-    predicted: int | str
-    values: dict[int | str, float]
-    unread: str = ""
-
-    def of(self, target: int | str) -> float | str:
-        """f(x) of a class, for the table."""
-        return round(self.values[target], 6) if self.values else ""
 
 
 class Outputs:
@@ -85,15 +66,19 @@ class Outputs:
     ) -> None:
         self.out, self.bases, self.loaded, self.options, self.labels = out, bases, loaded, options, labels
         self.file_names = {call.title: call.file_name for call in calls}
+        assert loaded.preprocessing is not None
+        self.kind = kind_of(loaded.preprocessing)
 
-    def write(self, file: ImageFile, photo: Photo, findings: Sequence[Finding]) -> list[Row]:
+    def write(self, file: ImageFile, subject: Any, told: Told, findings: Sequence[Finding]) -> list[Row]:
         """All files of an image; returns its rows, one per method and target."""
-        rows = []
+        rows: list[Row] = []
+        if told.nothing:
+            return [self._nothing(file, subject, told)]
+        boxes = self._write_boxes(file, subject, told)
         for finding in findings:
-            seen = self._seen(finding)
-            for rank, (target, values) in enumerate(zip(finding.classes, finding.values, strict=True)):
-                base = self._base(file, finding, rank, target)
-                row = self._row(file, photo, finding, target, seen)
+            for rank, (part, values) in enumerate(zip(told.parts, finding.values, strict=False)):
+                base = self._base(file, finding, part if len(told.parts) > 1 else None)
+                row = self._row(file, subject, finding, part, told)
                 if is_constant(torch.from_numpy(values)):
                     row["status"], row["reason"] = CONSTANT, "; ".join(filter(None, (CONSTANT_REASON, row["reason"])))
                 error = None if finding.standard_error is None else finding.standard_error[rank]
@@ -103,38 +88,84 @@ class Outputs:
                     row["standard_error"] = float(f"{error.mean():.4g}")
                 if self.options.maps:
                     row["map"] = f"maps/{base}.npz"
-                    self._write_map(self.out / row["map"], values, error, photo, finding, target)
+                    self._write_map(self.out / row["map"], values, error, subject, finding, part)
+                    row["others"] = self._write(f"maps/{base}", self.kind.maps(subject, values))
                 if self.options.overlays:
                     row["overlay"] = f"overlays/{base}.png"
                     if self.options.scale == "image":
-                        write_image(self.out / row["overlay"], picture(photo, values, self._box(photo), self._style()))
+                        style = Style(self.options.cmap, self.options.opacity)
+                        drawn = self.kind.drawn(subject, values, style, part.outline)
+                        made = self._write(f"overlays/{base}", drawn)
+                        row["others"] = [*row.get("others", ()), *made[1:]]
+                row |= boxes | self._placed(part, subject, values)
                 row["source"] = str(file.path.resolve())
                 row["base"] = self.bases[file.name]
                 rows.append(row)
         return rows
 
-    def _base(self, file: ImageFile, finding: Finding, rank: int, target: int) -> str:
-        suffix = f".{rank + 1}-{target}" if len(finding.classes) > 1 else ""
-        return f"{self.bases[file.name]}.{self.file_names[finding.title]}{suffix}"
-
-    def _row(self, file: ImageFile, photo: Photo, finding: Finding, index: int, seen: Seen) -> Row:
-        target: int | str = NOT if finding.reading.negative else index
+    def _nothing(self, file: ImageFile, subject: Any, told: Told) -> Row:
+        """The row of an image in which there is nothing to explain."""
         return {
             "file": file.name,
-            "predicted": seen.predicted,
-            "predicted_name": self._name(seen.predicted, finding),
-            "probability": seen.of(seen.predicted),
+            **told.columns,
             **self._true(file),
-            "target": target,
-            "target_name": self._name(target, finding),
-            "target_probability": seen.of(target),
-            "activation": str(finding.reading),
+            "status": NOTHING,
+            "reason": "; ".join((*subject.notes, told.nothing)),
+            "source": str(file.path.resolve()),
+            "base": self.bases[file.name],
+        }
+
+    def _write_boxes(self, file: ImageFile, photo: Photo, told: Told) -> Row:
+        """The photo with all boxes that were found in it, where they are what is explained."""
+        if not self.options.overlays or not any(part.box for part in told.parts):
+            return {}
+        drawn = [
+            (self._in_photo(part, photo, part.outline.shape), f"{part.columns['detection']} {part.name}")
+            for part in told.parts
+            if part.outline is not None
+        ]
+        name = f"overlays/{self.bases[file.name]}.detections.png"
+        write_image(self.out / name, with_boxes(photo.pixels, drawn))
+        return {"boxes": name}
+
+    def _placed(self, part: Part, photo: Photo, values: np.ndarray) -> Row:
+        """The corners of a detection's box, in pixels of the photo."""
+        if part.box is None:
+            return {}
+        corners = self._in_photo(part, photo, values.shape[-2:])
+        return {name: round(value, 1) for name, value in zip(("x0", "y0", "x1", "y1"), corners, strict=True)}
+
+    def _in_photo(self, part: Part, photo: Photo, size: Sequence[int]) -> tuple[float, float, float, float]:
+        """A box from the network's input, of (h, w), to the photo."""
+        assert part.box is not None
+        known = self.loaded.preprocessing
+        assert known is not None
+        top, left, bottom, right = photographic(known).box(*photo.pixels.shape[:2])
+        down, across = (bottom - top) / size[0], (right - left) / size[1]
+        x0, y0, x1, y1 = part.box
+        return left + x0 * across, top + y0 * down, left + x1 * across, top + y1 * down
+
+    def _base(self, file: ImageFile, finding: Finding, part: Part | None) -> str:
+        suffix = "" if part is None else f".{part.file}"
+        return f"{self.bases[file.name]}.{self.file_names[finding.title]}{suffix}"
+
+    def _row(self, file: ImageFile, subject: Any, finding: Finding, part: Part, told: Told) -> Row:
+        return {
+            "file": file.name,
+            **told.columns,
+            **self._true(file),
+            "target": part.target,
+            "target_name": part.name,
+            "target_probability": part.value,
+            "quantity": part.quantity,
+            "activation": told.activation,
+            **part.columns,
             "method": finding.title,
             "layer": " ".join(finding.layers),
             "seconds": round(finding.seconds, 5),
             **{key: round(value, 1) if isinstance(value, float) else value for key, value in finding.details.items()},
             "status": "ok",
-            "reason": "; ".join(filter(None, (*photo.notes, seen.unread))),
+            "reason": "; ".join(filter(None, (*subject.notes, told.reason))),
             "overlay": "",
             "map": "",
         }
@@ -145,48 +176,25 @@ class Outputs:
         label = self.labels[file.name]
         return {"true": label, "true_name": true_name(label, self.loaded.class_names)}
 
-    def _name(self, target: int | str, finding: Finding) -> str:
-        return target_name(target, self.loaded.class_names, len(finding.scores))
-
-    def _seen(self, finding: Finding) -> Seen:
-        """What the table says of the scores. Of one score, the other class is predicted only where it has a name."""
-        reading, scores = finding.reading, finding.scores.float()
-        try:
-            reading.check(scores)
-        except OutputError as error:
-            reading, unread = Reading(None, "", probability=False, negative=reading.negative), str(error)
-        else:
-            unread = ""
-        values: dict[int | str, float] = dict(enumerate(reading(scores[None])[0].tolist()))
-        if len(scores) > 1:
-            return Seen(int(scores.argmax()), values, unread)
-        own = values[0]
-        rest = 1 - own if reading.probability else -own
-        values = {0: rest, NOT: own} if reading.negative else {0: own, NOT: rest}
-        named = len(self.loaded.class_names or ()) == 2
-        return Seen(NOT if named and values[NOT] > values[0] else 0, {} if unread else values, unread)
-
-    def _box(self, photo: Photo) -> tuple[float, float, float, float]:
-        assert self.loaded.preprocessing is not None
-        return self.loaded.preprocessing.box(photo.pixels.shape[0], photo.pixels.shape[1])
-
-    def _style(self, limits: tuple[float, float] | None = None) -> Style:
-        return Style(self.options.cmap, self.options.opacity, limits=limits)
+    def _write(self, base: str, contents: Mapping[str, Content]) -> list[str]:
+        """Files by their suffixes; returns their names within the folder."""
+        return [written(self.out, f"{base}{suffix}", content) for suffix, content in contents.items()]
 
     def _write_map(
-        self, path: Path, values: np.ndarray, error: np.ndarray | None, photo: Photo, finding: Finding, target: int
+        self, path: Path, values: np.ndarray, error: np.ndarray | None, subject: Any, finding: Finding, part: Part
     ) -> None:
-        """The raw map, where it lies in the photo (top, left, bottom, right), and what it is of."""
+        """The raw map, where it lies in the subject, and what it is of."""
         arrays = {
             "map": values.astype(np.float32),
-            "box": np.array(self._box(photo)),
-            "image_size": np.array(photo.pixels.shape[:2]),
-            "target": np.array(target),
+            **self.kind.places(subject),
+            "target": np.array(part.target),
             "method": np.array(finding.title),
             "layer": np.array(" ".join(finding.layers)),
         }
         if error is not None:
             arrays["standard_error"] = error.astype(np.float32)
+        if part.outline is not None:
+            arrays["outline"] = part.outline.numpy()
         buffer = io.BytesIO()
         # The format of np.savez_compressed, at the level that is several times faster and hardly larger.
         with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
@@ -196,20 +204,22 @@ class Outputs:
         write_bytes(path, buffer.getvalue())
 
 
-def picture(photo: Photo, values: np.ndarray, box: Sequence[float], style: Style) -> np.ndarray:
-    """The overlay of a map (H, W), or the picture of a gradient (C, H, W)."""
-    if values.ndim == 3:
-        return gradient_picture(values if values.shape[0] in (1, 3) else values.mean(axis=0, keepdims=True))
-    top, left, bottom, right = box
-    return overlay(photo.pixels, values, box=(top, left, bottom, right), style=style)
+def written(out: Path, name: str, content: Content) -> str:
+    """Write a picture or a file, all or nothing; returns its name within the folder."""
+    if isinstance(content, bytes):
+        write_bytes(out / name, content)
+    else:
+        write_image(out / name, content)
+    return name
 
 
 def is_whole(rows: Sequence[Row]) -> bool:
     """Whether an image's rows still count as done: what has failed is tried again."""
-    return all(row["status"] in DONE for row in rows)
+    return all(row["status"] in (*DONE, NOTHING) for row in rows)
 
 
 def files_of(rows: Sequence[Row], options: RunOptions) -> list[str]:
     """The files written with an image's rows; overlays on a common scale are drawn when all maps are there."""
-    kinds = ("map",) if options.scale == "common" else ("map", "overlay")
-    return [row[kind] for row in rows for kind in kinds if row.get(kind)]
+    kinds = ("map", "boxes") if options.scale == "common" else ("map", "overlay", "boxes")
+    named = [row[kind] for row in rows for kind in kinds if row.get(kind)]
+    return list(dict.fromkeys([*named, *(name for row in rows for name in row.get("others", ()))]))

@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
-from explainers.data.images import ImageFile, Photo, read_image
-from explainers.errors import ImageError
+from explainers.core.preprocessing import photographic
+from explainers.data.images import ImageFile
+from explainers.errors import ImageError, MapError
 from explainers.models import LoadedModel
 from explainers.run.explain.options import RunOptions
 from explainers.run.explain.summary import RunSummary
+from explainers.run.kinds import kind_of
+from explainers.run.targets.objects import ImageTargets
 from explainers.storage.files import content_hash
 
 
 @dataclass(frozen=True)
 class Item:
-    """An image on its way: identity, photo, network input; or the reason why not; or that it is done already."""
+    """An image on its way: identity, what was read, network input, a target of its own if it has one; or the reason why
+    not; or that it is done already."""
 
     file: ImageFile
     key: str
-    photo: Photo | None = None
+    subject: Any = None
     input: Tensor | None = None
+    target: Any = None
     reason: str = ""
     done: bool = False
 
@@ -36,26 +43,34 @@ def read(
     labels: Mapping[str, int] | None = None,
 ) -> Item:
     """An image on its way."""
-    key = _key(file, None if labels is None else labels[file.name])
+    own = options.target if isinstance(options.target, ImageTargets) else None
+    assert loaded.preprocessing is not None
+    kind = kind_of(loaded.preprocessing)
+    key = key_of(file, None if labels is None else labels[file.name], own, kind.content)
     if key in done:
         return Item(file, key, done=True)
-    assert loaded.preprocessing is not None
     try:
-        photo = read_image(file.path, max_pixels=options.max_pixels, **loaded.preprocessing.reading())
-        padding = loaded.preprocessing.padding(*photo.pixels.shape[:2])
-        photo = replace(photo, notes=(*photo.notes, padding)) if padding else photo
-        return Item(file, key, photo, loaded.preprocessing(photo.input))
-    except ImageError as error:
+        subject = kind.read(file.path, options.max_pixels)
+        target = None if own is None else own.of(file, subject, photographic(loaded.preprocessing))
+        return Item(file, key, subject, kind.input(subject), target)
+    except (ImageError, MapError) as error:
         return Item(file, key, reason=str(error))
 
 
-def _key(file: ImageFile, label: int | None) -> str:
-    """Name, content and true class: a changed image is explained again, a touched one is not."""
+def key_of(
+    file: ImageFile,
+    label: int | None,
+    own: ImageTargets | None = None,
+    content: Callable[[Path], bytes] = content_hash,
+) -> str:
+    """Name, content, true class, and what its own target is made of: changed, it is explained again; touched, not."""
     digest = hashlib.sha256(file.name.encode("utf-8", "surrogateescape"))
     if label is not None:
         digest.update(f"\0{label}\0".encode())
     try:
-        digest.update(content_hash(file.path))
+        digest.update(content(file.path))
+        if own is not None:
+            digest.update(own.digest(file))
     except OSError:
         digest.update(b"unreadable")
     return digest.hexdigest()

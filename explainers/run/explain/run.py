@@ -6,16 +6,17 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from os import PathLike
 from pathlib import Path
 
 from explainers.core.image_by_image import every_image, no_exit
 from explainers.core.maps import CONSTANT
-from explainers.core.targets import NOT
-from explainers.data.images import ImageFile, find_images, read_image
+from explainers.core.preprocessing import photographic
+from explainers.data.images import ImageFile
 from explainers.data.images.read_ahead import read_ahead
-from explainers.errors import OptionError, TargetError, UnsupportedError
+from explainers.errors import OptionError, UnsupportedError
 from explainers.models import LoadedModel
 from explainers.run.explain.facts import facts_of, manifest_of
 from explainers.run.explain.finish import finish
@@ -24,8 +25,12 @@ from explainers.run.explain.options import MethodCall, Passes, Progress, RunOpti
 from explainers.run.explain.outputs import CONTENTS, Outputs, files_of, is_whole
 from explainers.run.explain.reading import Item, batches, read
 from explainers.run.explain.summary import RunSummary
+from explainers.run.explain.wanted import wanted_of
 from explainers.run.explain.worker import Worker
-from explainers.run.targets import LABEL, settled_target
+from explainers.run.kinds import kind_of
+from explainers.run.targets import Detected, impossible_first, noise_for
+from explainers.run.targets.objects import ImageTargets
+from explainers.run.targets.spelled import spelled_target
 from explainers.run.true_classes import checked_labels
 from explainers.storage.run_folder import PROBE, RunFolder
 
@@ -68,30 +73,33 @@ def run(
     options, out = options or RunOptions(), Path(out)
     calls = [MethodCall(call) if isinstance(call, str) else call for call in methods]
     _check(calls, loaded, batch_size)
+    if isinstance(options.target, str):
+        named = spelled_target(options.target, loaded, loaded.preprocessing, max_pixels=options.max_pixels)
+        options = replace(options, target=named)
     explainers = {call.title: call.bind(loaded, options, passes) for call in calls}
-    target = options.target
-    if isinstance(target, str) and target != LABEL:
-        target = settled_target(target, loaded, loaded.preprocessing, options.output)
-    if target == NOT:
-        explainers = {title: explainer.negative() for title, explainer in explainers.items()}
-    files = list(images) if not isinstance(images, (str, PathLike)) else find_images(images)
+    assert loaded.preprocessing is not None
+    kind = kind_of(loaded.preprocessing)
+    if isinstance(options.target, (Detected, ImageTargets)):
+        photographic(loaded.preprocessing)  # boxes and regions are said of photos
+    files = list(images) if not isinstance(images, (str, PathLike)) else kind.find(images)
     labels = checked_labels(labels, files)
-    if target == LABEL and labels is None:
-        raise TargetError("target='label', but the images have no labels: pass labels= (--ground-truth)")
+    wanted = wanted_of(loaded, options, files, labels)
     folder = RunFolder(out, CONTENTS)
     with folder.held(), no_exit():
         if overwrite:
             folder.clear()
         facts = facts_of(loaded, calls, options)
-        done = folder.begin(facts, is_whole)
+        with impossible_first(
+            explainers.values(), options.target, loaded, noise_for(loaded.preprocessing), options.output
+        ):
+            done = folder.begin(facts, is_whole)
         summary = RunSummary(out, len(files))
         kept = {row["file"]: row["base"] for row in folder.journal.rows(done)}
         outputs = Outputs(out, bases(files, kept), calls, loaded, options, labels)
-        reading = {} if loaded.preprocessing is None else loaded.preprocessing.reading()
         manifest = manifest_of(loaded, calls, options, len(files))
         folder.write_manifest({**manifest, "status": "running"})
 
-        worker = Worker(loaded, explainers, target, options, outputs, summary)
+        worker = Worker(loaded, explainers, wanted, options, outputs, summary)
         keys: list[str] = []  # of the images that there are
         count, noted = 0, set(done)
         with ThreadPoolExecutor(READERS) as pool:
@@ -114,9 +122,9 @@ def run(
         summary.constant = [
             (row["file"], row["method"]) for row in folder.journal.rows(keys) if row["status"] == CONSTANT
         ]
-        made = finish(folder, options, keys, partial(read_image, max_pixels=options.max_pixels, **reading))
+        made = finish(folder, options, keys, kind)
         summary.sheets = [path for path in made if path.name.startswith("sheet-")]
-        nothing = bool(summary.failed) and not summary.explained + summary.resumed
+        nothing = bool(summary.failed) and not summary.explained + summary.resumed + len(summary.nothing)
         summary.seconds = time.perf_counter() - started
         counts = {"images": len(files), "failed": len(summary.failed), "constant": len(summary.constant)}
         folder.write_manifest(
@@ -126,7 +134,7 @@ def run(
                 "counts": counts,
                 "refused": summary.refused,
                 "dropped": summary.dropped,
-                "f(x)": None if worker.reading is None else str(worker.reading),
+                "f(x)": wanted.activation,
                 "seconds": round(summary.seconds, 3),
             },
             [path.relative_to(out).as_posix() for path in made],

@@ -11,8 +11,9 @@ from typing import Any
 class RunSummary:
     """What a run did.
 
-    failed: (file, reason); constant: (file, method) whose map is the same everywhere; refused: method → reason, where
-    skip_unsupported was set; dropped: (file, why), images of earlier starts whose rows are no longer in the table.
+    failed: (file, reason); nothing: (file, reason), images in which there is nothing to explain; constant: (file,
+    method) whose map is the same everywhere; refused: method → reason, where skip_unsupported was set; dropped: (file,
+    why), images of earlier starts whose rows are no longer in the table.
     """
 
     out: Path
@@ -20,6 +21,7 @@ class RunSummary:
     explained: int = 0
     resumed: int = 0
     failed: list[tuple[str, str]] = field(default_factory=list)
+    nothing: list[tuple[str, str]] = field(default_factory=list)
     constant: list[tuple[str, str]] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)
     dropped: list[tuple[str, str]] = field(default_factory=list)

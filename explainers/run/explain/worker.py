@@ -8,23 +8,21 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import torch
-from torch import Tensor
 
 from explainers.core.explainer import Explained, Explainer
 from explainers.core.image_by_image import Failure, in_parts
-from explainers.core.targets import SeenTargets
 from explainers.errors import ExplainersError, ImageError, LayerError, OptionError, UnsupportedError, WriteError
 from explainers.models import LoadedModel
-from explainers.network.input import fixed_batch
-from explainers.network.output import class_scores
-from explainers.passes.activation import Reading, reading_of
 from explainers.run.explain.options import RunOptions
-from explainers.run.explain.outputs import Finding, Outputs
+from explainers.run.explain.outputs import NOTHING, Finding, Outputs
 from explainers.run.explain.reading import Item
 from explainers.run.explain.summary import RunSummary
-from explainers.run.targets import LABEL, output_for
+from explainers.run.targets import Told, Wanted
 from explainers.storage.atomic import is_of_the_disk
 from explainers.storage.journal import Row
+
+Found = tuple[Told, list[Finding]]
+UNASKED = Told((), "")
 
 
 class Worker:
@@ -34,17 +32,14 @@ class Worker:
         self,
         loaded: LoadedModel,
         explainers: dict[str, Explainer],
-        target: int | str | None,
+        wanted: Wanted,
         options: RunOptions,
         outputs: Outputs,
         summary: RunSummary,
     ) -> None:
-        self.loaded, self.explainers = loaded, explainers
+        self.loaded, self.explainers = loaded, wanted.explainers(explainers)
         self.options, self.outputs, self.summary = options, outputs, summary
-        self.output = output_for(target, options.output)
-        self.reading: Reading | None = None  # what turns scores into the probabilities of the table
-        self.by_label = target == LABEL
-        self.target = 0 if isinstance(target, str) else target  # "not" is the class 0 of −s
+        self.wanted = wanted
         self.proven: set[str] = set()  # methods that have made a map on this network
         self.failures: list[str] = []  # what the network or a method raised, image by image
 
@@ -55,54 +50,43 @@ class Worker:
             if item.input is None:
                 yield item, [self._failed(item, item.reason)]
         pending: deque[tuple[Item, Future[list[Row]]]] = deque()
-        for item, findings in self._findings(good):
-            if isinstance(findings, Failure):
-                yield item, [self._failed(item, findings.reason)]
+        for item, found in self._findings(good):
+            if isinstance(found, Failure):
+                yield item, [self._failed(item, found.reason)]
             else:
-                assert item.photo is not None
-                pending.append((item, pool.submit(self.outputs.write, item.file, item.photo, findings)))
+                pending.append((item, pool.submit(self.outputs.write, item.file, item.subject, *found)))
         for item, future in pending:
             try:
                 rows = future.result()
-                self.summary.explained += 1
+                if rows and rows[0]["status"] == NOTHING:
+                    self.summary.nothing.append((item.file.name, rows[0]["reason"]))
+                else:
+                    self.summary.explained += 1
             except (ImageError, WriteError) as error:
                 if isinstance(error, WriteError) and is_of_the_disk(error):
                     raise  # it would be the same with every other image
                 rows = [self._failed(item, str(error))]
             yield item, rows
 
-    def _findings(self, items: list[Item]) -> Iterator[tuple[Item, list[Finding] | Failure]]:
+    def _findings(self, items: list[Item]) -> Iterator[tuple[Item, Found | Failure]]:
         """The maps of a batch, or what each image failed at."""
-
-        def maps(part: Sequence[Item]) -> list[list[Finding]]:
-            images = torch.stack([item.input for item in part if item.input is not None])
-            return self._maps(images, self._targets([item.file.name for item in part]))
-
-        for part, found in in_parts(items, maps):
+        for part, found in in_parts(items, self._maps):
             if isinstance(found, Failure):
                 self.failures.append(found.reason)
                 yield part[0], found
             else:
                 yield from zip(part, found, strict=True)
 
-    def _targets(self, names: Sequence[str]) -> int | Tensor | None:
-        if not self.by_label:
-            return self.target
-        assert self.outputs.labels is not None
-        return torch.tensor([self.outputs.labels[name] for name in names], device="cpu")
-
-    def _maps(self, images: Tensor, targets: int | Tensor | None) -> list[list[Finding]]:
-        images = images.to(self.loaded.device)
-        seen = SeenTargets(targets, self.options.top_k)
-        if fixed_batch(self.loaded.network) is not None:
-            seen(
-                class_scores(self.loaded, images, self.output)
-            )  # explainers fill the batch up, scores would be of that
+    def _maps(self, items: Sequence[Item]) -> list[Found]:
+        images = torch.stack([item.input for item in items if item.input is not None]).to(self.loaded.device)
+        asked = self.wanted.of(images, [item.file.name for item in items], [item.target for item in items])
+        rows = asked.rows(len(images))  # there may be nothing to explain in the others
+        images = images[rows]
         made: list[tuple[str, Explainer, Explained, float]] = []
-        for title, explainer in list(self.explainers.items()):
+        for title, explainer in list(self.explainers.items()) if rows else []:
             start = time.perf_counter()
             try:
-                explained = explainer.explain(images, seen if seen.classes is None else seen.classes)
+                explained = explainer.explain(images, asked.targets)
             except (UnsupportedError, LayerError) as error:
                 if title in self.proven:
                     raise
@@ -110,28 +94,22 @@ class Worker:
                 continue
             self.proven.add(title)
             made.append((title, explainer, explained, (time.perf_counter() - start) / len(images)))
-        found: list[list[Finding]] = [[] for _ in images]
-        if seen.scores is None or seen.classes is None:  # no method was left that asked
-            return found
-        if self.reading is None:
-            activation = self.options.activation
-            self.reading = reading_of(self.loaded, images, seen.scores, activation, self.output, check=False)
-        scores, classes = seen.scores.cpu(), seen.classes.cpu()
+        told = asked.told()
+        if told is None:  # no method was left that asked
+            return [(UNASKED, [])] * len(items)
+        found: list[Found] = [(each, []) for each in told]
         for title, explainer, explained, seconds in made:
             maps, errors = explained.maps.cpu(), explained.standard_error
-            for row, (values, chosen) in enumerate(zip(maps, classes, strict=True)):
+            for place, (row, values) in enumerate(zip(rows, maps, strict=True)):
                 finding = Finding(
                     title,
                     explainer.layers,
-                    scores[row],
-                    self.reading,
-                    chosen.tolist(),
                     values.numpy(),
                     seconds,
-                    None if errors is None else errors[row].cpu().numpy(),
-                    explained.details[row] if explained.details else {},
+                    None if errors is None else errors[place].cpu().numpy(),
+                    explained.details[place] if explained.details else {},
                 )
-                found[row].append(finding)
+                found[row][1].append(finding)
         return found
 
     def _refuse(self, title: str, error: ExplainersError) -> None:

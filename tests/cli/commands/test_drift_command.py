@@ -20,6 +20,7 @@ from training_case import command
 from explainers.baselines.training.run_folder import read_run
 from explainers.data.images import write_image
 from explainers.models.factory import function_from
+from explainers.run.report.report import make_report
 from explainers.storage.verify import verify
 
 FACTORY = """
@@ -33,7 +34,7 @@ def make(classes=3):
 def other():
     return make(5)
 """
-LIGHT = ["--device", "cpu", "--no-figures", "-q"]
+LIGHT = ["--device", "cpu", "--no-figures", "--no-report", "-q"]
 SIZE = ["--size", "16x16"]
 TWO_METHODS = ["-m", "saliency", "-m", "smooth-grad", "--option", "smooth-grad.samples=2", "--batch-size", "4"]
 KILLED = """
@@ -110,6 +111,10 @@ def test_the_epochs_of_a_training_beside_its_best(kept, tmp_path, capsys):
     found = verify(out)
     assert found.command == "drift"
     assert not found.problems
+    shown = make_report(out).read_text()  # both tables of the terminal, as they stand there
+    assert shown.count("<table>") == 2
+    cells = [cell.strip() for line in (out / "summary.md").read_text().split("\n|") for cell in line.split(" | ")[1:-1]]
+    assert all(f">{cell}</t" in shown for cell in cells)
 
 
 @pytest.mark.parametrize("wanted", ["best", "1", "net-5.pt"])
@@ -334,3 +339,51 @@ def test_an_epoch_that_is_not_as_it_was_kept_is_found_and_costs_itself(kept, tmp
     lines = capsys.readouterr().out.splitlines()
     assert f"epochs/{broken.name} is missing" in lines
     assert "epochs/0009.safetensors is not listed: an earlier version, or somebody else, wrote it" in lines
+
+
+def test_where_every_checkpoint_failed_there_is_one_reason_and_code_two(weights, tmp_path, capsys):
+    root = shutil.copytree(weights, tmp_path / "in")
+    state = torch.load(root / "net-1.pt")
+    for number in (5, 20):
+        torch.save({**state, "4.bias": state["4.bias"] * float("nan")}, root / f"net-{number}.pt")
+    argv = of_files(root, tmp_path / "out", "-m", "saliency")
+    assert main(argv) == 2
+    errors = capsys.readouterr().err.splitlines()
+    assert errors[0] == "explain: failed: net-5.pt, net-20.pt: weights are NaN or infinite: 4.bias"
+    assert errors[1].startswith("explain: error: nothing could be compared with net-1.pt")
+    assert len(errors) == 2
+    assert json.loads((tmp_path / "out/manifest.json").read_text())["status"] == "failed"
+    state.pop("4.bias")
+    for number in (5, 20):
+        torch.save(state, root / f"net-{number}.pt")  # a reason with the file's path
+    assert main([*argv, "--overwrite"]) == 2
+    errors = capsys.readouterr().err.splitlines()
+    assert len(errors) == 2
+    assert errors[0].startswith("explain: failed: net-5.pt, net-20.pt: ")
+
+
+def test_the_footer_says_why_a_trainings_scores_are_logits(kept, tmp_path, capsys):
+    assert main(["drift", str(kept), "--out", str(tmp_path / "out"), "-m", "saliency", "--images", "4", *LIGHT]) == 0
+    told = capsys.readouterr().out
+    assert "scores are read by softmax (logits, by the network's own account)" in told
+    assert "as asked" not in told
+    shutil.rmtree(tmp_path / "out")
+    argv = ["drift", str(kept), "--out", str(tmp_path / "out"), "-m", "saliency", "--images", "4", *LIGHT]
+    assert main([*argv, "--activation", "sigmoid"]) == 0
+    assert "scores are read by sigmoid (as asked)" in capsys.readouterr().out
+
+
+def test_film_strips_mark_maps_that_are_the_same_everywhere(weights, tmp_path, monkeypatch):
+    from explainers.run.drift import film
+
+    said = []
+    sheet = film.contact_sheet
+    monkeypatch.setattr(film, "contact_sheet", lambda rows, **more: said.append(rows) or sheet(rows, **more))
+    root = shutil.copytree(weights, tmp_path / "in")
+    state = torch.load(root / "net-5.pt")
+    torch.save({key: 0 * value for key, value in state.items()}, root / "net-5.pt")  # no gradient reaches the image
+    argv = [each for each in of_files(root, tmp_path / "out", "-m", "saliency") if each != "--no-figures"]
+    assert main(argv) == 0
+    captions = {caption for rows in said for row in rows for caption, _ in row}
+    assert "net-5.pt\nconstant" in captions
+    assert not any(caption.startswith("net-20.pt\nconst") for caption in captions)

@@ -158,7 +158,7 @@ def test_another_training_is_a_start_without_edited_maps(run, tmp_path, capsys):
     argv = ["train", "abn", "--resume-from", str(run), "--out", str(out), "--device", "cpu", "--epochs", "1", "-q"]
     assert main([*argv, "--data", "magnetogram:size=48,train=16,val=8,test=0"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == ["best", "val", "val", "run", "next"]
+    assert [line.split()[0] for line in lines] == ["best", "val", "val", "run", "next", "report"]
     config = json.loads((out / "run.json").read_text())
     assert config["network"]["start"]
     assert config["settings"]["plan"]["frozen"] == []

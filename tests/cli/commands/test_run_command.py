@@ -115,7 +115,7 @@ def test_a_flag_that_no_method_takes_is_refused(images, tmp_path, capsys):
     assert main([str(images), "-m", "grad-cam", "--masks", "10", "--out", str(tmp_path / "out")]) == 2
     assert "--masks: none of the methods grad-cam has it" in capsys.readouterr().err
     assert main([str(images), "-m", "rise", "--masks", "0", "--out", str(tmp_path / "out")]) == 2
-    assert "masks=0" in capsys.readouterr().err
+    assert "--masks 0" in capsys.readouterr().err
 
 
 def test_a_method_that_lacks_a_package_ends_the_run_with_the_command_that_installs_it(
@@ -155,13 +155,13 @@ def test_failed_images_are_named_and_the_code_is_one(images, tmp_path, capsys):
         (["{in}", "--option", "samples=3"], "expected METHOD.KEY=VALUE"),
         (["{in}", "--option", "cam.x=3"], "cam is not among the methods"),
         (["{in}", "--size", "big"], "--size 'big'; expected a number"),
-        (["{in}", "--batch-size", "0"], "batch_size=0"),
-        (["{in}", "--opacity", "3"], "opacity=3"),
+        (["{in}", "--batch-size", "0"], "--batch-size 0"),
+        (["{in}", "--opacity", "3"], "--opacity 3"),
         (["{in}", "--cmap", "jett"], "close are jet"),
         (["{in}", "--model", "{net}:make"], "how .*net.py:make takes a photo is not known"),
         (["{in}", "--model", "{net}:make", "--size", "32", "-m", "guided-backprop"], "smooth rectifiers .1 Gelu"),
         (["{tmp}/nowhere"], "no file or folder"),
-        (["{in}", "--device", "tpu"], "device='tpu'|torch sees"),
+        (["{in}", "--device", "tpu"], "--device tpu|torch sees"),
     ],
 )
 def test_mistakes_cost_one_line_and_code_two(images, tmp_path, net, capsys, argv, message):

@@ -10,6 +10,8 @@ import pytest
 from explainers.cli.main import main
 from training_case import DATA, FILES, class_folders, command, config, ended, identity, outcome, table, three_classes
 
+from explainers.run.report.report import make_report
+
 
 def test_training_writes_its_files_and_tells_the_scores(tmp_path, capsys):
     out = tmp_path / "RUN"
@@ -83,6 +85,22 @@ def test_tss_is_told_and_kept_for_two_classes_alone(run, tmp_path, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == ["best", "val", "test", "run", "next"]
     assert not any("tss" in line for line in lines[:3])
+
+
+def test_the_report_of_a_training(run, tmp_path):
+    """Its curves are the log's, its table the result's; one that has not ended says so."""
+    out = shutil.copytree(run, tmp_path / "RUN")
+    text = make_report(out).read_text()
+    charts = json.loads(re.search(r'id="data"[^>]*>(.*?)</script>', text, re.S)[1])["charts"]
+    lines = {(chart["title"], line["label"]): line["y"] for chart in charts for line in chart["lines"]}
+    for column in ("train_loss", "val_loss", "val_accuracy"):
+        split, _, name = column.partition("_")
+        assert lines[name, split] == [float(row[column]) for row in table(out / "log.csv")]
+    result = json.loads((out / "result.json").read_text())
+    assert f"<td>{result['val']['accuracy']:.4g}</td>" in text
+    assert "has not come to its end" not in text
+    (out / "result.json").unlink()
+    assert "This training has not come to its end" in make_report(out).read_text()
 
 
 def test_the_same_command_does_nothing_more_and_tells_the_same(run, capsys):
@@ -191,7 +209,7 @@ def test_a_mistyped_part_can_be_corrected_by_the_next_command(tmp_path, capsys):
 def test_settings_that_are_found_wrong_after_the_start_can_be_corrected(tmp_path, capsys):
     out, small = tmp_path / "RUN", "magnetogram:size=32,train=16,val=8,test=0"
     assert main(command(out, "--epochs", "1", "--class-weights", "1,2,3", network="plain", data=small)) == 2
-    assert "class_weights=(1.0, 2.0, 3.0); expected 2 positive numbers" in capsys.readouterr().err
+    assert "--class-weights 1,2,3; expected 2 positive numbers" in capsys.readouterr().err
     assert main(command(out, "--epochs", "1", "-q", "--class-weights", "1,2", network="plain", data=small)) == 0
     assert config(out)["settings"]["class_weights"] == [1.0, 2.0]
 
@@ -206,7 +224,7 @@ def test_data_without_test_images_gives_no_test_scores(tmp_path, capsys):
 
 
 def test_progress_names_the_losses(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("explainers.cli.progress.EVERY", -1.0)
+    monkeypatch.setattr("explainers.cli.terminal.progress.EVERY", -1.0)
     out, small = tmp_path / "RUN", "magnetogram:size=32,train=32,val=8,test=0"
     assert main(command(out, "--epochs", "1", data=small)) == 0
     number = r"\d+\.\d{3}"

@@ -151,7 +151,6 @@ def test_validation_images_stand_in_for_missing_test_images_with_a_note(tmp_path
 def test_choosing_test_images_without_a_training_is_refused(tmp_path, capsys, flags):
     assert main(["evaluate", "digits:3", *flags, "-o", str(tmp_path / "out")]) == 2
     assert capsys.readouterr().err == (
-        "explain: note: no --model: the embedded digit classifier is explained (--model embedded)\n"
         "explain: error: --images, --only and --masks-of choose among the test images of a training; give its folder\n"
     )
 

@@ -20,8 +20,8 @@ from explainers.errors import ImageError, OptionError, OutputError, UnsupportedE
 from explainers.evaluation import Checkpoint, DriftOptions, drift
 from explainers.evaluation.drifting import drift as module
 from explainers.evaluation.drifting.drift import Lineup, compare, tensor_source
-from explainers.evaluation.drifting.keeping import Memory
-from explainers.evaluation.drifting.walk import RANDOM, RESEEDED
+from explainers.evaluation.drifting.finished_units import Memory
+from explainers.evaluation.drifting.network_by_network import RANDOM, RESEEDED
 
 METHODS = ("grad-cam", ("smooth-grad", {"samples": 3}))
 TITLES = ("grad-cam", "smooth-grad")

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from explainers.errors import OptionError
-from explainers.evaluation.drifting.compared import Compared
 from explainers.evaluation.drifting.result import Drift
 from explainers.evaluation.drifting.summary import chance_levels
+from explainers.evaluation.drifting.table_lines import Compared
 from explainers.evaluation.intervals import interval_of
 from explainers.evaluation.metrics.similarity import SIMILARITIES
 from explainers.evaluation.statistics import holm, sign_flip_test

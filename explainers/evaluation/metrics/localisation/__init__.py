@@ -1,6 +1,6 @@
 """Does a heat map lie on the object? Maps against masks and boxes: formulas, and the metrics that use them.
 
-`maps` are finite values (N, H, W). `masks` are bool (N, H, W), True on the object, and checked by the caller: on the
+`maps` are finite values (N, *axes). `masks` are bool (N, *axes), True on the object, and checked by the caller: on the
 maps' device, of their shape, none empty. Results are float64. A ranking puts the earlier pixel in reading order first
 among equals. May import what `metrics` may, and nothing of its other files. Begin with `pointing.py`.
 """

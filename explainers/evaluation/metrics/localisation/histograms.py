@@ -8,7 +8,7 @@ from explainers.core.histogram import histogram
 
 
 def inside_and_outside(bins: Tensor, masks: Tensor, count: int) -> Tensor:
-    """(N, 2, count): the histograms of the bins (N, H, W) of the mask's pixels and of the others."""
+    """(N, 2, count): the histograms of the bins (N, *axes) of the mask's pixels and of the others."""
     return histogram((bins + count * ~masks).flatten(1), 2 * count).view(-1, 2, count)
 
 

@@ -24,12 +24,13 @@ def pointing_game(maps: Tensor, masks: Tensor, tolerance: float = 15) -> Tensor:
     """
     if not tolerance >= 0:
         raise OptionError(f"tolerance={tolerance!r}; expected a distance in pixels, 0 or more")
-    height, width = maps.shape[-2:]
-    place = maps.flatten(1).argmax(dim=1)[:, None]
-    down = torch.arange(height, device=maps.device) - place // width
-    across = torch.arange(width, device=maps.device) - place % width
-    squares = (down**2)[:, :, None] + (across**2)[:, None, :]
-    nearest = squares.masked_fill(~masks, height**2 + width**2).amin(dim=(-2, -1))
+    sides = maps.shape[1:]
+    places = torch.unravel_index(maps.flatten(1).argmax(dim=1), sides)
+    squares = torch.zeros(1, dtype=torch.int64, device=maps.device)
+    for axis, (side, place) in enumerate(zip(sides, places, strict=True)):
+        away = (torch.arange(side, device=maps.device) - place[:, None]) ** 2
+        squares = squares + away.view(len(maps), *[-1 if each == axis else 1 for each in range(len(sides))])
+    nearest = squares.masked_fill(~masks, sum(side**2 for side in sides)).flatten(1).amin(dim=1)
     return ((nearest == 0) | (nearest.double() < tolerance**2)).double()
 
 
@@ -39,7 +40,8 @@ def energy_pointing_game(maps: Tensor, masks: Tensor) -> Tensor:
     Source: Wang et al. 2020 (Score-CAM), section 4.3; negative values would let the share leave 0 … 1.
     """
     mass = maps.double().clamp(min=0)
-    return (mass * masks).sum(dim=(-2, -1)) / mass.sum(dim=(-2, -1))
+    dims = tuple(range(1, maps.ndim))
+    return (mass * masks).sum(dim=dims) / mass.sum(dim=dims)
 
 
 def relevance_rank(maps: Tensor, masks: Tensor) -> Tensor:

@@ -24,7 +24,7 @@ CHOICES = ("mean", "mean+std", "otsu", "validation")
 
 
 def binarised(maps: Tensor, threshold: str | float) -> Tensor:
-    """The region that a map points out, as bool (N, H, W); empty where the map is constant.
+    """The region that a map points out, as bool (N, *axes); empty where the map is constant.
 
     Args:
         threshold: "mean" (values above the map's mean), "mean+std" (above it by more than a standard deviation of the
@@ -33,16 +33,17 @@ def binarised(maps: Tensor, threshold: str | float) -> Tensor:
     Raises:
         OptionError: anything else.
     """
+    dims = tuple(range(1, maps.ndim))
     if threshold == "mean":
         values = maps.double()
         # rounding may put the mean of a constant map below its value
-        return values > torch.maximum(values.mean(dim=(-2, -1), keepdim=True), values.amin(dim=(-2, -1), keepdim=True))
+        return values > torch.maximum(values.mean(dim=dims, keepdim=True), values.amin(dim=dims, keepdim=True))
     if threshold == "mean+std":
         values = scaled(maps.double())  # a constant map has no spread, and nothing in it is above its mean
-        spread, mean = torch.std_mean(values, dim=(-2, -1), keepdim=True, correction=0)
+        spread, mean = torch.std_mean(values, dim=dims, keepdim=True, correction=0)
         return values > mean + spread
     if threshold == "otsu":
-        return scaled(maps.double()) >= otsu(maps)[:, None, None]
+        return scaled(maps.double()) >= otsu(maps).view(-1, *[1] * len(dims))
     if isinstance(threshold, (int, float)) and not isinstance(threshold, bool) and 0 <= threshold <= 1:
         return scaled(maps.double()) > threshold
     raise OptionError(f'threshold={threshold!r}; expected "mean", "mean+std", "otsu" or a number from 0 to 1')
@@ -61,8 +62,8 @@ def otsu(maps: Tensor) -> Tensor:
 
 
 def iou(regions: Tensor, masks: Tensor) -> Tensor:
-    """(N,): pixels in both over pixels in either, both bool (N, H, W); NaN where there are none in either."""
-    return (regions & masks).sum(dim=(-2, -1)).double() / (regions | masks).sum(dim=(-2, -1))
+    """(N,): pixels in both over pixels in either, both bool (N, *axes); NaN where there are none in either."""
+    return (regions & masks).flatten(1).sum(dim=1).double() / (regions | masks).flatten(1).sum(dim=1)
 
 
 def iou_curve(maps: Tensor, masks: Tensor, thresholds: Tensor) -> Tensor:
@@ -75,7 +76,7 @@ def iou_curve(maps: Tensor, masks: Tensor, thresholds: Tensor) -> Tensor:
     passed = torch.bucketize(values, ordered)  # how many thresholds a value is strictly above
     inside, outside = inside_and_outside(passed, masks, len(ordered) + 1).unbind(dim=1)
     hit, missed = from_the_top(inside)[:, 1:], from_the_top(outside)[:, 1:]
-    curve = hit / (masks.sum(dim=(-2, -1))[:, None] + missed)
+    curve = hit / (masks.flatten(1).sum(dim=1)[:, None] + missed)
     return curve[:, order.argsort()]
 
 
@@ -87,7 +88,7 @@ def attention_errors(maps: Tensor, masks: Tensor, threshold: str | float = "mean
         many on both sides), or "" (the region is the mask).
     """
     regions = binarised(maps, threshold)
-    beyond, missed = ((one & ~two).sum(dim=(-2, -1)).tolist() for one, two in ((regions, masks), (masks, regions)))
+    beyond, missed = ((one & ~two).flatten(1).sum(dim=1).tolist() for one, two in ((regions, masks), (masks, regions)))
     return [kind_of_error(*counts) for counts in zip(beyond, missed, strict=True)]
 
 

@@ -1,0 +1,57 @@
+"""What --target, --where and --task mean: a class, a target object, or what a network detects."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from explainers.errors import TargetError
+
+
+def typed_target(arguments: argparse.Namespace, loaded: Any) -> Any:
+    """An index, a class name, "label", "not" or a target object; None where the predicted class is explained.
+
+    Raises:
+        TargetError: --target means nothing to this network. ImageError: the reference cannot be read.
+    """
+    from explainers.data.images import MAX_PIXELS
+    from explainers.models.loaded import class_index
+    from explainers.run.targets.regions import region_of
+    from explainers.run.targets.spelled import spelled_target
+
+    given = getattr(arguments, "target", None)
+    limit = getattr(arguments, "max_pixels", None) or MAX_PIXELS
+    target = given
+    if isinstance(given, str):
+        target = spelled_target(given, loaded, loaded.preprocessing, max_pixels=limit)
+    where = getattr(arguments, "where", None)
+    if where is None:
+        return target
+    if isinstance(target, str) and loaded.class_names:
+        target = class_index(target, loaded.class_names)
+    if target is not None and not isinstance(target, int):
+        raise TargetError(f"--target {given}: --where {where} needs a class, by index or name")
+    return region_of(target, where, max_pixels=limit)
+
+
+def typed_detections(arguments: argparse.Namespace) -> Any:
+    """What of a detection network's boxes is explained; None where --task detection was not typed.
+
+    Raises:
+        OptionError: options of the one task with the other.
+    """
+    from explainers.errors import OptionError
+    from explainers.run.targets import Detected
+
+    count, least = getattr(arguments, "detections", None), getattr(arguments, "min_score", None)
+    if getattr(arguments, "task", None) != "detection":
+        for name, value in (("detections", count), ("min-score", least)):
+            if value is not None:
+                raise OptionError(f"--{name} goes with --task detection")
+        return None
+    for name in ("target", "where", "top_k", "ground_truth"):
+        if getattr(arguments, name, None) is not None:
+            raise OptionError(
+                f"--{name.replace('_', '-')} names classes; --task detection explains boxes: leave it out"
+            )
+    return Detected(Detected.count if count is None else count, Detected.min_score if least is None else least)

@@ -1,0 +1,72 @@
+"""A volume, a signal or a clip, as its file has it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from explainers.errors import ImageError
+from explainers.storage.paths import shown
+
+MOST_VALUES = 100_000_000  # of one file: 400 MB as float32
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """Values (C, *axes) float32 in the order in which the file stores its axes, channels first.
+
+    A NIfTI file's axes are (x, y, z) of its affine, as nibabel and MONAI load them; a DICOM series' are (slice, row,
+    column); a signal has the one of time, a clip (frame, row, column).
+
+    affine: (4, 4) from indices of the axes to millimetres in the patient's RAS system (to the right, to the front,
+    up), None where the file does not say; rate: samples per second of a signal, or None; notes: what a user may want to
+    know; header: of a NIfTI file, for maps that go back; axis_names: for pictures.
+    """
+
+    values: np.ndarray
+    affine: np.ndarray | None = None
+    rate: float | None = None
+    notes: tuple[str, ...] = ()
+    header: Any = field(default=None, repr=False)
+    axis_names: tuple[str, ...] = ("axis 0", "axis 1", "axis 2")
+
+    @property
+    def axes(self) -> tuple[int, ...]:
+        """How long each axis is."""
+        return tuple(self.values.shape[1:])
+
+
+def check_count(path: Path, shape: Sequence[int], most: int) -> None:
+    """See by its header that a file is not too large, before its values are read.
+
+    Raises:
+        ImageError: it holds nothing, or more than `most` values.
+    """
+    if not shape or min(shape) <= 0:
+        raise ImageError(f"{shown(path)} holds no values: its axes are {' × '.join(map(str, shape))}")
+    if math.prod(shape) > most:
+        raise ImageError(
+            f"{shown(path)} has {' × '.join(map(str, shape))} values, more than the limit of {most:,}; raise it with "
+            "max_pixels (--max-pixels) if you trust the file"
+        )
+
+
+def check_finite(path: Path, values: np.ndarray) -> None:
+    """See that all values are numbers.
+
+    Raises:
+        ImageError: some are NaN or infinite.
+    """
+    bad = int(values.size - np.count_nonzero(np.isfinite(values)))
+    if bad:
+        raise ImageError(f"{shown(path)} has {bad:,} values that are NaN or infinite; replace them first")
+
+
+def first_line(error: Exception) -> str:
+    """What an error of a library says, in one line."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

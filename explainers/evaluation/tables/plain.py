@@ -1,0 +1,36 @@
+"""The table as plain values, for a file that another program reads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from explainers.evaluation.controls import CONTROLS
+from explainers.evaluation.tables.summary import Summary
+
+
+def as_plain(summary: Summary) -> dict[str, Any]:
+    """Its lines as text, its notes, and what they say of the explainers.
+
+    Returns:
+        lines (heading first), notes, scores (with the direction that is better), explainers, controls, surviving,
+        images, and no_better_than_control: by score, those that are not better than every control, where that can be
+        told.
+    """
+    return {
+        "lines": summary.lines(),
+        "notes": summary.notes(),
+        "scores": {score: summary.better[score] for score in summary.scores},
+        "explainers": list(summary.explainers),
+        "controls": [name for name in summary.explainers if name in CONTROLS],
+        "surviving": list(summary.surviving),
+        "no_better_than_control": {
+            score: [name for name in summary.explainers if _is_chance(summary, name, score)] for score in summary.scores
+        },
+        "images": summary.images,
+    }
+
+
+def _is_chance(summary: Summary, explainer: str, score: str) -> bool:
+    """Whether an explainer is not better than every control by a score that can tell."""
+    cell = summary.cells.get((explainer, score))
+    return cell is not None and cell.chance and score not in summary.untestable

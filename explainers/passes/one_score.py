@@ -1,0 +1,53 @@
+"""What is said of a network with one score per image, where nobody has said what the score is."""
+
+from __future__ import annotations
+
+import warnings
+
+from torch import Tensor
+
+from explainers.errors import OutputError
+from explainers.network.output import at_least_single
+from explainers.passes.activation import Reading
+
+LOGIT = (
+    "the network gives one score per image, which is taken as a logit: f(x) is its sigmoid. Use activation=None "
+    "(--activation none) if it is a value, or activation='sigmoid' (--activation sigmoid) if it is a logit"
+)
+
+
+def in_force(reading: Reading, scores: Tensor) -> Reading:
+    """The reading of scores (N, classes) that are there now: of one that is too large for a logit, the score itself."""
+    if not _too_large(reading, scores):
+        return reading
+    return Reading(None, "one score, too large for a logit", probability=False, negative=reading.negative)
+
+
+def remark(reading: Reading, scores: Tensor) -> str:
+    """What a person should know of the reading of scores (N, classes), with the ways to overrule it; "" for nothing."""
+    if reading.name != "sigmoid" or not reading.assumed:
+        return ""
+    return _too_large(reading, scores) or LOGIT
+
+
+class Remarks:
+    """Warns of the reading of one score, once of each kind however many batches it is called with."""
+
+    def __init__(self) -> None:
+        self.said: set[bool] = set()
+
+    def __call__(self, reading: Reading, scores: Tensor, *, stacklevel: int = 2) -> None:
+        """Warn of what there is to say of scores (N, classes)."""
+        text = remark(reading, scores)
+        if text and (text == LOGIT) not in self.said:
+            self.said.add(text == LOGIT)
+            warnings.warn(text, stacklevel=stacklevel + 1)
+
+
+def _too_large(reading: Reading, scores: Tensor) -> str:
+    """Why scores are no logits, "" where they may be."""
+    try:
+        reading.check(at_least_single(scores))
+    except OutputError as error:
+        return str(error)
+    return ""

@@ -1,0 +1,114 @@
+// Maps out of their packing: chunks are loaded when an image of theirs comes into view, and forgotten when others do.
+
+import { report } from "./state.js";
+
+const CHUNKS = 24; // kept
+const MAPS = 48e6; // bytes of unpacked maps kept
+
+const chunks = new Map(); // number → promise of {index: {photo, maps, mask, curves}}
+const waiting = new Map(); // number → resolve
+const maps = new Map(); // "image map" → Float32Array
+let weight = 0;
+
+window.explainersReport = {
+  take(number, values) {
+    waiting.get(number)?.(values);
+    waiting.delete(number);
+  },
+};
+
+function load(number) {
+  const name = `maps-${String(number).padStart(4, "0")}`;
+  if (report.single) {
+    return Promise.resolve(JSON.parse(document.getElementById(name).textContent));
+  }
+  return new Promise((resolve, reject) => {
+    waiting.set(number, resolve);
+    const script = document.createElement("script");
+    script.nonce = document.getElementById("program").nonce;
+    script.src = `${report.root}${name}.js`;
+    script.onload = () => script.remove();
+    script.onerror = () => {
+      script.remove();
+      waiting.delete(number);
+      chunks.delete(number);
+      reject(new Error(`${name}.js is missing: the report's folder was not copied as a whole`));
+    };
+    document.head.append(script);
+  });
+}
+
+function chunk(number) {
+  const found = chunks.get(number) ?? load(number);
+  chunks.delete(number);
+  chunks.set(number, found);
+  if (chunks.size > CHUNKS) chunks.delete(chunks.keys().next().value);
+  return found;
+}
+
+// {photo, maps, mask, curves} of an image.
+export async function heavy(image) {
+  return (await chunk(image.chunk))[image.index] ?? {};
+}
+
+export async function photoOf(image) {
+  return image.photo ?? (await heavy(image)).photo ?? null;
+}
+
+async function inflate(text) {
+  const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
+  return new Uint8Array(await new Response(stream).arrayBuffer());
+}
+
+// Raw values from bytes: the upper eight bits of all, then the lower ones.
+export function decode(bytes, count, bits, low, high) {
+  const values = new Float32Array(count);
+  const step = (high - low) / (2 ** bits - 1);
+  for (let place = 0; place < count; place += 1) {
+    const lower =
+      bits === 16
+        ? bytes[count + place]
+        : place % 2
+          ? bytes[count + (place >> 1)] & 15
+          : bytes[count + (place >> 1)] >> 4;
+    values[place] = low + ((bytes[place] << (bits - 8)) | lower) * step;
+  }
+  return values;
+}
+
+// The raw map, {values, height, width}, null where there is none.
+export async function rawMap(image, index) {
+  const map = image.maps[index];
+  if (!map?.grid) return null;
+  const [height, width] = map.grid;
+  const key = `${image.index} ${index}`;
+  let values = maps.get(key);
+  if (values) {
+    maps.delete(key);
+    maps.set(key, values);
+  } else {
+    const text = (await heavy(image)).maps?.[index];
+    if (!text) return null;
+    values = decode(await inflate(text), height * width, map.bits, ...map.range);
+    maps.set(key, values);
+    weight += values.byteLength;
+    while (weight > MAPS && maps.size > 1) {
+      const [oldest, dropped] = maps.entries().next().value;
+      maps.delete(oldest);
+      weight -= dropped.byteLength;
+    }
+  }
+  return { values, height, width };
+}
+
+// What maps of an image should show, {inside: Uint8Array, height, width}, or null.
+export async function maskOf(image) {
+  const mask = (await heavy(image)).mask;
+  if (!mask) return null;
+  const [height, width] = mask.grid;
+  const bytes = await inflate(mask.data);
+  const inside = new Uint8Array(height * width);
+  for (let place = 0; place < inside.length; place += 1) inside[place] = (bytes[place >> 3] >> (7 - (place & 7))) & 1;
+  return { inside, height, width };
+}

@@ -1,0 +1,395 @@
+// One image at large: its methods side by side, its region, its curves, and how to make its maps again.
+
+import { chart, heightAt } from "./chart.js";
+import { heavy, maskOf, photoOf, rawMap } from "./data.js";
+import { resized, steps, together } from "./field.js";
+import { clamp, element, percent, shortNumber } from "./numbers.js";
+import { Pane } from "./pane.js";
+import { MADE, perturbed } from "./perturbed.js";
+import { ALL, choose, report, setOpacity, state } from "./state.js";
+
+const FIRST = 6; // methods that are shown without being asked for
+const MEAN = "mean of methods";
+const SPREAD = "disagreement";
+const MOST = 24; // times of zoom
+
+export class Viewer {
+  constructor(node, neighbours) {
+    Object.assign(this, { node, neighbours, panes: [], zoom: 1, x: 0, y: 0, at: null, truth: true });
+    node.addEventListener("close", () => {
+      choose({ image: "" });
+      this.onClose?.(this.image);
+    });
+    node.addEventListener("keydown", (event) => this.onKey(event));
+  }
+
+  async open(image) {
+    this.image = image;
+    this.reset();
+    if (!this.node.open) this.node.showModal();
+    if (state.image !== image.name) choose({ image: image.name });
+    const bar = this.bar();
+    this.node.replaceChildren(bar, element("div", { class: "inner" }, element("p", { class: "lead" }, "…")));
+    this.node.scrollTop = 0;
+    this.node.querySelector("h2").focus({ preventScroll: true });
+    try {
+      await this.load(image);
+    } catch (error) {
+      this.maps = [];
+      this.trouble = error.message;
+    }
+    if (this.image === image) this.draw();
+  }
+
+  // Everything of an image, as far as there is something.
+  async load(image) {
+    this.trouble = image.problem || image.lacking;
+    const source = image.problem || image.lacking ? null : await photoOf(image);
+    this.photo = source ? element("img", { src: source, alt: "" }) : null;
+    if (this.photo) await this.photo.decode().catch(() => {});
+    this.mask = image.box ? await maskOf(image) : null;
+    this.curves = (await heavy(image)).curves ?? [];
+    this.maps = [];
+    for (const [index, map] of image.maps.entries()) {
+      if (map.method >= report.methods.length) continue;
+      const field = await rawMap(image, index);
+      const several = image.maps.filter((other) => other.method === map.method).length > 1;
+      const title = report.titles[map.method] + (several ? ` · ${map.target}` : "");
+      const full = field && resized(field, ...image.input);
+      this.maps.push({ ...map, index, field, full, title, under: this.under(map) });
+    }
+  }
+
+  under(map) {
+    const parts = [];
+    if (map.target) parts.push(`of ${map.target}${map.probability === null ? "" : ` (${percent(map.probability)})`}`);
+    if (map.layer) parts.push(`layer ${map.layer}`);
+    const nodes = [parts.join(", "), parts.length ? "; " : ""];
+    if (map.status !== "ok" || map.reason) {
+      const text = [map.status === "ok" ? "" : map.status, map.reason].filter(Boolean).join(": ");
+      nodes.push(element("span", { class: "status" }, ` ${text} `));
+    }
+    if (map.grid) {
+      const precise = (map.range[1] - map.range[0]) / (2 ** map.bits - 1) / 2;
+      nodes.push(`${map.grid[0]} × ${map.grid[1]} values, each ±\u00a0${shortNumber(precise)} `);
+    }
+    return nodes;
+  }
+
+  bar() {
+    const { image } = this;
+    const [before, after, place, count] = this.neighbours(image);
+    const said = element("p", {});
+    if (image.predicted) {
+      said.append("read as ", element("b", {}, image.predicted));
+      if (image.probability !== null) said.append(` (${percent(image.probability)})`);
+    }
+    if (image.right === false) said.append(element("span", { class: "wrong" }, ` ✕ it is ${image.true}`));
+    if (image.right === true) said.append(element("span", { class: "right" }, " ✓ right"));
+    if (image.disagreement !== null) said.append(`, disagreement of methods ${image.disagreement.toFixed(2)}`);
+    if (image.notes) said.append(`; ${image.notes}`);
+    const step = (label, to, text) =>
+      element("button", { type: "button", disabled: !to, onclick: () => to && this.open(to), "aria-label": label }, text);
+    const close = element("button", { type: "button", class: "close", onclick: () => this.node.close() }, "Close");
+    const name = element("h2", { id: "viewer-name", tabindex: "-1", title: image.name }, image.name);
+    return element(
+      "div",
+      { class: "bar" },
+      element("div", { class: "who" }, name, said),
+      element(
+        "div",
+        { class: "steps" },
+        step("Image before this", before, "←"),
+        element("span", { class: "place" }, place < 0 ? "" : `${place + 1} of ${count}`),
+        step("Image after this", after, "→"),
+        close,
+      ),
+    );
+  }
+
+  titles() {
+    const drawn = this.maps.filter((map) => map.full).map((map) => map.title);
+    return ["photo", ...drawn, ...(drawn.length > 1 ? [MEAN, SPREAD] : [])];
+  }
+
+  wanted() {
+    const titles = this.titles();
+    const own = titles.filter((title) => ![MEAN, SPREAD].includes(title));
+    const chosen = state.panes ? titles.filter((title) => state.panes.includes(title)) : own.slice(0, FIRST + 1);
+    const method = state.method !== ALL && this.maps.find((map) => map.full && report.titles[map.method] === state.method);
+    return !state.panes && method && !chosen.includes(method.title) ? [...chosen, method.title] : chosen;
+  }
+
+  draw() {
+    const inner = element("div", { class: "inner" });
+    if (this.trouble) inner.append(element("p", { class: "banner" }, this.trouble));
+    this.controls = element("div", { class: "controls" });
+    this.board = element("div", { class: "panes" });
+    inner.append(this.controls, this.board);
+    for (const part of [this.curvePart(), this.measured(), this.again()]) if (part) inner.append(part);
+    inner.append(this.keys());
+    this.node.querySelector(".inner").replaceWith(inner);
+    this.drawControls();
+    this.drawPanes();
+  }
+
+  drawControls() {
+    const chips = element("fieldset", {}, element("legend", {}, "Shown side by side"));
+    for (const title of this.titles()) {
+      const input = element("input", { type: "checkbox", checked: this.wanted().includes(title) });
+      input.addEventListener("change", () => {
+        const now = this.wanted();
+        state.panes = input.checked ? this.titles().filter((each) => each === title || now.includes(each)) : now.filter((each) => each !== title);
+        this.drawPanes();
+      });
+      chips.append(element("label", { class: "chip" }, input, element("span", {}, title)));
+    }
+    const heat = slider("Opacity", state.opacity, (value, told) => {
+      setOpacity(value);
+      document.getElementById("opacity").value = value;
+      told.textContent = `${value} %`;
+    });
+    const by = element("select", { "aria-label": "Threshold by" });
+    by.append(element("option", { value: "value" }, "by value"), element("option", { value: "area" }, "by area"));
+    by.value = state.by;
+    const region = slider("Region", state.threshold, (value, told) => {
+      state.threshold = Number(value);
+      told.textContent = state.threshold ? `${value} %` : "off";
+      for (const pane of this.panes) pane.outline(state.threshold / 100, state.by);
+    });
+    by.addEventListener("change", () => {
+      state.by = by.value;
+      for (const pane of this.panes) pane.outline(state.threshold / 100, state.by);
+    });
+    const size = element("button", { type: "button", onclick: () => this.zoomBy(0) }, "Whole picture");
+    const parts = [chips, heat, region, by, size];
+    if (this.mask) {
+      const truth = element("input", { type: "checkbox", checked: this.truth });
+      truth.addEventListener("change", () => {
+        this.truth = truth.checked;
+        for (const pane of this.panes) pane.outline(state.threshold / 100, state.by);
+      });
+      parts.push(element("label", { class: "chip" }, truth, element("span", {}, "mask")));
+    }
+    this.controls.replaceChildren(...parts);
+  }
+
+  drawPanes() {
+    const shown = this.wanted();
+    const all = Object.fromEntries(this.maps.filter((map) => map.full).map((map) => [map.title, map]));
+    if (shown.includes(MEAN) || shown.includes(SPREAD)) Object.assign(all, this.joined());
+    this.panes = shown
+      .filter((title) => title === "photo" || all[title])
+      .map((title) => new Pane(this.image, this.photo, all[title] ?? null, this.mask, this));
+    const least = { 1: 26, 2: 22, 3: 18 }[this.panes.length] ?? 14;
+    this.board.style.setProperty("--pane", `${least}rem`);
+    this.board.style.maxWidth = `${34 * this.panes.length}rem`;
+    this.board.replaceChildren(...this.panes.map((pane) => pane.node));
+    for (const pane of this.panes) {
+      pane.outline(state.threshold / 100, state.by);
+      pane.transform();
+    }
+  }
+
+  // The mean of all methods' ranks and their spread, as maps.
+  joined() {
+    const maps = this.maps.filter((map) => map.full && map.status !== "constant");
+    if (!maps.length) return {};
+    const { mean, spread } = together(maps.map((map) => map.full));
+    const as = (title, full, limits, note) => [
+      title,
+      { title, full, field: full, limits, signed: false, index: -1, under: [note] },
+    ];
+    return Object.fromEntries([
+      as(MEAN, mean, [0.5, 1], "mean of the maps’ ranks, 1 is the most important pixel of all "),
+      as(SPREAD, spread, [0, 0.5], "spread of the maps’ ranks, 0 where all methods agree "),
+    ]);
+  }
+
+  // What is chosen in one pane holds for all.
+  point(at, aloud = false) {
+    this.at = at && at.map((each) => clamp(each, 0, 1));
+    for (const pane of this.panes) pane.point();
+    if (aloud && at) {
+      const values = this.panes.filter((pane) => pane.map).map((pane) => `${pane.map.title} ${pane.value.textContent}`);
+      document.getElementById("told").textContent = values.join(", ");
+    }
+  }
+
+  zoomBy(times, at = [0.5, 0.5]) {
+    const zoom = times ? clamp(this.zoom * times, 1, MOST) : 1;
+    this.x = clamp(at[0] - ((at[0] - this.x) * this.zoom) / zoom, 0, 1 - 1 / zoom);
+    this.y = clamp(at[1] - ((at[1] - this.y) * this.zoom) / zoom, 0, 1 - 1 / zoom);
+    this.zoom = zoom;
+    for (const pane of this.panes) pane.transform();
+  }
+
+  pan(across, down) {
+    this.x = clamp(this.x + across / this.zoom, 0, 1 - 1 / this.zoom);
+    this.y = clamp(this.y + down / this.zoom, 0, 1 - 1 / this.zoom);
+    for (const pane of this.panes) pane.transform();
+  }
+
+  reset() {
+    Object.assign(this, { zoom: 1, x: 0, y: 0, at: null });
+  }
+
+  measured() {
+    const scores = report.scores.filter((_, place) => this.image.maps.some((map) => map.values[place] !== null));
+    if (!scores.length) return null;
+    const heading = element("tr", {}, element("th", { scope: "col" }, "method"));
+    const arrows = { higher: " ↑", lower: " ↓" };
+    for (const score of scores) heading.append(element("th", { scope: "col" }, score.name + (arrows[score.better] ?? "")));
+    const body = element("tbody", {});
+    for (const map of this.image.maps) {
+      const line = element("tr", { class: map.method >= report.methods.length ? "control" : "" });
+      line.append(element("th", { scope: "row" }, report.titles[map.method]));
+      for (const score of scores) line.append(element("td", {}, shortNumber(map.values[report.scores.indexOf(score)])));
+      body.append(line);
+    }
+    const table = element("table", {}, element("thead", {}, heading), body);
+    const scroll = element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Scores of this image" }, table);
+    return element("section", { class: "measured" }, element("h3", {}, "Scores of this image"), scroll);
+  }
+
+  curvePart() {
+    const names = report.scores.map((score) => score.name).filter((name) => this.curves.some((each) => each[name]));
+    if (!names.length) return null;
+    const part = element("section", { class: "curves" }, element("h3", {}, "When pixels come in, or go"));
+    const score = element("select", { "aria-label": "Curve of the score" }, ...names.map((name) => element("option", {}, name)));
+    const grid = element("div", { class: "curvegrid" });
+    const bar = element("div", { class: "curvebar" }, score);
+    part.append(bar, grid);
+    const draw = () => grid.replaceChildren(...this.curveGrid(score.value, bar));
+    score.addEventListener("change", draw);
+    draw();
+    return part;
+  }
+
+  // The chart of a score's curves, and the image at the marker.
+  curveGrid(name, bar) {
+    const { image } = this;
+    const facts = report.scores.find((score) => score.name === name).curve ?? {};
+    const lines = image.maps
+      .map((map, index) => ({ label: report.titles[map.method], index, gray: map.method >= report.methods.length, curve: this.curves[index]?.[name] }))
+      .filter((line) => line.curve)
+      .map((line) => ({ ...line, x: line.curve[0], y: line.curve[1] }));
+    const share = element("input", { type: "range", min: 0, max: 1000, value: 200, "aria-label": "Share of the pixels" });
+    const which = element("select", { "aria-label": "Image by the map of" });
+    const drawable = lines.filter((line) => this.maps.some((map) => map.index === line.index && map.full));
+    which.append(...drawable.map((line) => element("option", { value: line.index }, line.label)));
+    const canvas = element("canvas", { role: "img" });
+    const saying = element("p", { class: "saying", "aria-live": "polite" });
+    const order = new Map();
+    const draw = () => {
+      const at = share.value / 1000;
+      picture.mark(at);
+      const line = lines.find((each) => each.index === Number(which.value)) ?? lines[0];
+      const told = `${line.label}: f is ${shortNumber(heightAt(line, at))} at ${percent(at)}`;
+      const map = this.maps.find((each) => each.index === line.index);
+      const possible = facts.way && MADE.has(facts.baseline) && this.photo && map?.full;
+      canvas.hidden = !possible;
+      saying.textContent = `${told}. ${possible ? this.saying(facts) : ""}`;
+      if (!possible) return;
+      if (!order.has(line.index)) order.set(line.index, steps(map.full, facts.patch));
+      const [height, width] = image.input;
+      perturbed(canvas, { image, photo: this.photo, steps: order.get(line.index), curve: facts, share: at, height, width });
+      canvas.setAttribute("aria-label", told);
+    };
+    const picture = chart({
+      lines,
+      axis: facts.way === "in" && !facts.backwards ? "share of pixels put in" : facts.way ? "share of pixels changed" : "share, or threshold",
+      label: `Curves of ${name}: ${lines.map((line) => line.label).join(", ")}`,
+      onMove: (at) => {
+        share.value = Math.round(1000 * at);
+        draw();
+      },
+    });
+    share.addEventListener("input", draw);
+    which.addEventListener("change", draw);
+    while (bar.children.length > 1) bar.lastChild.remove();
+    if (drawable.length) bar.append(element("label", {}, "image by ", which));
+    draw();
+    return [element("div", {}, picture.node, share), element("div", {}, canvas, saying)];
+  }
+
+  saying(facts) {
+    const filling = { blur: "a blurred copy", zero: "the data’s mean colour", black: "black", mean: "the image’s mean colour", noise: "noise (another draw than the one measured)" };
+    const how = facts.way === "in" ? "put into" : "replaced by";
+    const which = facts.backwards ? "least" : "most";
+    return `The ${which} important pixels ${how} ${filling[facts.baseline]}; drawn here from photo and map, close to what the network saw.`;
+  }
+
+  again() {
+    const known = report.methods.filter((method) => method.command && this.image.maps.some((map) => report.titles[map.method] === method.title));
+    if (!known.length || !this.image.path) return null;
+    const method = element("select", { "aria-label": "Method" }, ...known.map((each) => element("option", {}, each.title)));
+    if (known.some((each) => each.title === state.method)) method.value = state.method;
+    const body = element("div", {});
+    const draw = () => {
+      const found = known.find((each) => each.title === method.value);
+      const path = this.image.path;
+      const { target } = this.image.maps.find((map) => report.titles[map.method] === found.title);
+      body.replaceChildren(
+        ...code("Command", filled(found.command, shellQuoted(path), shellQuoted(target))),
+        ...code("Python", filled(found.python, JSON.stringify(path), /^\d+$/.test(target) ? target : JSON.stringify(target))),
+      );
+    };
+    method.addEventListener("change", draw);
+    draw();
+    return element("section", { class: "again" }, element("div", { class: "head" }, element("h3", {}, "Make this map again"), method), body);
+  }
+
+  keys() {
+    const line = element("p", { class: "keys" });
+    for (const [key, text] of [["←", ""], ["→", "image before and after "], ["Esc", "close "], ["+", ""], ["−", ""], ["0", "zoom, on a picture "], ["arrows", "move the pointer on a picture"]]) {
+      line.append(element("kbd", {}, key), ` ${text}`);
+    }
+    return line;
+  }
+
+  onKey(event) {
+    if (event.target.matches("input, select, textarea") || event.altKey || event.ctrlKey || event.metaKey) return;
+    const [before, after] = this.neighbours(this.image);
+    const to = { ArrowLeft: before, ArrowRight: after }[event.key];
+    if (!to) return;
+    event.preventDefault();
+    this.open(to);
+  }
+}
+
+function slider(label, value, change) {
+  const told = element("span", { class: "told" });
+  const input = element("input", { type: "range", min: 0, max: 100, step: 1, value });
+  input.addEventListener("input", () => change(input.value, told));
+  told.textContent = label === "Region" && !Number(value) ? "off" : `${value} %`;
+  return element("label", { class: "slide" }, label, input, told);
+}
+
+function code(title, text) {
+  const copy = element("button", { type: "button", "aria-label": `Copy ${title}` }, "Copy");
+  copy.addEventListener("click", async () => {
+    try {
+      await navigator.clipboard.writeText(text);
+      copy.textContent = "Copied";
+    } catch {
+      getSelection().selectAllChildren(body);
+      copy.textContent = "Selected: copy with Ctrl-C";
+    }
+    setTimeout(() => {
+      copy.textContent = "Copy";
+    }, 2500);
+  });
+  const body = element("pre", {}, text);
+  return [element("h4", {}, title, copy), body];
+}
+
+// A recipe for this image, with the class of its map where each image has its own.
+function filled(text, path, target) {
+  return text.replace("\0photo\0", () => path).replace("\0target\0", () => target);
+}
+
+// A word as a POSIX shell takes it.
+function shellQuoted(word) {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'"'"'`)}'`;
+}

@@ -1,0 +1,136 @@
+"""Volumes, signals and clips, seen through an `ArrayPreprocessing`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from explainers.core.preprocessing import ArrayPreprocessing
+from explainers.data.images import ImageFile
+from explainers.data.recordings import Recording, content_of, find_recordings, map_file, read_recording
+from explainers.errors import ImageError, MapError, counted
+from explainers.render import Style
+from explainers.render.arrays import gray_of, signal_chart, slices_through, walk_through
+from explainers.render.arrays.volumes import animation
+from explainers.run.kinds.kind import Content, content_digest
+from explainers.storage.paths import shown
+
+
+@dataclass(frozen=True)
+class Recordings:
+    """Volumes, signals or clips, as the preprocessing says."""
+
+    preprocessing: ArrayPreprocessing
+
+    @property
+    def name(self) -> str:
+        """ "volume", "signal" or "clip"."""
+        return self.preprocessing.kind
+
+    def find(self, where: Any) -> list[ImageFile]:
+        """By suffix; folders of DICOM slices are volumes, folders of numbered images clips."""
+        return find_recordings(where, self.name)
+
+    def content(self, path: Path) -> bytes:
+        """Of the file, or of all slices or frames."""
+        return content_of(path)
+
+    def digest(self, subject: Recording) -> str:
+        """Of the values."""
+        return content_digest(subject.values)
+
+    def read(self, path: Path, most: int) -> Recording:
+        """With values that are finite, and as many axes as the kind has."""
+        found = read_recording(path, most=most)
+        if len(found.axes) != self.preprocessing.axes:
+            axes = len(found.axes)
+            raise ImageError(
+                f"{shown(path)} has {counted(axes, 'axis', 'axes')} behind its channels, and a {self.name} has "
+                f"{self.preprocessing.axes}"
+            )
+        return found
+
+    def input(self, subject: Recording) -> Tensor:
+        """(C, *axes)."""
+        return self.preprocessing(subject.values)
+
+    def size(self, subject: Recording) -> tuple[int, ...]:
+        """Of the file, in its order."""
+        return subject.axes
+
+    def places(self, subject: Recording) -> dict[str, np.ndarray]:
+        """image_size: how long the file's axes are; affine: from their indices to millimetres, where it is known; rate:
+        samples per second of a signal."""
+        known = {"affine": subject.affine, "rate": subject.rate}
+        return {
+            "image_size": np.array(subject.axes),
+            **{name: np.array(value) for name, value in known.items() if value is not None},
+        }
+
+    def shown(self, subject: Recording) -> np.ndarray:
+        """The middle slice or frame, or the curve of a signal."""
+        if self.name == "signal":
+            return signal_chart(subject.values, np.zeros(subject.axes, np.float32), rate=subject.rate)
+        return gray_of(subject.values[:, subject.axes[0] // 2])
+
+    def drawn(self, subject: Recording, values: np.ndarray, style: Style, outline: Any = None) -> Mapping[str, Content]:
+        """Of volumes and clips three planes through the map's maximum, and a walk through slices or time; of signals
+        their curves. Of a map with channels what is largest in magnitude at each place."""
+        full = self.preprocessing.back(values, subject.axes)
+        if self.name == "signal":
+            return {".png": signal_chart(subject.values, full, rate=subject.rate, style=style)}
+        full = full if full.ndim == len(subject.axes) else _largest(full)
+        pixels = gray_of(subject.values)
+        three = slices_through(pixels, full, names=subject.axis_names, spacing=_spacing(subject), style=style)
+        return {".png": three, ".webp": animation(walk_through(pixels, full, axis=self._walked(subject), style=style))}
+
+    def maps(self, subject: Recording, values: np.ndarray) -> Mapping[str, bytes]:
+        """The map enlarged to the file's axes: `.nii.gz` with its affine where it has one, else `.npy`."""
+        suffix, data = map_file(self.preprocessing.back(values, subject.axes), subject)
+        return {suffix: data}
+
+    def map_in(self, path: Path, most: int) -> np.ndarray:
+        """The first channel of a NIfTI file or an array."""
+        return self._beside(path, most, "map")
+
+    def mask_in(self, path: Path, most: int) -> np.ndarray:
+        """What is not 0 is inside."""
+        mask = self._beside(path, most, "mask") != 0
+        if not mask.any():
+            raise MapError(f"the mask {shown(path)} has nothing inside (all its values are 0)")
+        return mask
+
+    def _beside(self, path: Path, most: int, key: str) -> np.ndarray:
+        try:
+            found = read_recording(path, most=most, key=key)
+        except ImageError as error:
+            raise MapError(str(error)) from error
+        if len(found.axes) != self.preprocessing.axes or len(found.values) != 1:
+            raise MapError(
+                f"the {key} {shown(path)} has axes {' × '.join(map(str, found.values.shape))}; expected the "
+                f"{self.preprocessing.axes} of a {self.name}"
+            )
+        return found.values[0]
+
+    def _walked(self, subject: Recording) -> int:
+        """The axis that a walk goes along: time of a clip, else that of slices, which in NIfTI's order is the last."""
+        return 2 if subject.header is not None else 0
+
+
+def _largest(values: np.ndarray) -> np.ndarray:
+    """(C, *axes) to (*axes): the value of the channel with the largest magnitude."""
+    found: np.ndarray = np.take_along_axis(values, np.abs(values).argmax(axis=0)[None], axis=0)[0]
+    return found
+
+
+def _spacing(subject: Recording) -> tuple[float, ...]:
+    """Millimetres between places along each axis, or 1."""
+    if subject.affine is None:
+        return (1.0, 1.0, 1.0)
+    lengths = np.linalg.norm(subject.affine[:3, :3], axis=0)
+    return tuple(float(length) for length in lengths) if (lengths > 0).all() else (1.0, 1.0, 1.0)

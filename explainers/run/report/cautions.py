@@ -1,0 +1,69 @@
+"""What the numbers give reason to doubt, in sentences, and the few that stand at the top."""
+
+from __future__ import annotations
+
+from explainers.errors import counted
+from explainers.run.report.entry import Shown
+from explainers.run.report.gallery import Gallery
+
+ALIKE, APART = 0.95, 0.2  # mean correlations from which methods are the same, or have little to do with each other
+
+
+def key_figures(shown: Shown, packed: Gallery) -> list[dict[str, str]]:
+    """Numbers with what they count, and the filter that shows their images."""
+    if not packed.images:
+        return []
+    judged = [image["right"] for image in packed.images if image["right"] is not None]
+    failed = sum(bool(image["problem"]) for image in packed.images)
+    found = [{"value": str(len(packed.images)), "label": "images", "filter": "all"}]
+    if judged:
+        found.append({"value": str(sum(judged)), "label": "read rightly", "filter": "right"})
+        found.append({"value": str(len(judged) - sum(judged)), "label": "misread", "filter": "wrong"})
+    if failed:
+        found.append({"value": str(failed), "label": "failed", "filter": "failed"})
+    found.append({"value": str(len(shown.methods)), "label": "method" if len(shown.methods) == 1 else "methods"})
+    mean = packed.agreement.mean()
+    if mean is not None:
+        found.append({"value": f"{mean:.2f}", "label": "agreement of methods"})
+    return found
+
+
+def cautions_of(shown: Shown, packed: Gallery) -> list[str]:
+    """What the images themselves give reason to say."""
+    found = []
+    for title, count in packed.constant.items():
+        found.append(
+            f"{counted(count, 'map')} of {title} {'is' if count == 1 else 'are'} the same everywhere and "
+            f"{'shows' if count == 1 else 'show'} nothing."
+        )
+    failed = [image for image in packed.images if image["problem"]]
+    if failed:
+        found.append(f"{counted(len(failed), 'image')} failed; each says why.")
+    lacking = [image for image in packed.images if image["lacking"]]
+    if lacking:
+        found.append(
+            f"{counted(len(lacking), 'photo')} cannot be shown; their maps are drawn without them, and each says why."
+        )
+    return found + _apart(shown, packed)
+
+
+def _apart(shown: Shown, packed: Gallery) -> list[str]:
+    """Methods that say the same, and a method that says something else than all others."""
+    table, found = packed.agreement.table(), []
+    for first, one in enumerate(shown.methods):
+        for second, other in enumerate(shown.methods[:first]):
+            value = table[first][second]
+            if value is not None and value > ALIKE:
+                found.append(
+                    f"{other} and {one} make nearly the same maps (mean correlation {value:.2f}): together they are "
+                    "one witness, not two."
+                )
+    if len(shown.methods) > 1:
+        for index, name in enumerate(shown.methods):
+            values = [each for place, each in enumerate(table[index]) if place != index and each is not None]
+            if values and max(values) < APART:
+                found.append(
+                    f"{name} agrees with no other method (mean correlation at most {max(values):.2f}): they cannot all "
+                    "be right about where the network looked."
+                )
+    return found

@@ -1,0 +1,105 @@
+"""What `explain run` left, as entries."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from explainers.data.images import ImageFile
+from explainers.errors import counted
+from explainers.run.explain.outputs import NOTHING
+from explainers.run.explain.reading import key_of
+from explainers.run.report.entry import Entry, MapEntry, Shown
+from explainers.run.report.folder import ReadFolder, number
+from explainers.run.report.recipes import recipes_of
+from explainers.storage.journal import Row
+
+# Columns that say what a row is of; every other column of numbers is something to sort by.
+KNOWN = frozenset(
+    ("predicted", "true", "target", "probability", "target_probability", "seconds", "masks", "passes_per_second",
+     "detection", "x0", "y0", "x1", "y1")
+)  # fmt: skip
+CHANGED = "the file has changed since it was explained: its photo is not shown"
+
+
+def explained(folder: ReadFolder) -> Shown:
+    """The images, methods and look of a run."""
+    facts, found = folder.facts, Shown("run", "Heat maps")
+    by_name: dict[str, Entry] = {}
+    for key, rows in folder.units():
+        entry = _entry(folder, key, rows)
+        by_name.pop(entry.name, None)  # of an image that was another one then
+        by_name[entry.name] = entry
+    found.entries = list(by_name.values())
+    found.methods = _titles(facts, found.entries)
+    columns = dict.fromkeys(name for each in found.entries for map_ in each.maps for name in map_.values)
+    found.scores = dict.fromkeys(columns, "")
+    options = facts.get("options") or {}
+    found.cmap, found.opacity = options.get("cmap"), options.get("opacity") or 0.6
+    found.common = options.get("scale") == "common"
+    found.max_pixels = options.get("max_pixels")
+    found.preprocessing = facts.get("preprocessing")
+    found.recipes = recipes_of(facts, found.methods)
+    missing = int(facts.get("images") or 0) - len(found.entries)
+    found.status = folder.status
+    if found.status and missing > 0:
+        found.status += f" {counted(missing, 'image')} of {facts['images']} are missing."
+    found.cautions = [f"{name} was left out: {reason}" for name, reason in (facts.get("refused") or {}).items()]
+    if options.get("maps") is False:
+        found.cautions.append("This run kept no maps (--no-maps), so that there are only photos and classes to show.")
+    return found
+
+
+def _titles(facts: dict[str, Any], entries: list[Entry]) -> list[str]:
+    methods = facts.get("methods") or []
+    given = list(methods) if isinstance(methods, dict) else [each.get("label") or each["name"] for each in methods]
+    present = dict.fromkeys(map_.method for each in entries for map_ in each.maps)
+    return [title for title in dict.fromkeys([*given, *present]) if title in present]
+
+
+def _entry(folder: ReadFolder, key: str, rows: list[Row]) -> Entry:
+    first = rows[0]
+    good = [row for row in rows if row.get("method")]
+    source = next((Path(row["source"]) for row in rows if row.get("source")), None)
+    true = first.get("true", "")
+    entry = Entry(
+        str(first["file"]),
+        source,
+        str(first.get("predicted_name", "")),
+        number(first.get("probability")),
+        str(first.get("true_name", "")),
+        None if true == "" or first.get("predicted", "") == "" else first["predicted"] == true,
+        "" if len(good) > 1 else str(first.get("reason", "")),
+        "" if good or first.get("status") == NOTHING else str(first.get("reason", "")),
+    )
+    entry.unlike = partial(_unlike, source, entry.name, key, true)
+    entry.maps = [_map(folder, row) for row in good]
+    return entry
+
+
+def _map(folder: ReadFolder, row: Row) -> MapEntry:
+    values = {
+        name: value
+        for name, value in row.items()
+        if name not in KNOWN and isinstance(value, (int, float)) and not isinstance(value, bool)
+    }
+    return MapEntry(
+        str(row["method"]),
+        str(row.get("target_name", "")),
+        number(row.get("target_probability")),
+        str(row.get("status", "ok")),
+        str(row.get("reason", "")),
+        str(row.get("layer", "")),
+        folder.inside(str(row.get("map", ""))),
+        values,
+    )
+
+
+def _unlike(source: Path | None, name: str, key: str, true: Any, photo: Any) -> str:
+    """Whether the file is still the one that the row is of."""
+    if source is None:
+        return ""
+    label = int(true) if true != "" and str(true).lstrip("-").isdigit() else None
+    file = ImageFile(source, name)
+    return "" if key in (key_of(file, label), key_of(file, None)) else CHANGED

@@ -1,0 +1,101 @@
+"""A run folder as a report reads it: whose it is, its journal, its manifest, and whether it came to its end."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from explainers.errors import DataError
+from explainers.storage.csv_text import unescaped
+from explainers.storage.journal import Journal, Row
+from explainers.storage.owner import JOURNAL, MANIFEST, command_of
+from explainers.storage.paths import shown
+from explainers.storage.verify import CONFIG
+
+KINDS = ("run", "evaluate", "drift", "train")
+
+
+class ReadFolder:
+    """Facts of a folder of `explain run`, `evaluate`, `drift` or `train`; nothing is written to it.
+
+    Raises:
+        DataError: it is none, or nothing was done in it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.journal = Journal(path / JOURNAL)
+        self.manifest = self.json(MANIFEST) or {}
+        self.head = self.journal.head() or {}
+        self.command = self._command()
+
+    def _command(self) -> str:
+        if (self.path / CONFIG).is_file():
+            return "train"
+        told = [command_of(self.path / name) for name in (JOURNAL, MANIFEST) if (self.path / name).is_file()]
+        command = next(filter(None, told), None)
+        if command not in KINDS:
+            inner = [each for each in sorted(self.path.glob("*")) if (each / JOURNAL).is_file()]
+            hint = f"; there is one in {shown(inner[0])}" if inner else ""
+            raise DataError(
+                f"{shown(self.path)} holds nothing of explain {', '.join(KINDS)} that a report could show{hint}"
+            )
+        return command
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What decided the results."""
+        return {**self.head.get("facts", {}), **self.manifest}
+
+    @property
+    def status(self) -> str:
+        """Empty where the command came to its end, else that it did not."""
+        if self.manifest.get("status") == "done":
+            return ""
+        if self.manifest.get("status") == "failed":
+            return "Nothing came of this run: every image failed."
+        return (
+            "This run has not come to its end: what follows is what it had done when the report was made. The same "
+            "command goes on with it."
+        )
+
+    def units(self) -> Iterator[tuple[str, list[Row]]]:
+        """The rows of each unit with its name, without images that are no longer part of the run."""
+        dropped = {each[0] if isinstance(each, list) else each for each in self.manifest.get("dropped", [])}
+        for entry in self.journal.entries():
+            rows = [row for row in entry["rows"] if row.get("file", row.get("image")) not in dropped]
+            if rows:
+                yield entry["id"], rows
+
+    def json(self, name: str) -> dict[str, Any] | None:
+        """A file of JSON, None where there is none that can be read."""
+        try:
+            values = json.loads((self.path / name).read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError):
+            return None
+        return values if isinstance(values, dict) else None
+
+    def table(self, name: str) -> list[dict[str, str]]:
+        """The rows of a CSV file, none where there is no such file."""
+        path = self.path / name
+        if not path.is_file():
+            return []
+        with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+            return [{key: unescaped(value or "") for key, value in row.items() if key} for row in csv.DictReader(file)]
+
+    def inside(self, name: str) -> Path | None:
+        """A file that a row names, within the folder."""
+        path = self.path / name if name else None
+        return path if path is not None and path.resolve().is_relative_to(self.path.resolve()) else None
+
+
+def number(value: Any) -> float | None:
+    """A finite number, None where it is none."""
+    try:
+        found = float(value)
+    except (TypeError, ValueError):
+        return None
+    return found if abs(found) < float("inf") else None

@@ -1,0 +1,90 @@
+"""What a network returned for some images, in the forms that targets read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+from explainers.errors import OutputError
+from explainers.network.output import Output, describe, main_output, scores_of
+from explainers.passes.activation import Reading
+from explainers.targets.per_image import image_of
+
+Form = TypeVar("Form")
+
+
+@dataclass(eq=False, frozen=True)
+class Answer:
+    """What a network returned for `count` images. Its forms are made when a target first asks for them, once for all.
+
+    returned: by the network; output: the user's `output=`; size: of the images that went in, or (); reading: what turns
+    class scores into f(x), None where nobody watches; ask: from images (N, C, …) as the network takes them to its
+    answer, None where there is no network at hand.
+    """
+
+    returned: Any
+    count: int
+    output: Output | None = None
+    size: tuple[int, ...] = ()
+    reading: Reading | None = None
+    ask: Callable[[Tensor], Answer] | None = None
+    _forms: dict[Any, Any] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def picked(self) -> Any:
+        """What `output=` makes of it, or what there is by itself: a tensor, a mapping's `logits` or `out`."""
+        return main_output(self.returned) if self.output is None else self.output(self.returned)
+
+    @cached_property
+    def scores(self) -> Tensor:
+        """Class scores (N, classes).
+
+        Raises:
+            OutputError: the network has none.
+        """
+        return scores_of(self.returned, self.count, self.output)
+
+    @cached_property
+    def values(self) -> Tensor:
+        """f(x) of each class (N, classes)."""
+        assert self.reading is not None
+        return self.reading(self.scores)
+
+    @cached_property
+    def dense_scores(self) -> Tensor:
+        """Class scores at each position (N, classes, h, w), of a segmentation network.
+
+        Raises:
+            OutputError: the network has none.
+        """
+        value = self.picked
+        if not isinstance(value, Tensor) or value.ndim < 3 or not value.is_floating_point() or len(value) != self.count:
+            raise OutputError(
+                f"the target needs scores at each position, (N, classes, h, w), and the network returned "
+                f"{describe(value)}; pass output= (--output) to pick them"
+            )
+        if not bool(torch.isfinite(value.detach()).all()):
+            raise OutputError("the network's scores are NaN or infinite at some positions")
+        return value
+
+    @cached_property
+    def dense_values(self) -> Tensor:
+        """f(x) of each class at each position (N, classes, h, w)."""
+        assert self.reading is not None
+        rows = self.dense_scores.movedim(1, -1)
+        return self.reading(rows.reshape(-1, rows.shape[-1])).view(rows.shape).movedim(-1, 1)
+
+    def form(self, make: Callable[[Answer], Form]) -> Form:
+        """What a target of its own kind makes of it, made once for all targets."""
+        if make not in self._forms:
+            self._forms[make] = make(self)
+        return self._forms[make]  # type: ignore[no-any-return]
+
+    def of_image(self, index: int) -> Answer:
+        """The answer for one of the images, as a batch of one."""
+        return replace(self, returned=image_of(self.returned, index, self.count, batched=True), count=1, _forms={})

@@ -1,0 +1,48 @@
+"""Scores in what a network returns: the only ones are taken, several are refused at any depth."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from explainers.errors import OutputError
+from explainers.network.output import scores_of
+
+FEATURES, LOGITS, MAPS = torch.rand(2, 15), torch.rand(2, 5), torch.rand(2, 3, 4, 4)
+
+
+@pytest.mark.parametrize(
+    "returned",
+    [
+        (LOGITS,),
+        [MAPS, LOGITS],
+        (LOGITS, {"maps": MAPS}),
+        {"logits": LOGITS, "features": FEATURES},
+        (LOGITS, [LOGITS]),  # the same tensor again is no second one
+    ],
+)
+def test_the_only_scores_are_taken(returned):
+    assert torch.equal(scores_of(returned, 2), LOGITS)
+
+
+@pytest.mark.parametrize(
+    ("returned", "told"),
+    [
+        ((FEATURES, LOGITS), ["y[0] of shape (2, 15)", "y[1] of shape (2, 5)", "--output 0", "--output 1"]),
+        ((FEATURES, (LOGITS,)), ["y[0] of shape (2, 15)", "y[1][0] of shape (2, 5)", "output=lambda y: y[1][0]"]),
+        ((FEATURES, {"head": LOGITS}), ["y[1]['head'] of shape (2, 5)"]),
+        ([[FEATURES], [LOGITS]], ["y[0][0]", "y[1][0]"]),
+    ],
+)
+def test_features_are_never_explained_as_classes_however_deep_the_scores_lie(returned, told):
+    with pytest.raises(OutputError, match="several tensors that could be the scores") as error:
+        scores_of(returned, 2)
+    assert all(each in str(error.value) for each in told)
+
+
+@pytest.mark.parametrize("returned", [((LOGITS,),), {"out": {"logits": LOGITS}}, {"head": [MAPS, LOGITS]}])
+def test_scores_that_lie_deeper_are_named_by_the_way_to_them(returned):
+    with pytest.raises(OutputError, match="expected scores of shape") as error:
+        scores_of(returned, 2)
+    way = str(error.value).partition("for example output=")[2]
+    assert torch.equal(scores_of(returned, 2, eval(way)), LOGITS)
