@@ -112,9 +112,10 @@ def widget(images: Sequence[WidgetImage], picture: bytes, *, label: str, count: 
         notes.append(f"The first {len(heads)} of {total} images are shown.")
     if left:
         notes.append(f"Not in this widget, which would be too large: {counted(left, 'more map')}.")
+    titles = list(dict.fromkeys(title for head in heads for title in head["titles"]))
     data = {
         "images": heads,
-        "titles": list(dict.fromkeys(title for head in heads for title in head["titles"])),
+        "titles": titles,
         "palette": palette(None),
         "opacity": round(100 * Style().opacity),
         "several": len({each.title for each in images[0].maps}) > 1,
@@ -124,7 +125,7 @@ def widget(images: Sequence[WidgetImage], picture: bytes, *, label: str, count: 
     }
     for head in heads:
         for each in head["maps"]:
-            each["method"] = data["titles"].index(each["title"])
+            each["method"] = titles.index(each["title"])
     token = secrets.token_hex(8)
     told = "".join(f'<p style="opacity:0.8">{html.escape(note)}</p>' for note in notes)
     return (
@@ -163,9 +164,10 @@ def _image(image: WidgetImage) -> dict[str, Any]:
 
 
 def _map(map_: WidgetMap) -> dict[str, Any]:
-    values, notes = np.asarray(map_.values, np.float32), []
+    notes: list[str] = []
+    values = np.asarray(map_.values, np.float32)
     if values.ndim == 3:
-        values, _ = np.abs(values).max(axis=0), notes.append(CHANNELS)
+        values, notes = np.abs(values).max(axis=0), [CHANNELS]
     low, high = limits_of(values)
     status = CONSTANT if is_constant(torch.from_numpy(values)) else "ok"
     small = native(values)
