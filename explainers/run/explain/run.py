@@ -108,7 +108,7 @@ def run(
             items = _keyed(read_ahead(pool, files, reader, 2 * batch_size), keys)
             for batch in batches(items, batch_size, summary):
                 for item, rows in worker.explain(batch, pool):
-                    folder.note(item.key, rows, files_of(rows, options))
+                    folder.note(item.key, item.noted(rows), files_of(rows, options))
                     noted.add(item.key)
                     count += 1
                     if progress:
