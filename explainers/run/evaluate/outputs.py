@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from explainers.evaluation.result import Result, table
+from explainers.evaluation.rows import NOTHING
 from explainers.evaluation.tables.plain import as_plain
 from explainers.run.evaluate.kept import IMAGES, MAPS, classes_of
 from explainers.storage.atomic import write_bytes, write_json
@@ -44,4 +45,6 @@ def write_manifest(
         "refused": result.refused,
         "dropped": dropped,
     }
+    nothing = {row["image"]: row["reason"] for row in result.rows if row["status"] == NOTHING}
+    more |= {"nothing": nothing} if nothing else {}
     folder.write_manifest({**result.facts, **classes_of(names), **more}, files)
