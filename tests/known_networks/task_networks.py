@@ -96,7 +96,13 @@ class Flattened(nn.Module):
         return self.head(self.pool(self.last(self.second(self.first(x).clamp(min=0)))).flatten(1))
 
 
-HEADED = {"plain": Plain, "skip connection": Skipping, "branches": Branched, "GELU, maximum": Smooth, "flattened": Flattened}
+HEADED = {
+    "plain": Plain,
+    "skip connection": Skipping,
+    "branches": Branched,
+    "GELU, maximum": Smooth,
+    "flattened": Flattened,
+}
 
 
 class UNet(nn.Module):
@@ -132,7 +138,9 @@ class Transposed(nn.Module):
 
     def __init__(self, classes: int = 4) -> None:
         super().__init__()
-        self.layer = nn.Sequential(nn.Conv2d(3, 6, 3, 2, 1), nn.BatchNorm2d(6), nn.ReLU(), nn.Conv2d(6, 8, 3, 2, 1), nn.ReLU())
+        self.layer = nn.Sequential(
+            nn.Conv2d(3, 6, 3, 2, 1), nn.BatchNorm2d(6), nn.ReLU(), nn.Conv2d(6, 8, 3, 2, 1), nn.ReLU()
+        )
         self.up = nn.Sequential(nn.ConvTranspose2d(8, 6, 2, 2), nn.ReLU(), nn.ConvTranspose2d(6, classes, 2, 2))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -167,7 +175,13 @@ class Lesion(nn.Module):
         return F.interpolate(self.head(self.layer(x)), scale_factor=2, mode="nearest")
 
 
-SEGMENTERS = {"U-Net": UNet, "coarse, dict": Coarse, "transposed": Transposed, "dilated": Pyramid, "one channel": Lesion}
+SEGMENTERS = {
+    "U-Net": UNet,
+    "coarse, dict": Coarse,
+    "transposed": Transposed,
+    "dilated": Pyramid,
+    "one channel": Lesion,
+}
 
 
 def drawn(network: nn.Module, seed: int) -> nn.Module:
@@ -183,5 +197,7 @@ def drawn(network: nn.Module, seed: int) -> nn.Module:
             with torch.no_grad():
                 noise = torch.randn(value.shape, generator=rng)
                 spread = (2 / value[0].numel()) ** 0.5 if value.ndim > 1 else 0.3
-                value.copy_(noise * spread + (1.0 if "BatchNorm" in type(module).__name__ and name == "weight" else 0.0))
+                value.copy_(
+                    noise * spread + (1.0 if "BatchNorm" in type(module).__name__ and name == "weight" else 0.0)
+                )
     return network.double().eval()
