@@ -12,14 +12,14 @@ from typing import Any
 from torch import Tensor
 
 from explainers.core.explainer import Explainer
-from explainers.core.image_by_image import every_image, no_exit
+from explainers.core.image_by_image import no_exit
 from explainers.core.name_table import refuse_unknown
 from explainers.core.preprocessing import AnyPreprocessing, Preprocessing, as_column, photographic
 from explainers.core.targets import NOT
 from explainers.errors import ImageError, OptionError
 from explainers.evaluation import Metric, Result
 from explainers.evaluation.chunk_maps import Stored
-from explainers.evaluation.controls import controls, is_control
+from explainers.evaluation.controls import controls
 from explainers.evaluation.engine import Engine
 from explainers.evaluation.measuring.batch import Batch
 from explainers.evaluation.rows import Row
@@ -39,7 +39,7 @@ from explainers.run.evaluate.folder import Folder, files_of, folder_batches
 from explainers.run.evaluate.inputs import bound_explainers, of_inputs, reader
 from explainers.run.evaluate.kept import IMAGES, Keeper, classes_of
 from explainers.run.evaluate.options import EvaluationOptions
-from explainers.run.evaluate.outputs import CONTENTS, write_manifest, write_tables
+from explainers.run.evaluate.outputs import CONTENTS, check_made, write_manifest, write_tables
 from explainers.run.evaluate.titles import titled_explainers, titled_metrics
 from explainers.run.targets import Detected, any_input, impossible_first, output_for, settled_target
 from explainers.run.targets.objects import ImageTargets
@@ -188,19 +188,8 @@ def evaluate(
                     objects = classes if isinstance(classes, Target) else None
                     made += write_extremes(folder.path, result, source, {**engine.explainers}, names, objects)
             write_manifest(folder, result, dropped, made + [IMAGES] * (keeper is not None), names)
-        _check_made(rows or (failed if boxes is not None else rows))
+        check_made(rows or (failed if boxes is not None else []), engine.explainers)
         return result
-
-
-def _check_made(rows: list[Row]) -> None:
-    """See that something came of the images that could be read.
-
-    Raises:
-        OutputError: no explainer has a map of any of them, with the reason of the first. Constant maps are maps.
-    """
-    own = [row for row in rows if not is_control(row["explainer"])] or rows
-    if own and all(row["status"] == "failed" for row in own):
-        raise every_image(len({row["image"] for row in own}), own[0]["reason"])
 
 
 def _probe(network: Any, images: Any, options: EvaluationOptions) -> dict[str, Any] | None:
