@@ -19,7 +19,6 @@ from explainers.evaluation.measuring.subject import Explain
 from explainers.evaluation.result import Result
 from explainers.evaluation.rows import Row, file_of
 from explainers.render import Style, contact_sheet
-from explainers.run.evaluate.boxes.source import BoxFolder
 from explainers.run.evaluate.folder import Folder
 from explainers.run.figure_files import file_name, written_figure
 from explainers.run.true_classes import true_name
@@ -90,7 +89,7 @@ def write_extremes(
 
 def _target(row: Row, file: ImageFile, photo: Photo, source: Folder, same: Target | None) -> Any:
     """What an explainer was called with for an image."""
-    if isinstance(source, BoxFolder):
-        return [source.targets[row["image"]]]
+    if source.boxes is not None:
+        return [source.boxes.targets[row["image"]]]
     target = same if source.own is None else source.own.of(file, photo, photographic(source.preprocessing))
     return torch.tensor([row["target"]], device=source.device) if target is None else [target]
