@@ -23,6 +23,7 @@ SCRIPTS = (
     "data",
     "colour",
     "field",
+    "slices",
     "outline",
     "perturbed",
     "filters",

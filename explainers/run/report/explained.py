@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from explainers.run.explain.reading import key_of
 from explainers.run.report.entry import Entry, MapEntry, Shown
 from explainers.run.report.folder import ReadFolder, number
 from explainers.run.report.recipes import recipes_of
+from explainers.storage.files import content_hash
 from explainers.storage.journal import Row
 
 # Columns that say what a row is of; every other column of numbers is something to sort by.
@@ -73,7 +75,8 @@ def _entry(folder: ReadFolder, key: str, rows: list[Row]) -> Entry:
         "" if len(good) > 1 else str(first.get("reason", "")),
         "" if good or first.get("status") == NOTHING else str(first.get("reason", "")),
     )
-    entry.unlike = partial(_unlike, source, entry.name, key, true)
+    content = folder.kind.content if folder.kind else content_hash
+    entry.unlike = partial(_unlike, source, entry.name, key, true, content)
     entry.maps = [_map(folder, row) for row in good]
     return entry
 
@@ -96,10 +99,10 @@ def _map(folder: ReadFolder, row: Row) -> MapEntry:
     )
 
 
-def _unlike(source: Path | None, name: str, key: str, true: Any, photo: Any) -> str:
+def _unlike(source: Path | None, name: str, key: str, true: Any, content: Callable[[Path], bytes], photo: Any) -> str:
     """Whether the file is still the one that the row is of."""
     if source is None:
         return ""
     label = int(true) if true != "" and str(true).lstrip("-").isdigit() else None
     file = ImageFile(source, name)
-    return "" if key in (key_of(file, label), key_of(file, None)) else CHANGED
+    return "" if key in [key_of(file, each, content=content) for each in (label, None)] else CHANGED
