@@ -16,6 +16,7 @@ from explainers.core.registry import options as known_options
 from explainers.core.targets import of_rows
 from explainers.errors import OptionError
 from explainers.explanation.result import Explanation
+from explainers.explanation.widget import with_widget
 from explainers.methods import create, method as explainer_class
 from explainers.models import as_preprocessing
 from explainers.models.loaded import named_target
@@ -86,7 +87,7 @@ def compare(
     forward_kwargs: Mapping[str, Any] | None = None,
     options: dict[str, dict[str, Any]] | None = None,
 ) -> Figure:
-    """One figure: each image beside its map by every method.
+    """One figure: each image beside its map by every method. Notebooks show it as a widget (docs/notebooks.md).
 
     Args:
         options: for single methods, such as {"smooth-grad": {"samples": 25}}; the rest as for `explain`.
@@ -95,6 +96,7 @@ def compare(
         UnsupportedError: a method cannot be right on this network; the others are not shown without it.
     """
     from explainers.render import figure
+    from explainers.render.report import IMAGES
 
     asked = [(name, (options or {}).get(name, {})) for name in methods]
     unknown = set(options or {}) - set(methods)
@@ -109,7 +111,7 @@ def compare(
         row = [(title, explanations[0].pixels[index])]
         row += [(explanation.method, explanation.overlay(index)) for explanation in explanations]
         rows.append(row)
-    return figure(rows)
+    return with_widget(figure(rows), explanations, lambda: figure(rows[:IMAGES]))
 
 
 def _maker(

@@ -79,6 +79,7 @@ class Folder:
     seen: dict[str, tuple[dict[str, np.ndarray], str]] = field(default_factory=dict)
     """Where the network's input lies in each photo or volume, and its content, by its name."""
     own: ImageTargets | None = None  # a target of each image
+    sizes: dict[str, tuple[int, ...]] = field(default_factory=dict)  # of each photo or volume, by its name
 
     def __iter__(self) -> Iterator[Batch]:
         """Batches of one shape each, in the order of the files, the same in every run.
@@ -124,6 +125,7 @@ class Folder:
         try:
             subject = self.subject(file)
             key = self.kind.digest(subject)
+            self.sizes[file.name] = self.kind.size(subject)
             self.seen[file.name] = (self.kind.places(subject), key)
             image = self.kind.input(subject)
             target = None if self.own is None else self.own.of(file, subject, photographic(self.preprocessing))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,11 +9,11 @@ from typing import Any
 from explainers.data.images import ImageFile
 from explainers.errors import counted
 from explainers.run.explain.outputs import NOTHING
-from explainers.run.explain.reading import key_of
+from explainers.run.explain.reading import content_or_none, key_of
+from explainers.run.kinds.recordings import Recordings
 from explainers.run.report.entry import Entry, MapEntry, Shown
 from explainers.run.report.folder import ReadFolder, number
 from explainers.run.report.recipes import recipes_of
-from explainers.storage.files import content_hash
 from explainers.storage.journal import Row
 
 # Columns that say what a row is of; every other column of numbers is something to sort by.
@@ -75,8 +74,7 @@ def _entry(folder: ReadFolder, key: str, rows: list[Row]) -> Entry:
         "" if len(good) > 1 else str(first.get("reason", "")),
         "" if good or first.get("status") == NOTHING else str(first.get("reason", "")),
     )
-    content = folder.kind.content if folder.kind else content_hash
-    entry.unlike = partial(_unlike, source, entry.name, key, true, content)
+    entry.unlike = partial(_unlike, source, entry.name, key, first, folder.kind)
     entry.maps = [_map(folder, row) for row in good]
     return entry
 
@@ -99,10 +97,14 @@ def _map(folder: ReadFolder, row: Row) -> MapEntry:
     )
 
 
-def _unlike(source: Path | None, name: str, key: str, true: Any, content: Callable[[Path], bytes], photo: Any) -> str:
+def _unlike(source: Path | None, name: str, key: str, row: Row, kind: Recordings | None, photo: Any) -> str:
     """Whether the file is still the one that the row is of."""
     if source is None:
         return ""
-    label = int(true) if true != "" and str(true).lstrip("-").isdigit() else None
-    file = ImageFile(source, name)
-    return "" if key in [key_of(file, each, content=content) for each in (label, None)] else CHANGED
+    content = content_or_none(source) if kind is None else content_or_none(source, kind.content)
+    if "content" in row:
+        return "" if content is not None and content.hex() == row["content"] else CHANGED
+    # Rows of earlier versions have the key alone, which holds the true class and what a target was made of as well.
+    true, file = str(row.get("true", "")), ImageFile(source, name)
+    label = int(true) if true.lstrip("-").isdigit() else None
+    return "" if key in (key_of(file, label, None, content), key_of(file, None, None, content)) else CHANGED

@@ -4,22 +4,13 @@ import { paint } from "./colour.js";
 import { photoOf, rawMap } from "./data.js";
 import { resized } from "./field.js";
 import { sortValue } from "./filters.js";
+import { described, laidOver } from "./laid.js";
 import { element, percent, shortNumber } from "./numbers.js";
-import { peakOf, sliceOf, toldSlice } from "./slices.js";
-import { ALL, mapOf, report, state } from "./state.js";
+import { report } from "./report.js";
+import { kindOf, peakOf, sliceOf } from "./slices.js";
+import { ALL, mapOf, state } from "./state.js";
 
 const CELLS = 112; // pixels of a small map's longer side
-
-// What a picture shows, for those who do not see it.
-export function described(image, index, slice = peakOf(image, index)) {
-  const map = image.maps[index];
-  const kind = image.slices ? `slice ${toldSlice(image, slice)} of ${report.kind}` : report.kind;
-  const said = image.predicted ? `, read as ${image.predicted}` : "";
-  const truth = image.right === false ? `, which is wrong: it is ${image.true}` : "";
-  if (!map) return `${kind[0].toUpperCase()}${kind.slice(1)} ${image.name}${said}${truth}`;
-  const target = map.target ? ` of ${map.target}` : "";
-  return `${report.titles[map.method]} map${target} on ${kind} ${image.name}${said}${truth}`;
-}
 
 // The size of a photo in a square.
 export function fitted([width, height], side) {
@@ -66,17 +57,6 @@ function paintSmall(canvas, map, image, index) {
   paint(canvas, resized(map, height, width), image.maps[index]);
 }
 
-// Puts something over the part of a photo that the network saw.
-export function laidOver(node, image) {
-  const [top, left, bottom, right] = image.box;
-  Object.assign(node.style, {
-    top: `${100 * top}%`,
-    left: `${100 * left}%`,
-    width: `${100 * (right - left)}%`,
-    height: `${100 * (bottom - top)}%`,
-  });
-}
-
 function text(image, index) {
   const map = image.maps[index];
   const lines = [];
@@ -90,7 +70,7 @@ function text(image, index) {
   if (image.problem) states.push(element("span", { class: "status" }, "failed"));
   else if (map?.status === "constant") states.push(element("span", { class: "status" }, "this map shows nothing"));
   else if (state.method !== ALL && !map?.grid) states.push(element("span", { class: "status" }, "no map"));
-  else if (image.lacking) states.push(element("span", { class: "status" }, `${report.kind} missing`));
+  else if (image.lacking) states.push(element("span", { class: "status" }, `${kindOf()} missing`));
   if (states.length > 1) states.splice(1, 0, ", ");
   if (states.length) lines.push(element("span", {}, ...states));
   const value = sortValue(image);
@@ -107,7 +87,7 @@ export function card(image, side, open) {
 
 // A line with all methods side by side.
 export function row(image, side, open) {
-  const parts = [element("span", { class: "method" }, thumb(image, -1, side), element("span", { class: "caption" }, report.kind))];
+  const parts = [element("span", { class: "method" }, thumb(image, -1, side), element("span", { class: "caption" }, kindOf()))];
   for (const method of report.methods) {
     const index = mapOf(image, method.title);
     const status = image.maps[index]?.status === "constant" ? " (shows nothing)" : index < 0 ? " (none)" : "";

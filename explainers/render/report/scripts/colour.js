@@ -1,7 +1,7 @@
 // From values to colours, as the project's overlays have them: the square root of the strength is the opacity.
 
 import { clamp } from "./numbers.js";
-import { report } from "./state.js";
+import { report } from "./report.js";
 
 const tables = Object.fromEntries(
   Object.entries(report.palette).map(([kind, text]) => [

@@ -1,12 +1,11 @@
 // One picture of the viewer: photo, map, outline, the value under the pointer, and the bar of its colours.
 
-import { described, laidOver } from "./card.js";
 import { paint, paintBar, ticks } from "./colour.js";
 import { resized, regionOf, thresholdOf, valueAt } from "./field.js";
+import { described, laidOver } from "./laid.js";
 import { element, percent, shortNumber, svg } from "./numbers.js";
 import { maskOutline, outline } from "./outline.js";
-import { maskSlice, sliceOf } from "./slices.js";
-import { report } from "./state.js";
+import { kindOf, maskSlice, sliceOf } from "./slices.js";
 
 export class Pane {
   // map: {field, full, limits, signed, title, under, note}, or null for the photo alone; of a volume both are of all its
@@ -21,11 +20,11 @@ export class Pane {
     }
     this.cross = element("div", { class: "cross", hidden: true });
     this.frame = element("div", { class: "frame", tabindex: "0", role: "group" }, this.stage, this.cross);
-    this.frame.setAttribute("aria-label", `${map ? map.title : report.kind}; arrow keys move the pointer, plus and minus zoom`);
+    this.frame.setAttribute("aria-label", `${map ? map.title : kindOf()}; arrow keys move the pointer, plus and minus zoom`);
     this.frame.style.aspectRatio = `${image.size[0]} / ${image.size[1]}`;
     this.value = element("span", { class: "value" });
     this.region = element("span", { class: "regiontold" });
-    const caption = element("figcaption", {}, element("b", {}, map ? map.title : report.kind), this.value);
+    const caption = element("figcaption", {}, element("b", {}, map ? map.title : kindOf()), this.value);
     this.node = element("figure", { class: "pane" }, caption, this.frame);
     if (map) this.addMap();
     if (map) this.node.append(this.bar());
@@ -137,7 +136,8 @@ export class Pane {
     frame.addEventListener(
       "wheel",
       (event) => {
-        if (!event.ctrlKey && !event.metaKey && view.zoom === 1 && event.deltaY > 0) return; // the page scrolls on
+        const meant = event.ctrlKey || event.metaKey;
+        if (!meant && (view.within || (view.zoom === 1 && event.deltaY > 0))) return; // the page scrolls on
         event.preventDefault();
         view.zoomBy(Math.exp(-event.deltaY / 400), this.place(event));
       },

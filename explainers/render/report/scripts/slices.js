@@ -1,7 +1,10 @@
 // A volume as slices: its maps and its mask lie on the page as one field, the slices below each other.
 
-import { photoOf } from "./data.js";
 import { element } from "./numbers.js";
+import { report } from "./report.js";
+
+// What each of the images is: a photo, volume, signal or clip.
+export const kindOf = () => report.kind ?? "photo";
 
 // How many there are, 1 of what is no volume.
 export const countOf = (image) => image.slices?.at.length ?? 1;
@@ -25,14 +28,6 @@ export function peakOf(image, index) {
   if (!image.slices) return 0;
   const map = image.maps[index]?.grid ? image.maps[index] : image.maps.find((each) => each.grid);
   return map?.slice ?? Math.floor(countOf(image) / 2);
-}
-
-// The photo, or one slice, as an <img> that is loaded; null where there is none to show.
-export async function pictureOf(image, at) {
-  const source = image.problem || image.lacking ? null : await photoOf(image, at);
-  const photo = source ? element("img", { src: source, alt: "" }) : null;
-  if (photo) await photo.decode().catch(() => {});
-  return photo;
 }
 
 // "z 12 of 0 … 19".
