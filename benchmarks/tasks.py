@@ -92,8 +92,8 @@ def document(cells: list[Cell]) -> str:
         "What the question means is written by hand beside each network (`tests/known_networks/task_cases.py`): the "
         "score S whose gradient is taken, and f(x), which perturbations watch. The right map follows from these two "
         "without a line of any package (`tests/known_answers`): plain autograd, ReLU calls replaced by other "
-        "functions, the network run in two halves with the formulas in NumPy loops, one perturbed input after the other. "
-        "(KernelSHAP's regression is captum's, on the network and f(x) by hand.)",
+        "functions, the network run in two halves with the formulas in NumPy loops, one perturbed input after the "
+        "other. (KernelSHAP's regression is captum's, on the network and f(x) by hand.)",
         "",
         f"- ✓ *right*: the answer by hand, to 1e-05 of its largest value ({LENIENT:g} of f(x) besides, which is kept "
         "in float32, where perturbations watch it); other packages to 1e-03, up to the scaling to 0 … 1 that they do.",

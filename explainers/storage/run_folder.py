@@ -81,8 +81,8 @@ class RunFolder:
         if head is None and not self.journal.is_empty():
             raise OptionError(
                 f"{shown(self.path)} holds a run whose journal does not say what decided its results (the first line "
-                f"of {JOURNAL} is damaged, or an earlier version wrote it); choose another output folder, or start anew with "
-                "overwrite (--overwrite)"
+                f"of {JOURNAL} is damaged, or an earlier version wrote it); choose another output folder, or start "
+                "anew with overwrite (--overwrite)"
             )
         differing = [] if head is None else _differing(head["facts"], facts)
         if differing and self.journal.has_entries():
@@ -95,7 +95,8 @@ class RunFolder:
         if head is None and (self.path / MANIFEST).is_file():
             what = "is empty" if self.journal.path.is_file() else "is missing"
             warnings.warn(
-                f"{shown(self.journal.path)} {what}, and nothing else tells what was done there: all of it is done again",
+                f"{shown(self.journal.path)} {what}, and nothing else tells what was done there: all of it is done "
+                "again",
                 stacklevel=2,
             )
         if head is None or differing:

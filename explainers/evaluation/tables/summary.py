@@ -207,7 +207,7 @@ class Summary:
 
     def _row(self, line: Sequence[str], style: str) -> str:
         name, *rest = (html.escape(cell) for cell in line)
-        control = line[0].rstrip("!") in CONTROLS
+        control = is_control(line[0].rstrip("!"))
         name = f"<em>{name}</em> (control)" if control else name
         return f'<th scope="row"{style}>{name}</th>' + "".join(f"<td{style}>{cell}</td>" for cell in rest)
 
