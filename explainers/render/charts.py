@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from explainers.render.drawing import new_figure, save_figure
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+__all__ = ["Line", "Trace", "agreement_chart", "curve_chart", "dot_chart", "line_panels", "save_figure"]
 
 GRAY = "0.55"
 COLOURS = (
@@ -48,7 +51,7 @@ def curve_chart(
     Args:
         curves: for each explainer its mean and the ends of its band; gray: explainers drawn in the background.
     """
-    fig = _figure((7.2, 4.4))
+    fig = new_figure((7.2, 4.4))
     axes = fig.subplots()
     lively = [name for name in curves if name not in gray]
     for name, (mean, low, high) in curves.items():
@@ -75,7 +78,7 @@ def dot_chart(rows: Sequence[Mapping[str, Any]], *, titles: Mapping[str, str], g
     scores = [score for score in titles if any(row["score"] == score for row in rows)]
     across = min(4, len(scores))
     down = -(-len(scores) // across)
-    fig = _figure((2.6 * across + 1.6, (0.19 * len(names) + 0.9) * down))
+    fig = new_figure((2.6 * across + 1.6, (0.19 * len(names) + 0.9) * down))
     panels = fig.subplots(down, across, sharey=True, squeeze=False)
     for panel in panels.flat[len(scores) :]:
         panel.set_axis_off()
@@ -96,7 +99,7 @@ def dot_chart(rows: Sequence[Mapping[str, Any]], *, titles: Mapping[str, str], g
 def agreement_chart(table: np.ndarray, labels: Sequence[str]) -> Figure:
     """Rank correlations (S, S) between scores as coloured cells with their numbers."""
     side = 0.5 * len(labels) + 2.2
-    fig = _figure((side, side))
+    fig = new_figure((side, side))
     axes = fig.subplots()
     axes.imshow(table, vmin=-1, vmax=1, cmap="RdBu_r")
     axes.set_xticks(range(len(labels)), labels, rotation=90, fontsize=8)
@@ -142,7 +145,7 @@ def line_panels(
     faint = list(dict.fromkeys(trace.label for traces in panels.values() for trace in traces if trace.background))
     across = min(3, len(panels))
     down = -(-len(panels) // across)
-    fig = _figure((3.1 * across + 2.2, 2.5 * down + 0.5 + 0.6 * named))
+    fig = new_figure((3.1 * across + 2.2, 2.5 * down + 0.5 + 0.6 * named))
     drawn = fig.subplots(down, across, squeeze=False)
     for panel in drawn.flat[len(panels) :]:
         panel.set_axis_off()
@@ -178,25 +181,6 @@ def line_panels(
     if title:
         fig.suptitle(title, fontsize=10, parse_math=False)
     return fig
-
-
-def save_figure(fig: Figure, path: Any) -> None:
-    """Write a figure as PNG or SVG, by the suffix."""
-    fig.savefig(path, dpi=130)
-
-
-def _figure(size: tuple[float, float]) -> Figure:
-    from matplotlib.figure import Figure
-
-    class Shown(Figure):
-        """A figure that notebooks display without pyplot's bookkeeping."""
-
-        def _repr_png_(self) -> bytes:
-            buffer = io.BytesIO()
-            self.savefig(buffer, format="png", dpi=96)
-            return buffer.getvalue()
-
-    return Shown(figsize=size, layout="constrained")
 
 
 def _look(number: int) -> tuple[str, str]:

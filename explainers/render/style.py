@@ -9,18 +9,22 @@ import numpy as np
 
 from explainers.errors import OptionError
 
-SEQUENTIAL, DIVERGING = "turbo", "RdBu_r"
+# Lightness only rises in inferno, also for people who tell red from green badly; and beside photographs none of the
+# even maps keeps "stronger is further from the bare photo" as often while its colours are rare in photographs. The
+# light middle of RdBu_r is where signed maps are transparent.
+SEQUENTIAL, DIVERGING = "inferno", "RdBu_r"
 
 
 @dataclass(frozen=True)
 class Style:
     """The look of heat maps.
 
-    cmap: a matplotlib colour map (None: "turbo", or the diverging "RdBu_r" for signed maps); opacity: 0 … 1 of the
+    cmap: a matplotlib colour map (None: "inferno", or the diverging "RdBu_r" for signed maps); opacity: 0 … 1 of the
     strongest values; fade: let weak values be transparent in proportion, so that the photo keeps its colours where
     nothing was found; limits: (low, high) of the scale (None: each map's own, with the strongest half percent of its
     pixels beyond the end, so that single pixels do not set it); signed: whether 0 is the middle of the scale (None:
-    where a map has negative values).
+    where a map has negative values); outline: a share of the scale, 0 … 1, from which on the region is outlined, of
+    signed maps from 0 to the upper end (None: no outline).
     """
 
     cmap: str | None = None
@@ -28,10 +32,13 @@ class Style:
     fade: bool = True
     limits: tuple[float, float] | None = None
     signed: bool | None = None
+    outline: float | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.opacity <= 1:
             raise OptionError(f"opacity={self.opacity}; expected 0 … 1")
+        if self.outline is not None and not 0 < self.outline <= 1:
+            raise OptionError(f"outline={self.outline}; expected a share of the scale, above 0 and at most 1")
         if self.limits is not None and not self.limits[0] <= self.limits[1]:
             raise OptionError(f"limits={self.limits}; expected (low, high)")
         if self.cmap is not None:
