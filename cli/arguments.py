@@ -237,7 +237,7 @@ def picture_arguments(group: Any) -> None:
     group.add_argument(
         "--cmap", metavar="NAME", help="a matplotlib colour map (default inferno; RdBu_r for signed maps)"
     )
-    group.add_argument("--opacity", type=float, metavar="0…1", help="of the strongest values (default 0.6)")
+    group.add_argument("--opacity", type=float, metavar="0…1", help="of the strongest values (default 0.7)")
     group.add_argument(
         "--outline",
         type=float,

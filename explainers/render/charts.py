@@ -17,17 +17,9 @@ if TYPE_CHECKING:
 __all__ = ["Line", "Trace", "agreement_chart", "curve_chart", "dot_chart", "line_panels", "save_figure"]
 
 GRAY = "0.55"
-COLOURS = (
-    "tab:blue",
-    "tab:orange",
-    "tab:green",
-    "tab:red",
-    "tab:purple",
-    "tab:brown",
-    "tab:pink",
-    "tab:olive",
-    "tab:cyan",
-)
+# Six of the eight colours of Okabe and Ito (2008), which people tell apart whatever cones they have; the report has the
+# same. Black and yellow are hard to see on one of two backgrounds.
+COLOURS = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9")
 STYLES = ("-", "--", ":", "-.")
 
 
@@ -85,7 +77,7 @@ def dot_chart(rows: Sequence[Mapping[str, Any]], *, titles: Mapping[str, str], g
     for panel, score in zip(panels.flat, scores, strict=False):
         for row in (row for row in rows if row["score"] == score):
             place = len(names) - names.index(row["explainer"])
-            colour = GRAY if row["explainer"] in gray else "tab:blue"
+            colour = GRAY if row["explainer"] in gray else COLOURS[0]
             if row["low"] is not None:
                 panel.plot([row["low"], row["high"]], [place, place], color=colour, linewidth=1.6, alpha=0.6)
             panel.plot([row["value"]], [place], "o", color=colour, markersize=4)
@@ -184,7 +176,7 @@ def line_panels(
 
 
 def _look(number: int) -> tuple[str, str]:
-    """Nine colours, then the same with another stroke."""
+    """Six colours, then the same with another stroke."""
     return COLOURS[number % len(COLOURS)], STYLES[number // len(COLOURS) % len(STYLES)]
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 FORMATS = ("png", "svg", "pdf")  # that figures are written in
 # Text stays text, which can be searched, set in another type and read aloud; names within a file are not drawn by lot.
-SETTINGS = {"svg.fonttype": "none", "svg.hashsalt": "explainers", "pdf.fonttype": 42}
+SETTINGS: Any = {"svg.fonttype": "none", "svg.hashsalt": "explainers", "pdf.fonttype": 42}
 UNDATED: dict[str, dict[str, None]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
 RESOLUTION = {"png": 130, "svg": 200, "pdf": 200}  # dots an inch: of the file, or of photos in it
 
@@ -58,4 +58,5 @@ def checked_format(name: str) -> str:
 
 def save_figure(fig: Figure, path: Any, *, format: str | None = None) -> None:
     """Write a figure as PNG, SVG or PDF, by the suffix; format: of what has none, such as a buffer."""
-    fig.savefig(path, **({} if format is None else {"format": format}))
+    more: dict[str, Any] = {} if format is None else {"format": format}
+    fig.savefig(path, **more)

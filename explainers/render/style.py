@@ -13,6 +13,7 @@ from explainers.errors import OptionError
 # even maps keeps "stronger is further from the bare photo" as often while its colours are rare in photographs. The
 # light middle of RdBu_r is where signed maps are transparent.
 SEQUENTIAL, DIVERGING = "inferno", "RdBu_r"
+OPACITY = 0.7  # of the strongest values
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Style:
     """
 
     cmap: str | None = None
-    opacity: float = 0.6
+    opacity: float = OPACITY
     fade: bool = True
     limits: tuple[float, float] | None = None
     signed: bool | None = None

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import base64
+import json
+from importlib.resources import files
 
 import numpy as np
 import pytest
 
 from explainers.render import Style, colours, overlay
+from explainers.render.charts import COLOURS
 from explainers.render.report.page import palette
 from explainers.render.style import DIVERGING, SEQUENTIAL
 
@@ -99,7 +102,7 @@ def test_zero_of_a_signed_map_leaves_the_photo():
     changed = (drawn != photo).any(axis=-1)
     assert changed.sum() == 2
     for place, end in (((1, 1), 0), ((4, 6), 255)):
-        expected = np.round(0.4 * photo[place].astype(float) + 0.6 * colours(DIVERGING)[end])
+        expected = np.round(0.3 * photo[place].astype(float) + 0.7 * colours(DIVERGING)[end])
         assert np.abs(drawn[place].astype(float) - expected).max() <= 1
 
 
@@ -108,3 +111,17 @@ def test_the_page_of_a_report_has_the_same_colours():
     for kind, name in (("sequential", SEQUENTIAL), ("diverging", DIVERGING)):
         assert base64.b64decode(told[kind]) == colours(name).tobytes()
     assert base64.b64decode(palette("turbo")["sequential"]) == colours("turbo").tobytes()
+
+
+@pytest.mark.parametrize("sight", SIGHTS)
+def test_nobody_confuses_the_lines_of_a_chart(sight):
+    def nearest(names: tuple[str, ...]) -> float:
+        seen = cielab(np.array([[int(name[place : place + 2], 16) for place in (1, 3, 5)] for name in names]), sight)
+        distances = np.linalg.norm(seen[:, None] - seen[None], axis=-1)
+        return float(distances[np.triu_indices(len(names), 1)].min())
+
+    assert nearest(COLOURS) > 17
+    matplotlibs = ("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b")
+    assert (nearest(matplotlibs) > 17) == (sight == "all cones")
+    script = files("explainers.render.report").joinpath("scripts/chart.js").read_text(encoding="utf-8")
+    assert f"const COLOURS = {json.dumps(COLOURS)};" in script

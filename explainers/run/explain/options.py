@@ -17,6 +17,7 @@ from explainers.network.output import Output, output_name
 from explainers.passes.activation import checked_activation
 from explainers.render import Style
 from explainers.render.drawing import checked_format
+from explainers.render.style import OPACITY
 from explainers.run.targets.detected import Detected
 from explainers.run.targets.objects import ImageTargets
 from explainers.targets import Target
@@ -75,7 +76,7 @@ class RunOptions:
     activation: str | None = "auto"
     output: Output | None = None
     cmap: str | None = None
-    opacity: float = 0.6
+    opacity: float = OPACITY
     outline: float | None = None
     scale: str = "image"
     contact_sheet: int = 0
