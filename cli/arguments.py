@@ -242,7 +242,7 @@ def picture_arguments(group: Any) -> None:
         "--outline",
         type=float,
         metavar="0…1",
-        help="a line around what lies above this share of the colour scale, such as 0.5 (default none)",
+        help="a line around what lies above this share of the colour scale, such as 0.5 (for smooth maps)",
     )
     group.add_argument(
         "--scale", choices=("image", "common"), help="colour scale: each map's own (default), or the run's"

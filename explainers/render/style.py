@@ -98,6 +98,8 @@ def coloured(values: np.ndarray, style: Style) -> tuple[np.ndarray, np.ndarray]:
     """A map (H, W) as colours (H, W, 3) uint8 and as opacities (H, W) 0 … style.opacity."""
     position, strength, signed = scaled(values, style)
     table = colours(style.cmap or (DIVERGING if signed else SEQUENTIAL))
-    # The square root lets a value of half the maximum still stand out.
-    cover = np.sqrt(strength) if style.fade else np.full_like(strength, float(strength.any()))
+    # The square root lets a value of half the maximum still stand out. Weak values of signed maps are near white, which
+    # would veil a dark photo where next to nothing was found.
+    faded = strength if signed else np.sqrt(strength)
+    cover = faded if style.fade else np.full_like(strength, float(strength.any()))
     return table[np.round(position * 255).astype(np.uint8)], cover * style.opacity

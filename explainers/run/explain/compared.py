@@ -104,7 +104,7 @@ def _compared(out: Path, rows: Sequence[Row], drawing: Drawing, asked: Sequence[
     for caption, map_, limits in zip(
         captions(found), (found.mean, found.spread), (MEAN_LIMITS, SPREAD_LIMITS), strict=True
     ):
-        style = replace(drawing.options.style(limits), signed=False)
+        style = replace(drawing.options.style(limits), signed=False, outline=None)
         drawn = drawing.kind.drawn(subject, map_, style, outline)[".png"]
         assert isinstance(drawn, np.ndarray)
         line.append((caption, drawn, drawing.kind.scale(map_, style)))
