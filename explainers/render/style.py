@@ -99,7 +99,7 @@ def coloured(values: np.ndarray, style: Style) -> tuple[np.ndarray, np.ndarray]:
     position, strength, signed = scaled(values, style)
     table = colours(style.cmap or (DIVERGING if signed else SEQUENTIAL))
     # The square root lets a value of half the maximum still stand out. Weak values of signed maps are near white, which
-    # would veil a dark photo where next to nothing was found.
-    faded = strength if signed else np.sqrt(strength)
+    # would veil a dark photo where next to nothing was found: up to a quarter they fade in proportion.
+    faded = np.minimum(np.sqrt(strength), 2 * strength) if signed else np.sqrt(strength)
     cover = faded if style.fade else np.full_like(strength, float(strength.any()))
     return table[np.round(position * 255).astype(np.uint8)], cover * style.opacity

@@ -136,8 +136,8 @@ def test_next_to_nothing_does_not_veil_a_photo_whatever_its_sign(shade):
     drawn = overlay(photo, strength, style=Style(limits=(-1, 1)))
     distance = np.linalg.norm(cielab(drawn) - cielab(photo), axis=-1)[0]
     assert distance[20] == 0
-    assert distance[18:23].max() < 0.3 * min(distance[0], distance[40])  # a tenth of the scale
-    assert min(distance[10], distance[30]) > 0.2 * min(distance[0], distance[40])  # half of it
+    assert distance[18:23].max() < 15  # a tenth of the scale: with its square root as its opacity, 22 on a dark photo
+    assert min(distance[10], distance[30]) > 15  # half of it
 
 
 def kept_order(cmap: str, sight: str) -> float:
