@@ -89,6 +89,7 @@ def inspection_arguments(command: argparse.ArgumentParser) -> None:
     """A network that is looked at with one image."""
     device_argument(model_arguments(command))
     command.add_argument("--image", metavar="FILE", help="look with this image instead of noise")
+    output_argument(command)
     common_arguments(command)
 
 
@@ -147,6 +148,11 @@ def reading_arguments(command: argparse.ArgumentParser) -> None:
         help="from scores to probabilities (default auto: probabilities as they are, one score by sigmoid, several by "
         "softmax; sigmoid for labels that do not exclude each other, none for values)",
     )
+    output_argument(group)
+
+
+def output_argument(group: Any) -> None:
+    """Where the scores are in what the network returns."""
     group.add_argument(
         "--output",
         metavar="KEY|INDEX|FILE.py:function",
@@ -176,7 +182,7 @@ def target_arguments(command: argparse.ArgumentParser) -> Any:
         "--target",
         metavar="TARGET",
         help="a class: index, name, label (the true one) or not (the other class of a network with one score); "
-        '"cat - dog", "cat - next", "cat - 0.5 dog" (why the one rather than the other); like:REFERENCE.jpg (what '
+        '"cat - dog", "cat - next", "cat - 0.5 dog" (why the one rather than the other); like:FILE (what '
         "makes embeddings alike); value:0, value:0:lowered (of a regression); FILE.py:function (of what the network "
         "returns for an image to one number); default: the predicted class",
     )

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from explainers.core.image_by_image import OF_THE_METHOD, Failure, in_parts, is_of_the_run
-from explainers.errors import OptionError
+from explainers.errors import MapError, OptionError
 from explainers.evaluation.measuring.chunk import Chunk
 from explainers.evaluation.measuring.subject import Explain
 from explainers.evaluation.measuring.validation import checked_maps
@@ -23,7 +23,7 @@ class Stored:
     """Maps that exist already.
 
     maps: from the names of images and the size (*axes) of the network's input to (N, *axes); digest: from the names to
-    what tells the maps from others under these names.
+    what tells the maps from others under these names. A MapError of `maps` costs the guilty image alone.
     """
 
     maps: Callable[[Sequence[str], tuple[int, ...]], Tensor]
@@ -96,7 +96,11 @@ class ChunkMaps:
     def _make(self, name: str, chunk: Chunk) -> Made:
         """The maps of a chunk; where that fails it is halved, so that only the guilty image has none."""
 
+        stored = isinstance(self.explainers[name], Stored)
+
         def of_the_run(error: Exception) -> bool:
+            if stored and isinstance(error, MapError):
+                return False  # each image has a file of its own, and the others' may be good
             return is_of_the_run(error) or (isinstance(error, OF_THE_METHOD) and name not in self.proven)
 
         def made_of(rows: Sequence[int]) -> Made:

@@ -16,6 +16,7 @@ from explainers.core.registry import options as known_options
 from explainers.core.targets import of_rows
 from explainers.errors import OptionError
 from explainers.explanation.result import Explanation
+from explainers.explanation.widget import with_widget
 from explainers.methods import create, method as explainer_class
 from explainers.models import as_preprocessing
 from explainers.models.loaded import named_target
@@ -90,6 +91,7 @@ def compare(
     """One figure: each image beside its map by every method, the mean of the methods, and their disagreement.
 
     The last two are of the maps' ranks (`explainers.evaluation.consensus`); constant maps are left out and named.
+    Notebooks show it as a widget (docs/notebooks.md).
 
     Args:
         options: for single methods, such as {"smooth-grad": {"samples": 25}}; the rest as for `explain`.
@@ -97,6 +99,7 @@ def compare(
     Raises:
         UnsupportedError: a method cannot be right on this network; the others are not shown without it.
     """
+    from explainers.render.report import IMAGES
     from explainers.render.sheet import figure, folded
 
     asked = [(name, (options or {}).get(name, {})) for name in methods]
@@ -106,13 +109,14 @@ def compare(
     activation = next((each["activation"] for _, each in asked if "activation" in each), "auto")  # of the first told
     made = _maker(asked, model, preprocessing, class_names, activation)
     explanations = made(image, target, explain, forward_kwargs)
-    rows: list[list[AnyCell]] = []
+    lines: list[list[list[AnyCell]]] = []
     for index in range(len(explanations[0])):
         title = explanations[0].label(index, int(explanations[0].targets[index].flatten()[0]))
         row: list[AnyCell] = [(title, explanations[0].pixels[index])]
         row += [explanation.cell(index) for explanation in explanations]
-        rows += folded(row + _together(explanations, index))
-    return figure(rows)
+        lines.append(folded(row + _together(explanations, index)))
+    first = [row for each in lines[:IMAGES] for row in each]
+    return with_widget(figure([row for each in lines for row in each]), explanations, lambda: figure(first))
 
 
 def _together(explanations: Sequence[Explanation], index: int) -> list[AnyCell]:

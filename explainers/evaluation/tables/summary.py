@@ -195,10 +195,17 @@ class Summary:
 
     def _repr_html_(self) -> str:
         head, *body = self.lines()
-        cells = "".join(f"<th>{html.escape(cell)}</th>" for cell in head)
-        rows = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in line) + "</tr>" for line in body)
+        style = ' style="text-align:left"'
+        cells = "".join(f'<th scope="col"{style}>{html.escape(cell)}</th>' for cell in head)
+        rows = "".join(f"<tr>{self._row(line, style)}</tr>" for line in body)
         notes = "".join(f"<li>{html.escape(note)}</li>" for note in self.notes())
         return f"<table><thead><tr>{cells}</tr></thead><tbody>{rows}</tbody></table><ul>{notes}</ul>"
+
+    def _row(self, line: Sequence[str], style: str) -> str:
+        name, *rest = (html.escape(cell) for cell in line)
+        control = line[0].rstrip("!") in CONTROLS
+        name = f"<em>{name}</em> (control)" if control else name
+        return f'<th scope="row"{style}>{name}</th>' + "".join(f"<td{style}>{cell}</td>" for cell in rest)
 
 
 def summarise(

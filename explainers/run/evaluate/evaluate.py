@@ -16,7 +16,7 @@ from explainers.core.image_by_image import every_image, no_exit
 from explainers.core.name_table import refuse_unknown
 from explainers.core.preprocessing import AnyPreprocessing, Preprocessing, as_column
 from explainers.core.targets import NOT
-from explainers.errors import ImageError, OptionError
+from explainers.errors import ImageError, MapError, OptionError
 from explainers.evaluation import Metric, Result
 from explainers.evaluation.chunk_maps import Stored
 from explainers.evaluation.controls import CONTROLS, controls
@@ -181,16 +181,25 @@ def evaluate(
                     objects = classes if isinstance(classes, Target) else None
                     made += write_extremes(folder.path, result, source, {**engine.explainers}, names, objects, format)
             write_manifest(folder, result, dropped, made + [IMAGES] * (keeper is not None), names)
-        _check_made(rows)
+        _check_made(rows, engine.explainers)
         return result
 
 
-def _check_made(rows: list[Row]) -> None:
+def _check_made(rows: list[Row], explainers: Mapping[str, Any]) -> None:
     """See that something came of the images that could be read.
 
     Raises:
-        OutputError: no explainer has a map of any of them, with the reason of the first. Constant maps are maps.
+        MapError: none of the maps in files is good. OutputError: no explainer has a map of any of the images. Both with
+            the first reason. Constant maps are maps.
     """
+    for title in (title for title, each in explainers.items() if isinstance(each, Stored)):
+        stored = [row for row in rows if row["explainer"] == title]
+        if stored and all(row["status"] == "failed" for row in stored):
+            raise MapError(
+                f"none of the {len(stored)} maps of {title} can be used, the first since {stored[0]['reason']}"
+                if len(stored) > 1
+                else f"the only map of {title} cannot be used: {stored[0]['reason']}"
+            )
     own = [row for row in rows if row["explainer"] not in CONTROLS] or rows
     if own and all(row["status"] == "failed" for row in own):
         raise every_image(len({row["image"] for row in own}), own[0]["reason"])

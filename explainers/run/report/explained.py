@@ -10,7 +10,7 @@ from explainers.data.images import ImageFile
 from explainers.errors import counted
 from explainers.render.style import OPACITY
 from explainers.run.explain.outputs import NOTHING
-from explainers.run.explain.reading import key_of
+from explainers.run.explain.reading import content_or_none, key_of
 from explainers.run.report.entry import Entry, MapEntry, Shown
 from explainers.run.report.folder import ReadFolder, number
 from explainers.run.report.recipes import recipes_of
@@ -74,7 +74,7 @@ def _entry(folder: ReadFolder, key: str, rows: list[Row]) -> Entry:
         "" if len(good) > 1 else str(first.get("reason", "")),
         "" if good or first.get("status") == NOTHING else str(first.get("reason", "")),
     )
-    entry.unlike = partial(_unlike, source, entry.name, key, true)
+    entry.unlike = partial(_unlike, source, entry.name, key, first)
     entry.maps = [_map(folder, row) for row in good]
     return entry
 
@@ -97,10 +97,14 @@ def _map(folder: ReadFolder, row: Row) -> MapEntry:
     )
 
 
-def _unlike(source: Path | None, name: str, key: str, true: Any, photo: Any) -> str:
+def _unlike(source: Path | None, name: str, key: str, row: Row, photo: Any) -> str:
     """Whether the file is still the one that the row is of."""
     if source is None:
         return ""
-    label = int(true) if true != "" and str(true).lstrip("-").isdigit() else None
-    file = ImageFile(source, name)
-    return "" if key in (key_of(file, label), key_of(file, None)) else CHANGED
+    content = content_or_none(source)
+    if "content" in row:
+        return "" if content is not None and content.hex() == row["content"] else CHANGED
+    # Rows of earlier versions have the key alone, which holds the true class and what a target was made of as well.
+    true, file = str(row.get("true", "")), ImageFile(source, name)
+    label = int(true) if true.lstrip("-").isdigit() else None
+    return "" if key in (key_of(file, label, None, content), key_of(file, None, None, content)) else CHANGED

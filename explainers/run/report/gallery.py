@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from explainers.core.preprocessing import Preprocessing
 from explainers.data.images import MAX_PIXELS, Photo, read_image
 from explainers.data.images.companions import read_mask
 from explainers.data.images.read_ahead import read_ahead
 from explainers.errors import ExplainersError, ImageError, MapError
-from explainers.render.report import Sink, pack_bits
+from explainers.render.report import Sink, as_jpeg, pack_bits
 from explainers.run.evaluate.stored_maps import placed
 from explainers.run.report.agreement import Agreement, disagreement, ranks_of
 from explainers.run.report.entry import Entry, MapEntry, Shown
@@ -24,7 +22,6 @@ from explainers.run.report.maps import RawMap, read_map
 
 READERS = 4
 CHUNK, HEAVY = 100, 750_000  # images of a chunk at most, characters from which it is full
-QUALITY = 82
 GONE = "the image file is no longer where it was: its photo is not shown"
 Progress = Callable[[int, int], None]
 
@@ -193,14 +190,7 @@ class Packer:
         height, width = pixels.shape[:2]
         top, left, bottom, right = (round(each) for each in box or (0, 0, height, width))
         seen = pixels[max(0, top) : max(1, bottom), max(0, left) : max(1, right)]
-        image = Image.fromarray(pixels)
-        factor = self.side / max(height, width)
-        if factor < 1:
-            size = max(1, round(width * factor)), max(1, round(height * factor))
-            image = image.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
-        buffer = io.BytesIO()
-        image.save(buffer, "JPEG", quality=QUALITY, optimize=True)
-        return buffer.getvalue(), [round(float(each)) for each in seen.reshape(-1, 3).mean(axis=0)]
+        return as_jpeg(pixels, self.side), [round(float(each)) for each in seen.reshape(-1, 3).mean(axis=0)]
 
     def _mask(self, entry: Entry, photo: Photo, size: Sequence[int]) -> dict[str, Any] | None:
         """What the map should show, over the network's input."""

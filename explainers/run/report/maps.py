@@ -12,11 +12,9 @@ import torch
 
 from explainers.core.maps import upsample
 from explainers.errors import MapError
-from explainers.render.report import Packed, native, packed
+from explainers.render.report import CHANNELS, Packed, native, packed
 from explainers.render.style import limits_of
 from explainers.storage.paths import shown
-
-CHANNELS = "of several channels the largest magnitude is shown"
 
 
 @dataclass(frozen=True)

@@ -41,18 +41,21 @@ TWO_METHODS = ["-m", "saliency", "-m", "smooth-grad", "--option", "smooth-grad.s
 KILLED = """
 import os, signal, sys
 from explainers.storage.journal import Journal
-append, left, early = Journal.append, [int(sys.argv[1])], sys.argv[2] == "early"
+append, left, early, number = Journal.append, [int(sys.argv[1])], sys.argv[2] == "early", int(sys.argv[3])
+for each in (signal.SIGTERM, signal.SIGHUP):
+    signal.signal(each, signal.SIG_DFL)  # what runs the tests may ignore them
+signal.signal(signal.SIGINT, signal.default_int_handler)
 def counted(self, key, rows, files):
     left[0] -= 1
     if left[0] == 0 and early:
-        os.kill(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), number)
     append(self, key, rows, files)
     if left[0] == 0:
-        os.kill(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), number)
 Journal.append = counted
 from explainers.cli.main import main
 from PIL import Image, ImageSequence
-main(sys.argv[3:])
+sys.exit(main(sys.argv[4:]))
 """
 
 
@@ -168,18 +171,33 @@ def whole(weights, tmp_path_factory) -> Path:
     return out
 
 
-@pytest.mark.parametrize(("moment", "when"), [(6, "early"), (23, "late")])  # maps of the reference; another network
-def test_a_killed_drift_goes_on_to_the_same_table(weights, whole, tmp_path, moment, when):
-    out = tmp_path / "out"
-    line = [sys.executable, "-W", "ignore", "-c", KILLED, str(moment), when, *of_files(weights, out, *TWO_METHODS)]
-    assert subprocess.run(line, cwd=tmp_path, capture_output=True).returncode == -signal.SIGKILL
+@pytest.mark.parametrize(
+    ("name", "moment", "when"),
+    [
+        ("SIGKILL", 6, "early"),  # maps of the reference
+        ("SIGKILL", 23, "late"),  # another network
+        ("SIGTERM", 6, "early"),
+        ("SIGHUP", 23, "late"),
+    ],
+)
+def test_a_drift_that_is_ended_goes_on_to_the_same_table(weights, whole, tmp_path, name, moment, when):
+    out, number = tmp_path / "out", getattr(signal, name)
+    asked = of_files(weights, out, *TWO_METHODS)
+    line = [sys.executable, "-W", "ignore", "-c", KILLED, str(moment), when, str(int(number)), *asked]
+    ended = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True)
+    if name == "SIGKILL":
+        assert ended.returncode == -number
+    else:
+        assert ended.returncode == 130
+        assert ended.stderr.splitlines() == ["explain: interrupted; the same command goes on from here"]
     before = (out / "journal.jsonl").read_bytes()
     assert before.count(b"\n") == 1 + moment - (when == "early")
     assert not (out / "drift.csv").exists()
-    assert main(of_files(weights, out, *TWO_METHODS)) == 0
+    assert not list(out.rglob(".*.tmp")) or name == "SIGKILL"
+    assert main(asked) == 0
     assert (out / "journal.jsonl").read_bytes().startswith(before)
-    for name in ("drift.csv", "scores.csv", "networks.csv", "summary.csv", "summary.md"):
-        assert (out / name).read_text() == (whole / name).read_text()
+    for each in ("drift.csv", "scores.csv", "networks.csv", "summary.csv", "summary.md"):
+        assert (out / each).read_text() == (whole / each).read_text()
 
 
 def test_what_is_done_is_not_done_again_and_more_networks_are_added(weights, tmp_path, monkeypatch):

@@ -4,20 +4,12 @@ import { paint } from "./colour.js";
 import { photoOf, rawMap } from "./data.js";
 import { resized } from "./field.js";
 import { sortValue } from "./filters.js";
+import { described, laidOver } from "./laid.js";
 import { element, percent, shortNumber } from "./numbers.js";
-import { ALL, mapOf, report, state } from "./state.js";
+import { report } from "./report.js";
+import { ALL, mapOf, state } from "./state.js";
 
 const CELLS = 112; // pixels of a small map's longer side
-
-// What a picture shows, for those who do not see it.
-export function described(image, index) {
-  const map = image.maps[index];
-  const said = image.predicted ? `, read as ${image.predicted}` : "";
-  const truth = image.right === false ? `, which is wrong: it is ${image.true}` : "";
-  if (!map) return `Photo ${image.name}${said}${truth}`;
-  const target = map.target ? ` of ${map.target}` : "";
-  return `${report.titles[map.method]} map${target} on photo ${image.name}${said}${truth}`;
-}
 
 // The size of a photo in a square.
 export function fitted([width, height], side) {
@@ -61,17 +53,6 @@ function paintSmall(canvas, map, image, index) {
   const factor = CELLS / Math.max(...image.input);
   const [height, width] = image.input.map((side) => Math.max(1, Math.round(side * Math.min(1, factor))));
   paint(canvas, resized(map, height, width), image.maps[index]);
-}
-
-// Puts something over the part of a photo that the network saw.
-export function laidOver(node, image) {
-  const [top, left, bottom, right] = image.box;
-  Object.assign(node.style, {
-    top: `${100 * top}%`,
-    left: `${100 * left}%`,
-    width: `${100 * (right - left)}%`,
-    height: `${100 * (bottom - top)}%`,
-  });
 }
 
 function text(image, index) {

@@ -2,7 +2,7 @@
 // values of signed maps less, since they are near white.
 
 import { clamp } from "./numbers.js";
-import { report } from "./state.js";
+import { report } from "./report.js";
 
 const tables = Object.fromEntries(
   Object.entries(report.palette).map(([kind, text]) => [

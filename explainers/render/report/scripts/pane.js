@@ -1,8 +1,8 @@
 // One picture of the viewer: photo, map, outline, the value under the pointer, and the bar of its colours.
 
-import { described, laidOver } from "./card.js";
 import { paint, paintBar, ticks } from "./colour.js";
 import { resized, regionOf, thresholdOf, valueAt } from "./field.js";
+import { described, laidOver } from "./laid.js";
 import { element, percent, shortNumber, svg } from "./numbers.js";
 import { maskOutline, outline } from "./outline.js";
 
@@ -128,7 +128,8 @@ export class Pane {
     frame.addEventListener(
       "wheel",
       (event) => {
-        if (!event.ctrlKey && !event.metaKey && view.zoom === 1 && event.deltaY > 0) return; // the page scrolls on
+        const meant = event.ctrlKey || event.metaKey;
+        if (!meant && (view.within || (view.zoom === 1 && event.deltaY > 0))) return; // the page scrolls on
         event.preventDefault();
         view.zoomBy(Math.exp(-event.deltaY / 400), this.place(event));
       },

@@ -2,20 +2,24 @@
 
 import { chart, heightAt } from "./chart.js";
 import { heavy, maskOf, photoOf, rawMap } from "./data.js";
-import { resized, steps, together } from "./field.js";
-import { clamp, element, percent, shortNumber } from "./numbers.js";
+import { slider } from "./controls.js";
+import { resized, steps } from "./field.js";
+import { joined, MEAN, SPREAD } from "./joined.js";
+import { element, percent, shortNumber } from "./numbers.js";
 import { Pane } from "./pane.js";
 import { MADE, perturbed } from "./perturbed.js";
-import { ALL, choose, report, setOpacity, state } from "./state.js";
+import { report } from "./report.js";
+import { ALL, choose, setOpacity, state } from "./state.js";
+import { View } from "./view.js";
 
 const FIRST = 6; // methods that are shown without being asked for
-const MEAN = "mean of methods";
-const SPREAD = "disagreement";
-const MOST = 24; // times of zoom
 
-export class Viewer {
+export class Viewer extends View {
   constructor(node, neighbours) {
-    Object.assign(this, { node, neighbours, panes: [], zoom: 1, x: 0, y: 0, at: null, truth: true });
+    super((text) => {
+      document.getElementById("told").textContent = text;
+    });
+    Object.assign(this, { node, neighbours });
     node.addEventListener("close", () => {
       choose({ image: "" });
       this.onClose?.(this.image);
@@ -177,7 +181,7 @@ export class Viewer {
   drawPanes() {
     const shown = this.wanted();
     const all = Object.fromEntries(this.maps.filter((map) => map.full).map((map) => [map.title, map]));
-    if (shown.includes(MEAN) || shown.includes(SPREAD)) Object.assign(all, this.joined());
+    if (shown.includes(MEAN) || shown.includes(SPREAD)) Object.assign(all, joined(this.maps));
     this.panes = shown
       .filter((title) => title === "photo" || all[title])
       .map((title) => new Pane(this.image, this.photo, all[title] ?? null, this.mask, this));
@@ -189,49 +193,6 @@ export class Viewer {
       pane.outline(state.threshold / 100, state.by);
       pane.transform();
     }
-  }
-
-  // The mean of all methods' ranks and their spread, as maps.
-  joined() {
-    const maps = this.maps.filter((map) => map.full && map.status !== "constant");
-    if (!maps.length) return {};
-    const { mean, spread } = together(maps.map((map) => map.full));
-    const as = (title, full, limits, note) => [
-      title,
-      { title, full, field: full, limits, signed: false, index: -1, under: [note] },
-    ];
-    return Object.fromEntries([
-      as(MEAN, mean, [0.5, 1], "mean of the maps’ ranks, 1 is the most important pixel of all "),
-      as(SPREAD, spread, [0, 0.5], "spread of the maps’ ranks, 0 where all methods agree "),
-    ]);
-  }
-
-  // What is chosen in one pane holds for all.
-  point(at, aloud = false) {
-    this.at = at && at.map((each) => clamp(each, 0, 1));
-    for (const pane of this.panes) pane.point();
-    if (aloud && at) {
-      const values = this.panes.filter((pane) => pane.map).map((pane) => `${pane.map.title} ${pane.value.textContent}`);
-      document.getElementById("told").textContent = values.join(", ");
-    }
-  }
-
-  zoomBy(times, at = [0.5, 0.5]) {
-    const zoom = times ? clamp(this.zoom * times, 1, MOST) : 1;
-    this.x = clamp(at[0] - ((at[0] - this.x) * this.zoom) / zoom, 0, 1 - 1 / zoom);
-    this.y = clamp(at[1] - ((at[1] - this.y) * this.zoom) / zoom, 0, 1 - 1 / zoom);
-    this.zoom = zoom;
-    for (const pane of this.panes) pane.transform();
-  }
-
-  pan(across, down) {
-    this.x = clamp(this.x + across / this.zoom, 0, 1 - 1 / this.zoom);
-    this.y = clamp(this.y + down / this.zoom, 0, 1 - 1 / this.zoom);
-    for (const pane of this.panes) pane.transform();
-  }
-
-  reset() {
-    Object.assign(this, { zoom: 1, x: 0, y: 0, at: null });
   }
 
   measured() {
@@ -356,14 +317,6 @@ export class Viewer {
     event.preventDefault();
     this.open(to);
   }
-}
-
-function slider(label, value, change) {
-  const told = element("span", { class: "told" });
-  const input = element("input", { type: "range", min: 0, max: 100, step: 1, value });
-  input.addEventListener("input", () => change(input.value, told));
-  told.textContent = label === "Region" && !Number(value) ? "off" : `${value} %`;
-  return element("label", { class: "slide" }, label, input, told);
 }
 
 function code(title, text) {
