@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,7 +18,7 @@ from explainers.evaluation.rows import NOTHING as NOTHING_THERE, Row, file_of
 from explainers.evaluation.statistics import images_needed
 from explainers.evaluation.tables.about_detections import about_detections
 from explainers.evaluation.tables.areas import NOTHING, Areas, about_areas, areas_of
-from explainers.evaluation.tables.columns import laid_out, markdown
+from explainers.evaluation.tables.columns import as_html, laid_out, markdown
 from explainers.evaluation.tables.comparison import SIGNIFICANT, Cell, Test, compared, parts_of
 
 ARROWS = {"higher": "↑", "lower": "↓", "": ""}
@@ -35,12 +34,11 @@ LEGEND = (
 class Summary:
     """All explainers by all scores, the best by the first score on top.
 
-    cells: by (explainer, score); tests: every pair by every score; seconds: per map; surviving: explainers whose maps
-    hardly change when the network's weights are drawn anew; failed: explainer → images without a map; cautions: score →
-    what has to be known to read it; constant: explainer → images whose map is the same everywhere; activations: what
-    turned scores into f(x); attention: how regions miss their masks, by (explainer, score); areas: by (explainer,
-    score), how well those under adaptive curves are known; detections: lines on them, where they are what is
-    explained.
+    cells, attention (how regions miss their masks) and areas (how well those under adaptive curves are known): by
+    (explainer, score); tests: every pair by every score; seconds: per map; surviving: explainers whose maps hardly change
+    when the network's weights are drawn anew; failed, constant: explainer → images without a map, or with one that is
+    the same everywhere; cautions: score → what has to be known to read it; activations: what turned scores into f(x);
+    detections: lines on them, where they are what is explained.
     """
 
     scores: tuple[str, ...]
@@ -198,18 +196,7 @@ class Summary:
         return "\n".join([*markdown(self.lines()), "", *(f"- {note}" for note in self.notes())])
 
     def _repr_html_(self) -> str:
-        head, *body = self.lines()
-        style = ' style="text-align:left"'
-        cells = "".join(f'<th scope="col"{style}>{html.escape(cell)}</th>' for cell in head)
-        rows = "".join(f"<tr>{self._row(line, style)}</tr>" for line in body)
-        notes = "".join(f"<li>{html.escape(note)}</li>" for note in self.notes())
-        return f"<table><thead><tr>{cells}</tr></thead><tbody>{rows}</tbody></table><ul>{notes}</ul>"
-
-    def _row(self, line: Sequence[str], style: str) -> str:
-        name, *rest = (html.escape(cell) for cell in line)
-        control = is_control(line[0].rstrip("!"))
-        name = f"<em>{name}</em> (control)" if control else name
-        return f'<th scope="row"{style}>{name}</th>' + "".join(f"<td{style}>{cell}</td>" for cell in rest)
+        return as_html(self.lines(), self.notes())
 
 
 def summarise(
