@@ -19,7 +19,7 @@ from explainers.evaluation.rows import NOTHING as NOTHING_THERE, Row, file_of
 from explainers.evaluation.statistics import images_needed
 from explainers.evaluation.tables.about_detections import about_detections
 from explainers.evaluation.tables.areas import NOTHING, Areas, about_areas, areas_of
-from explainers.evaluation.tables.columns import laid_out, markdown
+from explainers.evaluation.tables.columns import laid_out, markdown, number_text, setting_text
 from explainers.evaluation.tables.comparison import SIGNIFICANT, Cell, Test, compared, parts_of
 
 ARROWS = {"higher": "↑", "lower": "↓", "": ""}
@@ -155,9 +155,9 @@ class Summary:
         cell = self.cells.get((explainer, score))
         if cell is None:
             return "–"
-        text = _number(cell.value)
+        text = number_text(cell.value)
         if cell.interval is not None:
-            text += f" [{_number(cell.interval[0])}, {_number(cell.interval[1])}]"
+            text += f" [{number_text(cell.interval[0])}, {number_text(cell.interval[1])}]"
         return text if score in self.untestable else text + "=" * cell.best + "°" * cell.chance
 
     @cached_property
@@ -182,7 +182,7 @@ class Summary:
             body.append(
                 [name + mark]
                 + [self.cell_text(name, score) for score in self.scores]
-                + ["–" if seconds is None else _number(seconds)]
+                + ["–" if seconds is None else number_text(seconds)]
             )
         return [heading, *body]
 
@@ -225,7 +225,7 @@ def summarise(
     for score in scores:
         metric = metrics[score.partition("@")[0]]
         better[score] = metric.better
-        settings[score] = ", ".join(f"{key} {_text(value)}" for key, value in metric.settings().items())
+        settings[score] = ", ".join(f"{key} {setting_text(value)}" for key, value in metric.settings().items())
         found = parts_of([row for row in good if row["score"] == score], names)
         filled, pairs = compared(score, found, metric, seed)
         cells.update(filled)
@@ -293,13 +293,3 @@ def _surviving(names: Sequence[str], cells: dict[tuple[str, str], Cell], scores:
 
 def _is_randomisation(score: str) -> bool:
     return score.partition("@")[0].startswith(RANDOMISATION)
-
-
-def _number(value: float) -> str:
-    if np.isnan(value):
-        return "nan"
-    return f"{value:.3f}" if 0.01 <= abs(value) < 100 or value == 0 else f"{value:.3g}"
-
-
-def _text(value: Any) -> str:
-    return " ".join(map(str, value)) if isinstance(value, (tuple, list)) else str(value)
