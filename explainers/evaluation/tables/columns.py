@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
+from typing import Any
 
-from explainers.evaluation.controls import is_control
+import numpy as np
 
 
 def laid_out(lines: Sequence[Sequence[str]], width: int) -> list[str]:
@@ -36,17 +36,13 @@ def markdown(lines: Sequence[Sequence[str]]) -> list[str]:
     return text
 
 
-def as_html(lines: Sequence[Sequence[str]], notes: Sequence[str]) -> str:
-    """A table with its heading and a list of notes, everything escaped; rows of controls say that they are."""
-    head, *body = lines
-    style = ' style="text-align:left"'
-    cells = "".join(f'<th scope="col"{style}>{html.escape(cell)}</th>' for cell in head)
-    rows = "".join(f"<tr>{_html_row(line, style)}</tr>" for line in body)
-    told = "".join(f"<li>{html.escape(note)}</li>" for note in notes)
-    return f"<table><thead><tr>{cells}</tr></thead><tbody>{rows}</tbody></table><ul>{told}</ul>"
+def number_text(value: float) -> str:
+    """A number as cells have it."""
+    if np.isnan(value):
+        return "nan"
+    return f"{value:.3f}" if 0.01 <= abs(value) < 100 or value == 0 else f"{value:.3g}"
 
 
-def _html_row(line: Sequence[str], style: str) -> str:
-    name, *rest = (html.escape(cell) for cell in line)
-    name = f"<em>{name}</em> (control)" if is_control(line[0].rstrip("!")) else name
-    return f'<th scope="row"{style}>{name}</th>' + "".join(f"<td{style}>{cell}</td>" for cell in rest)
+def setting_text(value: Any) -> str:
+    """A metric's setting as notes have it."""
+    return " ".join(map(str, value)) if isinstance(value, (tuple, list)) else str(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,7 +19,7 @@ from explainers.evaluation.rows import NOTHING as NOTHING_THERE, Row, file_of
 from explainers.evaluation.statistics import images_needed
 from explainers.evaluation.tables.about_detections import about_detections
 from explainers.evaluation.tables.areas import NOTHING, Areas, about_areas, areas_of
-from explainers.evaluation.tables.columns import as_html, laid_out, markdown
+from explainers.evaluation.tables.columns import laid_out, markdown, number_text, setting_text
 from explainers.evaluation.tables.comparison import SIGNIFICANT, Cell, Test, compared, parts_of
 
 ARROWS = {"higher": "↑", "lower": "↓", "": ""}
@@ -34,11 +35,12 @@ LEGEND = (
 class Summary:
     """All explainers by all scores, the best by the first score on top.
 
-    cells, attention (how regions miss their masks) and areas (how well those under adaptive curves are known): by
-    (explainer, score); tests: every pair by every score; seconds: per map; surviving: explainers whose maps hardly change
-    when the network's weights are drawn anew; failed, constant: explainer → images without a map, or with one that is
-    the same everywhere; cautions: score → what has to be known to read it; activations: what turned scores into f(x);
-    detections: lines on them, where they are what is explained.
+    cells: by (explainer, score); tests: every pair by every score; seconds: per map; surviving: explainers whose maps
+    hardly change when the network's weights are drawn anew; failed: explainer → images without a map; cautions: score →
+    what has to be known to read it; constant: explainer → images whose map is the same everywhere; activations: what
+    turned scores into f(x); attention: how regions miss their masks, by (explainer, score); areas: by (explainer,
+    score), how well those under adaptive curves are known; detections: lines on them, where they are what is
+    explained.
     """
 
     scores: tuple[str, ...]
@@ -153,9 +155,9 @@ class Summary:
         cell = self.cells.get((explainer, score))
         if cell is None:
             return "–"
-        text = _number(cell.value)
+        text = number_text(cell.value)
         if cell.interval is not None:
-            text += f" [{_number(cell.interval[0])}, {_number(cell.interval[1])}]"
+            text += f" [{number_text(cell.interval[0])}, {number_text(cell.interval[1])}]"
         return text if score in self.untestable else text + "=" * cell.best + "°" * cell.chance
 
     @cached_property
@@ -180,7 +182,7 @@ class Summary:
             body.append(
                 [name + mark]
                 + [self.cell_text(name, score) for score in self.scores]
-                + ["–" if seconds is None else _number(seconds)]
+                + ["–" if seconds is None else number_text(seconds)]
             )
         return [heading, *body]
 
@@ -196,7 +198,18 @@ class Summary:
         return "\n".join([*markdown(self.lines()), "", *(f"- {note}" for note in self.notes())])
 
     def _repr_html_(self) -> str:
-        return as_html(self.lines(), self.notes())
+        head, *body = self.lines()
+        style = ' style="text-align:left"'
+        cells = "".join(f'<th scope="col"{style}>{html.escape(cell)}</th>' for cell in head)
+        rows = "".join(f"<tr>{self._row(line, style)}</tr>" for line in body)
+        notes = "".join(f"<li>{html.escape(note)}</li>" for note in self.notes())
+        return f"<table><thead><tr>{cells}</tr></thead><tbody>{rows}</tbody></table><ul>{notes}</ul>"
+
+    def _row(self, line: Sequence[str], style: str) -> str:
+        name, *rest = (html.escape(cell) for cell in line)
+        control = is_control(line[0].rstrip("!"))
+        name = f"<em>{name}</em> (control)" if control else name
+        return f'<th scope="row"{style}>{name}</th>' + "".join(f"<td{style}>{cell}</td>" for cell in rest)
 
 
 def summarise(
@@ -212,7 +225,7 @@ def summarise(
     for score in scores:
         metric = metrics[score.partition("@")[0]]
         better[score] = metric.better
-        settings[score] = ", ".join(f"{key} {_text(value)}" for key, value in metric.settings().items())
+        settings[score] = ", ".join(f"{key} {setting_text(value)}" for key, value in metric.settings().items())
         found = parts_of([row for row in good if row["score"] == score], names)
         filled, pairs = compared(score, found, metric, seed)
         cells.update(filled)
@@ -280,13 +293,3 @@ def _surviving(names: Sequence[str], cells: dict[tuple[str, str], Cell], scores:
 
 def _is_randomisation(score: str) -> bool:
     return score.partition("@")[0].startswith(RANDOMISATION)
-
-
-def _number(value: float) -> str:
-    if np.isnan(value):
-        return "nan"
-    return f"{value:.3f}" if 0.01 <= abs(value) < 100 or value == 0 else f"{value:.3g}"
-
-
-def _text(value: Any) -> str:
-    return " ".join(map(str, value)) if isinstance(value, (tuple, list)) else str(value)
