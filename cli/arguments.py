@@ -196,6 +196,18 @@ def target_arguments(command: argparse.ArgumentParser) -> Any:
     return target
 
 
+def detection_arguments(target: Any) -> None:
+    """Which boxes that a network finds are explained."""
+    target.add_argument(
+        "--task",
+        choices=("classification", "detection"),
+        help="detection: each box that the network finds is explained; what it returned becomes boxes by "
+        "--output FILE.py:function, but for torchvision's and transformers' networks",
+    )
+    target.add_argument("--detections", type=int, metavar="K", help="the K best of each image (default 3)")
+    target.add_argument("--min-score", type=float, metavar="S", help="of detections that are explained (default 0.5)")
+
+
 def explaining_arguments(command: argparse.ArgumentParser, out: str) -> tuple[Any, Any]:
     """What every command has that explains a folder of images: methods, scores, passes, output, limits.
 

@@ -11,11 +11,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from explainers.core.explainer import Explainer
 from explainers.core.image_by_image import OF_THE_METHOD, Failure, in_parts, is_of_the_run
 from explainers.errors import MapError, OptionError
 from explainers.evaluation.measuring.chunk import Chunk
 from explainers.evaluation.measuring.subject import Explain
 from explainers.evaluation.measuring.validation import checked_maps
+from explainers.evaluation.shared_passes import explained_together
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,7 @@ class ChunkMaps:
         if isinstance(explainer, Stored):
             returned: Any = explainer.maps(chunk.names, tuple(chunk.images.shape[2:]))
         else:
-            returned = chunk.explainer(explainer)(chunk.images, chunk.targets)
+            returned = _explained(explainer, chunk)
         self.proven.add(name)
         maps = checked_maps(returned, chunk.images, name)
         if maps.device.type == "cuda":
@@ -130,3 +132,11 @@ class ChunkMaps:
         finite = torch.isfinite(maps).flatten(1).all(dim=1).tolist()
         bad = {row: "the map has NaN or infinite values" for row, good in enumerate(finite) if not good}
         return Made(maps, bad, 0.0 if isinstance(explainer, Stored) else seconds)
+
+
+def _explained(explainer: Explain, chunk: Chunk) -> Any:
+    """The maps of a chunk; targets of one image share its passes, where the method is ours."""
+    called = chunk.explainer(explainer)
+    if chunk.watched is not None and isinstance(called, Explainer):
+        return explained_together(called, chunk.images, chunk.targets)
+    return called(chunk.images, chunk.targets)

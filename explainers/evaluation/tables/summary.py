@@ -12,11 +12,12 @@ import numpy as np
 
 from explainers.core.maps import CONSTANT
 from explainers.evaluation.attention_errors import AttentionErrors, attention_errors_of, attention_notes
-from explainers.evaluation.controls import CONTROLS
+from explainers.evaluation.controls import is_control
 from explainers.evaluation.intervals import FEW
 from explainers.evaluation.metric import Metric
-from explainers.evaluation.rows import Row
+from explainers.evaluation.rows import NOTHING as NOTHING_THERE, Row, file_of
 from explainers.evaluation.statistics import images_needed
+from explainers.evaluation.tables.about_detections import about_detections
 from explainers.evaluation.tables.areas import NOTHING, Areas, about_areas, areas_of
 from explainers.evaluation.tables.columns import laid_out, markdown
 from explainers.evaluation.tables.comparison import SIGNIFICANT, Cell, Test, compared, parts_of
@@ -38,7 +39,8 @@ class Summary:
     hardly change when the network's weights are drawn anew; failed: explainer → images without a map; cautions: score →
     what has to be known to read it; constant: explainer → images whose map is the same everywhere; activations: what
     turned scores into f(x); attention: how regions miss their masks, by (explainer, score); areas: by (explainer,
-    score), how well those under adaptive curves are known.
+    score), how well those under adaptive curves are known; detections: lines on them, where they are what is
+    explained.
     """
 
     scores: tuple[str, ...]
@@ -57,6 +59,7 @@ class Summary:
     activations: tuple[str, ...] = ()
     attention: dict[tuple[str, str], AttentionErrors] = field(default_factory=dict)
     areas: dict[tuple[str, str], Areas] = field(default_factory=dict)
+    detections: tuple[str, ...] = ()
 
     def heading(self, score: str) -> str:
         """A score with the direction in which it is better."""
@@ -76,6 +79,7 @@ class Summary:
                 found.append(
                     {
                         "explainer": explainer,
+                        "control": is_control(explainer),
                         "score": score,
                         "better": self.better[score],
                         "value": cell.value,
@@ -85,7 +89,7 @@ class Summary:
                         "random": None if chance is None else chance.value,
                         "no_other_is_better": None if score in self.untestable else cell.best,
                         "no_better_than_control": None
-                        if explainer in CONTROLS or score in self.untestable
+                        if is_control(explainer) or score in self.untestable
                         else cell.chance,
                         "survives_randomisation": explainer in self.surviving if randomised else None,
                         "seconds_per_map": self.seconds.get(explainer),
@@ -106,7 +110,7 @@ class Summary:
                 f"fewer than {FEW} images: intervals of skewed scores hold the true value less often than they say "
                 "(docs/metrics.md)"
             )
-        lines += self._too_few()
+        lines += [*self.detections, *self._too_few()]
         lines += [f"{self.heading(score)}: {text}" for score, text in self.cautions.items()]
         lines += [
             f"{', '.join(map(self.heading, scores))}: {settings}"
@@ -203,7 +207,7 @@ class Summary:
 
     def _row(self, line: Sequence[str], style: str) -> str:
         name, *rest = (html.escape(cell) for cell in line)
-        control = line[0].rstrip("!") in CONTROLS
+        control = is_control(line[0].rstrip("!"))
         name = f"<em>{name}</em> (control)" if control else name
         return f'<th scope="row"{style}>{name}</th>' + "".join(f"<td{style}>{cell}</td>" for cell in rest)
 
@@ -234,6 +238,8 @@ def summarise(
     lacking: dict[str, set[str]] = {name: set() for name in names}
     same: dict[str, set[str]] = {name: set() for name in names}
     for row in rows:
+        if row["status"] == NOTHING_THERE:
+            continue
         if row["status"] == CONSTANT:
             same[row["explainer"]].add(row["image"])
         elif row["status"] != "ok" or row["value"] is None:
@@ -246,7 +252,7 @@ def summarise(
         better,
         settings,
         seconds,
-        len({row["image"] for row in rows}),
+        len({file_of(row) for row in rows if row["status"] != NOTHING_THERE}),
         _surviving(names, cells, scores),
         {name: len(images) for name, images in lacking.items() if images},
         dict(refused or {}),
@@ -255,6 +261,7 @@ def summarise(
         tuple(dict.fromkeys(row["activation"] for row in good if row.get("activation"))),
         attention_errors_of(rows),
         areas_of([row for row in good if row["value"] is not None]),
+        about_detections(rows, names),
     )
 
 
@@ -279,7 +286,7 @@ def _surviving(names: Sequence[str], cells: dict[tuple[str, str], Cell], scores:
     return tuple(
         name
         for name in names
-        if name not in CONTROLS
+        if not is_control(name)
         and any((name, score) in cells and cells[name, score].value > SURVIVES for score in judged)
     )
 

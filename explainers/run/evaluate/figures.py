@@ -14,10 +14,10 @@ from explainers.core.maps import as_tensor
 from explainers.core.preprocessing import photographic
 from explainers.data.images import ImageFile, Photo, write_image
 from explainers.evaluation.chunk_maps import Stored
-from explainers.evaluation.controls import CONTROLS
+from explainers.evaluation.controls import is_control
 from explainers.evaluation.measuring.subject import Explain
 from explainers.evaluation.result import Result
-from explainers.evaluation.rows import Row
+from explainers.evaluation.rows import Row, file_of
 from explainers.render import Style, contact_sheet
 from explainers.run.evaluate.folder import Folder
 from explainers.run.figure_files import file_name, written_figure
@@ -59,15 +59,15 @@ def write_extremes(
     score = result.scores[0]
     files = {file.name: file for file in source.files}
     for name in result.explainers:
-        if name in CONTROLS or not (rows := result.best(name, score, EXTREMES)):
+        if is_control(name) or not (rows := result.best(name, score, EXTREMES)):
             continue
         worst = [row for row in result.worst(name, score, EXTREMES) if row not in rows]
         lines: list[list[tuple[str, np.ndarray]]] = [[], []]
         for kind, row in [("best", row) for row in rows] + [("worst", row) for row in worst]:
-            subject = source.subject(files[row["image"]])
+            subject = source.subject(files[file_of(row)])
             image = source.kind.input(subject)[None].to(source.device)
             explainer, size = explainers[name], tuple(image.shape[2:])
-            target = _target(row, files[row["image"]], subject, source, watched_objects)
+            target = _target(row, files[file_of(row)], subject, source, watched_objects)
             if isinstance(explainer, Stored):
                 made = explainer.maps([row["image"]], size)
             else:
@@ -76,7 +76,7 @@ def write_extremes(
             around = None if outline is None else outline.numpy()
             shown_map = source.kind.drawn(subject, made[0].cpu().numpy(), Style(), around)[".png"]
             assert isinstance(shown_map, np.ndarray)
-            true = None if source.labels is None else source.labels[row["image"]]
+            true = None if source.labels is None else source.labels[file_of(row)]
             told = [row["image"], *([] if true is None else [f"true {true_name(true, class_names)}"])]
             named = row["target"] if isinstance(row["target"], str) else true_name(row["target"], class_names)
             watched = f"{kind}: {row['value']:.3f}\n{named}"
@@ -89,5 +89,7 @@ def write_extremes(
 
 def _target(row: Row, file: ImageFile, photo: Photo, source: Folder, same: Target | None) -> Any:
     """What an explainer was called with for an image."""
+    if source.boxes is not None:
+        return [source.boxes.targets[row["image"]]]
     target = same if source.own is None else source.own.of(file, photo, photographic(source.preprocessing))
     return torch.tensor([row["target"]], device=source.device) if target is None else [target]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -26,6 +27,8 @@ class EvaluationOptions:
     once (passes find their own batch size); preprocessing: from photo to network input, where the model does not bring
     its own, in any form that `as_preprocessing` understands; skip_unsupported: leave out methods that cannot be right
     on this network; max_pixels: larger images are refused; precision, compile: of perturbation passes, see `Predictor`;
+    boxes: true boxes of the photos, where detections are scored: a table (CSV or COCO), or "detected", each
+    detection's own;
     explain: of several inputs the one that is explained, forward_kwargs: of forward, both as for every explainer.
     """
 
@@ -40,6 +43,7 @@ class EvaluationOptions:
     max_pixels: int = MAX_PIXELS
     precision: str | torch.dtype = "float32"
     compile: bool = False
+    boxes: str | Path | None = None
     explain: str | int | None = None
     forward_kwargs: Mapping[str, Any] | None = None
 

@@ -13,13 +13,13 @@ import numpy as np
 import torch
 
 from explainers.core.maps import CONSTANT, CONSTANT_REASON, is_constant
-from explainers.core.preprocessing import photographic
 from explainers.data.images import ImageFile, Photo, write_image
 from explainers.models import LoadedModel
 from explainers.render import Style, with_boxes
 from explainers.run.explain.options import MethodCall, RunOptions
 from explainers.run.kinds import Content, kind_of
 from explainers.run.targets import Part, Told
+from explainers.run.targets.placed import box_in_photo
 from explainers.run.true_classes import true_name
 from explainers.storage.atomic import write_bytes
 from explainers.storage.journal import Row
@@ -140,10 +140,7 @@ class Outputs:
         assert part.box is not None
         known = self.loaded.preprocessing
         assert known is not None
-        top, left, bottom, right = photographic(known).box(*photo.pixels.shape[:2])
-        down, across = (bottom - top) / size[0], (right - left) / size[1]
-        x0, y0, x1, y1 = part.box
-        return left + x0 * across, top + y0 * down, left + x1 * across, top + y1 * down
+        return box_in_photo(part.box, size, photo.pixels.shape[:2], known)
 
     def _base(self, file: ImageFile, finding: Finding, part: Part | None) -> str:
         suffix = "" if part is None else f".{part.file}"

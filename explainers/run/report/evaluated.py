@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from explainers.evaluation.controls import CONTROLS
+from explainers.evaluation.controls import CONTROLS, is_control
+from explainers.evaluation.rows import file_of
 from explainers.run.evaluate.folder import content_of
 from explainers.run.evaluate.kept import IMAGES
 from explainers.run.report.entry import CURVE, Entry, MapEntry, Shown
@@ -42,20 +43,25 @@ def evaluated(folder: ReadFolder) -> Shown:
     for _, rows in folder.units():
         for row in rows:
             methods.setdefault(row["explainer"], None)
-            entry = entries.setdefault(str(row["image"]), Entry(str(row["image"])))
+            name = str(row["image"])
+            if name not in entries:  # one of the detections of a file
+                whole = entries.get(file_of(row))
+                entries[name] = Entry(name, None if whole is None else whole.source)
+            entry = entries[name]
             _take(folder, entry, row, names)
             if row.get("score"):
                 scores.setdefault(row["score"], "")
                 if row.get("curve") is not None and row["score"] not in found.curves:
                     found.curves[row["score"]] = _curve_facts(row)
     found.entries = [each for each in entries.values() if each.maps or each.problem]
-    found.methods = [name for name in methods if name not in CONTROLS]
-    found.controls = [name for name in methods if name in CONTROLS]
+    found.methods = [name for name in methods if not is_control(name)]
+    found.controls = [name for name in methods if is_control(name)]
     found.scores = {**scores, **((summary or {}).get("scores") or {})}
     found.preprocessing = facts.get("preprocessing")
     found.recipes = recipes_of(facts, found.methods)
     found.status = folder.status
     found.cautions = [f"{name} was left out: {reason}" for name, reason in (facts.get("refused") or {}).items()]
+    found.cautions += [f"{name}: {reason}" for name, reason in (facts.get("nothing") or {}).items()]
     if summary is not None:
         found.tables = [("Scores", summary["lines"], summary["notes"])]
         found.cautions += _cautions(summary)
@@ -140,13 +146,14 @@ def _cautions(summary: Mapping[str, Any]) -> list[str]:
     for score, names in (summary.get("no_better_than_control") or {}).items():
         for name in names:
             chance.setdefault(name, []).append(score)
+    other = " or of the box (another box)" if any(name not in CONTROLS for name in summary.get("controls", ())) else ""
     alike: dict[tuple[str, ...], list[str]] = {}
     for name, scores in chance.items():
         alike.setdefault(tuple(scores), []).append(name)
     for by, names in alike.items():
         found.append(
             f"By {_and(by)}, {_and(names)} {'is' if len(names) == 1 else 'are'} not shown to be better than every "
-            f"map that knows nothing of the network ({', '.join(CONTROLS)})."
+            f"map that knows nothing of the network ({', '.join(CONTROLS)}){other}."
         )
     return found
 

@@ -80,11 +80,24 @@ class ReadFolder:
 
     def table(self, name: str) -> list[dict[str, str]]:
         """The rows of a CSV file, none where there is no such file."""
+        return list(self.rows(name))
+
+    def rows(self, name: str) -> Iterator[dict[str, str]]:
+        """The rows of a CSV file one after the other, none where there is no such file."""
+        path = self.path / name
+        if not path.is_file():
+            return
+        with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+            for row in csv.DictReader(file):
+                yield {key: unescaped(value or "") for key, value in row.items() if key}
+
+    def columns(self, name: str) -> list[str]:
+        """The names of a CSV file's columns, none where there is no such file."""
         path = self.path / name
         if not path.is_file():
             return []
         with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
-            return [{key: unescaped(value or "") for key, value in row.items() if key} for row in csv.DictReader(file)]
+            return next(csv.reader(file), [])
 
     def inside(self, name: str) -> Path | None:
         """A file that a row names, within the folder."""
