@@ -35,6 +35,7 @@ SCRIPTS = (
     "unpack",
     "colour",
     "field",
+    "slices",
     "joined",
     "outline",
     "laid",

@@ -25,6 +25,7 @@ SCRIPTS = (
     "data",
     "colour",
     "field",
+    "slices",
     "joined",
     "outline",
     "perturbed",

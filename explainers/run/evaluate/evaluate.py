@@ -183,10 +183,11 @@ def evaluate(
         if folder is not None:
             made = write_tables(folder, result)
             if options.figures and result.scores:
-                made += write_figures(folder.path, result)
+                format = "png" if options.figures is True else options.figures
+                made += write_figures(folder.path, result, format)
                 if isinstance(source, Folder):
                     objects = classes if isinstance(classes, Target) else None
-                    made += write_extremes(folder.path, result, source, {**engine.explainers}, names, objects)
+                    made += write_extremes(folder.path, result, source, {**engine.explainers}, names, objects, format)
             write_manifest(folder, result, dropped, made + [IMAGES] * (keeper is not None), names)
         check_made(rows or (failed if boxes is not None else []), engine.explainers)
         return result

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -99,7 +99,7 @@ def _take(folder: ReadFolder, entry: Entry, row: Row, names: list[str] | None) -
         map_.target_probability = number(row.get("probability"))
     if row.get("map") and map_.path is None:
         map_.path = folder.inside(str(row["map"]))
-        entry.unlike = partial(_unlike, map_.path)
+        entry.unlike = partial(_unlike, map_.path, folder.kind.digest if folder.kind else content_of)
     if not row.get("score"):
         return
     value = number(row.get("value"))
@@ -163,10 +163,10 @@ def _and(names: Sequence[str]) -> str:
     return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]
 
 
-def _unlike(path: Path | None, photo: Any) -> str:
+def _unlike(path: Path | None, digest: Callable[[Any], str], photo: Any) -> str:
     """Whether the photo is still the one that the map is of."""
     try:
         with np.load(path) as saved:  # type: ignore[arg-type]
-            return "" if str(saved["content"]) == content_of(photo) else CHANGED
+            return "" if str(saved["content"]) == digest(photo) else CHANGED
     except (OSError, ValueError, KeyError):
         return ""

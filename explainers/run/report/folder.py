@@ -5,10 +5,13 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from explainers.errors import DataError
+from explainers.run.kinds import told_kind
+from explainers.run.kinds.recordings import Recordings
 from explainers.storage.csv_text import unescaped
 from explainers.storage.journal import Journal, Row
 from explainers.storage.owner import JOURNAL, MANIFEST, command_of
@@ -49,6 +52,11 @@ class ReadFolder:
     def facts(self) -> dict[str, Any]:
         """What decided the results."""
         return {**self.head.get("facts", {}), **self.manifest}
+
+    @cached_property
+    def kind(self) -> Recordings | None:
+        """Of what the folder is, None of photos."""
+        return told_kind(self.facts.get("preprocessing"))
 
     @property
     def status(self) -> str:

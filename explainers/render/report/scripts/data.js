@@ -6,7 +6,7 @@ import { unpackedMap, unpackedMask } from "./unpack.js";
 const CHUNKS = 24; // kept
 const MAPS = 48e6; // bytes of unpacked maps kept
 
-const chunks = new Map(); // number → promise of {index: {photo, maps, mask, curves}}
+const chunks = new Map(); // number → promise of {index: {photo, photos, maps, mask, curves}}
 const waiting = new Map(); // number → resolve
 const maps = new Map(); // "image map" → Float32Array
 let weight = 0;
@@ -47,12 +47,13 @@ function chunk(number) {
   return found;
 }
 
-// {photo, maps, mask, curves} of an image.
+// {photo, photos, maps, mask, curves} of an image.
 export async function heavy(image) {
   return (await chunk(image.chunk))[image.index] ?? {};
 }
 
-export async function photoOf(image) {
+export async function photoOf(image, slice = 0) {
+  if (image.slices) return (await heavy(image)).photos?.[slice] ?? null;
   return image.photo ?? (await heavy(image)).photo ?? null;
 }
 

@@ -9,7 +9,7 @@ export const RESULTS = [
   ["wrong", "misread"],
   ["constant", "map shows nothing"],
   ["failed", "failed, or no map"],
-  ["nophoto", "photo missing"],
+  ["nophoto", `${report.kind} missing`],
 ];
 
 const PASSES = {

@@ -5,11 +5,12 @@ import { heavy, maskOf, photoOf, rawMap } from "./data.js";
 import { slider } from "./controls.js";
 import { resized, steps } from "./field.js";
 import { joined, MEAN, SPREAD } from "./joined.js";
-import { element, percent, shortNumber } from "./numbers.js";
+import { clamp, element, percent, shortNumber } from "./numbers.js";
 import { Pane } from "./pane.js";
 import { MADE, perturbed } from "./perturbed.js";
 import { report } from "./report.js";
-import { ALL, choose, setOpacity, state } from "./state.js";
+import { SliceControl, countOf, peakOf, toldSlice } from "./slices.js";
+import { ALL, choose, mapOf, setOpacity, state } from "./state.js";
 import { View } from "./view.js";
 
 const FIRST = 6; // methods that are shown without being asked for
@@ -29,6 +30,7 @@ export class Viewer extends View {
 
   async open(image) {
     this.image = image;
+    this.slices = null;
     this.reset();
     if (!this.node.open) this.node.showModal();
     if (state.image !== image.name) choose({ image: image.name });
@@ -48,9 +50,8 @@ export class Viewer extends View {
   // Everything of an image, as far as there is something.
   async load(image) {
     this.trouble = image.problem || image.lacking;
-    const source = image.problem || image.lacking ? null : await photoOf(image);
-    this.photo = source ? element("img", { src: source, alt: "" }) : null;
-    if (this.photo) await this.photo.decode().catch(() => {});
+    this.slice = peakOf(image, mapOf(image));
+    this.photo = await pictureOf(image, this.slice);
     this.mask = image.box ? await maskOf(image) : null;
     this.curves = (await heavy(image)).curves ?? [];
     this.maps = [];
@@ -59,9 +60,24 @@ export class Viewer extends View {
       const field = await rawMap(image, index);
       const several = image.maps.filter((other) => other.method === map.method).length > 1;
       const title = report.titles[map.method] + (several ? ` · ${map.target}` : "");
-      const full = field && resized(field, ...image.input);
+      const full = image.slices ? field : field && resized(field, ...image.input);
       this.maps.push({ ...map, index, field, full, title, under: this.under(map) });
     }
+  }
+
+  // Shows another slice in all panes, and says which.
+  async turnTo(slice) {
+    const { image } = this;
+    this.slice = clamp(slice, 0, countOf(image) - 1);
+    const wanted = this.slice;
+    this.slices.show(wanted);
+    const photo = await pictureOf(image, wanted);
+    if (this.image !== image || this.slice !== wanted) return;
+    const focused = this.panes.findIndex((pane) => pane.frame === document.activeElement);
+    this.photo = photo;
+    this.drawPanes();
+    this.panes[focused]?.frame.focus({ preventScroll: true });
+    document.getElementById("told").textContent = toldSlice(image, wanted);
   }
 
   under(map) {
@@ -75,7 +91,9 @@ export class Viewer extends View {
     }
     if (map.grid) {
       const precise = (map.range[1] - map.range[0]) / (2 ** map.bits - 1) / 2;
-      nodes.push(`${map.grid[0]} × ${map.grid[1]} values, each ±\u00a0${shortNumber(precise)} `);
+      const count = countOf(this.image);
+      const slices = count > 1 ? `${count} slices of ` : "";
+      nodes.push(`${slices}${map.grid[0] / count} × ${map.grid[1]} ${map.of ? `of ${map.of[0]} × ${map.of[1]} values (of each block the largest)` : "values"}, each ±\u00a0${shortNumber(precise)} `);
     }
     return nodes;
   }
@@ -113,7 +131,7 @@ export class Viewer extends View {
 
   titles() {
     const drawn = this.maps.filter((map) => map.full).map((map) => map.title);
-    return ["photo", ...drawn, ...(drawn.length > 1 ? [MEAN, SPREAD] : [])];
+    return [report.kind, ...drawn, ...(drawn.length > 1 ? [MEAN, SPREAD] : [])];
   }
 
   wanted() {
@@ -138,6 +156,7 @@ export class Viewer extends View {
   }
 
   drawControls() {
+    this.slices = this.image.slices ? new SliceControl(this.image, this.slice, (at) => this.turnTo(at), () => peakOf(this.image, mapOf(this.image))) : null;
     const chips = element("fieldset", {}, element("legend", {}, "Shown side by side"));
     for (const title of this.titles()) {
       const input = element("input", { type: "checkbox", checked: this.wanted().includes(title) });
@@ -166,7 +185,7 @@ export class Viewer extends View {
       for (const pane of this.panes) pane.outline(state.threshold / 100, state.by);
     });
     const size = element("button", { type: "button", onclick: () => this.zoomBy(0) }, "Whole picture");
-    const parts = [chips, heat, region, by, size];
+    const parts = [...(this.slices ? this.slices.nodes : []), chips, heat, region, by, size];
     if (this.mask) {
       const truth = element("input", { type: "checkbox", checked: this.truth });
       truth.addEventListener("change", () => {
@@ -183,11 +202,11 @@ export class Viewer extends View {
     const all = Object.fromEntries(this.maps.filter((map) => map.full).map((map) => [map.title, map]));
     if (shown.includes(MEAN) || shown.includes(SPREAD)) Object.assign(all, joined(this.maps));
     this.panes = shown
-      .filter((title) => title === "photo" || all[title])
+      .filter((title) => title === report.kind || all[title])
       .map((title) => new Pane(this.image, this.photo, all[title] ?? null, this.mask, this));
-    const least = { 1: 26, 2: 22, 3: 18 }[this.panes.length] ?? 14;
+    const least = this.image.line ? 40 : ({ 1: 26, 2: 22, 3: 18 }[this.panes.length] ?? 14);
     this.board.style.setProperty("--pane", `${least}rem`);
-    this.board.style.maxWidth = `${34 * this.panes.length}rem`;
+    this.board.style.maxWidth = this.image.line ? "64rem" : `${34 * this.panes.length}rem`;
     this.board.replaceChildren(...this.panes.map((pane) => pane.node));
     for (const pane of this.panes) {
       pane.outline(state.threshold / 100, state.by);
@@ -248,7 +267,7 @@ export class Viewer extends View {
       const line = lines.find((each) => each.index === Number(which.value)) ?? lines[0];
       const told = `${line.label}: f is ${shortNumber(heightAt(line, at))} at ${percent(at)}`;
       const map = this.maps.find((each) => each.index === line.index);
-      const possible = facts.way && MADE.has(facts.baseline) && this.photo && map?.full;
+      const possible = facts.way && report.kind === "photo" && MADE.has(facts.baseline) && this.photo && map?.full;
       canvas.hidden = !possible;
       saying.textContent = `${told}. ${possible ? this.saying(facts) : ""}`;
       if (!possible) return;
@@ -303,7 +322,7 @@ export class Viewer extends View {
 
   keys() {
     const line = element("p", { class: "keys" });
-    for (const [key, text] of [["←", ""], ["→", "image before and after "], ["Esc", "close "], ["+", ""], ["−", ""], ["0", "zoom, on a picture "], ["arrows", "move the pointer on a picture"]]) {
+    for (const [key, text] of [["←", ""], ["→", "image before and after "], ["Esc", "close "], ["+", ""], ["−", ""], ["0", "zoom, on a picture "], ["arrows", "move the pointer on a picture "], ...(this.image.slices ? [["Page Up", ""], ["Page Down", "slice after and before"]] : [])]) {
       line.append(element("kbd", {}, key), ` ${text}`);
     }
     return line;
@@ -311,6 +330,12 @@ export class Viewer extends View {
 
   onKey(event) {
     if (event.target.matches("input, select, textarea") || event.altKey || event.ctrlKey || event.metaKey) return;
+    const turn = this.slices && { PageUp: 1, PageDown: -1 }[event.key];
+    if (turn) {
+      event.preventDefault();
+      this.turnTo(this.slice + turn);
+      return;
+    }
     const [before, after] = this.neighbours(this.image);
     const to = { ArrowLeft: before, ArrowRight: after }[event.key];
     if (!to) return;
@@ -345,4 +370,12 @@ function filled(text, path, target) {
 // A word as a POSIX shell takes it.
 function shellQuoted(word) {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'"'"'`)}'`;
+}
+
+// The photo, or one slice, as an <img> that is loaded; null where there is none to show.
+async function pictureOf(image, at) {
+  const source = image.problem || image.lacking ? null : await photoOf(image, at);
+  const photo = source ? element("img", { src: source, alt: "" }) : null;
+  if (photo) await photo.decode().catch(() => {});
+  return photo;
 }
