@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from answer_perturbation import strides, windows
+from scipy.ndimage import zoom
 from task_cases import Row, TaskCase, overlaps
 from torch import Tensor, nn
 
@@ -19,11 +21,13 @@ CLASSES = ("classification", "volumes", "signals")
 
 @dataclass(frozen=True)
 class Made:
-    """A map (*axes); scaled: to 0 … 1 by the package; row: where its target is another number, that one."""
+    """A map (*axes); scaled: to 0 … 1 by the package; row: where its target is another number, that one; enlarge: where
+    it enlarges otherwise, from the map in the layer's resolution."""
 
     map: np.ndarray
     scaled: bool = False
     row: Row | None = None
+    enlarge: Callable[[np.ndarray], np.ndarray] | None = None
 
 
 class Returning(nn.Module):
@@ -97,8 +101,15 @@ def pytorch_grad_cam(case: TaskCase, row: Row) -> Made | None:
     else:  # a function of one image's output, as its tutorial on embeddings does
         target = lambda output: row.score(output[None])  # noqa: E731
     with GradCAM(model=network, target_layers=[_layer(case, row)]) as cam:
-        return Made(cam(input_tensor=row.image[None].clone(), targets=[target])[0], scaled=True, row=asked)
+        map_ = cam(input_tensor=row.image[None].clone(), targets=[target])[0]
+        return Made(map_, True, asked, partial(_by_splines, map_.shape) if map_.ndim == 3 else None)
     return None  # its `with` swallows an IndexError inside it
+
+
+def _by_splines(size: tuple[int, ...], native: np.ndarray) -> np.ndarray:
+    """How it enlarges volumes: scaled to 0 … 1, by cubic splines, and nothing below 0."""
+    scaled = (native - native.min()) / (native.max() - native.min())
+    return np.maximum(zoom(scaled, [after / before for after, before in zip(size, native.shape, strict=True)]), 0)
 
 
 def _segmenting(case: TaskCase, row: Row) -> tuple[nn.Module, Any]:

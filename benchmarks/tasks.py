@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import platform
+import re
 import sys
 import warnings
 from collections import Counter, defaultdict
@@ -98,7 +99,8 @@ def document(cells: list[Cell]) -> str:
         f"- ✓ *right*: the answer by hand, to 1e-05 of its largest value ({LENIENT:g} of f(x) besides, which is kept "
         "in float32, where perturbations watch it); other packages to 1e-03, up to the scaling to 0 … 1 that they do.",
         "- – *refused*: an exception raised on purpose; the reasons are below.",
-        "- ○ *no answer by hand*: a map was made that is not judged here.",
+        "- ○ *no answer by hand*: a map or value that is not judged here (visual-backprop on networks that are no "
+        "chain, where its stages are ours; model-randomisation on several inputs).",
         "- *error*: any other exception. **✗** *wrong*: another map, or a map where the method is not defined.",
         "- blank: the package has no such target or takes no such input.",
         "",
@@ -129,9 +131,14 @@ def document(cells: list[Cell]) -> str:
         "The others are called as their documentation does, with the layer given by hand: pytorch-grad-cam with its "
         "`ClassifierOutputTarget`, `SemanticSegmentationTarget`, `FasterRCNNBoxScoreTarget` (judged by its own "
         "definition, IoU + score) or a target function; captum with a forward function around the network; torch-cam "
-        "and MONAI with class indices. Explainers' own cells stand beside them.",
+        "and MONAI with class indices. Several inputs are bound by hand for them, as none takes them as they are here. "
+        "Each gets a copy of the network. Explainers' own cells stand beside them.",
         "",
         *_by_task(cells, "peer", tasks, also=("saliency", "grad-cam", "guided-backprop", "occlusion")),
+        "",
+        "What is wrong or fails, by how much of the largest value:",
+        "",
+        *_faults(cells),
         "",
         "## Network by network",
         "",
@@ -171,12 +178,21 @@ def _reasons(cells: list[Cell], kind: str) -> list[str]:
     return table([kind, "reason", "networks"], rows)
 
 
+def _faults(cells: list[Cell]) -> list[str]:
+    found: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for cell in cells:
+        if cell.outcome in (WRONG, ERROR):
+            told = cell.by.removesuffix(" of the largest value")
+            found[cell.tool, cell.task].append(f"{cell.network}: {' '.join(told.split())[:120]}")
+    return table(["", "task", "networks"], [[*key, "; ".join(told)] for key, told in sorted(found.items())])
+
+
 def _short(reason: str) -> str:
     """Without the numbers that differ from network to network, and in one line."""
     head, found, rest = reason.partition("the contributions sum to ")
     if found:
         return f"{head}the contributions do not sum to the score{rest[rest.index(', so') :] if ', so' in rest else ''}"
-    return " ".join(reason.split())
+    return " ".join(re.sub(r"class \d+ \[[^]]*\]", "a box", reason).split())
 
 
 def main() -> int:

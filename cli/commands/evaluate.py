@@ -12,6 +12,7 @@ import explainers
 from ..arguments import (
     detection_arguments,
     explaining_arguments,
+    figure_arguments,
     ground_truth_argument,
     model_arguments,
     target_arguments,
@@ -68,7 +69,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         metavar="[TITLE=]FOLDER",
         help="score maps made elsewhere: .npy, .npz or gray pictures named like the images, or maps of explain run",
     )
-    scoring.add_argument("--no-figures", action="store_true", help="tables alone")
+    figure_arguments(scoring)
     detection_arguments(target_arguments(command))
     _, output = explaining_arguments(command, "evaluated")
     output.add_argument("--no-maps", action="store_true", help="keep no maps: the report shows the table alone")
@@ -135,7 +136,7 @@ def _evaluate(
             boxes=arguments.boxes,
             seed=arguments.seed or 0,
             out=out,
-            figures=not arguments.no_figures,
+            figures=not arguments.no_figures and (arguments.figures or True),
             maps=not arguments.no_maps,
             batch_size=batch_size(arguments),
             skip_unsupported=arguments.skip_unsupported,

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from explainers.data.images.prepared import Box
     from explainers.render import Style
+    from explainers.render.sheet import AnyCell
 
 
 @dataclass(frozen=True)
@@ -103,19 +104,30 @@ class Explanation:
         return path
 
     def plot(self, *, style: Style | None = None, count: int | None = None) -> Figure:
-        """A matplotlib figure: each photo beside its overlays; count: of the first images alone (None: all)."""
+        """A matplotlib figure: each photo beside its overlays, with the values that their colours stand for.
+
+        Args:
+            count: of the first images alone (None: all).
+        """
         from explainers.render import figure
 
         targets = self.targets.view(len(self), -1)
-        rows = []
+        rows: list[list[AnyCell]] = []
         for index in range(len(self) if count is None else min(count, len(self))):
-            row = [("image", self.pixels[index])]
+            row: list[AnyCell] = [("image", self.pixels[index])]
             for k, target in enumerate(targets[index].tolist()):
-                same = is_constant(self.maps[index, k] if self.targets.ndim == 2 else self.maps[index])
-                title = f"{self.method}{' (constant)' if same else ''}\n{self.label(index, target)}"
-                row.append((title, self.overlay(index, target=k, style=style)))
+                row.append(self.cell(index, k, self.label(index, target), style=style))
             rows.append(row)
         return figure(rows)
+
+    def cell(self, index: int = 0, target: int = 0, said: str = "", *, style: Style | None = None) -> AnyCell:
+        """A picture of a sheet: the overlay below the method's name and what is said, with the scale of its colours."""
+        from explainers.render import scale_of
+
+        same = is_constant(self.maps[index, target] if self.targets.ndim == 2 else self.maps[index])
+        caption = f"{self.method}{f' ({CONSTANT})' if same else ''}" + (f"\n{said}" if said else "")
+        drawn = self.overlay(index, target=target, style=style)
+        return caption, drawn, scale_of(self.map(index, target), style)
 
     def label(self, index: int, target: int) -> str:
         """The class and its probability, or its score where it is none, as captions name it; of a target object what it

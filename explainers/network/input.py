@@ -104,7 +104,7 @@ def _wanted_channels(images: Tensor, network: Any) -> int | None:
     """How many channels the network takes, where it runs on as many as its first convolution and not on these."""
     kind, given = CONVOLUTIONS[images.ndim - 2], images.shape[1]
     modules = network.modules() if isinstance(network, nn.Module) else ()
-    taken = [module.in_channels for module in modules if isinstance(module, kind)]
+    taken: list[Any] = [module.in_channels for module in modules if isinstance(module, kind)]
     if not taken or given in taken or _runs(network, images[:1]):
         return None
     other = images.new_zeros(1, taken[0], *images.shape[2:])

@@ -13,6 +13,8 @@ from answer_rules import Scores
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+TRANSPOSED = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)
+
 
 class Biases(TorchFunctionMode):
     """Inside, the constant that a convolution, linear or batch-norm call adds is a leaf of the output's full shape."""
@@ -25,8 +27,10 @@ class Biases(TorchFunctionMode):
         kwargs = kwargs or {}
         if function is F.batch_norm:
             return self._batch_norm(*args, **kwargs)
-        if function in (F.conv1d, F.conv2d, F.conv3d, F.linear):
+        if function in (F.conv1d, F.conv2d, F.conv3d, F.linear, *TRANSPOSED):
             names = ("input", "weight", "bias", "stride", "padding", "dilation", "groups")
+            if function in TRANSPOSED:
+                names = (*names[:5], "output_padding", "groups", "dilation")
             call = {**dict(zip(names, args, strict=False)), **kwargs}
             bias = call.pop("bias", None)
             result = function(**call)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import answer_layers as layers
@@ -87,7 +89,7 @@ def judged_peer(method: str, case: TaskCase, call: Callable[[TaskCase, Row], Any
     """The same of another package, row by row; its maps may be scaled to 0 … 1, or of a score of its own."""
     for row in case.rows:
         try:
-            made = call(case, row)
+            made = call(case, replace(row, network=copy.deepcopy(row.network)))  # some leave things on it
         except Exception as error:  # whatever a package raises is an outcome here
             return "error", repr(error)
         if made is None:
@@ -96,7 +98,8 @@ def judged_peer(method: str, case: TaskCase, call: Callable[[TaskCase, Row], Any
         answers = TaskAnswers(case, asked)
         if not answers.defined(method):
             return "wrong", "the method is not defined here"
-        found, wanted = np.asarray(made.map, float), answers.maps(method)[0]
+        found = np.asarray(made.map, float)
+        wanted = answers.maps(method)[0] if made.enlarge is None else made.enlarge(answers.native(method)[0])
         if made.scaled:
             found, wanted = _stretched(found), _stretched(wanted)
         if found.shape != wanted.shape or not np.isfinite(found).all():

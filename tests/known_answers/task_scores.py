@@ -88,7 +88,10 @@ def evaluated(metric: str, model: Any, inputs: Any, images: Tensor, targets: Any
     def explained(given_inputs: Any) -> Tensor:
         if isinstance(given_inputs, Tensor):
             return given_inputs
-        return given_inputs[given.get("explain", "photo" if isinstance(given_inputs, dict) else 0)]
+        key = given.get("explain", "photo")
+        if isinstance(given_inputs, dict):
+            return given_inputs[key]
+        return given_inputs[0 if isinstance(key, str) else key]  # "photo" and "left" come first
 
     asked: dict[str, Any] = {
         "mine": lambda inputs, targets: maps_of(explained(inputs)),

@@ -304,9 +304,10 @@ def several_inputs() -> list[TaskCase]:
         else:
             x = inputs[which or "photo"] if isinstance(inputs, dict) else inputs[0]
         pick: Number = (lambda y: y["logits"]) if name == "mapping" else (lambda y: y)
+        cam = network.head.weight.detach()[1] if name == "film" else None  # type: ignore[union-attr, index]
         rows = [
             Row(ByHand(network, bind(row)).eval(), x[row], lambda y, pick=pick: pick(y)[0, 1],
-                lambda y, pick=pick: pick(y).softmax(1)[0, 1], classes=pick, of_class=1)
+                lambda y, pick=pick: pick(y).softmax(1)[0, 1], cam, classes=pick, of_class=1)
             for row in range(len(x))
         ]  # fmt: skip
         given = {} if which is None else {"explain": which}

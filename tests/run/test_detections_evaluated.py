@@ -248,6 +248,8 @@ def test_what_detections_cannot_be_asked_with_is_said(tmp_path):
         scored(images, boxes=None)
     with pytest.raises(OptionError, match="does not say which of its detections"):
         scored(images, masks=images)
+    with pytest.raises(OptionError, match="maps from files .* not of their detections"):
+        scored(images, methods=[images])
     with pytest.raises(OptionError, match="goes with targets=Detected"):
         explainers.evaluate(loaded(), images, ["saliency"], ["pointing-game"], 0, **QUIET)
     with pytest.raises(OptionError, match="Detected is of image files"):

@@ -14,7 +14,7 @@ from torch import Tensor
 from explainers.core.explainer import Explainer
 from explainers.core.image_by_image import no_exit
 from explainers.core.name_table import refuse_unknown
-from explainers.core.preprocessing import AnyPreprocessing, Preprocessing, as_column
+from explainers.core.preprocessing import AnyPreprocessing, Preprocessing, as_column, photographic
 from explainers.core.targets import NOT
 from explainers.errors import ImageError, OptionError
 from explainers.evaluation import Metric, Result
@@ -22,7 +22,7 @@ from explainers.evaluation.chunk_maps import Stored
 from explainers.evaluation.controls import controls
 from explainers.evaluation.engine import Engine
 from explainers.evaluation.measuring.batch import Batch
-from explainers.evaluation.rows import Row, failed_row, nothing_row
+from explainers.evaluation.rows import Row
 from explainers.models.loaded import named_target
 from explainers.network.unwrapping import as_network
 from explainers.passes.predictor import Predictor
@@ -31,7 +31,8 @@ from explainers.run.evaluate import journal
 from explainers.run.evaluate.batches import brings_masks, check_labelled, of_loader, targeted
 from explainers.run.evaluate.boxes.checks import check_boxes
 from explainers.run.evaluate.boxes.controls import with_other_boxes
-from explainers.run.evaluate.boxes.source import BoxFolder, box_folder
+from explainers.run.evaluate.boxes.source import BoxRows
+from explainers.run.evaluate.boxes.truth import truth_of
 from explainers.run.evaluate.facts import facts_of
 from explainers.run.evaluate.figures import write_extremes, write_figures
 from explainers.run.evaluate.folder import Folder, files_of, folder_batches
@@ -106,7 +107,7 @@ def evaluate(
     network: Any = as_network(model, several=True)
     brought, files = images, files_of(images, options.preprocessing)
     bound, images = of_inputs(network, images, options, files)
-    check_boxes(targets, files, masks, options, titled)
+    check_boxes(targets, files, masks, options.boxes, titled)
     _check_masks(titled, brought, masks if options.boxes is None else options.boxes)
     chosen = titled_explainers(explainers, model, files, options)
     if bound is not None:
@@ -120,7 +121,7 @@ def evaluate(
             if bound is None
             else named_target(targets, names, len(names or ()))
         )
-    output = output_for(classes, options.output)
+    output, boxes = output_for(classes, options.output), None
     if isinstance(classes, str) and classes == NOT:
         chosen, classes = {title: _negative(title, each) for title, each in chosen.items()}, 0
     if files is None:
@@ -140,7 +141,9 @@ def evaluate(
         if isinstance(classes, ImageTargets):
             source, classes = replace(source, own=classes), None
         if isinstance(classes, Detected):
-            source = box_folder(source, network, classes, options, names)
+            truth = None if options.boxes is None else truth_of(options.boxes, files)
+            taken = photographic(source.preprocessing)
+            boxes = source.boxes = BoxRows(network, options.output, taken, classes, truth, names)
             chosen, classes = with_other_boxes(chosen, classes.min_score), None
         if not (classes is None or isinstance(classes, (int, str, Target))):
             raise OptionError(
@@ -171,33 +174,23 @@ def evaluate(
             keeper.begin()
             folder.write_manifest({**facts, **classes_of(names), "status": "running"})
         batches = targeted(source, classes)
-        described = source.tell if isinstance(source, BoxFolder) else None
+        described = None if boxes is None else boxes.tell
         rows, dropped = _rows(engine, batches, folder, keeper, done, _Told(progress, total), described)
-        failed = [
-            made(name, title, reason)
-            for made, images_ in _without_maps(source)
-            for name, reason in images_
-            for title in engine.explainers
-        ]
+        failed = source.rows_without_maps(engine.explainers) if isinstance(source, Folder) else []
         result = Result(rows + failed, titled, dict(engine.refused), options.seed, facts)
         if not rows and not failed and not engine.refused:
             raise ImageError("there are no images to evaluate")
         if folder is not None:
             made = write_tables(folder, result)
             if options.figures and result.scores:
-                made += write_figures(folder.path, result)
+                format = "png" if options.figures is True else options.figures
+                made += write_figures(folder.path, result, format)
                 if isinstance(source, Folder):
                     objects = classes if isinstance(classes, Target) else None
-                    made += write_extremes(folder.path, result, source, {**engine.explainers}, names, objects)
+                    made += write_extremes(folder.path, result, source, {**engine.explainers}, names, objects, format)
             write_manifest(folder, result, dropped, made + [IMAGES] * (keeper is not None), names)
-        check_made(rows or [row for row in failed if isinstance(source, BoxFolder)], engine.explainers)
+        check_made(rows or (failed if boxes is not None else []), engine.explainers)
         return result
-
-
-def _without_maps(source: Any) -> list[tuple[Callable[[str, str, str], Row], list[tuple[str, str]]]]:
-    """Images of files that never came to an explainer, with why, and what makes their rows."""
-    boxes = [(failed_row, source.broken), (nothing_row, source.nothing)] if isinstance(source, BoxFolder) else []
-    return [(failed_row, source.failed), *boxes] if isinstance(source, Folder) else []
 
 
 def _probe(network: Any, images: Any, options: EvaluationOptions) -> dict[str, Any] | None:

@@ -13,12 +13,16 @@ from explainers.evaluation.result import Result, table
 from explainers.evaluation.rows import NOTHING, Row
 from explainers.evaluation.tables.plain import as_plain
 from explainers.run.evaluate.kept import IMAGES, MAPS, classes_of
+from explainers.run.figure_files import any_format
 from explainers.storage.atomic import write_bytes, write_json
 from explainers.storage.run_folder import JOURNAL, MANIFEST, REPORT, Contents, RunFolder
 
 CONTENTS = Contents(
     "evaluate",
-    files=(JOURNAL, "scores.csv", "summary.csv", "summary.md", "summary.json", IMAGES, MANIFEST, "figure-*.png"),
+    files=(
+        *(JOURNAL, "scores.csv", "summary.csv", "summary.md", "summary.json", IMAGES, MANIFEST),
+        *any_format("figure-*"),
+    ),
     folders=(MAPS, REPORT),
 )
 

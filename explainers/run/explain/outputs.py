@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,9 @@ import torch
 from explainers.core.maps import CONSTANT, CONSTANT_REASON, is_constant
 from explainers.data.images import ImageFile, Photo, write_image
 from explainers.models import LoadedModel
-from explainers.render import Style, with_boxes
+from explainers.render import with_boxes
 from explainers.run.explain.options import MethodCall, RunOptions
+from explainers.run.figure_files import any_format
 from explainers.run.kinds import Content, kind_of
 from explainers.run.targets import Part, Told
 from explainers.run.targets.placed import box_in_photo
@@ -25,10 +26,11 @@ from explainers.storage.atomic import write_bytes
 from explainers.storage.journal import Row
 from explainers.storage.run_folder import JOURNAL, MANIFEST, REPORT, Contents
 
+COMPARED = "compare"  # the folder of sheets of one image
 CONTENTS = Contents(
     "run",
-    files=(JOURNAL, "results.csv", MANIFEST, "sheet-*.png"),
-    folders=("overlays", "maps", REPORT),
+    files=(JOURNAL, "results.csv", MANIFEST, *any_format("sheet-*")),
+    folders=("overlays", "maps", COMPARED, REPORT),
 )
 
 
@@ -92,8 +94,10 @@ class Outputs:
                     row["others"] = self._write(f"maps/{base}", self.kind.maps(subject, values))
                 if self.options.overlays:
                     row["overlay"] = f"overlays/{base}.png"
+                    scale = self.kind.scale(values, self.options.style())
+                    row["scale"] = None if scale is None else asdict(scale)
                     if self.options.scale == "image":
-                        style = Style(self.options.cmap, self.options.opacity)
+                        style = self.options.style()
                         drawn = self.kind.drawn(subject, values, style, part.outline)
                         made = self._write(f"overlays/{base}", drawn)
                         row["others"] = [*row.get("others", ()), *made[1:]]

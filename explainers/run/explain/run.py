@@ -123,7 +123,7 @@ def run(
         summary.constant = [
             (row["file"], row["method"]) for row in folder.journal.rows(keys) if row["status"] == CONSTANT
         ]
-        made = finish(folder, options, keys, kind)
+        made = finish(folder, options, keys, kind, [call.title for call in calls])
         summary.sheets = [path for path in made if path.name.startswith("sheet-")]
         nothing = bool(summary.failed) and not summary.explained + summary.resumed + len(summary.nothing)
         summary.seconds = time.perf_counter() - started

@@ -14,7 +14,7 @@ from explainers.core.preprocessing import ArrayPreprocessing
 from explainers.data.images import ImageFile
 from explainers.data.recordings import Recording, content_of, find_recordings, map_file, read_recording
 from explainers.errors import ImageError, MapError, counted
-from explainers.render import Style
+from explainers.render import Scale, Style
 from explainers.render.arrays import gray_of, signal_chart, slices_through, walk_through
 from explainers.render.arrays.volumes import animation
 from explainers.run.kinds.kind import Content, content_digest
@@ -88,6 +88,10 @@ class Recordings:
         pixels = gray_of(subject.values)
         three = slices_through(pixels, full, names=subject.axis_names, spacing=spacing_of(subject.affine), style=style)
         return {".png": three, ".webp": animation(walk_through(pixels, full, axis=walked(None, subject), style=style))}
+
+    def scale(self, values: np.ndarray, style: Style) -> Scale | None:
+        """None: pictures have their own bar."""
+        return None
 
     def maps(self, subject: Recording, values: np.ndarray) -> Mapping[str, bytes]:
         """The map enlarged to the file's axes: `.nii.gz` with its affine where it has one, else `.npy`."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from explainers.data.images import ImageFile
 from explainers.errors import counted
+from explainers.render.style import OPACITY
 from explainers.run.explain.outputs import NOTHING
 from explainers.run.explain.reading import content_or_none, key_of
 from explainers.run.kinds.recordings import Recordings
@@ -37,7 +38,7 @@ def explained(folder: ReadFolder) -> Shown:
     columns = dict.fromkeys(name for each in found.entries for map_ in each.maps for name in map_.values)
     found.scores = dict.fromkeys(columns, "")
     options = facts.get("options") or {}
-    found.cmap, found.opacity = options.get("cmap"), options.get("opacity") or 0.6
+    found.cmap, found.opacity = options.get("cmap"), options.get("opacity", OPACITY)
     found.common = options.get("scale") == "common"
     found.max_pixels = options.get("max_pixels")
     found.preprocessing = facts.get("preprocessing")

@@ -20,6 +20,7 @@ from training_case import command
 from explainers.baselines.training.run_folder import read_run
 from explainers.data.images import write_image
 from explainers.models.factory import function_from
+from explainers.render.sheet import SCALE
 from explainers.run.report.report import make_report
 from explainers.storage.verify import verify
 
@@ -329,10 +330,15 @@ def test_pictures_show_every_network(weights, tmp_path):
         assert not np.array_equal(frames[0], frames[2])
         with Image.open(out / f"{each}.png") as strip:
             cell = 112 + 8
-            assert strip.size == (4 * cell + 8, 2 * (cell + 2 * 17) + 8)
+            assert strip.size == (4 * cell + 8, 2 * (cell + 2 * 17 + SCALE) + 8)
     before = {path.name: path.read_bytes() for path in out.glob("figure-*.png")}
     assert main([*drawn, "--film", "2"]) == 0
     assert {path.name: path.read_bytes() for path in out.glob("figure-*.png")} == before
+    assert main([*drawn, "--film", "2", "--figures", "svg"]) == 0
+    names = {path.name for path in out.glob("figure-*")}
+    assert names == {name.replace(".png", ".svg") for name in before} | {f"{each}.webp" for each in strips}
+    assert ">saliency</text>" in (out / "figure-similarity-spearman.svg").read_text()
+    assert ">reference</text>" in (out / f"{strips[0]}.svg").read_text()
 
 
 def test_an_epoch_that_is_not_as_it_was_kept_is_found_and_costs_itself(kept, tmp_path, capsys):
@@ -392,16 +398,16 @@ def test_the_footer_says_why_a_trainings_scores_are_logits(kept, tmp_path, capsy
 
 
 def test_film_strips_mark_maps_that_are_the_same_everywhere(weights, tmp_path, monkeypatch):
-    from explainers.run.drift import film
+    from explainers.run import figure_files
 
     said = []
-    sheet = film.contact_sheet
-    monkeypatch.setattr(film, "contact_sheet", lambda rows, **more: said.append(rows) or sheet(rows, **more))
+    sheet = figure_files.contact_sheet
+    monkeypatch.setattr(figure_files, "contact_sheet", lambda rows, **more: said.append(rows) or sheet(rows, **more))
     root = shutil.copytree(weights, tmp_path / "in")
     state = torch.load(root / "net-5.pt")
     torch.save({key: 0 * value for key, value in state.items()}, root / "net-5.pt")  # no gradient reaches the image
     argv = [each for each in of_files(root, tmp_path / "out", "-m", "saliency") if each != "--no-figures"]
     assert main(argv) == 0
-    captions = {caption for rows in said for row in rows for caption, _ in row}
+    captions = {caption for rows in said for row in rows for caption, *_ in row}
     assert "net-5.pt\nconstant" in captions
     assert not any(caption.startswith("net-20.pt\nconst") for caption in captions)

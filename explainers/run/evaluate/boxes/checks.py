@@ -9,7 +9,6 @@ from explainers.data.images import ImageFile
 from explainers.errors import OptionError
 from explainers.evaluation.metric import Metric
 from explainers.run.evaluate.boxes.truth import DETECTED
-from explainers.run.evaluate.options import EvaluationOptions
 from explainers.run.targets import Detected
 
 
@@ -17,7 +16,7 @@ def check_boxes(
     targets: Any,
     files: Sequence[ImageFile] | None,
     masks: Any,
-    options: EvaluationOptions,
+    boxes: Any,
     metrics: Mapping[str, Metric],
 ) -> None:
     """See that an evaluation of detections has image files and, where metrics need them, true boxes, and that no other
@@ -27,7 +26,7 @@ def check_boxes(
         OptionError: it is not so.
     """
     if not isinstance(targets, Detected):
-        if options.boxes is not None:
+        if boxes is not None:
             raise OptionError(
                 "boxes= (--boxes) says where detections should be: it goes with targets=Detected(…) (--task detection)"
             )
@@ -41,7 +40,7 @@ def check_boxes(
             "masks= (--masks): a mask of an image does not say which of its detections it is of; pass boxes= (--boxes)"
         )
     needy = [title for title, metric in metrics.items() if "masks" in metric.needs]
-    if needy and options.boxes is None:
+    if needy and boxes is None:
         raise OptionError(
             f"{', '.join(needy)}: where should the maps be? Pass boxes= (--boxes): a table of true boxes (CSV with the "
             f"columns file,x0,y0,x1,y1 and perhaps class, or COCO's annotations), or {DETECTED!r}, each detection's own"

@@ -1,24 +1,22 @@
-"""Image files as batches with a row for each detection."""
+"""Batches of images as batches with a row for each detection."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 
 from explainers.core.image_by_image import Failure, in_parts
-from explainers.core.preprocessing import photographic
+from explainers.core.preprocessing import Preprocessing
 from explainers.evaluation.controls import is_control
 from explainers.evaluation.measuring.batch import Batch
 from explainers.evaluation.metric import Metric
 from explainers.evaluation.rows import Row
 from explainers.models.loaded import target_name
 from explainers.network.output import Output
-from explainers.run.evaluate.boxes.truth import Truth, truth_of
-from explainers.run.evaluate.folder import Folder
-from explainers.run.evaluate.options import EvaluationOptions
+from explainers.run.evaluate.boxes.truth import Truth
 from explainers.run.targets import Detected
 from explainers.run.targets.placed import box_in_input, box_in_photo
 from explainers.targets import Box, Detections, detections
@@ -27,34 +25,20 @@ from explainers.targets.detection import box_masks
 UNMATCHED = "no true box is that of this detection"
 
 
-def box_folder(
-    folder: Folder, network: Any, detected: Detected, options: EvaluationOptions, class_names: Sequence[str] | None
-) -> BoxFolder:
-    """The detections of a folder's images.
-
-    Raises:
-        DataError: the table of true boxes is none. OptionError: the network takes no photos.
-    """
-    photographic(folder.preprocessing)
-    own = {each.name: getattr(folder, each.name) for each in fields(Folder)}
-    truth = None if options.boxes is None else truth_of(options.boxes, folder.files)
-    return BoxFolder(
-        **own, network=network, output=options.output, detected=detected, truth=truth, class_names=class_names
-    )
-
-
 @dataclass
-class BoxFolder(Folder):
-    """Image files whose detections are scored: rows of a batch are detections, called "FILE, detection K".
+class BoxRows:
+    """The detections of images as rows of a batch, called "FILE, detection K".
 
-    network, output: what finds them; detected: which of them; truth: the true boxes, None: each detection's own;
-    class_names: where they are known; targets, columns: of each row by its name, as far as it was reached; nothing:
-    images in which there is nothing to explain, and why; broken: images that the network fails on, and why.
+    network, output: what finds them; preprocessing: from photo to its input; detected: which of them; truth: the true
+    boxes, None: each detection's own; class_names: where they are known; targets, columns: of each row by its name, as
+    far as it was reached; unmatched: rows without a true box; nothing: images in which there is nothing to explain, and
+    why; broken: images that the network fails on, and why.
     """
 
-    network: Any = None
-    output: Output | None = None
-    detected: Detected = field(default_factory=Detected)
+    network: Any
+    output: Output | None
+    preprocessing: Preprocessing
+    detected: Detected
     truth: Truth | None = None
     class_names: Sequence[str] | None = None
     targets: dict[str, Box] = field(default_factory=dict)
@@ -63,28 +47,31 @@ class BoxFolder(Folder):
     nothing: list[tuple[str, str]] = field(default_factory=list)
     broken: list[tuple[str, str]] = field(default_factory=list)
 
-    def __iter__(self) -> Iterator[Batch]:
-        """Batches of the detections of as many images as a batch of the folder has.
+    def of(self, batch: Batch, sizes: Mapping[str, tuple[int, ...]]) -> Batch | None:
+        """The detections of a batch of images; None where there are none.
+
+        Args:
+            sizes: (height, width) of each photo by its name.
 
         Raises:
             OptionError, TargetError: as `detections` does of every image.
         """
-        for batch in super().__iter__():
-            found: dict[int, Detections] = {}
-            for rows, each in in_parts(range(len(batch.names)), lambda rows, batch=batch: self._found(batch, rows)):
-                if isinstance(each, Failure):
-                    self.broken.append((batch.names[rows[0]], each.reason))
-                else:
-                    found.update(zip(rows, each, strict=True))
-            made = [
-                self._row(batch, row, chosen, place)
-                for row, chosen in sorted(found.items())
-                for place in range(len(chosen))
-            ]
-            if made:
-                rows, names, boxes, masks = zip(*made, strict=True)
-                device = batch.images.device
-                yield replace(batch.select(rows), names=names, targets=list(boxes), masks=torch.stack(masks).to(device))
+        found: dict[int, Detections] = {}
+        for rows, each in in_parts(range(len(batch.names)), lambda rows: self._found(batch, rows)):
+            if isinstance(each, Failure):
+                self.broken.append((batch.names[rows[0]], each.reason))
+            else:
+                found.update(zip(rows, each, strict=True))
+        made = [
+            self._row(batch, row, chosen, place, sizes[batch.names[row]])
+            for row, chosen in sorted(found.items())
+            for place in range(len(chosen))
+        ]
+        if not made:
+            return None
+        picked, names, boxes, masks = zip(*made, strict=True)
+        stacked = torch.stack(masks).to(batch.images.device)
+        return replace(batch.select(picked), names=names, targets=list(boxes), masks=stacked)
 
     def _found(self, batch: Batch, rows: Sequence[int]) -> list[Detections]:
         """The chosen detections of some images; where there are none, that is noted."""
@@ -96,16 +83,18 @@ class BoxFolder(Folder):
                 self.nothing.append((batch.names[row], self.detected.nothing(each)))
         return chosen
 
-    def _row(self, batch: Batch, row: int, found: Detections, place: int) -> tuple[int, str, Box, torch.Tensor]:
+    def _row(
+        self, batch: Batch, row: int, found: Detections, place: int, photo: tuple[int, ...]
+    ) -> tuple[int, str, Box, torch.Tensor]:
         """Of one detection: the image's row in the batch, the name of its own, its box, and its mask."""
         file, size = batch.names[row], tuple(batch.images.shape[2:])
         box, label = Box.of(found, place), int(found.labels[place])
         assert box.box is not None
         classes = label + 1 if found.probabilities is None else found.probabilities.shape[1]
         called = target_name(label, self.class_names, classes)
-        corners = box_in_photo(box.box, size, self.sizes[file], self.preprocessing)
+        corners = box_in_photo(box.box, size, photo, self.preprocessing)
         name = f"{file}, detection {place + 1}"
-        self.targets[name], self.seen[name] = box, self.seen[file]
+        self.targets[name] = box
         self.columns[name] = {
             "file": file,
             "detection": place + 1,
@@ -116,7 +105,7 @@ class BoxFolder(Folder):
         }
         mask = None
         if self.truth is not None and (true := self.truth.of(file, corners, (str(label), called))) is not None:
-            inside = box_in_input(true, self.sizes[file], self.preprocessing)
+            inside = box_in_input(true, photo, self.preprocessing)
             mask = _mask(inside, size)
         if self.truth is not None and mask is None:
             self.unmatched.add(name)
