@@ -71,7 +71,8 @@ class RecordingPacker(Packer):
         head = self.head(entry, (1, 1), lacking, [])
         made = Packing(head)
         if axes is None:
-            head["maps"] = [self._map(map_, look) for map_, look in zip(entry.maps, looks, strict=True)]
+            reasons = [look if isinstance(look, str) else None for look in looks]
+            head["maps"] = [self._map(map_, reason) for map_, reason in zip(entry.maps, reasons, strict=True)]
             return made
         signal = len(axes) == 1
         axis = 0 if signal else walked(entry.source, subject)
