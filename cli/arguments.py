@@ -196,6 +196,18 @@ def target_arguments(command: argparse.ArgumentParser) -> Any:
     return target
 
 
+def detection_arguments(target: Any) -> None:
+    """Which boxes that a network finds are explained."""
+    target.add_argument(
+        "--task",
+        choices=("classification", "detection"),
+        help="detection: each box that the network finds is explained; what it returned becomes boxes by "
+        "--output FILE.py:function, but for torchvision's and transformers' networks",
+    )
+    target.add_argument("--detections", type=int, metavar="K", help="the K best of each image (default 3)")
+    target.add_argument("--min-score", type=float, metavar="S", help="of detections that are explained (default 0.5)")
+
+
 def explaining_arguments(command: argparse.ArgumentParser, out: str) -> tuple[Any, Any]:
     """What every command has that explains a folder of images: methods, scores, passes, output, limits.
 
@@ -222,10 +234,34 @@ def output_arguments(command: argparse.ArgumentParser, out: str) -> Any:
     return group
 
 
+def figure_arguments(group: Any) -> None:
+    """Whether figures are drawn, and as what."""
+    either = group.add_mutually_exclusive_group()
+    figure_format(either)
+    either.add_argument("--no-figures", action="store_true", help="tables alone")
+
+
+def figure_format(group: Any) -> None:
+    """What figures and sheets are written as."""
+    group.add_argument(
+        "--figures",
+        choices=("png", "svg", "pdf"),
+        help="what figures and sheets are written as (default png); of SVG and PDF the text stays text",
+    )
+
+
 def picture_arguments(group: Any) -> None:
     """What is drawn, and how."""
-    group.add_argument("--cmap", metavar="NAME", help="a matplotlib colour map (default turbo; RdBu_r for signed maps)")
-    group.add_argument("--opacity", type=float, metavar="0…1", help="of the strongest values (default 0.6)")
+    group.add_argument(
+        "--cmap", metavar="NAME", help="a matplotlib colour map (default inferno; RdBu_r for signed maps)"
+    )
+    group.add_argument("--opacity", type=float, metavar="0…1", help="of the strongest values (default 0.7)")
+    group.add_argument(
+        "--outline",
+        type=float,
+        metavar="0…1",
+        help="a line around what lies above this share of the colour scale, such as 0.5 (for smooth maps)",
+    )
     group.add_argument(
         "--scale", choices=("image", "common"), help="colour scale: each map's own (default), or the run's"
     )
@@ -237,6 +273,12 @@ def picture_arguments(group: Any) -> None:
         metavar="ROWS",
         help="pages of photos beside their maps (12 rows)",
     )
+    group.add_argument(
+        "--compare",
+        action="store_true",
+        help="a sheet for each image: the photo, each method, the mean of the methods, where they disagree",
+    )
+    figure_format(group)
     group.add_argument("--no-maps", action="store_true", help="no raw maps (.npz)")
     group.add_argument("--no-overlays", action="store_true", help="no pictures")
 

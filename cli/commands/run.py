@@ -8,6 +8,7 @@ from pathlib import Path
 from explainers.errors import OptionError
 
 from ..arguments import (
+    detection_arguments,
     explaining_arguments,
     ground_truth_argument,
     model_arguments,
@@ -31,14 +32,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     model_arguments(command)
     target = target_arguments(command)
     target.add_argument("--top-k", type=int, metavar="K", help="explain the K best classes of each image")
-    target.add_argument(
-        "--task",
-        choices=("classification", "detection"),
-        help="detection: each box that the network finds is explained; what it returned becomes boxes by "
-        "--output FILE.py:function, but for torchvision's and transformers' networks",
-    )
-    target.add_argument("--detections", type=int, metavar="K", help="the K best of each image (default 3)")
-    target.add_argument("--min-score", type=float, metavar="S", help="of detections that are explained (default 0.5)")
+    detection_arguments(target)
     ground_truth_argument(target, "the table and contact sheets name them, and --target label explains them")
     passes, output = explaining_arguments(command, "explained")
     passes.add_argument(

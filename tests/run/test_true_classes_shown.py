@@ -11,9 +11,7 @@ from run_case import embedded, folder, rows
 import explainers
 from explainers.errors import OptionError, TargetError
 from explainers.render import contact_sheet
-from explainers.run import RunOptions, run
-from explainers.run.evaluate import figures
-from explainers.run.explain import finish
+from explainers.run import RunOptions, figure_files, run
 
 NAMES = ("a.png", "b.png", "c.png")
 LABELS = {"a.png": 3, "b.png": 0, "c.png": 9}
@@ -25,11 +23,10 @@ def captions(monkeypatch):
     found: list[str] = []
 
     def noted(sheet, **more):
-        found.extend(caption for row in sheet for caption, _ in row)
+        found.extend(caption for row in sheet for caption, *_ in row)
         return contact_sheet(sheet, **more)
 
-    monkeypatch.setattr(finish, "contact_sheet", noted)
-    monkeypatch.setattr(figures, "contact_sheet", noted)
+    monkeypatch.setattr(figure_files, "contact_sheet", noted)
     return found
 
 

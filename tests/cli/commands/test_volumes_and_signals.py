@@ -187,6 +187,12 @@ def test_each_folder_of_numbered_frames_is_a_clip(here):
     assert np.unravel_index(found.argmax(), found.shape) == (2, 4, 7)
 
 
+def test_pictures_for_a_network_over_three_axes_may_be_frames(here, capsys):
+    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save("a.png")
+    assert main(["run", "a.png", "--model", "net.py:clip", "--quiet", "--no-report"]) == 2
+    assert "it goes over three axes: say what the files are (--data-kind frames, or volumes)" in capsys.readouterr().err
+
+
 def test_frames_without_an_order_are_refused(here):
     (here / "clips" / "one").mkdir(parents=True)
     for name in ("a.png", "b1.png"):
