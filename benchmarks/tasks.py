@@ -75,6 +75,8 @@ def fill(task: str) -> list[Cell]:
 def peer(case: TaskCase, method: str, package: str) -> tuple[str, str]:
     if not offered(package, method, case):
         return ABSENT, ""
+    if package == "pytorch-grad-cam" and case.task == "detection":  # its target is IoU + score, another number
+        return UNJUDGED, ""
     return judged_peer(method, case, TASK_PEERS[method, package])
 
 
@@ -129,8 +131,8 @@ def document(cells: list[Cell]) -> str:
         "## Beside other packages",
         "",
         "The others are called as their documentation does, with the layer given by hand: pytorch-grad-cam with its "
-        "`ClassifierOutputTarget`, `SemanticSegmentationTarget`, `FasterRCNNBoxScoreTarget` (judged by its own "
-        "definition, IoU + score) or a target function; captum with a forward function around the network; torch-cam "
+        "`ClassifierOutputTarget`, `SemanticSegmentationTarget`, `FasterRCNNBoxScoreTarget` (not judged: it is "
+        "another number, IoU + score) or a target function; captum with a forward function around the network; torch-cam "
         "and MONAI with class indices. Several inputs are bound by hand for them, as none takes them as they are here. "
         "Each gets a copy of the network. Explainers' own cells stand beside them.",
         "",

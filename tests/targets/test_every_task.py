@@ -68,7 +68,7 @@ def test_maps_of_another_question_are_told_from_the_answer(method):
     value = case_of("value")
     assert judged(method, replace(value, targets=Value(1, lowered=True)))[0] == "wrong"
     region = case_of("segmentation")
-    assert judged(method, replace(region, targets=Region(2, (4, 8, 17, 20))))[0] == "wrong"
+    assert judged(method, replace(region, targets=Region(1, (4, 8, 18, 20))))[0] == "wrong"
 
 
 def test_the_value_of_a_map_of_another_question_is_told_from_the_answer():
