@@ -133,7 +133,7 @@ def document(cells: list[Cell]) -> str:
         "The others are called as their documentation does, with the layer given by hand: pytorch-grad-cam with its "
         "`ClassifierOutputTarget`, `SemanticSegmentationTarget`, `FasterRCNNBoxScoreTarget` (not judged: it is "
         "another number, IoU + score) or a target function; captum with a forward function around the network; "
-        "torch-cam and MONAI with class indices. Several inputs are bound by hand for them, as none takes them as they are here. "
+        "torch-cam and MONAI with class indices. Several inputs are bound by hand for them. "
         "Each gets a copy of the network. Explainers' own cells stand beside them.",
         "",
         *_by_task(cells, "peer", tasks, also=("saliency", "grad-cam", "guided-backprop", "occlusion")),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from typing import Any
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -23,7 +25,7 @@ def ranks_of(map_: np.ndarray) -> np.ndarray | None:
     if is_constant(values):
         return None
     if map_.ndim != 2:
-        size = [min(GRIDS[map_.ndim], length) for length in map_.shape]
+        size: Any = [min(GRIDS[map_.ndim], length) for length in map_.shape]
         cells = (F.adaptive_avg_pool1d if map_.ndim == 1 else F.adaptive_avg_pool3d)(values, size)
     else:
         cells = F.interpolate(values, size=(GRID, GRID), mode="bilinear", align_corners=False, antialias=True)
