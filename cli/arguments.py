@@ -175,39 +175,6 @@ def labels_argument(group: Any) -> None:
     group.add_argument("--labels", metavar="FILE", help="class names, one a line, or a JSON list")
 
 
-def target_arguments(command: argparse.ArgumentParser) -> Any:
-    """What is explained."""
-    target = command.add_argument_group("what is explained")
-    target.add_argument(
-        "--target",
-        metavar="TARGET",
-        help="a class: index, name, label (the true one) or not (the other class of a network with one score); "
-        '"cat - dog", "cat - next", "cat - 0.5 dog" (why the one rather than the other); like:FILE (what '
-        "makes embeddings alike); value:0, value:0:lowered (of a regression); FILE.py:function (of what the network "
-        "returns for an image to one number); default: the predicted class",
-    )
-    target.add_argument(
-        "--where",
-        metavar="REGION",
-        help="of a segmentation network, where its class is explained: predicted (where it is predicted), all, "
-        "mask:FOLDER (files named like the images, white inside), box:X0,Y0,X1,Y1 or pixel:X,Y of the photo",
-    )
-    labels_argument(target)
-    return target
-
-
-def detection_arguments(target: Any) -> None:
-    """Which boxes that a network finds are explained."""
-    target.add_argument(
-        "--task",
-        choices=("classification", "detection"),
-        help="detection: each box that the network finds is explained; what it returned becomes boxes by "
-        "--output FILE.py:function, but for torchvision's and transformers' networks",
-    )
-    target.add_argument("--detections", type=int, metavar="K", help="the K best of each image (default 3)")
-    target.add_argument("--min-score", type=float, metavar="S", help="of detections that are explained (default 0.5)")
-
-
 def explaining_arguments(command: argparse.ArgumentParser, out: str) -> tuple[Any, Any]:
     """What every command has that explains a folder of images: methods, scores, passes, output, limits.
 

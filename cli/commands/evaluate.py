@@ -10,17 +10,15 @@ from typing import Any
 import explainers
 
 from ..arguments import (
-    detection_arguments,
     explaining_arguments,
     figure_arguments,
     ground_truth_argument,
     model_arguments,
-    target_arguments,
 )
 from ..input_kind import batch_size, files_asked
 from ..reporting import report_arguments, report_at_end
 from ..spelling import printable
-from ..targets import typed_detections, typed_target
+from ..targets import detection_arguments, target_arguments, typed_detections, typed_target
 from ..terminal.telling import exit_code, tell_failures, tell_tables
 from ..values import activation, note, output, print_json
 

@@ -8,15 +8,14 @@ from pathlib import Path
 from explainers.errors import OptionError
 
 from ..arguments import (
-    detection_arguments,
     explaining_arguments,
     ground_truth_argument,
     model_arguments,
     picture_arguments,
-    target_arguments,
 )
 from ..reporting import report_arguments, report_at_end
 from ..spelling import given
+from ..targets import detection_arguments, target_arguments
 from ..values import print_json
 
 HELP = "explain the images of a folder; `explain FOLDER` is the same"
