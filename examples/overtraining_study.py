@@ -263,7 +263,9 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--no-figures", action="store_true", help="tables alone")
     parser.add_argument("--jobs", type=int, default=1, help="trainings at once, a core each (default %(default)s)")
-    parser.add_argument("--only", metavar="KIND", choices=ONLY, help=f"train and measure these alone: {', '.join(ONLY)}")
+    parser.add_argument(
+        "--only", metavar="KIND", choices=ONLY, help=f"train and measure these alone: {', '.join(ONLY)}"
+    )
     parser.add_argument("--known", type=Path, metavar="FOLDER", help="JSON files of earlier sittings")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)

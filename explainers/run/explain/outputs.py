@@ -124,7 +124,7 @@ class Outputs:
         if not self.options.overlays or not any(part.box for part in told.parts):
             return {}
         drawn = [
-            (self._in_photo(part, photo, part.outline.shape), f"{part.columns['detection']} {part.name}")
+            (self._in_photo(part, photo, part.outline.shape), box_caption(part))
             for part in told.parts
             if part.outline is not None
         ]
@@ -224,3 +224,9 @@ def files_of(rows: Sequence[Row], options: RunOptions) -> list[str]:
     kinds = ("map", "boxes") if options.scale == "common" else ("map", "overlay", "boxes")
     named = [row[kind] for row in rows for kind in kinds if row.get(kind)]
     return list(dict.fromkeys([*named, *(name for row in rows for name in row.get("others", ()))]))
+
+
+def box_caption(part: Part) -> str:
+    """Which detection of its image it is, of what, and its score: "#1 cat 0.87"; a class without a name is "class 3"."""
+    named = f"class {part.name}" if part.name.isdecimal() else part.name
+    return f"#{part.columns['detection']} {named} {part.columns['score']:.2f}"
