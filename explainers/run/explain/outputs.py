@@ -227,6 +227,6 @@ def files_of(rows: Sequence[Row], options: RunOptions) -> list[str]:
 
 
 def box_caption(part: Part) -> str:
-    """Which detection of its image it is, of what, and its score: "#1 cat 0.87"; a class without a name is "class 3"."""
+    """Which detection of its image it is, of what, and its score: "#1 cat 0.87", "#1 class 3 0.87" without names."""
     named = f"class {part.name}" if part.name.isdecimal() else part.name
     return f"#{part.columns['detection']} {named} {part.columns['score']:.2f}"
