@@ -1,4 +1,4 @@
 """What a finished run or evaluation left, in the formats of other tools: one file a format.
 
-Begin with `parquet.py`: the table, with the types that its values had when they were made.
+`parquet.py` writes the table, with the types that its values had when they were made; `tiff.py` the maps.
 """

@@ -63,7 +63,7 @@ def write_parquet(
     if path.suffix != SUFFIX:
         raise OptionError(f"{shown(path)} does not end in {SUFFIX}; give the file a name that does")
     if path.exists() and not overwrite:
-        raise OptionError(f"{shown(path)} exists; --overwrite (overwrite=True) replaces it")
+        raise OptionError(f"{shown(path)} exists; with overwrite (--overwrite) it is replaced")
     arrow, parquet = _pyarrow()
     columns = read.columns(name)
     if not columns:
