@@ -233,8 +233,8 @@ def _advice(returned: Any) -> str:
         value, access = returned[0], "y[0]"
     if isinstance(value, Tensor) and value.ndim == 4:
         return (
-            'A class of a segmentation network over a region is targets=explainers.targets.Region(class, "predicted") '
-            f"(--where predicted); over all positions it is output=lambda y: {access}.mean((2, 3))"
+            'Pass targets=explainers.targets.Region(class, "predicted") (--where predicted) for a class of a '
+            f"segmentation network over a region, or output=lambda y: {access}.mean((2, 3)) for a class over all positions"
         )
     if isinstance(value, Tensor) and value.ndim == 1:
         return f"{pick}{access}[:, None] for one score per image"
