@@ -234,7 +234,7 @@ def _advice(returned: Any) -> str:
     if isinstance(value, Tensor) and value.ndim == 4:
         return (
             'Pass targets=explainers.targets.Region(class, "predicted") (--where predicted) for a class of a '
-            f"segmentation network over a region, or output=lambda y: {access}.mean((2, 3)) for a class over all positions"
+            f"segmentation network in a region, or output=lambda y: {access}.mean((2, 3)) for one over all positions"
         )
     if isinstance(value, Tensor) and value.ndim == 1:
         return f"{pick}{access}[:, None] for one score per image"
