@@ -77,7 +77,7 @@ def strides(size: Sequence[int]) -> tuple[int, ...]:
 
 
 def _large(size: Sequence[int]) -> bool:
-    return len(size) == 2 and min(size) >= max(WINDOW)
+    return len(size) == 2 and max(size) >= max(WINDOW)
 
 
 def _starts(length: int, window: int, stride: int) -> Iterator[int]:

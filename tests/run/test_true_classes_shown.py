@@ -55,7 +55,8 @@ def test_a_run_explains_the_true_classes(tmp_path):
             pixels = explainers.read_image(images / row["file"]).pixels
             batch = loaded.preprocessing(pixels)[None].to(loaded.device)
             wanted = explainers.create(row["method"], loaded)(batch, torch.tensor([LABELS[row["file"]]]))
-            np.testing.assert_allclose(saved["map"], wanted[0].numpy(), rtol=1e-4, atol=1e-6)
+            # A batch of three and one image are added up in other orders: to the digits that float32 has at its range.
+            np.testing.assert_allclose(saved["map"], wanted[0].numpy(), rtol=0, atol=1e-5 * float(wanted.abs().max()))
 
 
 def test_labels_that_do_not_fit_are_refused(tmp_path):
