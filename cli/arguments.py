@@ -89,6 +89,7 @@ def inspection_arguments(command: argparse.ArgumentParser) -> None:
     """A network that is looked at with one image."""
     device_argument(model_arguments(command))
     command.add_argument("--image", metavar="FILE", help="look with this image instead of noise")
+    output_argument(command)
     common_arguments(command)
 
 
@@ -147,6 +148,11 @@ def reading_arguments(command: argparse.ArgumentParser) -> None:
         help="from scores to probabilities (default auto: probabilities as they are, one score by sigmoid, several by "
         "softmax; sigmoid for labels that do not exclude each other, none for values)",
     )
+    output_argument(group)
+
+
+def output_argument(group: Any) -> None:
+    """Where the scores are in what the network returns."""
     group.add_argument(
         "--output",
         metavar="KEY|INDEX|FILE.py:function",
@@ -167,27 +173,6 @@ def ground_truth_argument(group: Any, what: str) -> None:
 def labels_argument(group: Any) -> None:
     """Names of the network's classes."""
     group.add_argument("--labels", metavar="FILE", help="class names, one a line, or a JSON list")
-
-
-def target_arguments(command: argparse.ArgumentParser) -> Any:
-    """What is explained."""
-    target = command.add_argument_group("what is explained")
-    target.add_argument(
-        "--target",
-        metavar="TARGET",
-        help="a class: index, name, label (the true one) or not (the other class of a network with one score); "
-        '"cat - dog", "cat - next", "cat - 0.5 dog" (why the one rather than the other); like:REFERENCE.jpg (what '
-        "makes embeddings alike); value:0, value:0:lowered (of a regression); FILE.py:function (of what the network "
-        "returns for an image to one number); default: the predicted class",
-    )
-    target.add_argument(
-        "--where",
-        metavar="REGION",
-        help="of a segmentation network, where its class is explained: predicted (where it is predicted), all, "
-        "mask:FOLDER (files named like the images, white inside), box:X0,Y0,X1,Y1 or pixel:X,Y of the photo",
-    )
-    labels_argument(target)
-    return target
 
 
 def explaining_arguments(command: argparse.ArgumentParser, out: str) -> tuple[Any, Any]:
@@ -216,10 +201,34 @@ def output_arguments(command: argparse.ArgumentParser, out: str) -> Any:
     return group
 
 
+def figure_arguments(group: Any) -> None:
+    """Whether figures are drawn, and as what."""
+    either = group.add_mutually_exclusive_group()
+    figure_format(either)
+    either.add_argument("--no-figures", action="store_true", help="tables alone")
+
+
+def figure_format(group: Any) -> None:
+    """What figures and sheets are written as."""
+    group.add_argument(
+        "--figures",
+        choices=("png", "svg", "pdf"),
+        help="what figures and sheets are written as (default png); of SVG and PDF the text stays text",
+    )
+
+
 def picture_arguments(group: Any) -> None:
     """What is drawn, and how."""
-    group.add_argument("--cmap", metavar="NAME", help="a matplotlib colour map (default turbo; RdBu_r for signed maps)")
-    group.add_argument("--opacity", type=float, metavar="0…1", help="of the strongest values (default 0.6)")
+    group.add_argument(
+        "--cmap", metavar="NAME", help="a matplotlib colour map (default inferno; RdBu_r for signed maps)"
+    )
+    group.add_argument("--opacity", type=float, metavar="0…1", help="of the strongest values (default 0.7)")
+    group.add_argument(
+        "--outline",
+        type=float,
+        metavar="0…1",
+        help="a line around what lies above this share of the colour scale, such as 0.5 (for smooth maps)",
+    )
     group.add_argument(
         "--scale", choices=("image", "common"), help="colour scale: each map's own (default), or the run's"
     )
@@ -231,6 +240,12 @@ def picture_arguments(group: Any) -> None:
         metavar="ROWS",
         help="pages of photos beside their maps (12 rows)",
     )
+    group.add_argument(
+        "--compare",
+        action="store_true",
+        help="a sheet for each image: the photo, each method, the mean of the methods, where they disagree",
+    )
+    figure_format(group)
     group.add_argument("--no-maps", action="store_true", help="no raw maps (.npz)")
     group.add_argument("--no-overlays", action="store_true", help="no pictures")
 

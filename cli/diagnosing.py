@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,13 @@ from explainers.errors import ImageError
 from .early_checks import check_paths
 from .input_kind import kind_asked
 from .model_and_methods import loaded_model
+from .spelling import given
+from .values import output
+
+NETWORK = (  # options that say which network, and how it is fed
+    *("model", "weights", "trust_model_file", "size", "crop", "mean", "std", "gray", "bands", "channels"),
+    *("input_bands", "white", "data_kind", "window", "normalize", "output", "device"),
+)
 
 
 def diagnosed(arguments: argparse.Namespace) -> Any:
@@ -37,4 +45,14 @@ def diagnosed(arguments: argparse.Namespace) -> Any:
         known = loaded.preprocessing
         size = (input_channels(loaded.network, square), *square) if known is None else known.input_size()
         images = torch.randn(1, *size, generator=torch.Generator().manual_seed(0))
-    return explainers.diagnose(loaded, images.to(loaded.device))
+    return explainers.diagnose(loaded, images.to(loaded.device), output=output(arguments.output))
+
+
+def run_command(arguments: argparse.Namespace) -> str:
+    """`explain run` with the network that was typed, to paste."""
+    words = ["explain", "run", arguments.image or "FOLDER"]
+    for name in NETWORK:
+        value = getattr(arguments, name, None)
+        if given(value):
+            words += [f"--{name.replace('_', '-')}"] + ([] if value is True else [str(value)])
+    return shlex.join(words)

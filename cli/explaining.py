@@ -31,10 +31,14 @@ def run_options(arguments: argparse.Namespace) -> Any:
     """
     from explainers.run import RunOptions
 
-    given = {key: getattr(arguments, key, None) for key in ("top_k", "cmap", "opacity", "scale", "max_pixels")}
+    given = {
+        key: getattr(arguments, key, None)
+        for key in ("top_k", "cmap", "opacity", "outline", "scale", "figures", "max_pixels")
+    }
     return RunOptions(
         target=typed_detections(arguments),
         contact_sheet=arguments.contact_sheet or 0,
+        compare=arguments.compare,
         overlays=not arguments.no_overlays,
         maps=not arguments.no_maps,
         activation=activation(getattr(arguments, "activation", None)),
@@ -106,4 +110,6 @@ def _report(summary: Any, options: Any, noun: str) -> None:
         print(f"pictures  {printable(str(summary.out / 'overlays'))}")
     for sheet in summary.sheets[:3]:
         print(f"sheet     {printable(str(sheet))}")
+    if options.compare and summary.explained + summary.resumed:
+        print(f"compared  {printable(str(summary.out / 'compare'))}")
     print(f"table     {printable(str(summary.out / 'results.csv'))}")

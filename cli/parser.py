@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -23,8 +24,15 @@ EXAMPLES = """examples:
 """
 
 
+NUMBERS = re.compile(r"-\.?\d")  # how a value begins that is no flag, one number or several
+
+
 class Parser(argparse.ArgumentParser):
-    """Bad usage is told in a line, and the way to all options in another."""
+    """Bad usage is told in a line, and the way to all options in another. `-100,300` is a value, as `-100` is."""
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self._negative_number_matcher = NUMBERS
 
     def error(self, message: str) -> NoReturn:
         """Leave with code 2."""
@@ -117,7 +125,7 @@ def check_flags(name: str, argv: Sequence[str], parsers: Mapping[str, argparse.A
 
 def _is_flag(word: str) -> bool:
     """As argparse reads it: a number and what holds a blank are values."""
-    return len(word) > 1 and word[0] == "-" and " " not in word and not word[1:2].isdigit() and word[1] != "."
+    return len(word) > 1 and word[0] == "-" and " " not in word and not NUMBERS.match(word)
 
 
 def misplaced(argv: Sequence[str], commands: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""What --target, --where and --task mean: a class, a target object, or what a network detects."""
+"""--target, --where and --task: their arguments, and what they mean: a class, a target object, or what is detected."""
 
 from __future__ import annotations
 
@@ -6,6 +6,41 @@ import argparse
 from typing import Any
 
 from explainers.errors import TargetError
+
+from .arguments import labels_argument
+
+
+def target_arguments(command: argparse.ArgumentParser) -> Any:
+    """What is explained."""
+    target = command.add_argument_group("what is explained")
+    target.add_argument(
+        "--target",
+        metavar="TARGET",
+        help="a class: index, name, label (the true one) or not (the other class of a network with one score); "
+        '"cat - dog", "cat - next", "cat - 0.5 dog" (why the one rather than the other); like:FILE (what '
+        "makes embeddings alike); value:0, value:0:lowered (of a regression); FILE.py:function (of what the network "
+        "returns for an image to one number); default: the predicted class",
+    )
+    target.add_argument(
+        "--where",
+        metavar="REGION",
+        help="of a segmentation network, where its class is explained: predicted (where it is predicted), all, "
+        "mask:FOLDER (files named like the images, white inside), box:X0,Y0,X1,Y1 or pixel:X,Y of the photo",
+    )
+    labels_argument(target)
+    return target
+
+
+def detection_arguments(target: Any) -> None:
+    """Which boxes that a network finds are explained."""
+    target.add_argument(
+        "--task",
+        choices=("classification", "detection"),
+        help="detection: each box that the network finds is explained; what it returned becomes boxes by "
+        "--output FILE.py:function, but for torchvision's and transformers' networks",
+    )
+    target.add_argument("--detections", type=int, metavar="K", help="the K best of each image (default 3)")
+    target.add_argument("--min-score", type=float, metavar="S", help="of detections that are explained (default 0.5)")
 
 
 def typed_target(arguments: argparse.Namespace, loaded: Any) -> Any:

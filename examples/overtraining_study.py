@@ -51,6 +51,7 @@ METHODS = {
     "guided-grad-cam": "guided-grad-cam",
     "smooth-grad": "smooth-grad",
 }
+ONLY = ("plain", "plain-with-augmentation", "plain-without-augmentation", "abn")
 SETTINGS = (
     "width",
     "size",
@@ -197,8 +198,12 @@ def settings_of(options: argparse.Namespace) -> dict[str, Any]:
     return {name: getattr(options, name) for name in SETTINGS}
 
 
+def kind_of(variant: str) -> str:
+    return variant.replace(", ", "-").replace(" ", "-")
+
+
 def file_of(variant: str) -> str:
-    return f"{variant.replace(', ', '-').replace(' ', '-')}.json"
+    return f"{kind_of(variant)}.json"
 
 
 def known(options: argparse.Namespace, variant: str) -> Measured | None:
@@ -258,7 +263,9 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--no-figures", action="store_true", help="tables alone")
     parser.add_argument("--jobs", type=int, default=1, help="trainings at once, a core each (default %(default)s)")
-    parser.add_argument("--only", metavar="NETWORK", choices=("plain", "abn"), help="train and measure these alone")
+    parser.add_argument(
+        "--only", metavar="KIND", choices=ONLY, help=f"train and measure these alone: {', '.join(ONLY)}"
+    )
     parser.add_argument("--known", type=Path, metavar="FOLDER", help="JSON files of earlier sittings")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
@@ -266,7 +273,7 @@ def main() -> None:
     for each in trainings(options):
         kinds.setdefault(each.variant, []).append(each)
     left = [variant for variant in kinds if known(options, variant) is None]
-    left = [variant for variant in left if options.only in (None, kinds[variant][0].network)]
+    left = [variant for variant in left if options.only in (None, kinds[variant][0].network, kind_of(variant))]
     at_once(options, fit, [each for each in trainings(options) if each.variant in left])
     at_once(options, compare, [each for variant in left for each in kinds[variant]])
     for variant in left:

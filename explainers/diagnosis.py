@@ -19,7 +19,7 @@ from explainers.network.task_layers.bottleneck import bottleneck
 from explainers.network.unwrapping import as_network, class_name
 from explainers.passes.activation import Reading, reading_of
 from explainers.passes.one_score import in_force, remark
-from explainers.targets import Answer, Region, settle
+from explainers.targets import Answer, Box, Region, Target, settle
 from explainers.targets.target_scores import TargetScores
 from explainers.targets.task import Task, several_inputs, task_of
 
@@ -66,6 +66,10 @@ class Diagnosis:
         return {**asdict(self), "layer": self.layer}
 
     def __str__(self) -> str:
+        return self.text()
+
+    def text(self, command: str = "explain run FOLDER --model …") -> str:
+        """All of it; command: what explains with this network, before the options of each target."""
         stages = [f"  {-index - 1}  {_sized(stage)}" for index, stage in enumerate(self.stages)]
         works = [name for name, reason in self.methods.items() if not reason]
         fails = [f"  {names}: {reason}" for reason, names in _by_reason(self.methods).items()]
@@ -84,7 +88,7 @@ class Diagnosis:
             *[f"note         {note}" for note in self.notes],
             f"works        {', '.join(works) or 'nothing'}",
             *(["does not", *fails] if fails else []),
-            *(["what can be explained", *_commands(self.targets)] if self.targets else []),
+            *(["what can be explained", *_commands(command, self.targets)] if self.targets else []),
         ]
         return "\n".join(lines)
 
@@ -108,8 +112,7 @@ def diagnose(model: Any, images: Tensor, *, output: Output | None = None) -> Dia
     notes = list(dict.fromkeys(look.notes))
     modules = list(network.modules()) if isinstance(network, nn.Module) else []
     parameters = list(network.parameters()) if isinstance(network, nn.Module) else []
-    training = sum(module.training for module in modules)
-    if training:
+    if training := sum(module.training for module in modules):
         notes.append(f"{training} of {len(modules)} modules are in train mode; maps are made in evaluation mode")
     return Diagnosis(
         network=class_name(network),
@@ -129,7 +132,7 @@ def diagnose(model: Any, images: Tensor, *, output: Output | None = None) -> Dia
         notes=tuple(notes),
         methods=dict.fromkeys(registry.available(), look.failure)
         if look.failure
-        else try_methods(network, images, output=output if look.region is None else look.region),
+        else try_methods(network, images, output=output if look.tried is None else look.tried),
         task=look.task.name,
         targets=look.task.targets,
         default=look.default,
@@ -148,9 +151,9 @@ def try_methods(model: Any, images: Tensor, *, output: Output | None = None) -> 
     return reasons
 
 
-def _commands(targets: tuple[tuple[str, str], ...]) -> list[str]:
+def _commands(command: str, targets: tuple[tuple[str, str], ...]) -> list[str]:
     """A line for each target: the command that explains it, and what it is."""
-    commands = [f"explain run FOLDER --model … {options}".rstrip() for _, options in targets]
+    commands = [f"{command} {options}".rstrip() for _, options in targets]
     width = max(map(len, commands))
     return [f"  {command:<{width}}  {what}" for command, (what, _) in zip(commands, targets, strict=True)]
 
@@ -188,12 +191,17 @@ def _reading_notes(reading: Reading, scores: Tensor) -> list[str]:
     return [f"f(x) is assumed: {several}, activation=None (--activation none) for values"]
 
 
+NOTHING_FOUND = "the network finds no box in the image looked at, so that no method can be tried; give one (--image)"
 Sized = tuple[str, tuple[int, ...]]
 
 
 @dataclass
 class _Look:
-    """What one pass shows. failure: why there was none, in words; "" where there was."""
+    """What one pass shows.
+
+    failure: why there was none, or nothing to try a method on, in words; "" where there was; tried: what methods are
+    tried on where that is no class of an image, in the place of `output=`.
+    """
 
     output: str = "none"
     failure: str = ""
@@ -204,7 +212,7 @@ class _Look:
     candidates: tuple[Sized, ...] = ()
     notes: tuple[str, ...] = ()
     task: Task = field(default_factory=lambda: Task(""))
-    region: Output | None = None
+    tried: Output | None = None
     default: str | None = None
 
 
@@ -220,15 +228,25 @@ def _looked(network: Any, images: Tensor, output: Output | None) -> _Look:
             look.notes = (look.failure,)
             return look
         look.output = describe(returned)
-        look.task = task_of(returned, 1, output)
+        try:
+            look.task = task_of(returned, 1, output, tuple(images.shape[2:]))
+        except Exception as error:  # of a function of the user's
+            look.failure = f"output= fails on what the network returned, {look.output}: {_told(error)}"
+            look.notes = (look.failure,)
+            return look
         picked = output
         try:
-            if look.task.dense:  # methods are tried on the class that is predicted most, where it is predicted
-                settled = settle(network, images, Region(None, "predicted"), output)
-                picked = look.region = settled.scores(network, images, watch=True)
-                look.default = _encoder(network, images, settled.scores(network, images, watch=False))
+            if target := _tried(look.task):
+                settled = settle(network, images, target, output)
+                picked = look.tried = settled.scores(network, images, watch=True)
+                if look.task.dense:
+                    look.default = _encoder(network, images, settled.scores(network, images, watch=False))
+            elif look.task.found is not None:
+                look.failure = NOTHING_FOUND
+                look.notes = (NOTHING_FOUND,)
+                return look
             scores = scores_of(returned, 1, picked)
-            look.classes = scores.shape[1] if look.region is None else Answer(returned, 1, output).dense_scores.shape[1]
+            look.classes = _classes(look.task, scores, Answer(returned, 1, output))
             look.rectifiers = find_rectifiers(scores, leaf)
             look.notes += tuple(_gradient_notes(scores))
             reading = reading_of(network, images, scores, "auto", picked, check=False)
@@ -239,6 +257,19 @@ def _looked(network: Any, images: Tensor, output: Output | None) -> _Look:
         look.stages, look.candidates, note = _layers(network, images, picked)
         look.notes += note
     return look
+
+
+def _tried(task: Task) -> Target | None:
+    """What methods are tried on: the class predicted most, where it is predicted; the best box; None: as ever."""
+    if task.dense:
+        return Region(None, "predicted")
+    return Box() if task.found and len(task.found[0]) else None
+
+
+def _classes(task: Task, scores: Tensor, answer: Answer) -> int | None:
+    if task.dense:
+        return answer.dense_scores.shape[1]
+    return None if task.found is not None else scores.shape[1]  # labels do not say how many there are
 
 
 def _layers(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
+from detectors import GridDetector, detector, read_grid
 from small import Residual, lively
 
 import explainers
@@ -32,6 +34,47 @@ def test_diagnose_of_a_black_box_and_of_an_odd_output():
     works = {name for name, reason in told.methods.items() if reason == ""}
     assert works == {"rise", "occlusion", "lime", "kernel-shap"}
     told = explainers.diagnose(torch.nn.Conv2d(3, 4, 3), torch.randn(1, 3, 8, 8))
-    assert told.task == "segmentation: 4 classes at 6 × 6 positions"
+    assert told.task.startswith("segmentation: 4 classes at 6 × 6 positions; or boxes that are not decoded")
     assert told.classes == 4
     assert any("--where predicted" in command for _, command in told.targets)
+
+
+def test_a_network_that_needs_an_adapter_is_tried_on_its_best_box():
+    told = explainers.diagnose(GridDetector(), torch.rand(1, 3, 32, 40), output=read_grid)
+    assert told.task.startswith("detection; in the image looked at it finds 20 boxes")
+    assert told.targets[0][1] == "--task detection"
+    assert (told.layer, told.classes) == ("head", None)
+    assert {told.methods[name] for name in ("grad-cam", "saliency", "rise", "guided-backprop")} == {""}
+    assert told.text("explain run photos").count("explain run photos --task detection") == 2
+
+
+@pytest.mark.parametrize("name", ["fasterrcnn", "retinanet", "fcos", "ssd", "detr"])
+def test_methods_are_tried_on_the_best_box_of_networks_that_need_no_adapter(name, monkeypatch):
+    monkeypatch.setattr("explainers.methods.available", lambda: ["occlusion", "saliency"])  # all of them take a minute
+    told = explainers.diagnose(detector(name)[0], torch.rand(1, 3, 64, 64))
+    assert told.task.startswith("detection; in the image looked at it finds")
+    assert told.methods == {"occlusion": "", "saliency": ""}
+    assert told.classes is None
+
+
+def test_where_nothing_is_found_no_method_is_tried_and_the_image_is_blamed():
+    told = explainers.diagnose(
+        GridDetector(), torch.rand(1, 3, 16, 16), output=lambda raw: [each[:0] for each in read_grid(raw)]
+    )
+    assert told.task == "detection; in the image looked at it finds nothing"
+    assert set(told.methods.values()) == {
+        "the network finds no box in the image looked at, so that no method can be tried; give one (--image)"
+    }
+
+
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [
+        (lambda raw: raw.boxes, "output= fails on what the network returned, a tensor of shape (1, 8, 2, 2)"),
+        (lambda raw: read_grid(raw) * 2, "gives detections of 2 images for 1"),
+    ],
+)
+def test_an_adapter_that_is_wrong_is_the_reason(output, message):
+    told = explainers.diagnose(GridDetector(), torch.rand(1, 3, 16, 16), output=output)
+    assert message in str(told)
+    assert "works        nothing" in str(told)

@@ -70,7 +70,9 @@ def test_rise_comes_with_its_error_and_masks():
 
 def test_compare_draws_a_column_a_method():
     figure = explainers.compare(embedded(), PHOTO, ["cam", "smooth-grad"], options={"smooth-grad": {"samples": 2}})
-    assert len(figure.axes) == 3
+    captions = [axis.get_title(loc="left").split("\n")[0] for axis in figure.axes]
+    assert captions[1:] == ["cam", "smooth-grad", "mean of methods", "disagreement"]
+    assert len(explainers.compare(embedded(), PHOTO, ["cam"]).axes) == 2  # one map agrees with nothing
     with pytest.raises(OptionError, match="options for lime"):
         explainers.compare(embedded(), PHOTO, ["cam"], options={"lime": {}})
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 from typing import Protocol
 
-from . import demo, doctor, drift, edit_list, evaluate, layers, regions, report, run, train, verify
+from . import demo, doctor, drift, edit_list, evaluate, export, layers, regions, report, run, train, verify
 from .listing import methods, metrics, networks
 
 
@@ -37,6 +37,7 @@ COMMANDS: dict[str, Command] = {  # in the order of the help
     "edit-list": edit_list,
     "report": report,
     "regions": regions,
+    "export": export,
     "verify": verify,
     "methods": methods,
     "metrics": metrics,

@@ -32,14 +32,17 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def act(arguments: argparse.Namespace) -> int:
     """`explain doctor`."""
-    from ..diagnosing import diagnosed
+    from ..diagnosing import diagnosed, run_command
 
     facts, problems = _installation()
+    warnings = _warnings(facts)
     if not arguments.json:  # before anything can go wrong with the network
         for name, value in facts.items():
             print(f"{name:<33} {value}")
         for problem in problems:
             print(f"{'problem':<33} {problem}")
+        for warning in warnings:
+            print(f"{'warning':<33} {warning}")
     diagnosis = None
     try:
         diagnosis = diagnosed(arguments)
@@ -50,9 +53,9 @@ def act(arguments: argparse.Namespace) -> int:
         if not arguments.json:
             print(f"{'problem':<33} {error}")
     if arguments.json:
-        print_json({**facts, "problems": problems, "model": diagnosis and diagnosis.to_dict()})
+        print_json({**facts, "problems": problems, "warnings": warnings, "model": diagnosis and diagnosis.to_dict()})
     elif diagnosis is not None:
-        print(f"\n{as_typed(str(diagnosis))}")
+        print(f"\n{as_typed(diagnosis.text(run_command(arguments)))}")
     return 2 if problems else 0
 
 
@@ -78,7 +81,10 @@ def _installation() -> tuple[dict[str, str], list[str]]:
             check()
         except ExplainersError as error:
             problems.append(str(error))
-    both = [facts[name] != "not installed" for name in ("opencv-python", "opencv-python-headless")]
-    if all(both):
-        problems.append("opencv-python and opencv-python-headless overwrite each other: pip uninstall one of them")
     return facts, problems
+
+
+def _warnings(facts: dict[str, str]) -> list[str]:
+    """What works, but need not tomorrow."""
+    both = [facts[name] != "not installed" for name in ("opencv-python", "opencv-python-headless")]
+    return ["opencv-python and opencv-python-headless overwrite each other: pip uninstall one of them"] * all(both)

@@ -8,7 +8,7 @@ from typing import Any
 
 from explainers.errors import OutputError
 
-from ..arguments import explaining_arguments, ground_truth_argument, labels_argument, model_arguments
+from ..arguments import explaining_arguments, figure_arguments, ground_truth_argument, labels_argument, model_arguments
 from ..reporting import report_arguments, report_at_end
 from ..values import note, print_json
 
@@ -64,7 +64,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         help="exit with 1 where a network's mean likeness (spearman, pearson, ssim, top-k; default spearman) is less",
     )
     compared.add_argument("--film", type=int, metavar="N", help="images shown network by network (default 3)")
-    compared.add_argument("--no-figures", action="store_true", help="tables alone")
+    figure_arguments(compared)
     labels_argument(command)
     report_arguments(explaining_arguments(command, "drift")[1])
 
@@ -101,7 +101,11 @@ def act(arguments: argparse.Namespace) -> int:
                 methods,
                 out,
                 options=options,
-                pictures=Pictures(not arguments.no_figures, 3 if arguments.film is None else arguments.film),
+                pictures=Pictures(
+                    not arguments.no_figures,
+                    3 if arguments.film is None else arguments.film,
+                    arguments.figures or "png",
+                ),
                 progress=progress.update,
             )
     return _told(arguments, found, out, limit)

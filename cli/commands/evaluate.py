@@ -9,10 +9,16 @@ from typing import Any
 
 import explainers
 
-from ..arguments import explaining_arguments, ground_truth_argument, model_arguments, target_arguments
+from ..arguments import (
+    explaining_arguments,
+    figure_arguments,
+    ground_truth_argument,
+    model_arguments,
+)
 from ..input_kind import batch_size, files_asked
 from ..reporting import report_arguments, report_at_end
-from ..targets import typed_target
+from ..spelling import printable
+from ..targets import detection_arguments, target_arguments, typed_detections, typed_target
 from ..terminal.telling import exit_code, tell_failures, tell_tables
 from ..values import activation, note, output, print_json
 
@@ -48,6 +54,12 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         help="which masks of a training's test images, where its data has several: bird or parts (birds), mask, box or "
         "ignored (published sets); boxes serve metrics of boxes alone",
     )
+    scoring.add_argument(
+        "--boxes",
+        metavar="TABLE|detected",
+        help="where detections should be: a CSV table with the columns file,x0,y0,x1,y1 and perhaps class, in pixels "
+        "of the photos, or COCO's annotations (.json); detected: each detection's own box",
+    )
     ground_truth_argument(scoring, "metrics of accuracy go by them, and --target label watches them")
     scoring.add_argument(
         "--maps",
@@ -55,8 +67,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         metavar="[TITLE=]FOLDER",
         help="score maps made elsewhere: .npy, .npz or gray pictures named like the images, or maps of explain run",
     )
-    scoring.add_argument("--no-figures", action="store_true", help="tables alone")
-    target_arguments(command)
+    figure_arguments(scoring)
+    detection_arguments(target_arguments(command))
     _, output = explaining_arguments(command, "evaluated")
     output.add_argument("--no-maps", action="store_true", help="keep no maps: the report shows the table alone")
     report_arguments(output)
@@ -71,6 +83,7 @@ def act(arguments: argparse.Namespace) -> int:
     from ..scoring.metric_spec import SCORED, typed_metric
     from ..scoring.scored_images import check_scored, is_training
 
+    typed_detections(arguments)  # what does not go together is said first
     metrics = [typed_metric(spec) for spec in arguments.metric or SCORED]
     calls = _calls(arguments) if arguments.method or arguments.maps else []
     check_paths(arguments)
@@ -92,6 +105,7 @@ def act(arguments: argparse.Namespace) -> int:
 def _evaluate(
     arguments: argparse.Namespace, loaded: Any, out: Path, calls: Sequence[Any], metrics: Sequence[Any]
 ) -> int:
+    from explainers.evaluation.rows import NOTHING
     from explainers.run.evaluate.outputs import CONTENTS
     from explainers.storage.run_folder import RunFolder
 
@@ -104,21 +118,23 @@ def _evaluate(
         folder.clear()
     images, labels = scored_images(arguments, loaded, out)
     chosen = _scored(arguments, images, calls)
-    _note_too_few(arguments, images, len(chosen), loaded.preprocessing)
+    titles = len(chosen) + (len(calls) if arguments.task == "detection" else 0)  # a control of each method
+    _note_too_few(arguments, images, titles, loaded.preprocessing)
     with Progress(quiet=arguments.quiet or arguments.json, unit="batch", units="batches of maps") as progress:
         result = explainers.evaluate(
             loaded,
             images,
             chosen,
             metrics,
-            typed_target(arguments, loaded),
+            typed_detections(arguments) or typed_target(arguments, loaded),
             arguments.masks,
             labels=labels,
             activation=activation(arguments.activation),
             output=output(arguments.output),
+            boxes=arguments.boxes,
             seed=arguments.seed or 0,
             out=out,
-            figures=not arguments.no_figures,
+            figures=not arguments.no_figures and (arguments.figures or True),
             maps=not arguments.no_maps,
             batch_size=batch_size(arguments),
             skip_unsupported=arguments.skip_unsupported,
@@ -127,8 +143,10 @@ def _evaluate(
             progress=progress.update,
             **({} if arguments.max_pixels is None else {"max_pixels": arguments.max_pixels}),
         )
-    failed = dict.fromkeys((row["image"], row["reason"]) for row in result.rows if row["status"] == "failed")
+    failed = dict.fromkeys((row["image"], row["reason"]) for row in result.rows if _is_failure(row))
     tell_failures(failed, images)
+    for name, reason in dict.fromkeys((row["image"], row["reason"]) for row in result.rows if row["status"] == NOTHING):
+        note(arguments, f"nothing to explain in {printable(name)}: {reason}")
     if not arguments.json:
         tell_tables(result.summary(), out)
     page = report_at_end(arguments, out)
@@ -136,6 +154,13 @@ def _evaluate(
         more = {} if page is None else {"report": str(page)}
         print_json({"scores": result.summary().rows(), "refused": result.refused, "out": str(out), **more})
     return exit_code(bool(failed), any(row["status"] != "failed" for row in result.rows))
+
+
+def _is_failure(row: Any) -> bool:
+    """Whether a row says that something went wrong; that an image has no other box for a control does not."""
+    from explainers.evaluation.controls import OTHER_BOX, is_control
+
+    return row["status"] == "failed" and not (is_control(row["explainer"]) and row["explainer"].endswith(OTHER_BOX))
 
 
 def _note_too_few(arguments: argparse.Namespace, images: Any, chosen: int, preprocessing: Any) -> None:

@@ -12,10 +12,10 @@ from ..arguments import (
     ground_truth_argument,
     model_arguments,
     picture_arguments,
-    target_arguments,
 )
 from ..reporting import report_arguments, report_at_end
 from ..spelling import given
+from ..targets import detection_arguments, target_arguments
 from ..values import print_json
 
 HELP = "explain the images of a folder; `explain FOLDER` is the same"
@@ -31,14 +31,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     model_arguments(command)
     target = target_arguments(command)
     target.add_argument("--top-k", type=int, metavar="K", help="explain the K best classes of each image")
-    target.add_argument(
-        "--task",
-        choices=("classification", "detection"),
-        help="detection: each box that the network finds is explained; what it returned becomes boxes by "
-        "--output FILE.py:function, but for torchvision's and transformers' networks",
-    )
-    target.add_argument("--detections", type=int, metavar="K", help="the K best of each image (default 3)")
-    target.add_argument("--min-score", type=float, metavar="S", help="of detections that are explained (default 0.5)")
+    detection_arguments(target)
     ground_truth_argument(target, "the table and contact sheets name them, and --target label explains them")
     passes, output = explaining_arguments(command, "explained")
     passes.add_argument(

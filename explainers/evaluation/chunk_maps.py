@@ -11,11 +11,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from explainers.core.explainer import Explainer
 from explainers.core.image_by_image import OF_THE_METHOD, Failure, in_parts, is_of_the_run
-from explainers.errors import OptionError
+from explainers.errors import MapError, OptionError
 from explainers.evaluation.measuring.chunk import Chunk
 from explainers.evaluation.measuring.subject import Explain
 from explainers.evaluation.measuring.validation import checked_maps
+from explainers.evaluation.shared_passes import explained_together
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,7 @@ class Stored:
     """Maps that exist already.
 
     maps: from the names of images and the size (*axes) of the network's input to (N, *axes); digest: from the names to
-    what tells the maps from others under these names.
+    what tells the maps from others under these names. A MapError of `maps` costs the guilty image alone.
     """
 
     maps: Callable[[Sequence[str], tuple[int, ...]], Tensor]
@@ -96,7 +98,11 @@ class ChunkMaps:
     def _make(self, name: str, chunk: Chunk) -> Made:
         """The maps of a chunk; where that fails it is halved, so that only the guilty image has none."""
 
+        stored = isinstance(self.explainers[name], Stored)
+
         def of_the_run(error: Exception) -> bool:
+            if stored and isinstance(error, MapError):
+                return False  # each image has a file of its own, and the others' may be good
             return is_of_the_run(error) or (isinstance(error, OF_THE_METHOD) and name not in self.proven)
 
         def made_of(rows: Sequence[int]) -> Made:
@@ -117,7 +123,7 @@ class ChunkMaps:
         if isinstance(explainer, Stored):
             returned: Any = explainer.maps(chunk.names, tuple(chunk.images.shape[2:]))
         else:
-            returned = chunk.explainer(explainer)(chunk.images, chunk.targets)
+            returned = _explained(explainer, chunk)
         self.proven.add(name)
         maps = checked_maps(returned, chunk.images, name)
         if maps.device.type == "cuda":
@@ -126,3 +132,11 @@ class ChunkMaps:
         finite = torch.isfinite(maps).flatten(1).all(dim=1).tolist()
         bad = {row: "the map has NaN or infinite values" for row, good in enumerate(finite) if not good}
         return Made(maps, bad, 0.0 if isinstance(explainer, Stored) else seconds)
+
+
+def _explained(explainer: Explain, chunk: Chunk) -> Any:
+    """The maps of a chunk; targets of one image share its passes, where the method is ours."""
+    called = chunk.explainer(explainer)
+    if chunk.watched is not None and isinstance(called, Explainer):
+        return explained_together(called, chunk.images, chunk.targets)
+    return called(chunk.images, chunk.targets)

@@ -1,4 +1,7 @@
-"""Heat maps that know nothing of the network. A score means something only beside theirs, so they are always there."""
+"""Heat maps that know nothing of the network. A score means something only beside theirs, so they are always there.
+
+Of detections a map of another box is a control as well, which knows the network and not the box.
+"""
 
 from __future__ import annotations
 
@@ -28,6 +31,12 @@ def controls(seed: int) -> dict[str, Control]:
 
 
 CONTROLS = tuple(controls(0))
+OTHER_BOX = "another box"  # the title, or its end, of the same method's map of another detection
+
+
+def is_control(title: str) -> bool:
+    """Whether an explainer is there to be better than, by its title."""
+    return title in CONTROLS or title == OTHER_BOX or title.endswith(f", {OTHER_BOX}")
 
 
 PLAIN: dict[str, Any] = {"dtype": torch.float32, "device": "cpu"}  # whatever torch's defaults are

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -205,8 +206,25 @@ class Result:
     def __str__(self) -> str:
         return str(self.summary())
 
+    def _repr_png_(self) -> bytes:
+        """Curves of the first score that has some, otherwise the values with their intervals."""
+        score = next((score for score in self.scores if self.has_curves(score)), None)
+        buffer = io.BytesIO()
+        self.plot(score).savefig(buffer, format="png", dpi=72, bbox_inches="tight")
+        return buffer.getvalue()
+
     def _repr_html_(self) -> str:
-        return self.summary()._repr_html_()
+        return str(self._repr_mimebundle_()["text/html"])
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        """Table and figure, the figure alone, and the table as text: a notebook shows the first that it can."""
+        from explainers.render.report import still
+
+        made: dict[str, Any] = {"text/html": self.summary()._repr_html_(), "text/plain": str(self)}
+        if self.scores:
+            made["image/png"] = self._repr_png_()
+            made["text/html"] += still(made["image/png"], "Curves, or values with their intervals")
+        return made
 
 
 def table(rows: Sequence[Mapping[str, Any]] | Iterable[Mapping[str, Any]]) -> str:

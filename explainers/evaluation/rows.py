@@ -11,7 +11,13 @@ from explainers.evaluation.measuring.chunk import Chunk
 from explainers.evaluation.measuring.subject import Measured
 from explainers.evaluation.metric import Metric
 
+NOTHING = "nothing"
 Row = dict[str, Any]
+
+
+def file_of(row: Row) -> str:
+    """The image that a row is of, also where it is of one detection in it."""
+    return str(row.get("file", row["image"]))
 
 
 def measured_row(
@@ -56,6 +62,11 @@ def _seen(chunk: Chunk, row: int) -> Row:
 def constant_row(image: str, explainer: str) -> Row:
     """A map that is the same everywhere: a score would tell of the order of its pixels, not of the map."""
     return {**failed_row(image, explainer, CONSTANT_REASON), "status": CONSTANT}
+
+
+def nothing_row(image: str, explainer: str, reason: str) -> Row:
+    """There is nothing to explain in an image, which is no failure."""
+    return {**failed_row(image, explainer, reason), "status": NOTHING}
 
 
 def failed_row(image: str, explainer: str, reason: str) -> Row:

@@ -16,6 +16,7 @@ from explainers.core.registry import options as known_options
 from explainers.core.targets import of_rows
 from explainers.errors import OptionError
 from explainers.explanation.result import Explanation
+from explainers.explanation.widget import with_widget
 from explainers.methods import create, method as explainer_class
 from explainers.models import as_preprocessing
 from explainers.models.loaded import named_target
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from explainers.models import Preprocessing
+    from explainers.render.sheet import AnyCell
 
 
 def explain(
@@ -86,7 +88,10 @@ def compare(
     forward_kwargs: Mapping[str, Any] | None = None,
     options: dict[str, dict[str, Any]] | None = None,
 ) -> Figure:
-    """One figure: each image beside its map by every method.
+    """One figure: each image beside its map by every method, the mean of the methods, and their disagreement.
+
+    The last two are of the maps' ranks (`explainers.evaluation.consensus`); constant maps are left out and named.
+    Notebooks show it as a widget (docs/notebooks.md).
 
     Args:
         options: for single methods, such as {"smooth-grad": {"samples": 25}}; the rest as for `explain`.
@@ -94,7 +99,8 @@ def compare(
     Raises:
         UnsupportedError: a method cannot be right on this network; the others are not shown without it.
     """
-    from explainers.render import figure
+    from explainers.render.report import IMAGES
+    from explainers.render.sheet import figure, folded
 
     asked = [(name, (options or {}).get(name, {})) for name in methods]
     unknown = set(options or {}) - set(methods)
@@ -103,13 +109,31 @@ def compare(
     activation = next((each["activation"] for _, each in asked if "activation" in each), "auto")  # of the first told
     made = _maker(asked, model, preprocessing, class_names, activation)
     explanations = made(image, target, explain, forward_kwargs)
-    rows = []
+    lines: list[list[list[AnyCell]]] = []
     for index in range(len(explanations[0])):
         title = explanations[0].label(index, int(explanations[0].targets[index].flatten()[0]))
-        row = [(title, explanations[0].pixels[index])]
-        row += [(explanation.method, explanation.overlay(index)) for explanation in explanations]
-        rows.append(row)
-    return figure(rows)
+        row: list[AnyCell] = [(title, explanations[0].pixels[index])]
+        row += [explanation.cell(index) for explanation in explanations]
+        lines.append(folded(row + _together(explanations, index)))
+    first = [row for each in lines[:IMAGES] for row in each]
+    return with_widget(figure([row for each in lines for row in each]), explanations, lambda: figure(first))
+
+
+def _together(explanations: Sequence[Explanation], index: int) -> list[AnyCell]:
+    """The cells of the mean of all methods and of their disagreement, where there are two of them at least."""
+    from explainers.evaluation.consensus import MEAN_LIMITS, SPREAD_LIMITS, captions, consensus
+    from explainers.render import Style, overlay, scale_of
+
+    found = consensus({each.method: each.map(index) for each in explanations})
+    if found is None:
+        return []
+    cells: list[AnyCell] = []
+    parts = zip(captions(found), (found.mean, found.spread), (MEAN_LIMITS, SPREAD_LIMITS), strict=True)
+    for caption, map_, limits in parts:
+        style, first = Style(limits=limits, signed=False), explanations[0]
+        drawn = overlay(first.pixels[index], map_, box=first.boxes[index], style=style)
+        cells.append((caption, drawn, scale_of(map_, style)))
+    return cells
 
 
 def _maker(

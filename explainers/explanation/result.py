@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -13,6 +12,7 @@ from torch import Tensor
 from explainers.core.maps import CONSTANT, is_constant
 from explainers.core.targets import NOT
 from explainers.errors import OptionError
+from explainers.explanation.widget import bundle, html_of, png
 from explainers.models.loaded import target_name
 from explainers.passes.activation import Reading
 from explainers.passes.one_score import in_force
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from explainers.data.images.prepared import Box
     from explainers.render import Style
+    from explainers.render.sheet import AnyCell
 
 
 @dataclass(frozen=True)
@@ -74,11 +75,16 @@ class Explanation:
         if values.ndim == 3:
             return gradient_picture(values)
         drawn = overlay(self.pixels[index], values, box=self.boxes[index], style=style or Style())
-        outline = None
-        if self.objects:
-            column = int(self.targets.view(len(self), -1)[index, target])
-            outline = self.objects[column].outline(tuple(self.maps.shape[-2:]))
-        return drawn if outline is None else outlined(drawn, outline.cpu().numpy(), box=self.boxes[index])
+        region = self.region(index, target)
+        return drawn if region is None else outlined(drawn, region, box=self.boxes[index])
+
+    def region(self, index: int = 0, target: int = 0) -> np.ndarray | None:
+        """(H, W) bool: what of the image a target object is about, None where it is all of it."""
+        if not self.objects:
+            return None
+        column = int(self.targets.view(len(self), -1)[index, target])
+        outline = self.objects[column].outline(tuple(self.maps.shape[-2:]))
+        return None if outline is None else outline.cpu().numpy() > 0
 
     def map(self, index: int = 0, target: int = 0) -> np.ndarray:
         """(H, W) raw values of one image and target ((C, H, W) where the method kept the channels)."""
@@ -97,20 +103,31 @@ class Explanation:
         write_image(path, self.overlay(index, target=target, style=style))
         return path
 
-    def plot(self, *, style: Style | None = None) -> Figure:
-        """A matplotlib figure: each photo beside its overlays."""
+    def plot(self, *, style: Style | None = None, count: int | None = None) -> Figure:
+        """A matplotlib figure: each photo beside its overlays, with the values that their colours stand for.
+
+        Args:
+            count: of the first images alone (None: all).
+        """
         from explainers.render import figure
 
         targets = self.targets.view(len(self), -1)
-        rows = []
-        for index in range(len(self)):
-            row = [("image", self.pixels[index])]
+        rows: list[list[AnyCell]] = []
+        for index in range(len(self) if count is None else min(count, len(self))):
+            row: list[AnyCell] = [("image", self.pixels[index])]
             for k, target in enumerate(targets[index].tolist()):
-                same = is_constant(self.maps[index, k] if self.targets.ndim == 2 else self.maps[index])
-                title = f"{self.method}{' (constant)' if same else ''}\n{self.label(index, target)}"
-                row.append((title, self.overlay(index, target=k, style=style)))
+                row.append(self.cell(index, k, self.label(index, target), style=style))
             rows.append(row)
         return figure(rows)
+
+    def cell(self, index: int = 0, target: int = 0, said: str = "", *, style: Style | None = None) -> AnyCell:
+        """A picture of a sheet: the overlay below the method's name and what is said, with the scale of its colours."""
+        from explainers.render import scale_of
+
+        same = is_constant(self.maps[index, target] if self.targets.ndim == 2 else self.maps[index])
+        caption = f"{self.method}{f' ({CONSTANT})' if same else ''}" + (f"\n{said}" if said else "")
+        drawn = self.overlay(index, target=target, style=style)
+        return caption, drawn, scale_of(self.map(index, target), style)
 
     def label(self, index: int, target: int) -> str:
         """The class and its probability, or its score where it is none, as captions name it; of a target object what it
@@ -129,10 +146,15 @@ class Explanation:
         return f"{name} {float(scores[0, target]):.3g}"
 
     def _repr_png_(self) -> bytes:
-        figure = self.plot()
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", dpi=72, bbox_inches="tight")
-        return buffer.getvalue()
+        from explainers.render.report import IMAGES
+
+        return png(self.plot(count=IMAGES))
+
+    def _repr_html_(self) -> str:
+        return html_of([self], self._repr_png_())
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        return bundle([self], self._repr_png_, repr(self))
 
     def __repr__(self) -> str:
         shape = " × ".join(map(str, self.maps.shape))

@@ -24,9 +24,10 @@ def checked_images(images: Any, network: Any) -> Tensor:
 
     Raises:
         ImageError: not a float tensor (N, C, *axes), empty, not finite, on another device than the network, or with
-            another number of axes than the network takes.
+            another number of axes or channels than the network takes.
 
-    Cost: none; a pass of one image where no convolution of the network goes over as many axes as the images have.
+    Cost: none; a pass of one image where no convolution of the network goes over as many axes as the images have, or
+    none takes as many channels.
     """
     if not isinstance(images, Tensor):
         raise ImageError(
@@ -66,6 +67,10 @@ def checked_images(images: Any, network: Any) -> Tensor:
     if axes is not None:
         hint = "; add the batch dimension: images[None]" if images.ndim == axes + 1 else ""
         raise ImageError(f"the network takes (N, C, {', '.join(SIDES[axes])}), got {tuple(images.shape)}{hint}")
+    channels = _wanted_channels(images, network)
+    if channels is not None:
+        shape = tuple(images.shape)
+        raise ImageError(f"the network takes {channels} channels, and the images {shape} have {shape[1]}")
     # Inference tensors cannot take part in a graph.
     return images.clone() if images.is_inference() else images
 
@@ -93,6 +98,17 @@ def _wanted_axes(images: Tensor, network: Any) -> int | None:
         for handle in handles:
             handle.remove()
     return next((axes for axes, themselves in met if themselves or not works), None)
+
+
+def _wanted_channels(images: Tensor, network: Any) -> int | None:
+    """How many channels the network takes, where it runs on as many as its first convolution and not on these."""
+    kind, given = CONVOLUTIONS[images.ndim - 2], images.shape[1]
+    modules = network.modules() if isinstance(network, nn.Module) else ()
+    taken: list[Any] = [module.in_channels for module in modules if isinstance(module, kind)]
+    if not taken or given in taken or _runs(network, images[:1]):
+        return None
+    other = images.new_zeros(1, taken[0], *images.shape[2:])
+    return taken[0] if _runs(network, other) else None
 
 
 def first_parameter(network: Any) -> Tensor | None:

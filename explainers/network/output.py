@@ -97,7 +97,7 @@ def scores_of(returned: Any, count: int, output: Output | None = None) -> Tensor
         source = "the network returned" if output is None else "output= gave"
         raise OutputError(
             f"{source} {describe(returned if output is None else scores)}; expected scores of shape (N, classes). "
-            f"Pass output= to pick them, for example {_suggestion(returned)}"
+            f"{_advice(returned)}"
         )
     if len(scores) != count:
         raise OutputError(
@@ -221,10 +221,11 @@ def _is_scores(item: Any) -> bool:
     return isinstance(item, Tensor) and item.ndim == 2 and item.is_floating_point()
 
 
-def _suggestion(returned: Any) -> str:
+def _advice(returned: Any) -> str:
     value, access = returned, "y"
+    pick = "Pass output= to pick them, for example output=lambda y: "
     if len(inside := list(_candidates(returned))) == 1:
-        return f"output=lambda y: {inside[0][0]}"
+        return f"{pick}{inside[0][0]}"
     if isinstance(returned, Mapping):
         key = next((key for key in ("logits", "out") if key in returned), next(iter(returned), "logits"))
         value, access = returned.get(key), f"y[{key!r}]"
@@ -232,12 +233,12 @@ def _suggestion(returned: Any) -> str:
         value, access = returned[0], "y[0]"
     if isinstance(value, Tensor) and value.ndim == 4:
         return (
-            f"output=lambda y: {access}.mean((2, 3)) to explain a class over all positions; a class of a segmentation "
-            'network over a region is targets=explainers.targets.Region(class, "predicted") (--where predicted)'
+            'Pass targets=explainers.targets.Region(class, "predicted") (--where predicted) for a class of a '
+            f"segmentation network in a region, or output=lambda y: {access}.mean((2, 3)) for one over all positions"
         )
     if isinstance(value, Tensor) and value.ndim == 1:
-        return f"output=lambda y: {access}[:, None] for one score per image"
-    return f"output=lambda y: {access}"
+        return f"{pick}{access}[:, None] for one score per image"
+    return f"{pick}{access}"
 
 
 def _listed(rows: list[int]) -> str:

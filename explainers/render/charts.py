@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from explainers.render.drawing import new_figure, save_figure
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+__all__ = ["Line", "Trace", "agreement_chart", "curve_chart", "dot_chart", "line_panels", "save_figure"]
+
 GRAY = "0.55"
-COLOURS = (
-    "tab:blue",
-    "tab:orange",
-    "tab:green",
-    "tab:red",
-    "tab:purple",
-    "tab:brown",
-    "tab:pink",
-    "tab:olive",
-    "tab:cyan",
-)
+# Six of the eight colours of Okabe and Ito (2008), which people tell apart whatever cones they have; the report has the
+# same. Black and yellow are hard to see on one of two backgrounds.
+COLOURS = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9")
 STYLES = ("-", "--", ":", "-.")
 
 
@@ -48,7 +43,7 @@ def curve_chart(
     Args:
         curves: for each explainer its mean and the ends of its band; gray: explainers drawn in the background.
     """
-    fig = _figure((7.2, 4.4))
+    fig = new_figure((7.2, 4.4))
     axes = fig.subplots()
     lively = [name for name in curves if name not in gray]
     for name, (mean, low, high) in curves.items():
@@ -75,14 +70,14 @@ def dot_chart(rows: Sequence[Mapping[str, Any]], *, titles: Mapping[str, str], g
     scores = [score for score in titles if any(row["score"] == score for row in rows)]
     across = min(4, len(scores))
     down = -(-len(scores) // across)
-    fig = _figure((2.6 * across + 1.6, (0.19 * len(names) + 0.9) * down))
+    fig = new_figure((2.6 * across + 1.6, (0.19 * len(names) + 0.9) * down))
     panels = fig.subplots(down, across, sharey=True, squeeze=False)
     for panel in panels.flat[len(scores) :]:
         panel.set_axis_off()
     for panel, score in zip(panels.flat, scores, strict=False):
         for row in (row for row in rows if row["score"] == score):
             place = len(names) - names.index(row["explainer"])
-            colour = GRAY if row["explainer"] in gray else "tab:blue"
+            colour = GRAY if row["explainer"] in gray else COLOURS[0]
             if row["low"] is not None:
                 panel.plot([row["low"], row["high"]], [place, place], color=colour, linewidth=1.6, alpha=0.6)
             panel.plot([row["value"]], [place], "o", color=colour, markersize=4)
@@ -96,7 +91,7 @@ def dot_chart(rows: Sequence[Mapping[str, Any]], *, titles: Mapping[str, str], g
 def agreement_chart(table: np.ndarray, labels: Sequence[str]) -> Figure:
     """Rank correlations (S, S) between scores as coloured cells with their numbers."""
     side = 0.5 * len(labels) + 2.2
-    fig = _figure((side, side))
+    fig = new_figure((side, side))
     axes = fig.subplots()
     axes.imshow(table, vmin=-1, vmax=1, cmap="RdBu_r")
     axes.set_xticks(range(len(labels)), labels, rotation=90, fontsize=8)
@@ -142,7 +137,7 @@ def line_panels(
     faint = list(dict.fromkeys(trace.label for traces in panels.values() for trace in traces if trace.background))
     across = min(3, len(panels))
     down = -(-len(panels) // across)
-    fig = _figure((3.1 * across + 2.2, 2.5 * down + 0.5 + 0.6 * named))
+    fig = new_figure((3.1 * across + 2.2, 2.5 * down + 0.5 + 0.6 * named))
     drawn = fig.subplots(down, across, squeeze=False)
     for panel in drawn.flat[len(panels) :]:
         panel.set_axis_off()
@@ -180,27 +175,8 @@ def line_panels(
     return fig
 
 
-def save_figure(fig: Figure, path: Any) -> None:
-    """Write a figure as PNG or SVG, by the suffix."""
-    fig.savefig(path, dpi=130)
-
-
-def _figure(size: tuple[float, float]) -> Figure:
-    from matplotlib.figure import Figure
-
-    class Shown(Figure):
-        """A figure that notebooks display without pyplot's bookkeeping."""
-
-        def _repr_png_(self) -> bytes:
-            buffer = io.BytesIO()
-            self.savefig(buffer, format="png", dpi=96)
-            return buffer.getvalue()
-
-    return Shown(figsize=size, layout="constrained")
-
-
 def _look(number: int) -> tuple[str, str]:
-    """Nine colours, then the same with another stroke."""
+    """Six colours, then the same with another stroke."""
     return COLOURS[number % len(COLOURS)], STYLES[number // len(COLOURS) % len(STYLES)]
 
 

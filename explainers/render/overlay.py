@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 
 from explainers.errors import OptionError
+from explainers.render.colour_bar import scale_of
+from explainers.render.outline import outlined
 from explainers.render.style import Style, coloured, limits_of
 
 Box = tuple[float, float, float, float]
@@ -42,7 +44,8 @@ def overlay(pixels: np.ndarray, map_: np.ndarray, *, box: Box | None = None, sty
     photo = pixels[rows, columns].astype(np.float32)
     blended = photo + cover[..., None] * (colour.astype(np.float32) - photo)
     result[rows, columns] = np.round(blended).astype(np.uint8)
-    return result
+    scale = None if style.outline is None else scale_of(map_, style)
+    return result if scale is None else outlined(result, values >= scale.mark, box=box)
 
 
 def heat_map(map_: np.ndarray, style: Style | None = None) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,10 @@ class Journal:
         first = next(iter(_lines(self.path)), None)
         return None if first is None or first[1] is None or "facts" not in first[1] else first[1]
 
+    def is_empty(self) -> bool:
+        """Whether there is none, or nothing in it."""
+        return not self.path.is_file() or not self.path.stat().st_size
+
     def has_entries(self) -> bool:
         """Whether anything was done; a start that did nothing has none."""
         return any(number for number, _ in enumerate(_lines(self.path)))
@@ -43,8 +48,12 @@ class Journal:
         self._identity = _identity(self.path)
 
     def done(self, whole: Callable[[Row], bool]) -> set[str]:
-        """The units whose last line is whole, as the caller sees it: files may have been changed or deleted since."""
+        """The units whose last line is whole, as the caller sees it: files may have been changed or deleted since.
+
+        A last line that a kill has torn is cut off. Other lines that cannot be read are taken out with a warning.
+        """
         self._cut_torn_line()
+        self._take_out_damaged_lines()
         self._identity = _identity(self.path)
         return {entry["id"] for entry in self.entries() if whole(entry)}
 
@@ -123,6 +132,19 @@ class Journal:
         data = self.path.read_bytes()
         if data and not data.endswith(b"\n"):
             write_bytes(self.path, data[: data.rfind(b"\n") + 1])
+
+    def _take_out_damaged_lines(self) -> None:
+        damaged = self.damaged()
+        if not damaged:
+            return
+        with self.path.open("rb") as file:
+            kept = b"".join(line for line in file if _opened(line) is not None)
+        write_bytes(self.path, kept)
+        told, of_it = ("1 line is", "it") if damaged == 1 else (f"{damaged} lines are", "them")
+        warnings.warn(
+            f"{shown(self.path)}: {told} damaged; what was noted in {of_it} is done again where no other line has it",
+            stacklevel=4,
+        )
 
 
 def gone(path: Path) -> WriteError:

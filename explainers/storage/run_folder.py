@@ -6,6 +6,7 @@ import json
 import math
 import re
 import shutil
+import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -77,11 +78,11 @@ class RunFolder:
         self.claim()
         facts = json.loads(json.dumps(facts, default=str))
         head = self.journal.head()
-        if head is None and self.journal.has_entries():
+        if head is None and not self.journal.is_empty():
             raise OptionError(
-                f"{shown(self.path)} holds a run whose journal does not say what decided its results (its first line "
-                "is damaged, or an earlier version wrote it); choose another output folder, or start anew with "
-                "overwrite (--overwrite)"
+                f"{shown(self.path)} holds a run whose journal does not say what decided its results (the first line "
+                f"of {JOURNAL} is damaged, or an earlier version wrote it); choose another output folder, or start "
+                "anew with overwrite (--overwrite)"
             )
         differing = [] if head is None else _differing(head["facts"], facts)
         if differing and self.journal.has_entries():
@@ -90,6 +91,13 @@ class RunFolder:
             raise OptionError(
                 f"{shown(self.path)} holds a run that differs in {named(differing)}{code}. Go on with its settings, "
                 "choose another output folder (--out), or start anew with overwrite (--overwrite)"
+            )
+        if head is None and (self.path / MANIFEST).is_file():
+            what = "is empty" if self.journal.path.is_file() else "is missing"
+            warnings.warn(
+                f"{shown(self.journal.path)} {what}, and nothing else tells what was done there: all of it is done "
+                "again",
+                stacklevel=2,
             )
         if head is None or differing:
             owner = {"command": self.contents.command, "contents": [*self.contents.folders, *self.contents.files]}

@@ -49,7 +49,7 @@ class Similarity(Target):
         """With the reference's embedding for its image.
 
         Raises:
-            TargetError: the reference has no embedding, or is no image.
+            TargetError: the reference has no embedding, or is no image that the network takes.
         """
         if self.settled:
             return self
@@ -60,7 +60,13 @@ class Similarity(Target):
             )
         if answer.ask is None:
             raise TargetError("Similarity: the reference is an image, and there is no network here to embed it")
-        embedding = embeddings(answer.ask(image))[0]
+        try:
+            asked = answer.ask(image)
+        except Exception as error:  # whatever a network raises on what it cannot take
+            first = str(error).strip().partition("\n")[0]
+            shape = tuple(image.shape)
+            raise TargetError(f"Similarity: the network fails on the reference, an image {shape}: {first}") from error
+        embedding = embeddings(asked)[0]
         return replace(self, reference=embedding.detach().clone())
 
     def score(self, answer: Answer) -> Tensor:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, nn
 
 from explainers.errors import OutputError
-from explainers.network.output import Output, describe
+from explainers.network.output import Output
 from explainers.targets.answer import Answer
+from explainers.targets.detection import Detections, detections_of, may_be_detections
 
 OWN = ("any number of what it returns for an image", "--target FILE.py:function")
 CLASSES = (
@@ -20,12 +20,18 @@ CLASSES = (
     ("why one class rather than another", '--target "CLASS - CLASS"'),
     ("why the predicted class rather than the next", '--target "predicted - next"'),
 )
-LIKE = ("what makes the image like another, if these are embeddings", "--target like:REFERENCE.jpg")
+LIKE = ("what makes the image like another, if these are embeddings", "--target like:FILE")
 REGIONS = (
     ("the class predicted most, where it is predicted", "--where predicted"),
     ("a class, where it is predicted", "--target CLASS --where predicted"),
-    ("a class in a box, at a pixel, everywhere", "--target CLASS --where box:X0,Y0,X1,Y1 | pixel:X,Y | all"),
+    ("a class in a box", "--target CLASS --where box:X0,Y0,X1,Y1"),
+    ("a class at a pixel", "--target CLASS --where pixel:X,Y"),
+    ("a class everywhere", "--target CLASS --where all"),
     ("a class in a mask of each image", "--target CLASS --where mask:FOLDER"),
+)
+BOXES = (
+    ("the three boxes of the highest scores, from 0.5 on", "--task detection"),
+    ("more of them, with lower scores too", "--task detection --detections 10 --min-score 0.1"),
 )
 
 
@@ -33,19 +39,21 @@ REGIONS = (
 class Task:
     """What a network does.
 
-    name: in words, with what cannot be told; targets: (what can be explained, the options of `explain run` for it).
+    name: in words, with what cannot be told; targets: (what can be explained, the options of `explain run` for it);
+    dense: whether it has scores at positions; found: of a detection network what it finds in each image.
     """
 
     name: str
     targets: tuple[tuple[str, str], ...] = ()
     dense: bool = False
+    found: tuple[Detections, ...] | None = None
 
 
-def task_of(returned: Any, count: int, output: Output | None = None) -> Task:
-    """What a network does that returned this for `count` images."""
-    if _detects(returned):
-        return Task(f"detection: {describe(returned)}"[:200], (OWN,))
-    answer = Answer(returned, count, output)
+def task_of(returned: Any, count: int, output: Output | None = None, size: tuple[int, ...] = ()) -> Task:
+    """What a network does that returned this for `count` images of `size`."""
+    answer = Answer(returned, count, output, size)
+    if may_be_detections(answer):
+        return _detection(answer)
     try:
         scores = answer.dense_scores
     except OutputError:
@@ -54,8 +62,22 @@ def task_of(returned: Any, count: int, output: Output | None = None) -> Task:
         if scores.ndim == 4 and scores.shape[2:].numel() > 1:
             classes, (h, w) = scores.shape[1], scores.shape[2:]
             named = "one class" if classes == 1 else f"{classes} classes"
-            return Task(f"segmentation: {named} at {h} × {w} positions", (*REGIONS, OWN), dense=True)
+            doubt = "; or boxes that are not decoded, whose adapter is --output FILE.py:function (docs/detection.md)"
+            told = f"segmentation: {named} at {h} × {w} positions" + (doubt if output is None else "")
+            return Task(told, (*REGIONS, OWN), dense=True)
     return _of_scores(answer)
+
+
+def _detection(answer: Answer) -> Task:
+    try:
+        found = answer.form(detections_of)
+    except OutputError as error:
+        return Task(f"detection, in a form that is not known: {error}", (OWN,))
+    boxes = sum(map(len, found))
+    named = f"{boxes} {'box' if boxes == 1 else 'boxes'}"
+    best = max((float(each.scores.detach().max()) for each in found if len(each)), default=None)
+    seen = "nothing" if best is None else f"{named}, the best score {best:.2g}"
+    return Task(f"detection; in the image looked at it finds {seen}", (*BOXES, OWN), found=tuple(found))
 
 
 def _of_scores(answer: Answer) -> Task:
@@ -102,10 +124,3 @@ def several_inputs(network: Any) -> str:
 
 def _lowered(index: int) -> tuple[str, str]:
     return "what lowers the value", f"--target value:{index}:lowered"
-
-
-def _detects(returned: Any) -> bool:
-    """Boxes for each image: a list of mappings with `boxes`, or scores of queries with `pred_boxes`."""
-    if isinstance(returned, (list, tuple)):
-        return bool(returned) and all(isinstance(item, Mapping) and "boxes" in item for item in returned)
-    return isinstance(returned, Mapping) and "pred_boxes" in returned

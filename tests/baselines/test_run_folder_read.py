@@ -191,3 +191,13 @@ def test_a_backbone_of_a_library_needs_no_trust(tmp_path):
     open_run(tmp_path, config, overwrite=False)
     save_weights(tmp_path / BEST, torch.nn.Linear(1, 1), {})
     assert rebuilt(tmp_path)[0](torch.zeros(2, 1, 64, 64)).shape == (2, 2)
+
+
+@pytest.mark.parametrize("log", [b"\xff\x00\x9b" * 40, b"epoch,loss\n1,much\n", b"epoch,loss\n1,2,3\n", bytes(60), b""])
+def test_a_damaged_log_is_named_with_what_to_do(tmp_path, log):
+    whole(tmp_path)
+    (tmp_path / LOG).write_bytes(log)
+    with pytest.raises(ModelFileError, match=r"log\.csv is damaged .*; remove it"):
+        read_run(tmp_path)
+    (tmp_path / LOG).unlink()
+    assert read_run(tmp_path).history == ()

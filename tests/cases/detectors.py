@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torchvision.models.detection import FCOS, FasterRCNN, RetinaNet
@@ -12,6 +14,7 @@ from torchvision.models.detection.backbone_utils import BackboneWithFPN
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
 from torchvision.models.detection.ssd import SSD
 
+from explainers.data.images import write_image
 from explainers.targets import Detections
 
 
@@ -126,3 +129,13 @@ def detector(name: str) -> tuple[nn.Module, Any]:
     if name == "grid":
         return GridDetector(), read_grid
     return (detr() if name == "detr" else torchvision_detector(name)), None
+
+
+def spotted_photos(root: Path) -> Path:
+    """Two with a bright spot, one of them with two, and a dark one in between, whose detections score little."""
+    for name, spots in (("a.png", [(20, 30)]), ("b.png", []), ("c.png", [(20, 30), (70, 100)])):
+        pixels = np.random.default_rng(1).integers(0, 60, (96, 128, 3), np.uint8)
+        for y, x in spots:
+            pixels[y : y + 12, x : x + 12] = 255
+        write_image(root / name, pixels)
+    return root

@@ -41,6 +41,12 @@ def test_a_nifti_file_is_read_in_its_own_order_with_its_affine(tmp_path, name, k
     assert (found.axes, found.notes) == (SHAPE, ())
 
 
+@pytest.mark.parametrize("shape", [(8,), (8, 6)])
+def test_a_nifti_file_without_a_third_axis_is_no_volume(tmp_path, shape):
+    with pytest.raises(ImageError, match=r"is no volume: it has [12] axes \(8.*, and a volume has three"):
+        read_recording(nifti(tmp_path / "flat.nii", np.ones(shape, np.float32)))
+
+
 def test_slope_and_intercept_of_a_nifti_file_are_applied(tmp_path):
     image = nibabel.Nifti1Image(np.arange(24, dtype=np.int16).reshape(2, 3, 4), AFFINE)
     image.header.set_slope_inter(0.5, -10)

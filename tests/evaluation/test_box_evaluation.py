@@ -53,7 +53,7 @@ def test_truth_is_a_box_and_the_control_is_another_one():
     found = {(row["explainer"], row["metric"]): row for row in result.rows if row["status"] == "ok"}
     assert found["saliency", "pointing-game"]["value"] == 1
     assert found["another box", "pointing-game"]["value"] == 0
-    with pytest.raises(explainers.errors.TargetError, match="no other detection"):
+    with pytest.raises(explainers.errors.OutputError, match="no other detection"):
         OtherDetection(own, min_score=1.0)(pictures, targets)
 
 

@@ -23,7 +23,7 @@ def test_the_notebook_runs_and_shows_pictures():
     notebook = nbformat.read(EXAMPLES / "tour.ipynb", as_version=4)
     nbclient.NotebookClient(notebook, timeout=300).execute()
     kinds = [set(output.get("data", {})) for cell in notebook.cells for output in cell.get("outputs", [])]
-    assert sum("image/png" in kind for kind in kinds) == 5
+    assert sum("image/png" in kind for kind in kinds) == 6
     shown = json.dumps([cell.get("outputs", []) for cell in notebook.cells])
     assert "torch.Size([1, 2, 2, 96, 96])" in shown
     assert "<th>deletion" in shown

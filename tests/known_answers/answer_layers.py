@@ -139,9 +139,11 @@ def eigen_cam(a: Array) -> tuple[Array, bool]:
     return (map_ * (-1 if product < 0 else 1)).reshape(a.shape[1:]), bool(decided)
 
 
-def upsampled(values: Array, height: int, width: int) -> Array:
-    """Bilinear, half-pixel centres, edges repeated: (u, v) to (height, width)."""
-    return _weights(values.shape[0], height) @ values @ _weights(values.shape[1], width).T
+def upsampled(values: Array, *size: int) -> Array:
+    """Linear along each axis, half-pixel centres, edges repeated: (u, v) to (height, width), or one axis or three."""
+    for axis, side in enumerate(size):
+        values = np.moveaxis(np.tensordot(_weights(values.shape[axis], side), values, (1, axis)), 0, axis)
+    return values
 
 
 def _weights(before: int, after: int) -> Array:

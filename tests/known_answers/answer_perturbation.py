@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ MASKS, CELLS, SEED = 6, 3, 5  # of RISE
 WINDOW, STRIDE = (27, 25), (20, 17)  # of occlusion
 SAMPLES, SEGMENTS = 12, 2  # of LIME and KernelSHAP
 GROUPS = 3  # of Group-CAM
+LINEAR = {1: "linear", 2: "bilinear", 3: "trilinear"}
 OPTIONS: dict[str, dict[str, Any]] = {
     "rise": {"masks": MASKS, "grid": CELLS, "seed": SEED, "design": "paper"},
     "occlusion": {"window": WINDOW, "stride": STRIDE},
@@ -33,32 +35,49 @@ def probability(watched: Watched, image: Tensor, target: int) -> float:
 
 def rise(watched: Watched, image: Tensor, target: int) -> Array:
     """Petsiuk 2018, equation 6, with the documented draws: grids and shifts of a block of 64 from one generator."""
-    height, width = image.shape[-2:]
-    cell = -(-height // CELLS), -(-width // CELLS)
+    size = image.shape[1:]
+    cells = [min(CELLS, side) for side in size]
+    cell = [-(-side // count) for side, count in zip(size, cells, strict=True)]
     generator = torch.Generator().manual_seed(SEED * 1_000_003 + 1)
-    grids = (torch.rand(64, CELLS * CELLS, generator=generator) < 0.5).double().view(64, 1, CELLS, CELLS)
-    down, right = (torch.randint(side, (64,), generator=generator) for side in cell)
-    large = F.interpolate(grids, size=((CELLS + 1) * cell[0], (CELLS + 1) * cell[1]), mode="bilinear")
-    total = np.zeros((height, width))
+    grids = (torch.rand(64, math.prod(cells), generator=generator) < 0.5).double().view(64, 1, *cells)
+    last = [torch.randint(side, (64,), generator=generator) for side in cell[-2:]]  # rows and columns before the depth
+    shifts = [*(torch.randint(side, (64,), generator=generator) for side in cell[:-2]), *last]
+    wide = [(count + 1) * side for count, side in zip(cells, cell, strict=True)]
+    large = F.interpolate(grids, size=wide, mode=LINEAR[len(size)])
+    total = np.zeros(tuple(size))
     for index in range(MASKS):
-        top, left = int(down[index]), int(right[index])
-        mask = large[index, 0, top : top + height, left : left + width]
+        spans = (slice(int(s[index]), int(s[index]) + side) for s, side in zip(shifts, size, strict=True))
+        mask = large[(index, 0, *spans)]
         total += probability(watched, image * mask, target) * mask.numpy()
     return total / (MASKS * 0.5)
 
 
 def occlusion(watched: Watched, image: Tensor, target: int) -> Array:
     """Zeiler 2014: the fall of the probability, averaged over the windows that cover a pixel."""
-    height, width = image.shape[-2:]
+    size = tuple(image.shape[1:])
+    window, stride = windows(size), strides(size)
     whole = probability(watched, image, target)
-    total, count = np.zeros((height, width)), np.zeros((height, width))
-    for top in _starts(height, WINDOW[0], STRIDE[0]):
-        for left in _starts(width, WINDOW[1], STRIDE[1]):
-            hidden = image.clone()
-            hidden[:, top : top + WINDOW[0], left : left + WINDOW[1]] = 0
-            total[top : top + WINDOW[0], left : left + WINDOW[1]] += whole - probability(watched, hidden, target)
-            count[top : top + WINDOW[0], left : left + WINDOW[1]] += 1
+    total, count = np.zeros(size), np.zeros(size)
+    for corner in itertools.product(*map(_starts, size, window, stride)):
+        place = tuple(slice(start, start + side) for start, side in zip(corner, window, strict=True))
+        hidden = image.clone()
+        hidden[(slice(None), *place)] = 0
+        total[place] += whole - probability(watched, hidden, target)
+        count[place] += 1
     return total / count
+
+
+def windows(size: Sequence[int]) -> tuple[int, ...]:
+    """Of occlusion: about half of each side, where these are small or no image's."""
+    return WINDOW if _large(size) else tuple(side // 2 + 1 for side in size)
+
+
+def strides(size: Sequence[int]) -> tuple[int, ...]:
+    return STRIDE if _large(size) else tuple(side // 3 + 1 for side in size)
+
+
+def _large(size: Sequence[int]) -> bool:
+    return len(size) == 2 and max(size) >= max(WINDOW)
 
 
 def _starts(length: int, window: int, stride: int) -> Iterator[int]:
@@ -74,10 +93,10 @@ def by_captum(name: str, watched: Watched, image: Tensor, target: int) -> Array:
     """KernelSHAP by captum on the bare network; LIME's regression by hand on the samples that captum draws."""
     import captum.attr
 
-    height, width = image.shape[-2:]
-    labels = torch.zeros(height, width, dtype=torch.long)
-    labels[-(-height // 2) :] += 2
-    labels[:, -(-width // 2) :] += 1
+    axes = image.ndim - 1
+    labels = torch.zeros(image.shape[1:], dtype=torch.long)
+    for axis, side in enumerate(image.shape[1:]):
+        labels.movedim(axis, 0)[-(-side // 2) :] += 2 ** (axes - 1 - axis)
     state = np.random.get_state()
     with torch.random.fork_rng():
         torch.manual_seed(0)
@@ -94,9 +113,10 @@ def by_captum(name: str, watched: Watched, image: Tensor, target: int) -> Array:
 
 def _lime(watched: Watched, image: Tensor, target: int, labels: Tensor) -> Tensor:
     """Ribeiro 2016 with the ridge of its code: (Xᵀ W X + 1) β = Xᵀ W y about weighted means, β put on the segments."""
+    count = int(labels.max()) + 1
     there, answers, weights = [], [], []
     for _ in range(SAMPLES):
-        on = torch.bernoulli(torch.full((1, 4), 0.5))[0]
+        on = torch.bernoulli(torch.full((1, count), 0.5))[0]
         changed = image * on[labels]
         there.append(on.double())
         answers.append(probability(watched, changed, target))
@@ -104,14 +124,14 @@ def _lime(watched: Watched, image: Tensor, target: int, labels: Tensor) -> Tenso
         weights.append(math.sqrt(math.exp(-(float(distance) ** 2))))
     x, y, w = torch.stack(there), torch.tensor(answers, dtype=torch.float64), torch.tensor(weights, dtype=torch.float64)
     x, y = x - (w @ x) / w.sum(), y - (w @ y) / w.sum()
-    slopes = torch.linalg.solve((x * w[:, None]).T @ x + torch.eye(4, dtype=torch.float64), (x * w[:, None]).T @ y)
+    slopes = torch.linalg.solve((x * w[:, None]).T @ x + torch.eye(count, dtype=torch.float64), (x * w[:, None]).T @ y)
     slopes[slopes.abs() < 1e-15] = 0  # what rounding leaves of answers that are all the same
     return slopes[labels]
 
 
 def score_cam(watched: Watched, image: Tensor, target: int, activation: Array) -> Array:
     """(u, v): Wang 2020, algorithm 1."""
-    size = int(image.shape[-2]), int(image.shape[-1])
+    size = tuple(image.shape[1:])
     base = probability(watched, torch.zeros_like(image), target)
     rises, live = [], []
     for index, channel in enumerate(activation):
@@ -163,8 +183,8 @@ def ablation_cam(
 
 def group_cam(watched: Watched, image: Tensor, target: int, activation: Array, gradient: Array) -> Array:
     """(H, W): Zhang 2021, equations 3 to 7, on the mean colour instead of a blur."""
-    size = int(image.shape[-2]), int(image.shape[-1])
-    mean = image.mean(dim=(1, 2), keepdim=True).expand_as(image)
+    size = tuple(image.shape[1:])
+    mean = image.mean(dim=tuple(range(1, image.ndim)), keepdim=True).expand_as(image)
     base = probability(watched, mean, target)
     channels = [gradient[k].mean() * activation[k] for k in range(len(activation))]
     total = np.zeros(size)

@@ -86,7 +86,7 @@ def gradient(scores: Scores, image: Tensor, target: int, copies: int = 1) -> Ten
 
     copies: 2 where torch's batch norm is wrong for a single image (see SoundBatchNorm).
     """
-    leaf = image.repeat(copies, 1, 1, 1).requires_grad_()
+    leaf = image.expand(copies, *image.shape).clone().requires_grad_()
     with torch.enable_grad():
         score = scores(leaf.clone())[0, target]
     return torch.autograd.grad(score, leaf)[0][0]
@@ -94,7 +94,7 @@ def gradient(scores: Scores, image: Tensor, target: int, copies: int = 1) -> Ten
 
 def rectified_gradient(scores: Scores, image: Tensor, target: int, rule: str, copies: int = 1) -> Tensor:
     """(C, H, W): the same with "guided", "guided-minus" or "deconvolution" at every ReLU."""
-    leaf = image.repeat(copies, 1, 1, 1).requires_grad_()
+    leaf = image.expand(copies, *image.shape).clone().requires_grad_()
     with torch.enable_grad(), Rectified(rule):
         score = scores(leaf.clone())[0, target]
     return torch.autograd.grad(score, leaf)[0][0]

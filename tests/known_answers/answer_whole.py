@@ -13,6 +13,8 @@ from answer_rules import Scores
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+TRANSPOSED = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)
+
 
 class Biases(TorchFunctionMode):
     """Inside, the constant that a convolution, linear or batch-norm call adds is a leaf of the output's full shape."""
@@ -25,8 +27,10 @@ class Biases(TorchFunctionMode):
         kwargs = kwargs or {}
         if function is F.batch_norm:
             return self._batch_norm(*args, **kwargs)
-        if function in (F.conv2d, F.linear):
+        if function in (F.conv1d, F.conv2d, F.conv3d, F.linear, *TRANSPOSED):
             names = ("input", "weight", "bias", "stride", "padding", "dilation", "groups")
+            if function in TRANSPOSED:
+                names = (*names[:5], "output_padding", "groups", "dilation")
             call = {**dict(zip(names, args, strict=False)), **kwargs}
             bias = call.pop("bias", None)
             result = function(**call)
@@ -41,10 +45,10 @@ class Biases(TorchFunctionMode):
             return F.batch_norm(x, mean, var, weight, bias, training, momentum, eps)
         gain = (1.0 if weight is None else weight.detach()) / (var + eps).sqrt()
         constant = -mean * gain + (0.0 if bias is None else bias.detach())
-        return self._plus(x * gain.view(1, -1, 1, 1), constant, last=False)
+        return self._plus(x * gain.view(1, -1, *[1] * (x.ndim - 2)), constant, last=False)
 
     def _plus(self, value: Tensor, bias: Tensor, *, last: bool) -> Tensor:
-        shaped = bias.detach() if last or value.ndim == 2 else bias.detach().view(1, -1, 1, 1)
+        shaped = bias.detach() if last or value.ndim == 2 else bias.detach().view(1, -1, *[1] * (value.ndim - 2))
         leaf = shaped.expand(value.shape).clone().requires_grad_()
         self.leaves.append((leaf, last))
         return value + leaf
@@ -57,17 +61,17 @@ def full_grad(scores: Scores, image: Tensor, target: int) -> tuple[Array, float]
         score = scores(leaf.clone())[0, target]
     terms = [(leaf, False), *biases.leaves]
     gradients = torch.autograd.grad(score, [value for value, _ in terms], allow_unused=True)
-    height, width = image.shape[-2:]
-    total, sums = np.zeros((height, width)), []
+    size = tuple(image.shape[1:])
+    total, sums = np.zeros(size), []
     for (value, last), gradient in zip(terms, gradients, strict=True):
         product = (value * (0 if gradient is None else gradient)).detach().numpy().astype(float)
         sums.append(product.sum())
-        if product.ndim != 4 or len(product) != 1:
+        if product.ndim != image.ndim + 1 or len(product) != 1:
             continue  # a linear layer's bias has no place in the image
         planes = np.abs(np.moveaxis(product[0], -1, 0) if last else product[0])
         spread = planes.max() - planes.min()
         planes = (planes - planes.min()) / spread if spread > 0 else np.zeros_like(planes)
-        total += upsampled(planes.sum(axis=0), height, width)
+        total += upsampled(planes.sum(axis=0), *size)
     missed = abs(sum(sums) - float(score)) / (abs(float(score)) + np.abs(sums).sum())
     return total, missed
 

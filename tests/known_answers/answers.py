@@ -38,7 +38,7 @@ class Answers:
 
     def __init__(self, case: Case, network: nn.Module, images: Tensor, targets: Tensor | None = None) -> None:
         self.case, self.network, self.images = case, network, images
-        self.size = int(images.shape[-2]), int(images.shape[-1])
+        self.size = tuple(images.shape[2:])
         self._targets = targets
 
     def scores(self, images: Tensor) -> Tensor:

@@ -9,9 +9,9 @@ import shutil
 
 import numpy as np
 import pytest
-from report_case import HOSTILE, evaluated, explained
+from report_case import HOSTILE, digits, evaluated, explained
 
-from explainers.data.images import find_images
+from explainers.data.images import find_images, write_image
 from explainers.errors import DataError, ImageError, OptionError
 from explainers.render.report.packing import Packed, unpacked
 from explainers.render.style import limits_of
@@ -19,6 +19,15 @@ from explainers.run.report import report as door
 from explainers.run.report.agreement import Agreement, disagreement, ranks_of
 from explainers.run.report.recipes import recipes_of
 from explainers.run.report.report import ReportOptions, make_report
+
+SEGMENTER = """
+import torch
+from torch import nn
+
+def make():
+    torch.manual_seed(4)
+    return nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.ReLU(), nn.Conv2d(8, 3, 3, 1, 1)).eval()
+"""
 
 
 @pytest.fixture(scope="module")
@@ -125,6 +134,30 @@ def test_photos_that_have_gone_or_changed_are_not_shown(tmp_path):
     assert by_name["4.png"]["lacking"] == ""
     assert by_name["0.png"]["maps"][0]["grid"], "the map is shown without its photo"
     assert "2 photos cannot be shown" in page.read_text()
+
+
+@pytest.mark.parametrize("where", ["mask", "box", "like"])
+def test_photos_are_shown_whatever_their_targets_are_made_of(where, tmp_path):
+    images = digits(tmp_path / "in", 3)
+    for path in images.iterdir():
+        write_image(tmp_path / "masks" / path.name, np.full((28, 28, 3), 255, np.uint8))
+    asked = {
+        "mask": ("--where", f"mask:{tmp_path / 'masks'}"),
+        "box": ("--where", "box:0,0,20,20"),
+        "like": ("--target", f"like:{images / '0.png'}"),
+    }[where]
+    if where != "like":
+        (tmp_path / "net.py").write_text(SEGMENTER)
+        asked = (*asked, "--target", "1", "--model", f"{tmp_path}/net.py:make", "--size", "28x28")
+    out = explained(tmp_path, *asked)
+    assert [image["lacking"] for image in data_of(make_report(out))["images"]] == [""] * 3
+    (images / "2.png").write_bytes((images / "0.png").read_bytes())
+    by_name = {image["name"]: image for image in data_of(make_report(out))["images"]}
+    assert {name: "has changed" in image["lacking"] for name, image in by_name.items()} == {
+        "0.png": False,
+        HOSTILE: False,
+        "2.png": True,
+    }
 
 
 def test_maps_that_have_gone_or_are_damaged_say_so(run):

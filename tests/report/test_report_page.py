@@ -10,8 +10,8 @@ import pytest
 from report_case import HOSTILE
 
 from explainers.errors import OptionError
-from explainers.render.report import SingleFileSink, page
-from explainers.render.report.page import SCRIPTS, STYLES, joined_scripts
+from explainers.render.report import SingleFileSink, notebook, page
+from explainers.render.report.page import SCRIPTS, STYLES, joined
 from explainers.render.report.sink import in_script
 
 REPORT = {
@@ -61,7 +61,7 @@ def test_the_policy_lets_nothing_in():
 def test_scripts_import_what_stands_before_them_and_no_name_is_taken_twice():
     exported: dict[str, set[str]] = {}
     taken: dict[str, str] = {}
-    for name in SCRIPTS:
+    for name in [*SCRIPTS, "notebook"]:
         text = FOLDER.joinpath(f"scripts/{name}.js").read_text()
         for names, source in re.findall(r"^import \{([^}]*)\} from \"\./([a-z]+)\.js\";$", text, re.M):
             wanted = {each.strip() for each in names.split(",") if each.strip()}
@@ -70,10 +70,19 @@ def test_scripts_import_what_stands_before_them_and_no_name_is_taken_twice():
         for own in re.findall(r"^(?:export )?(?:async )?(?:function|class|const|let) (\w+)", text, re.M):
             assert own not in taken, f"{own} is in {name} and {taken[own]}"
             taken[own] = name
-    joined = joined_scripts()
-    assert not re.search(r"^(import|export) ", joined, re.M)
-    assert {path.name[:-3] for path in FOLDER.joinpath("scripts").iterdir()} == set(SCRIPTS)
-    assert {path.name[:-4] for path in FOLDER.joinpath("styles").iterdir()} == set(STYLES)
+    for names in (SCRIPTS, notebook.SCRIPTS):
+        assert not re.search(r"^(import|export) ", joined(names), re.M)
+    assert {path.name[:-3] for path in FOLDER.joinpath("scripts").iterdir()} == {*SCRIPTS, *notebook.SCRIPTS}
+    assert {path.name[:-4] for path in FOLDER.joinpath("styles").iterdir()} == {*STYLES, *notebook.STYLES}
+
+
+def test_a_widget_has_all_scripts_that_its_own_import():
+    given = {"report"}  # by the widget itself
+    for name in notebook.SCRIPTS:
+        text = FOLDER.joinpath(f"scripts/{name}.js").read_text()
+        wanted = set(re.findall(r"^import .* from \"\./([a-z]+)\.js\";$", text, re.M))
+        assert wanted <= given, f"{name} imports {wanted - given}"
+        given.add(name)
 
 
 def test_scripts_are_small_files():

@@ -7,32 +7,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from detectors import GridDetector, read_grid
+from detectors import GridDetector, read_grid, spotted_photos
 from explainers.cli.main import main
 from run_case import rows
 
 from explainers import RISE
 from explainers.core.preprocessing import Preprocessing
-from explainers.data.images import read_image, write_image
+from explainers.data.images import read_image
 from explainers.errors import OptionError
 from explainers.models import LoadedModel
 from explainers.run import MethodCall, RunOptions, run
+from explainers.run.explain.outputs import box_caption
 from explainers.run.report.explained import explained
 from explainers.run.report.folder import ReadFolder
 from explainers.run.targets import Detected
+from explainers.run.targets.wanted import Part
 from explainers.targets import Box, detections
 
 SIZE = (48, 64)  # of the input; photos are twice as large
-
-
-def photos(root: Path) -> Path:
-    """Two with a bright spot, one of them with two, and a dark one in between, whose detections score little."""
-    for name, spots in (("a.png", [(20, 30)]), ("b.png", []), ("c.png", [(20, 30), (70, 100)])):
-        pixels = np.random.default_rng(1).integers(0, 60, (96, 128, 3), np.uint8)
-        for y, x in spots:
-            pixels[y : y + 12, x : x + 12] = 255
-        write_image(root / name, pixels)
-    return root
 
 
 def loaded() -> LoadedModel:
@@ -48,7 +40,7 @@ CALL = MethodCall("rise", {"masks": 16, "grid": 3})
 
 
 def test_each_detection_has_a_row_a_map_and_a_picture(tmp_path):
-    images, out, network = photos(tmp_path / "in"), tmp_path / "out", loaded()
+    images, out, network = spotted_photos(tmp_path / "in"), tmp_path / "out", loaded()
     summary = run(images, network, [CALL, "saliency"], out, options=options(contact_sheet=4))
     assert (summary.images, summary.explained, summary.failed) == (3, 2, [])
     assert [name for name, _ in summary.nothing] == ["b.png"]
@@ -76,7 +68,7 @@ def test_each_detection_has_a_row_a_map_and_a_picture(tmp_path):
 
 
 def test_a_second_run_finds_all_done_and_a_lost_picture_makes_one_image_again(tmp_path):
-    images, out = photos(tmp_path / "in"), tmp_path / "out"
+    images, out = spotted_photos(tmp_path / "in"), tmp_path / "out"
     run(images, loaded(), ["saliency"], out, options=options())
     before = (out / "results.csv").read_bytes()
     again = run(images, loaded(), ["saliency"], out, options=options())
@@ -91,7 +83,7 @@ def test_a_second_run_finds_all_done_and_a_lost_picture_makes_one_image_again(tm
 
 
 def test_nothing_anywhere_is_no_failure(tmp_path):
-    images, out = photos(tmp_path / "in"), tmp_path / "out"
+    images, out = spotted_photos(tmp_path / "in"), tmp_path / "out"
     summary = run(images, loaded(), ["saliency"], out, options=RunOptions(target=Detected(2, 1.0), output=read_grid))
     assert (summary.explained, len(summary.nothing), summary.failed) == (0, 3, [])
     assert {row["status"] for row in rows(out)} == {"nothing"}
@@ -111,7 +103,7 @@ def make():
 
 def test_the_command_explains_detections_by_an_adapter(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("sys.path", list(__import__("sys").path))
-    images, out, code = photos(tmp_path / "in"), tmp_path / "out", tmp_path / "grid.py"
+    images, out, code = spotted_photos(tmp_path / "in"), tmp_path / "out", tmp_path / "grid.py"
     code.write_text(ADAPTER.format(cases=str(Path(__file__).parent.parent / "cases")))
     model = ["--model", f"{code}:make", "--size", "48x64", "--output", f"{code}:read_grid"]
     asked = ["--task", "detection", "--detections", "1", "--min-score", "0.1"]
@@ -134,7 +126,7 @@ def test_the_command_explains_detections_by_an_adapter(tmp_path, capsys, monkeyp
     ],
 )
 def test_what_does_not_go_together_is_told_before_a_network_is_loaded(tmp_path, capsys, typed, said):
-    images = photos(tmp_path / "in")
+    images = spotted_photos(tmp_path / "in")
     assert main(["run", str(images), "--model", "missing.py:make", *typed, "--out", str(tmp_path / "out")]) == 2
     assert said in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
@@ -146,7 +138,7 @@ def test_a_number_of_detections_is_checked():
 
 
 def test_a_report_counts_nothing_found_as_no_failure(tmp_path):
-    images, out = photos(tmp_path / "in"), tmp_path / "out"
+    images, out = spotted_photos(tmp_path / "in"), tmp_path / "out"
     run(images, loaded(), ["saliency"], out, options=options())
     shown = explained(ReadFolder(out))
     entries = {entry.name: entry for entry in shown.entries}
@@ -154,3 +146,9 @@ def test_a_report_counts_nothing_found_as_no_failure(tmp_path):
     assert "no detection has a score of at least 0.1" in entries["b.png"].notes
     assert [len(entries[name].maps) for name in ("a.png", "c.png")] == [1, 2]
     assert {"score", "x0", "detection"} & set(shown.scores) == {"score"}
+
+
+@pytest.mark.parametrize(("name", "caption"), [("cat", "#2 cat 0.88"), ("3", "#2 class 3 0.88")])
+def test_a_box_is_drawn_with_its_rank_class_and_score(name, caption):
+    columns = {"detection": 2, "score": 0.875001}
+    assert box_caption(Part(3, name, 0.5, "similarity", "2", None, columns, (0, 0, 1, 1))) == caption

@@ -68,6 +68,13 @@ def test_tables_and_figures_of_the_command(tmp_path, capsys):
     }
     for name in figures:
         assert read_image(out / name).pixels.std() > 5
+    assert main([*arguments, "--out", str(out), "--figures", "pdf", "-q"]) == 0
+    assert {path.name for path in out.glob("figure-*")} == {name.replace(".png", ".pdf") for name in figures}
+    assert main([*arguments, "--out", str(out), "--figures", "svg", "-q"]) == 0
+    assert {path.name for path in out.glob("figure-*")} == {name.replace(".png", ".svg") for name in figures}
+    assert ">grad-cam</text>" in (out / "figure-curves-deletion.svg").read_text()
+    assert ">best: 0" in (out / "figure-extremes-grad-cam.svg").read_text()
+    capsys.readouterr()
     assert main([*arguments, "--out", str(out), "--json"]) == 0
     assert len(json.loads(capsys.readouterr().out)["scores"]) == 5 * 4
 

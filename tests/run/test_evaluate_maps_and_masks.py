@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pytest
 import torch
 from evaluated_case import quick, table
 from explainers.cli.main import main
+from PIL import Image
 from run_case import embedded, folder
 
 import explainers
@@ -172,3 +175,100 @@ def test_maps_that_do_not_fit_are_named(tmp_path):
     write_image(maps / "a.png", np.random.default_rng(0).integers(0, 255, (96, 96, 3), np.uint8))
     with pytest.raises(MapError, match="coloured picture; give raw values"):
         go()
+
+
+def whole_map():
+    return np.random.default_rng(7).random((96, 96))
+
+
+def npy(values, **more):
+    buffer = io.BytesIO()
+    np.save(buffer, values, **more)
+    return buffer.getvalue()
+
+
+def npz(values):
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, map=values)
+    return buffer.getvalue()
+
+
+def picture(form, pixels=None):
+    buffer = io.BytesIO()
+    given = (whole_map() * 255).astype(np.uint8) if pixels is None else pixels
+    Image.fromarray(given).save(buffer, form)
+    return buffer.getvalue()
+
+
+def header(shape):
+    """A .npy file that promises a shape and has no values."""
+    buffer = io.BytesIO()
+    np.lib.format.write_array_header_1_0(buffer, {"descr": "<f4", "fortran_order": False, "shape": shape})
+    return buffer.getvalue() + bytes(60)
+
+
+SPOILED = {
+    "cut.npy": (lambda: npy(whole_map())[:900], "it ends after"),
+    "cut.npz": (lambda: npz(whole_map())[:900], "it is damaged"),
+    "turned.npz": (lambda: npz(whole_map())[:900] + bytes(900) + npz(whole_map())[1800:], "it is damaged"),
+    "cut.png": (lambda: picture("PNG")[:900], "is damaged"),
+    "cut.tif": (lambda: picture("TIFF")[:900], "is damaged"),
+    "cut.jpg": (lambda: picture("JPEG")[:300], "is damaged"),
+    "empty.npy": (lambda: b"", "cannot read"),
+    "empty.npz": (lambda: b"", "cannot read"),
+    "empty.png": (lambda: b"", "is empty"),
+    "text.npy": (lambda: npy(np.array([["a"]])), "expected numbers"),
+    "complex.npy": (lambda: npy(whole_map() + 1j), "expected numbers"),
+    "objects.npy": (lambda: npy(np.array([[{}]], dtype=object), allow_pickle=True), "expected numbers"),
+    "nan.npy": (lambda: npy(np.where(np.eye(96) > 0, np.nan, 1.0)), "NaN or infinite"),
+    "inf.npz": (lambda: npz(np.where(np.eye(96) > 0, np.inf, 1.0)), "NaN or infinite"),
+    "overflowing.npy": (lambda: npy(whole_map() * 1e300), "NaN or infinite"),
+    "small.npy": (lambda: npy(np.ones((7, 7))), "7 × 7 pixels"),
+    "channels.npy": (lambda: npy(np.ones((3, 96, 96))), "expected (H, W)"),
+    "huge.npy": (lambda: header((10**9, 10**9)), "more than the limit"),
+    "negative.npy": (lambda: header((-1, 5)), "expected (H, W)"),
+    "colour.png": (
+        lambda: picture("PNG", np.eye(96, dtype=np.uint8)[..., None] * np.uint8([9, 0, 99])),
+        "coloured picture",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", SPOILED)
+@pytest.mark.filterwarnings("error")
+def test_a_spoiled_map_costs_its_image_alone(kind, tmp_path):
+    spoiled, said = SPOILED[kind]
+    images, maps = folder(tmp_path / "in", ("a.png", "b.png", "c.png")), tmp_path / "maps"
+    maps.mkdir()
+    suffix = kind.partition(".")[2]
+    for name in ("a", "c"):
+        (maps / f"{name}.npy").write_bytes(npy(whole_map()))
+    (maps / f"b.{suffix}").write_bytes(spoiled())
+    result = explainers.evaluate(embedded(), images, {"stored": maps}, ["sparseness"])
+    assert set(result.values("sparseness")["stored"]) == {"a.png", "c.png"}
+    assert set(result.values("sparseness")["random"]) == {"a.png", "b.png", "c.png"}
+    (failed,) = (row for row in result.rows if row["status"] == "failed")
+    assert (failed["image"], failed["explainer"]) == ("b.png", "stored")
+    assert said in failed["reason"]
+    for name in ("a", "c"):
+        (maps / f"{name}.npy").unlink()
+        (maps / f"{name}.{suffix}").write_bytes(spoiled())
+    with pytest.raises(MapError, match="none of the 3 maps of stored can be used, the first since .*") as raised:
+        explainers.evaluate(embedded(), images, {"stored": maps, "cam": "cam"}, ["sparseness"])
+    assert said in str(raised.value)
+
+
+def test_a_map_that_is_mended_is_scored(tmp_path, capsys):
+    images, maps = folder(tmp_path / "in", ("a.png", "b.png")), tmp_path / "maps"
+    maps.mkdir()
+    for name in ("a", "b"):
+        (maps / f"{name}.npy").write_bytes(npy(whole_map()))
+    (maps / "b.npy").write_bytes(b"no array")
+    asked = ["evaluate", str(images), "--model", "embedded", "--maps", f"stored={maps}", "--metric", "sparseness"]
+    command = [*asked, "-q", "--no-figures", "--no-report", "--out", str(tmp_path / "out")]
+    assert main(command) == 1
+    assert "b.npy: it is damaged" in capsys.readouterr().err
+    (maps / "b.npy").write_bytes(npy(whole_map()))
+    assert main(command) == 0
+    scores = [row["status"] for row in table(tmp_path / "out/scores.csv") if row["explainer"] == "stored"]
+    assert scores == ["ok", "ok"]

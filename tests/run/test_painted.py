@@ -13,6 +13,7 @@ from PIL import Image
 
 from explainers.data.sets import data_set
 from explainers.errors import DataError, ImageError, MapError
+from explainers.render.sheet import SCALE
 from explainers.run.edit import changes, edit_list, edited_maps, mask_maps, open_training, trial, write_preview
 
 FIRST = "maps/train/above/0.png"
@@ -237,4 +238,4 @@ def test_the_preview_has_a_row_for_each_edited_image(listed, edit, data, tmp_pat
     with Image.open(page) as image:
         width, height = image.size
     assert width == 4 * (224 + 8) + 8
-    assert height == 3 * (224 + 2 * 17 + 8) + 8
+    assert height == 3 * (160 + 2 * 17 + SCALE + 8) + 8  # images of 28 × 20 as wide as their cells

@@ -16,6 +16,7 @@ from explainers.data.images import write_image
 from explainers.errors import OptionError
 from explainers.methods import create
 from explainers.run import RunOptions, run
+from explainers.run.targets.regions import MaskRegions
 from explainers.targets import Difference, Function, Region, Similarity, Value
 
 NETWORK = """
@@ -115,6 +116,31 @@ def test_a_changed_mask_is_explained_again(tmp_path):
     assert command(tmp_path, "none", "--where", f"mask:{tmp_path}/masks") != 0
     assert not (tmp_path / "none" / "results.csv").exists()
     assert photos.exists()
+
+
+def test_a_changed_reference_is_another_run(tmp_path, capsys):
+    (reference,) = folder(tmp_path / "like", ("a.png",)).iterdir()
+    assert command(tmp_path, "out", "--target", f"like:{reference}", network=False) == 0
+    write_image(reference, np.zeros((40, 64, 3), np.uint8))
+    capsys.readouterr()
+    assert command(tmp_path, "out", "--target", f"like:{reference}", network=False) == 2
+    assert "holds a run that differs in options.target" in capsys.readouterr().err
+
+
+def test_a_mask_that_is_removed_meanwhile_costs_its_image(tmp_path, monkeypatch):
+    for name in ("a.png", "b.png"):
+        write_image(tmp_path / "masks" / name, np.full((40, 64, 3), 255, np.uint8))
+    folder(tmp_path / "photos", ("a.png", "b.png"))
+    whole = MaskRegions.check
+
+    def check(self, files):
+        whole(self, files)
+        (tmp_path / "masks" / "b.png").unlink()
+
+    monkeypatch.setattr(MaskRegions, "check", check)
+    assert command(tmp_path, "out", "--where", f"mask:{tmp_path}/masks", "--target", "1") == 1
+    assert [row["status"] for row in rows(tmp_path / "out")] == ["ok", "failed"]
+    assert "no mask of b.png" in rows(tmp_path / "out")[1]["reason"]
 
 
 def test_wrong_targets_end_before_anything_is_written(tmp_path, capsys):

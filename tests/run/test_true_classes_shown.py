@@ -11,9 +11,7 @@ from run_case import embedded, folder, rows
 import explainers
 from explainers.errors import OptionError, TargetError
 from explainers.render import contact_sheet
-from explainers.run import RunOptions, run
-from explainers.run.evaluate import figures
-from explainers.run.explain import finish
+from explainers.run import RunOptions, figure_files, run
 
 NAMES = ("a.png", "b.png", "c.png")
 LABELS = {"a.png": 3, "b.png": 0, "c.png": 9}
@@ -25,11 +23,10 @@ def captions(monkeypatch):
     found: list[str] = []
 
     def noted(sheet, **more):
-        found.extend(caption for row in sheet for caption, _ in row)
+        found.extend(caption for row in sheet for caption, *_ in row)
         return contact_sheet(sheet, **more)
 
-    monkeypatch.setattr(finish, "contact_sheet", noted)
-    monkeypatch.setattr(figures, "contact_sheet", noted)
+    monkeypatch.setattr(figure_files, "contact_sheet", noted)
     return found
 
 
@@ -58,7 +55,8 @@ def test_a_run_explains_the_true_classes(tmp_path):
             pixels = explainers.read_image(images / row["file"]).pixels
             batch = loaded.preprocessing(pixels)[None].to(loaded.device)
             wanted = explainers.create(row["method"], loaded)(batch, torch.tensor([LABELS[row["file"]]]))
-            np.testing.assert_allclose(saved["map"], wanted[0].numpy(), rtol=1e-4, atol=1e-6)
+            # A batch of three and one image are added up in other orders: to the digits that float32 has at its range.
+            np.testing.assert_allclose(saved["map"], wanted[0].numpy(), rtol=0, atol=1e-5 * float(wanted.abs().max()))
 
 
 def test_labels_that_do_not_fit_are_refused(tmp_path):

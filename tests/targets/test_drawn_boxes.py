@@ -291,7 +291,7 @@ FOUND = ([[2.0, 2, 12, 12], [20, 4, 30, 14], [5, 5, 5, 9]], [0.9, 0.4, 0.3], [1,
         (lambda: Box((9, 9, 19, 19), 1), "min_iou"),
         (lambda: Box(rank=2), "finds 2"),
         (lambda: Box(min_score=0.95), "the best score is 0.9"),
-        (lambda: Box(None, 3), "no detection 1 of class 3"),
+        (lambda: Box(None, 3), "no detection of class 3 of rank 0"),
     ],
 )
 def test_a_box_that_cannot_be_explained_is_one_clear_error(box, said):

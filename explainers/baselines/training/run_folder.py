@@ -85,14 +85,23 @@ def read_run(folder: Path) -> Run:
     """A training as it is now.
 
     Raises:
-        ModelFileError: there is none.
+        ModelFileError: there is none, or a file of it is damaged.
     """
     config = read_config(folder)
     result = _json(folder / RESULT) if (folder / RESULT).is_file() else {}
     rows: list[dict[str, Any]] = []
     if (folder / LOG).is_file():
-        with (folder / LOG).open(encoding="utf-8", newline="") as file:
-            rows = [{key: float(value) for key, value in row.items() if value} for row in csv.DictReader(file)]
+        try:
+            with (folder / LOG).open(encoding="utf-8", newline="") as file:
+                table = csv.DictReader(file)
+                if "epoch" not in (table.fieldnames or ()):
+                    raise ValueError("it has no column epoch")
+                rows = [{key: float(value) for key, value in row.items() if value} for row in table]
+        except (OSError, ValueError, TypeError, csv.Error) as error:
+            raise ModelFileError(
+                f"{folder / LOG} is damaged ({error}); remove it: a training that goes on writes it again, and one "
+                "that is finished is used without it"
+            ) from error
     return Run(folder, config, tuple(rows), result)
 
 

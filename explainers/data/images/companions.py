@@ -132,7 +132,9 @@ def read_map(path: Path, *, max_pixels: int) -> np.ndarray:
         MapError: not two-dimensional, not numbers, or a coloured picture, whose values no longer tell an order.
     """
     if path.suffix.lower() in ARRAYS:
-        return read_array(path, "map", max_pixels=max_pixels).astype(np.float32)
+        values = read_array(path, "map", max_pixels=max_pixels)
+        with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused as such
+            return values.astype(np.float32)
     pixels = read_image(path, max_pixels=max_pixels).pixels
     if (pixels != pixels[..., :1]).any():
         raise MapError(f"the map {shown(path)} is a coloured picture; give raw values (.npy, .npz) or a gray picture")

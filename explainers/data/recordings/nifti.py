@@ -38,8 +38,8 @@ def read_nifti(path: Path, most: int) -> Recording:
     """A volume (C, X, Y, Z), in the order in which the file has its axes; those behind the third one are channels.
 
     Raises:
-        ImageError: damaged, truncated, not of real numbers, or more than `most` values by its header; no more bytes are
-            unpacked than the header says. DependencyError: no nibabel.
+        ImageError: damaged, truncated, without a third axis, not of real numbers, or more than `most` values by its
+            header; no more bytes are unpacked than the header says. DependencyError: no nibabel.
     """
     library = nibabel()
     try:
@@ -47,6 +47,11 @@ def read_nifti(path: Path, most: int) -> Recording:
             header, head = _header(path, library, file)
             shape = tuple(int(side) for side in header.get_data_shape())
             check_count(path, shape, most)
+            if len(shape) < 3:
+                told = " × ".join(map(str, shape)) or "one value"
+                raise ImageError(
+                    f"{shown(path)} is no volume: it has {len(shape)} axes ({told}), and a volume has three"
+                )
             kind = header.get_data_dtype()
             if kind.kind not in "iuf":
                 raise ImageError(f"{shown(path)} has {kind} values; a volume has one real number at each place")
@@ -124,8 +129,6 @@ def _scaled(path: Path, header: Any, stored: np.ndarray) -> np.ndarray:
 
 def _recording(header: Any, values: np.ndarray) -> Recording:
     notes = []
-    while values.ndim < 3:
-        values = values[..., None]
     channels = np.moveaxis(values.reshape(*values.shape[:3], -1), -1, 0)
     if len(channels) > 1:
         notes.append(f"the {len(channels)} volumes behind the third axis are channels")

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
 
 
 def laid_out(lines: Sequence[Sequence[str]], width: int) -> list[str]:
@@ -31,3 +34,15 @@ def markdown(lines: Sequence[Sequence[str]]) -> list[str]:
     text = [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines]
     text.insert(1, "|" + "---|" * len(lines[0]))
     return text
+
+
+def number_text(value: float) -> str:
+    """A number as cells have it."""
+    if np.isnan(value):
+        return "nan"
+    return f"{value:.3f}" if 0.01 <= abs(value) < 100 or value == 0 else f"{value:.3g}"
+
+
+def setting_text(value: Any) -> str:
+    """A metric's setting as notes have it."""
+    return " ".join(map(str, value)) if isinstance(value, (tuple, list)) else str(value)

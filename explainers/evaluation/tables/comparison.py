@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from explainers.evaluation.controls import CONTROLS
+from explainers.evaluation.controls import is_control
 from explainers.evaluation.intervals import interval_of
 from explainers.evaluation.metric import Metric
-from explainers.evaluation.rows import Row
+from explainers.evaluation.rows import Row, file_of
 from explainers.evaluation.statistics import Combine, mean_of, pairwise, value_of
 
 SIGNIFICANT = 0.05
@@ -45,15 +45,20 @@ class Test:
 
 
 def parts_of(rows: Sequence[Row], names: Sequence[str]) -> dict[str, dict[str, np.ndarray]]:
-    """What values over a data set are computed from: explainer → image → a value or more, where there is one."""
-    found: dict[str, dict[str, np.ndarray]] = {name: {} for name in names}
+    """What values over a data set are computed from: explainer → image → a value or more, where there is one.
+
+    Several detections of one file are one image, whose values are their mean: they are not independent of each other.
+    """
+    found: dict[str, dict[str, list[np.ndarray]]] = {name: {} for name in names}
     for row in rows:
-        parts = row.get("parts")
-        if parts is not None:
-            found[row["explainer"]][row["image"]] = np.asarray(parts, np.float64)
-        elif row["value"] is not None:
-            found[row["explainer"]][row["image"]] = np.array(row["value"], np.float64)
-    return {name: images for name, images in found.items() if images}
+        given = row["value"] if row.get("parts") is None else row["parts"]
+        if given is not None:
+            found[row["explainer"]].setdefault(file_of(row), []).append(np.asarray(given, np.float64))
+    return {
+        name: {image: each[0] if len(each) == 1 else np.mean(each, axis=0) for image, each in images.items()}
+        for name, images in found.items()
+        if images
+    }
 
 
 def compared(
@@ -76,8 +81,8 @@ def compared(
         pair, turned = ((first, second), 1.0) if (first, second) in p else ((second, first), -1.0)
         return p[pair] < SIGNIFICANT and sign * turned * apart[pair] > 0
 
-    own = [name for name in found if name not in CONTROLS]
-    rivals = [name for name in found if name in CONTROLS]
+    own = [name for name in found if not is_control(name)]
+    rivals = [name for name in found if is_control(name)]
     cells = {}
     for name, images in found.items():
         cells[name, score] = Cell(

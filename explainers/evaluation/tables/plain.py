@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from explainers.evaluation.controls import CONTROLS
+from explainers.evaluation.controls import is_control
 from explainers.evaluation.tables.summary import Summary
 
 
@@ -21,7 +21,7 @@ def as_plain(summary: Summary) -> dict[str, Any]:
         "notes": summary.notes(),
         "scores": {score: summary.better[score] for score in summary.scores},
         "explainers": list(summary.explainers),
-        "controls": [name for name in summary.explainers if name in CONTROLS],
+        "controls": [name for name in summary.explainers if is_control(name)],
         "surviving": list(summary.surviving),
         "no_better_than_control": {
             score: [name for name in summary.explainers if _is_chance(summary, name, score)] for score in summary.scores

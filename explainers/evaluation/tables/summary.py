@@ -12,13 +12,14 @@ import numpy as np
 
 from explainers.core.maps import CONSTANT
 from explainers.evaluation.attention_errors import AttentionErrors, attention_errors_of, attention_notes
-from explainers.evaluation.controls import CONTROLS
+from explainers.evaluation.controls import is_control
 from explainers.evaluation.intervals import FEW
 from explainers.evaluation.metric import Metric
-from explainers.evaluation.rows import Row
+from explainers.evaluation.rows import NOTHING as NOTHING_THERE, Row, file_of
 from explainers.evaluation.statistics import images_needed
+from explainers.evaluation.tables.about_detections import about_detections
 from explainers.evaluation.tables.areas import NOTHING, Areas, about_areas, areas_of
-from explainers.evaluation.tables.columns import laid_out, markdown
+from explainers.evaluation.tables.columns import laid_out, markdown, number_text, setting_text
 from explainers.evaluation.tables.comparison import SIGNIFICANT, Cell, Test, compared, parts_of
 
 ARROWS = {"higher": "↑", "lower": "↓", "": ""}
@@ -38,7 +39,8 @@ class Summary:
     hardly change when the network's weights are drawn anew; failed: explainer → images without a map; cautions: score →
     what has to be known to read it; constant: explainer → images whose map is the same everywhere; activations: what
     turned scores into f(x); attention: how regions miss their masks, by (explainer, score); areas: by (explainer,
-    score), how well those under adaptive curves are known.
+    score), how well those under adaptive curves are known; detections: lines on them, where they are what is
+    explained.
     """
 
     scores: tuple[str, ...]
@@ -57,6 +59,7 @@ class Summary:
     activations: tuple[str, ...] = ()
     attention: dict[tuple[str, str], AttentionErrors] = field(default_factory=dict)
     areas: dict[tuple[str, str], Areas] = field(default_factory=dict)
+    detections: tuple[str, ...] = ()
 
     def heading(self, score: str) -> str:
         """A score with the direction in which it is better."""
@@ -76,6 +79,7 @@ class Summary:
                 found.append(
                     {
                         "explainer": explainer,
+                        "control": is_control(explainer),
                         "score": score,
                         "better": self.better[score],
                         "value": cell.value,
@@ -85,7 +89,7 @@ class Summary:
                         "random": None if chance is None else chance.value,
                         "no_other_is_better": None if score in self.untestable else cell.best,
                         "no_better_than_control": None
-                        if explainer in CONTROLS or score in self.untestable
+                        if is_control(explainer) or score in self.untestable
                         else cell.chance,
                         "survives_randomisation": explainer in self.surviving if randomised else None,
                         "seconds_per_map": self.seconds.get(explainer),
@@ -106,7 +110,7 @@ class Summary:
                 f"fewer than {FEW} images: intervals of skewed scores hold the true value less often than they say "
                 "(docs/metrics.md)"
             )
-        lines += self._too_few()
+        lines += [*self.detections, *self._too_few()]
         lines += [f"{self.heading(score)}: {text}" for score, text in self.cautions.items()]
         lines += [
             f"{', '.join(map(self.heading, scores))}: {settings}"
@@ -151,9 +155,9 @@ class Summary:
         cell = self.cells.get((explainer, score))
         if cell is None:
             return "–"
-        text = _number(cell.value)
+        text = number_text(cell.value)
         if cell.interval is not None:
-            text += f" [{_number(cell.interval[0])}, {_number(cell.interval[1])}]"
+            text += f" [{number_text(cell.interval[0])}, {number_text(cell.interval[1])}]"
         return text if score in self.untestable else text + "=" * cell.best + "°" * cell.chance
 
     @cached_property
@@ -178,7 +182,7 @@ class Summary:
             body.append(
                 [name + mark]
                 + [self.cell_text(name, score) for score in self.scores]
-                + ["–" if seconds is None else _number(seconds)]
+                + ["–" if seconds is None else number_text(seconds)]
             )
         return [heading, *body]
 
@@ -195,10 +199,17 @@ class Summary:
 
     def _repr_html_(self) -> str:
         head, *body = self.lines()
-        cells = "".join(f"<th>{html.escape(cell)}</th>" for cell in head)
-        rows = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in line) + "</tr>" for line in body)
+        style = ' style="text-align:left"'
+        cells = "".join(f'<th scope="col"{style}>{html.escape(cell)}</th>' for cell in head)
+        rows = "".join(f"<tr>{self._row(line, style)}</tr>" for line in body)
         notes = "".join(f"<li>{html.escape(note)}</li>" for note in self.notes())
         return f"<table><thead><tr>{cells}</tr></thead><tbody>{rows}</tbody></table><ul>{notes}</ul>"
+
+    def _row(self, line: Sequence[str], style: str) -> str:
+        name, *rest = (html.escape(cell) for cell in line)
+        control = is_control(line[0].rstrip("!"))
+        name = f"<em>{name}</em> (control)" if control else name
+        return f'<th scope="row"{style}>{name}</th>' + "".join(f"<td{style}>{cell}</td>" for cell in rest)
 
 
 def summarise(
@@ -214,7 +225,7 @@ def summarise(
     for score in scores:
         metric = metrics[score.partition("@")[0]]
         better[score] = metric.better
-        settings[score] = ", ".join(f"{key} {_text(value)}" for key, value in metric.settings().items())
+        settings[score] = ", ".join(f"{key} {setting_text(value)}" for key, value in metric.settings().items())
         found = parts_of([row for row in good if row["score"] == score], names)
         filled, pairs = compared(score, found, metric, seed)
         cells.update(filled)
@@ -227,6 +238,8 @@ def summarise(
     lacking: dict[str, set[str]] = {name: set() for name in names}
     same: dict[str, set[str]] = {name: set() for name in names}
     for row in rows:
+        if row["status"] == NOTHING_THERE:
+            continue
         if row["status"] == CONSTANT:
             same[row["explainer"]].add(row["image"])
         elif row["status"] != "ok" or row["value"] is None:
@@ -239,7 +252,7 @@ def summarise(
         better,
         settings,
         seconds,
-        len({row["image"] for row in rows}),
+        len({file_of(row) for row in rows if row["status"] != NOTHING_THERE}),
         _surviving(names, cells, scores),
         {name: len(images) for name, images in lacking.items() if images},
         dict(refused or {}),
@@ -248,6 +261,7 @@ def summarise(
         tuple(dict.fromkeys(row["activation"] for row in good if row.get("activation"))),
         attention_errors_of(rows),
         areas_of([row for row in good if row["value"] is not None]),
+        about_detections(rows, names),
     )
 
 
@@ -272,20 +286,10 @@ def _surviving(names: Sequence[str], cells: dict[tuple[str, str], Cell], scores:
     return tuple(
         name
         for name in names
-        if name not in CONTROLS
+        if not is_control(name)
         and any((name, score) in cells and cells[name, score].value > SURVIVES for score in judged)
     )
 
 
 def _is_randomisation(score: str) -> bool:
     return score.partition("@")[0].startswith(RANDOMISATION)
-
-
-def _number(value: float) -> str:
-    if np.isnan(value):
-        return "nan"
-    return f"{value:.3f}" if 0.01 <= abs(value) < 100 or value == 0 else f"{value:.3g}"
-
-
-def _text(value: Any) -> str:
-    return " ".join(map(str, value)) if isinstance(value, (tuple, list)) else str(value)

@@ -38,7 +38,7 @@ def signal_chart(
     own = map_.ndim == 2
     for number in range(rows):
         panel, one = panels[number], map_[number] if own else map_
-        place, curve = _thinned(time, values[number])
+        place, curve = thinned(time, values[number])
         low, high = float(curve.min()), float(curve.max())
         margin = 0.08 * ((high - low) or 1.0)
         _band(panel, one, style, (time[0], time[-1], low - margin, high + margin))
@@ -48,7 +48,7 @@ def signal_chart(
         _plain(panel)
     last = panels[-1]
     for one in map_[:rows] if own else map_[None]:
-        last.plot(*_thinned(time, one), color="0.25", linewidth=0.9)
+        last.plot(*thinned(time, one), color="0.25", linewidth=0.9)
     last.set_ylabel("map", fontsize=8)
     last.set_xlabel("seconds" if rate else "sample", fontsize=8)
     last.set_xlim(time[0], time[-1] if len(time) > 1 else 1)
@@ -92,7 +92,7 @@ def _colour_bar(fig: Any, panels: np.ndarray, map_: np.ndarray, style: Style) ->
     bar.ax.tick_params(labelsize=7)
 
 
-def _thinned(place: np.ndarray, curve: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def thinned(place: np.ndarray, curve: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """A curve with no more points than a picture shows: of each stretch the lowest and the highest value."""
     if len(curve) <= POINTS:
         return place, curve

@@ -6,18 +6,27 @@ is written, since browsers load no module from a file. Begin with `page.py`.
 """
 
 from explainers.render.report.native import native
+from explainers.render.report.notebook import CHANNELS, IMAGES, WidgetImage, WidgetMap, still, widget
 from explainers.render.report.packing import Packed, pack_bits, packed, unpacked
 from explainers.render.report.page import page
+from explainers.render.report.photograph import as_jpeg
 from explainers.render.report.sink import FolderSink, SingleFileSink, Sink
 
 __all__ = [
+    "CHANNELS",
+    "IMAGES",
     "FolderSink",
     "Packed",
     "SingleFileSink",
     "Sink",
+    "WidgetImage",
+    "WidgetMap",
+    "as_jpeg",
     "native",
     "pack_bits",
     "packed",
     "page",
+    "still",
     "unpacked",
+    "widget",
 ]

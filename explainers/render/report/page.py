@@ -19,21 +19,28 @@ from explainers.render.style import DIVERGING, SEQUENTIAL, colours
 # In the order in which one names another; each is a module of its own for whoever reads it.
 SCRIPTS = (
     "numbers",
+    "report",
     "state",
+    "unpack",
     "data",
     "colour",
     "field",
+    "slices",
+    "joined",
     "outline",
     "perturbed",
     "filters",
     "chart",
+    "laid",
     "card",
     "gallery",
+    "view",
+    "controls",
     "pane",
     "viewer",
     "page",
 )
-STYLES = ("base", "summary", "gallery", "viewer", "print")
+STYLES = ("base", "controls", "summary", "gallery", "pane", "viewer", "print")
 
 
 def page(
@@ -57,18 +64,24 @@ def page(
         chunks=[(name, Markup(text)) for name, text in chunks],
         nonce=nonce,
         policy=policy,
-        style=Markup("\n".join(_text(f"styles/{name}.css") for name in STYLES)),
-        script=Markup(joined_scripts()),
+        style=Markup(styled(STYLES)),
+        script=Markup(joined(SCRIPTS)),
     )
 
 
 @cache
-def joined_scripts() -> str:
-    """All scripts as one, in their order: what they import from each other is there by then."""
-    joined = "\n".join(_without_imports(_text(f"scripts/{name}.js")) for name in SCRIPTS)
-    assert "</script" not in joined
-    assert "<!--" not in joined
-    return joined
+def joined(names: tuple[str, ...]) -> str:
+    """Scripts as one, in their order: what they import from each other is there by then."""
+    text = "\n".join(_without_imports(_text(f"scripts/{name}.js")) for name in names)
+    assert "</script" not in text
+    assert "<!--" not in text
+    return text
+
+
+def styled(names: tuple[str, ...], rem: float | None = None) -> str:
+    """Style sheets as one; rem: how many pixels that unit is, for a page whose own is another."""
+    text = "\n".join(_text(f"styles/{name}.css") for name in names)
+    return text if rem is None else re.sub(r"([\d.]+)rem\b", lambda found: f"{float(found[1]) * rem:.4g}px", text)
 
 
 def _without_imports(text: str) -> str:

@@ -21,6 +21,7 @@ from explainers.models.loaded import state_hash
 from explainers.network.output import output_name
 from explainers.network.unwrapping import as_network, class_name
 from explainers.passes.probe import probe
+from explainers.render.drawing import checked_format
 from explainers.run.drift.figures import write_charts
 from explainers.run.drift.film import Film
 from explainers.run.drift.folder_keeper import FolderKeeper, whole
@@ -33,10 +34,15 @@ Progress = Callable[[int, int | None, str], None]
 
 @dataclass(frozen=True)
 class Pictures:
-    """What is drawn. wanted: any at all; film: of how many images the maps are shown network by network."""
+    """What is drawn. wanted: any at all; film: of how many images the maps are shown network by network; format: "png",
+    "svg" or "pdf", what figures are written as (films in motion are WebP)."""
 
     wanted: bool = True
     film: int = 3
+    format: str = "png"
+
+    def __post_init__(self) -> None:
+        checked_format(self.format)
 
 
 def compare_in_folder(
@@ -91,9 +97,9 @@ def compare_in_folder(
         keeper.check()
         made = write_tables(folder, found)
         if pictures.wanted:
-            made += write_charts(folder.path, found)
+            made += write_charts(folder.path, found, pictures.format)
             film = Film(found, checkpoints, photos, titled, options, preprocessing)
-            made += film.write(folder.path, pictures.film)
+            made += film.write(folder.path, pictures.film, pictures.format)
         write_manifest(folder, found, photos, made)
         return found
 

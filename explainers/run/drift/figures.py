@@ -19,15 +19,19 @@ CHANCE = {METHOD_SEED: "another seed of the method", NETWORK_SEED: "another trai
 MOST_GROUPS = 8  # that a chart can show
 
 
-def write_charts(out: Path, found: Drift) -> list[str]:
-    """figure-similarity-NAME.png for each similarity, figure-scores.png, figure-training.png; returns their names."""
+def write_charts(out: Path, found: Drift, format: str = "png") -> list[str]:
+    """figure-similarity-NAME for each similarity, figure-scores, figure-training; returns the names of the files.
+
+    Args:
+        format: "png", "svg" or "pdf".
+    """
     made = [
-        written_figure(out / f"figure-similarity-{each}.png", similarity_chart(found, each))
+        written_figure(out / f"figure-similarity-{each}.{format}", similarity_chart(found, each))
         for each in found.similarities
     ]
     for name, figure in (("scores", scores_chart(found)), ("training", training_chart(found))):
         if figure is not None:
-            made.append(written_figure(out / f"figure-{name}.png", figure))
+            made.append(written_figure(out / f"figure-{name}.{format}", figure))
     return made
 
 

@@ -13,21 +13,22 @@ import torch
 
 from explainers.core.maps import CONSTANT, is_constant
 from explainers.core.preprocessing import Preprocessing
-from explainers.data.images import read_image, write_image
+from explainers.data.images import read_image
 from explainers.data.images.write import write_animation
 from explainers.evaluation.drifting.loaded_network import Classes, Opened
 from explainers.evaluation.drifting.methods import Method
 from explainers.evaluation.drifting.networks import Checkpoint
 from explainers.evaluation.drifting.options import DriftOptions
 from explainers.evaluation.drifting.result import Drift
-from explainers.render import contact_sheet, overlay
-from explainers.render.sheet import Cell
+from explainers.render import Scale, contact_sheet, overlay, scale_of
+from explainers.render.sheet import AnyCell
 from explainers.run.drift.photos import Photos
-from explainers.run.figure_files import file_name
+from explainers.run.figure_files import file_name, written_sheet
 
 COLUMNS = 12  # networks that a strip shows
 CHANGED = 10  # images
 CELL = 112  # pixels
+Picture = tuple[np.ndarray, Scale | None]  # an overlay, with what its colours stand for
 
 
 @dataclass
@@ -46,23 +47,29 @@ class Film:
     constant: set[tuple[str, str, int]] = field(default_factory=set, init=False)
     """Network, method and place of the maps that are the same everywhere, whose overlay is the bare photo."""
 
-    def write(self, out: Path, count: int) -> list[str]:
-        """figure-film-IMAGE.png and .webp of `count` images, figure-changed-METHOD.png; returns their names."""
+    def write(self, out: Path, count: int, format: str = "png") -> list[str]:
+        """figure-film-IMAGE of `count` images, as a sheet and in motion (.webp), figure-changed-METHOD; returns names.
+
+        Args:
+            format: of sheets, "png", "svg" or "pdf".
+        """
         last = self._last()
         chosen = self._chosen(last)[:count]
         changed = {} if last is None else {each: self._changed(each, last) for each in self.found.methods}
         extra = sorted({place for places in changed.values() for place in places})
-        pictures: dict[tuple[str, str, int], np.ndarray] = {}
+        pictures: dict[tuple[str, str, int], Picture] = {}
         for name in self.found.checkpoints:
             places = [*chosen, *(extra if name in (self.found.reference, last) else ())]
             if places:
                 pictures |= self._pictures(name, list(dict.fromkeys(places)))
         made = []
         for place in chosen:
-            made += self._strip(out, place, pictures)
+            made += self._strip(out, place, pictures, format)
         for method, places in changed.items():
             if places and last is not None:
-                made.append(self._before_and_after(out, method, places, last, pictures))
+                rows = self._before_and_after(method, places, last, pictures)
+                path = out / f"figure-changed-{file_name(method)}.{format}"
+                made.append(written_sheet(path, rows, cell=CELL + 16))
         return made
 
     def _last(self) -> str | None:
@@ -85,7 +92,7 @@ class Film:
         name = self.found.names[int(self.found.explained[place])]
         return next(file for file in self.photos.files if file.name == name)
 
-    def _pictures(self, name: str, places: Sequence[int]) -> dict[tuple[str, str, int], np.ndarray]:
+    def _pictures(self, name: str, places: Sequence[int]) -> dict[tuple[str, str, int], Picture]:
         """(network, method, place) → overlay; nothing of maps that cannot be made or drawn."""
         names = {self.found.names[int(self.found.explained[place])]: place for place in places}
         reference = name == self.found.reference
@@ -113,14 +120,14 @@ class Film:
         gc.collect()
         return made
 
-    def _overlay(self, place: int, one: np.ndarray) -> np.ndarray:
+    def _overlay(self, place: int, one: np.ndarray) -> Picture:
         photo = self._photo(place)
-        return overlay(photo, one, box=self.preprocessing.box(photo.shape[0], photo.shape[1]))
+        return overlay(photo, one, box=self.preprocessing.box(photo.shape[0], photo.shape[1])), scale_of(one)
 
     def _photo(self, place: int) -> np.ndarray:
         return read_image(self._file(place).path, max_pixels=self.photos.max_pixels).pixels
 
-    def _strip(self, out: Path, place: int, pictures: Mapping[tuple[str, str, int], np.ndarray]) -> list[str]:
+    def _strip(self, out: Path, place: int, pictures: Mapping[tuple[str, str, int], Picture], format: str) -> list[str]:
         """Rows are methods, columns networks; below each name its likeness to the reference."""
         image = self.found.names[int(self.found.explained[place])]
         stem = f"figure-film-{file_name(Path(image).with_suffix('').as_posix())}"
@@ -129,26 +136,28 @@ class Film:
         ]
         if not names:
             return []
-        photo, empty = self._photo(place), np.full_like(self._photo(place), 255)
+        photo = self._photo(place)
+        empty: Picture = (np.full_like(photo, 255), None)
         shown = [names[each] for each in np.unique(np.linspace(0, len(names) - 1, COLUMNS).round().astype(int))]
         said = f"{self._group(place)}{image}"
-        rows: list[list[Cell]] = []
+        rows: list[list[AnyCell]] = []
         for method in self.found.methods:
-            line = [(f"{method}\n{said}", photo)]
+            line: list[AnyCell] = [(f"{method}\n{said}", photo)]
             line += [
-                (f"{name}\n{self._value(name, method, place)}", pictures.get((name, method, place), empty))
+                (f"{name}\n{self._value(name, method, place)}", *pictures.get((name, method, place), empty))
                 for name in shown
             ]
             rows.append(line)
-        write_image(out / f"{stem}.png", contact_sheet(rows, cell=CELL))
+        sheet = written_sheet(out / f"{stem}.{format}", rows, cell=CELL)
         frames = [self._frame(name, place, photo, pictures.get, empty) for name in names]
         write_animation(out / f"{stem}.webp", frames)
-        return [f"{stem}.png", f"{stem}.webp"]
+        return [sheet, f"{stem}.webp"]
 
-    def _frame(self, name: str, place: int, photo: np.ndarray, picture: Any, empty: np.ndarray) -> np.ndarray:
-        line = [(f"{name}\n", photo)]
+    def _frame(self, name: str, place: int, photo: np.ndarray, picture: Any, empty: Picture) -> np.ndarray:
+        line: list[AnyCell] = [(f"{name}\n", photo)]
         for method in self.found.methods:
-            line.append((f"{method}\n{self._value(name, method, place)}", picture((name, method, place), empty)))
+            drawn = picture((name, method, place), empty)[0]  # without a bar, so that all frames have one size
+            line.append((f"{method}\n{self._value(name, method, place)}", drawn))
         return contact_sheet([line], cell=CELL + 32)
 
     def _group(self, place: int) -> str:
@@ -166,30 +175,19 @@ class Film:
         return "–" if np.isnan(value) else f"{similarity} {value:.2f}"
 
     def _before_and_after(
-        self,
-        out: Path,
-        method: str,
-        places: Sequence[int],
-        last: str,
-        pictures: Mapping[tuple[str, str, int], np.ndarray],
-    ) -> str:
+        self, method: str, places: Sequence[int], last: str, pictures: Mapping[tuple[str, str, int], Picture]
+    ) -> list[list[AnyCell]]:
         """Two images a row, each with the reference's map and that of the last network."""
-        cells: list[list[Cell]] = []
+        cells: list[list[AnyCell]] = []
         for number, place in enumerate(places):
             photo = self._photo(place)
-            empty = np.full_like(photo, 255)
-            three = [
-                (f"{self.found.names[int(self.found.explained[place])]}\n", photo),
-                (
-                    f"{self.found.reference}\n{self._value(self.found.reference, method, place)}",
-                    pictures.get((self.found.reference, method, place), empty),
-                ),
-                (f"{last}\n{self._value(last, method, place)}", pictures.get((last, method, place), empty)),
-            ]
+            empty: Picture = (np.full_like(photo, 255), None)
+            three: list[AnyCell] = [(f"{self.found.names[int(self.found.explained[place])]}\n", photo)]
+            for name in (self.found.reference, last):
+                caption = f"{name}\n{self._value(name, method, place)}"
+                three.append((caption, *pictures.get((name, method, place), empty)))
             if number % 2:
                 cells[-1] += three
             else:
                 cells.append(three)
-        name = f"figure-changed-{file_name(method)}.png"
-        write_image(out / name, contact_sheet(cells, cell=CELL + 16))
-        return name
+        return cells

@@ -6,12 +6,13 @@ from explainers.evaluation.drifting.result import Drift
 from explainers.evaluation.result import table
 from explainers.run.drift.folder_keeper import MAPS
 from explainers.run.drift.photos import Photos
+from explainers.run.figure_files import any_format
 from explainers.storage.atomic import write_bytes
 from explainers.storage.run_folder import JOURNAL, MANIFEST, REPORT, Contents, RunFolder
 
 TABLES = ("drift.csv", "scores.csv", "networks.csv", "summary.csv", "summary.md")
 CONTENTS = Contents(
-    "drift", files=(JOURNAL, *TABLES, MANIFEST, "figure-*.png", "figure-*.webp"), folders=(MAPS, REPORT)
+    "drift", files=(JOURNAL, *TABLES, MANIFEST, *any_format("figure-*"), "figure-*.webp"), folders=(MAPS, REPORT)
 )
 
 

@@ -22,7 +22,8 @@ from explainers.data.sets.export import in_turn
 from explainers.errors import OptionError
 from explainers.evaluation.drifting.methods import titled_methods
 from explainers.network.input import first_parameter
-from explainers.render import contact_sheet, overlay
+from explainers.render import contact_sheet, overlay, scale_of
+from explainers.render.sheet import AnyCell
 from explainers.storage.atomic import write_bytes
 
 COLUMNS = 12  # epochs that a strip shows
@@ -120,13 +121,16 @@ class MapWatch:
         for method in self.methods:
             rows = []
             for number, picture in enumerate(self.pictures):
-                line = [("\n".join(self.names[number].rsplit("/", 1)), picture)]  # the folder, often the class, above
+                line: list[AnyCell] = [
+                    ("\n".join(self.names[number].rsplit("/", 1)), picture)
+                ]  # the folder, often the class, above
                 for epoch in shown:
                     one = kept[epoch][method.title][number]
                     finite = bool(np.isfinite(one).all())
                     drawn = overlay(picture, one) if finite else np.full_like(picture, 255)
                     nothing = f"\n{CONSTANT}" if finite and is_constant(torch.from_numpy(one)) else ""
-                    line.append((f"epoch {epoch}{nothing}" if finite else f"epoch {epoch}\nnot finite", drawn))
+                    said = f"epoch {epoch}{nothing}" if finite else f"epoch {epoch}\nnot finite"
+                    line.append((said, drawn, scale_of(one) if finite else None))
                 rows.append(line)
             strips.append(contact_sheet(rows, cell=CELL))
             write_image(self.out / f"film-{method.title.replace('/', '-')}.png", strips[-1])

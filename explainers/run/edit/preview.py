@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-import numpy as np
-
 from explainers.data.images import write_image
-from explainers.render import Style, contact_sheet, overlay
+from explainers.render import Style, contact_sheet, overlay, scale_of
+from explainers.render.sheet import AnyCell
 from explainers.run.edit.pictures import photo_picture
 from explainers.run.edit.trained import Trained
 from explainers.run.edit.trial import Answer, Change
@@ -30,7 +29,7 @@ def write_preview(folder: Path, trained: Trained, found: Iterable[Change], *, af
     for path in folder.glob("preview-*.png"):  # of more images than there are now
         path.unlink()
     pages: list[Path] = []
-    rows: list[list[tuple[str, np.ndarray]]] = []
+    rows: list[list[AnyCell]] = []
     for change in found:
         rows.append(_row(trained, change, after))
         if len(rows) == ROWS:
@@ -41,15 +40,15 @@ def write_preview(folder: Path, trained: Trained, found: Iterable[Change], *, af
     return pages
 
 
-def _row(trained: Trained, change: Change, after: str) -> list[tuple[str, np.ndarray]]:
+def _row(trained: Trained, change: Change, after: str) -> list[AnyCell]:
     image = trained.inputs([change.index])[0]
     photo = photo_picture(image, trained.data.preprocessing, _fitted(image.shape[1], image.shape[2]))
-    before, edited, now = (overlay(photo, map_, style=SCALE) for map_ in change.maps)
+    before, edited, now = ((overlay(photo, map_, style=SCALE), scale_of(map_, SCALE)) for map_ in change.maps)
     return [
         (f"{change.image}\ntrue: {change.true_class}", photo),
-        (f"before: {_told(change.before)}\ndistance {change.distances[0]:.2f}", before),
-        ("edited\n", edited),
-        (f"{after}: {_told(change.after)}\ndistance {change.distances[1]:.2f}", now),
+        (f"before: {_told(change.before)}\ndistance {change.distances[0]:.2f}", *before),
+        ("edited\n", *edited),
+        (f"{after}: {_told(change.after)}\ndistance {change.distances[1]:.2f}", *now),
     ]
 
 
@@ -63,7 +62,7 @@ def _fitted(height: int, width: int) -> tuple[int, int]:
     return max(1, round(height * scale)), max(1, round(width * scale))
 
 
-def _page(folder: Path, number: int, rows: list[list[tuple[str, np.ndarray]]]) -> Path:
+def _page(folder: Path, number: int, rows: list[list[AnyCell]]) -> Path:
     path = folder / f"preview-{number:03d}.png"
     write_image(path, contact_sheet(rows, cell=CELL))
     return path

@@ -12,32 +12,36 @@ from typing import Any
 from torch import Tensor
 
 from explainers.core.explainer import Explainer
-from explainers.core.image_by_image import every_image, no_exit
+from explainers.core.image_by_image import no_exit
 from explainers.core.name_table import refuse_unknown
-from explainers.core.preprocessing import AnyPreprocessing, Preprocessing, as_column
+from explainers.core.preprocessing import AnyPreprocessing, Preprocessing, as_column, photographic
 from explainers.core.targets import NOT
 from explainers.errors import ImageError, OptionError
 from explainers.evaluation import Metric, Result
 from explainers.evaluation.chunk_maps import Stored
-from explainers.evaluation.controls import CONTROLS, controls
+from explainers.evaluation.controls import controls
 from explainers.evaluation.engine import Engine
 from explainers.evaluation.measuring.batch import Batch
-from explainers.evaluation.rows import Row, failed_row
+from explainers.evaluation.rows import Row
 from explainers.models.loaded import named_target
 from explainers.network.unwrapping import as_network
 from explainers.passes.predictor import Predictor
 from explainers.passes.probe import probe
 from explainers.run.evaluate import journal
 from explainers.run.evaluate.batches import brings_masks, check_labelled, of_loader, targeted
+from explainers.run.evaluate.boxes.checks import check_boxes
+from explainers.run.evaluate.boxes.controls import with_other_boxes
+from explainers.run.evaluate.boxes.source import BoxRows
+from explainers.run.evaluate.boxes.truth import truth_of
 from explainers.run.evaluate.facts import facts_of
 from explainers.run.evaluate.figures import write_extremes, write_figures
 from explainers.run.evaluate.folder import Folder, files_of, folder_batches
 from explainers.run.evaluate.inputs import bound_explainers, of_inputs, reader
 from explainers.run.evaluate.kept import IMAGES, Keeper, classes_of
 from explainers.run.evaluate.options import EvaluationOptions
-from explainers.run.evaluate.outputs import CONTENTS, write_manifest, write_tables
+from explainers.run.evaluate.outputs import CONTENTS, check_made, write_manifest, write_tables
 from explainers.run.evaluate.titles import titled_explainers, titled_metrics
-from explainers.run.targets import any_input, impossible_first, output_for, settled_target
+from explainers.run.targets import Detected, any_input, impossible_first, output_for, settled_target
 from explainers.run.targets.objects import ImageTargets
 from explainers.run.targets.spelled import spelled_target
 from explainers.storage.run_folder import PROBE, RunFolder
@@ -80,7 +84,7 @@ def evaluate(
         metrics: names (`available_metrics()`) or `create_metric(…)`; in a mapping, under titles of yours.
         targets: the classes whose probability counts: None (the predicted ones), an int, a class name, (N,) classes,
             "label", "not" (the other class of a network with one score), or text as `--target` takes it. Or target
-            objects (`explainers.targets`), one for all, or one for each image of a tensor.
+            objects (`explainers.targets`), one for all, or one for each image of a tensor; of files `Detected` too.
         masks: what a map should show: (N, H, W) bool; with a folder of images, a folder of masks named like them.
         labels: (N,) right classes, for metrics of accuracy; with a folder, image name → class.
         out: a folder for tables and figures; an evaluation that was interrupted goes on there when it is called again.
@@ -103,7 +107,8 @@ def evaluate(
     network: Any = as_network(model, several=True)
     brought, files = images, files_of(images, options.preprocessing)
     bound, images = of_inputs(network, images, options, files)
-    _check_masks(titled, brought, masks)
+    check_boxes(targets, files, masks, options.boxes, titled)
+    _check_masks(titled, brought, masks if options.boxes is None else options.boxes)
     chosen = titled_explainers(explainers, model, files, options)
     if bound is not None:
         network, options, chosen = bound, replace(options, batch_size=1), bound_explainers(chosen, bound)
@@ -116,7 +121,7 @@ def evaluate(
             if bound is None
             else named_target(targets, names, len(names or ()))
         )
-    output = output_for(classes, options.output)
+    output, boxes = output_for(classes, options.output), None
     if isinstance(classes, str) and classes == NOT:
         chosen, classes = {title: _negative(title, each) for title, each in chosen.items()}, 0
     if files is None:
@@ -135,9 +140,14 @@ def evaluate(
         check_labelled(classes, labels)
         if isinstance(classes, ImageTargets):
             source, classes = replace(source, own=classes), None
+        if isinstance(classes, Detected):
+            truth = None if options.boxes is None else truth_of(options.boxes, files)
+            taken = photographic(source.preprocessing)
+            boxes = source.boxes = BoxRows(network, options.output, taken, classes, truth, names)
+            chosen, classes = with_other_boxes(chosen, classes.min_score), None
         if not (classes is None or isinstance(classes, (int, str, Target))):
             raise OptionError(
-                "for a folder, targets are None, a class index, a class name, 'label' or one target object"
+                "for a folder, targets are None, a class index, a class name, 'label', Detected or one target object"
             )
     engine = Engine(
         network,
@@ -163,36 +173,24 @@ def evaluate(
             keeper = Keeper(folder.path, source, names, options.maps)
             keeper.begin()
             folder.write_manifest({**facts, **classes_of(names), "status": "running"})
-        rows, dropped = _rows(engine, targeted(source, classes), folder, keeper, done, _Told(progress, total))
-        failed = [
-            failed_row(name, title, reason)
-            for name, reason in (source.failed if isinstance(source, Folder) else ())
-            for title in engine.explainers
-        ]
+        batches = targeted(source, classes)
+        described = None if boxes is None else boxes.tell
+        rows, dropped = _rows(engine, batches, folder, keeper, done, _Told(progress, total), described)
+        failed = source.rows_without_maps(engine.explainers) if isinstance(source, Folder) else []
         result = Result(rows + failed, titled, dict(engine.refused), options.seed, facts)
         if not rows and not failed and not engine.refused:
             raise ImageError("there are no images to evaluate")
         if folder is not None:
             made = write_tables(folder, result)
             if options.figures and result.scores:
-                made += write_figures(folder.path, result)
+                format = "png" if options.figures is True else options.figures
+                made += write_figures(folder.path, result, format)
                 if isinstance(source, Folder):
                     objects = classes if isinstance(classes, Target) else None
-                    made += write_extremes(folder.path, result, source, {**engine.explainers}, names, objects)
+                    made += write_extremes(folder.path, result, source, {**engine.explainers}, names, objects, format)
             write_manifest(folder, result, dropped, made + [IMAGES] * (keeper is not None), names)
-        _check_made(rows)
+        check_made(rows or (failed if boxes is not None else []), engine.explainers)
         return result
-
-
-def _check_made(rows: list[Row]) -> None:
-    """See that something came of the images that could be read.
-
-    Raises:
-        OutputError: no explainer has a map of any of them, with the reason of the first. Constant maps are maps.
-    """
-    own = [row for row in rows if row["explainer"] not in CONTROLS] or rows
-    if own and all(row["status"] == "failed" for row in own):
-        raise every_image(len({row["image"] for row in own}), own[0]["reason"])
 
 
 def _probe(network: Any, images: Any, options: EvaluationOptions) -> dict[str, Any] | None:
@@ -261,12 +259,15 @@ def _rows(
     keeper: Keeper | None,
     done: set[str],
     told: _Told,
+    described: Callable[[Sequence[Row], Mapping[str, Metric]], None] | None,
 ) -> tuple[list[Row], list[str]]:
     """All rows, from this run and, with a folder, those before it; and images of which earlier rows are left out."""
     rows: list[Row] = []
     keys: list[str] = []
     for unit in engine.run(batches, done):
         keys.append(unit.key)
+        if unit.rows is not None and described is not None:
+            described(unit.rows, engine.metrics)
         if unit.rows is not None and folder is not None:
             journal.note(folder, unit.key, unit.rows, [] if keeper is None else keeper.keep(unit))
         elif unit.rows is not None:

@@ -16,8 +16,11 @@ from explainers.models.loaded import state_hash
 from explainers.network.inputs import Binding
 from explainers.network.output import output_name
 from explainers.network.unwrapping import class_name
+from explainers.run.evaluate.boxes.truth import DETECTED
 from explainers.run.evaluate.options import EvaluationOptions
+from explainers.run.targets import Detected
 from explainers.run.targets.objects import ImageTargets
+from explainers.storage.files import content_hash
 from explainers.targets import Target
 
 
@@ -39,6 +42,7 @@ def facts_of(model: Any, engine: Engine, targets: Any, options: EvaluationOption
         "output": None if options.output is None else output_name(options.output),
         "seed": engine.seed,
         "targets": _targets(targets),
+        **_boxes(options.boxes),
         "batch_size": options.batch_size,
         "precision": str(options.precision).removeprefix("torch."),
         "compile": options.compile,
@@ -49,7 +53,14 @@ def facts_of(model: Any, engine: Engine, targets: Any, options: EvaluationOption
 def _targets(targets: Any) -> Any:
     if targets is None or isinstance(targets, (int, str)):
         return targets
-    return targets.key if isinstance(targets, (Target, ImageTargets)) else "given for each image"
+    return targets.key if isinstance(targets, (Target, ImageTargets, Detected)) else "given for each image"
+
+
+def _boxes(given: Any) -> dict[str, Any]:
+    """The content of the table of true boxes, wherever it lies."""
+    if given is None:
+        return {}
+    return {"boxes": DETECTED if str(given) == DETECTED else content_hash(given).hex()}
 
 
 def _described(explainer: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from os import PathLike
@@ -18,7 +18,9 @@ from explainers.data.images.companions import Beside
 from explainers.data.images.read_ahead import read_ahead
 from explainers.errors import ImageError, MapError, OptionError
 from explainers.evaluation.measuring.batch import Batch
+from explainers.evaluation.rows import Row, failed_row, nothing_row
 from explainers.network.input import first_parameter
+from explainers.run.evaluate.boxes.source import BoxRows
 from explainers.run.evaluate.options import EvaluationOptions
 from explainers.run.kinds import Kind, kind_of
 from explainers.run.kinds.kind import content_digest
@@ -79,8 +81,19 @@ class Folder:
     seen: dict[str, tuple[dict[str, np.ndarray], str]] = field(default_factory=dict)
     """Where the network's input lies in each photo or volume, and its content, by its name."""
     own: ImageTargets | None = None  # a target of each image
+    boxes: BoxRows | None = None  # what makes detections of images
+    sizes: dict[str, tuple[int, ...]] = field(default_factory=dict)  # of each photo or volume, by its name
 
     def __iter__(self) -> Iterator[Batch]:
+        """Batches as `of_images`, of their detections where these are scored."""
+        for batch in self.of_images():
+            if self.boxes is None:
+                yield batch
+            elif (found := self.boxes.of(batch, self.sizes)) is not None:
+                self.seen |= {name: self.seen[self.boxes.columns[name]["file"]] for name in found.names}
+                yield found
+
+    def of_images(self) -> Iterator[Batch]:
         """Batches of one shape each, in the order of the files, the same in every run.
 
         Raises:
@@ -107,6 +120,13 @@ class Folder:
         for items in waiting.values():
             yield self._batch(items)
 
+    def rows_without_maps(self, explainers: Iterable[str]) -> list[Row]:
+        """For each explainer a row of each image that never came to it, with why."""
+        listed = [(failed_row, self.failed)]
+        if self.boxes is not None:
+            listed += [(failed_row, self.boxes.broken), (nothing_row, self.boxes.nothing)]
+        return [made(name, title, why) for made, images in listed for name, why in images for title in explainers]
+
     @property
     def kind(self) -> Kind:
         """Of the files."""
@@ -124,6 +144,7 @@ class Folder:
         try:
             subject = self.subject(file)
             key = self.kind.digest(subject)
+            self.sizes[file.name] = self.kind.size(subject)
             self.seen[file.name] = (self.kind.places(subject), key)
             image = self.kind.input(subject)
             target = None if self.own is None else self.own.of(file, subject, photographic(self.preprocessing))

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from explainers.core.maps import is_constant
-from explainers.evaluation.controls import CONTROLS
+from explainers.evaluation.controls import is_control
 from explainers.evaluation.engine import Unit
 from explainers.evaluation.result import table
 from explainers.render.report import native
@@ -43,7 +43,7 @@ class Keeper:
 
         Controls know nothing of the network, and nobody looks at maps that are the same everywhere: they are not kept.
         """
-        if not self.maps or unit.explainer in CONTROLS or unit.rows is None:
+        if not self.maps or is_control(unit.explainer) or unit.rows is None:
             return []
         kept = {}
         for name, map_ in unit.maps.items():

@@ -14,6 +14,7 @@ from torch import Tensor
 from explainers.core.preprocessing import AnyPreprocessing
 from explainers.data.images import ImageFile
 from explainers.data.images.companions import Beside, methods_of
+from explainers.errors import MapError
 from explainers.run.kinds import kind_of
 from explainers.run.targets.placed import placed
 
@@ -35,7 +36,7 @@ class StoredMaps:
         """(N, H, W) maps of images.
 
         Raises:
-            MapError: a map is missing, or of another size.
+            MapError: a map is damaged, or of another size. ImageError: a picture that cannot be read.
         """
         return torch.stack([self._map(name, size) for name in names])
 
@@ -47,7 +48,11 @@ class StoredMaps:
         """
         found = hashlib.sha256()
         for name in names:
-            found.update(self.folder.digest(name, self.ending))
+            self.folder.path(name, self.ending)
+            try:
+                found.update(self.folder.digest(name, self.ending))
+            except MapError as error:  # a file that cannot be read costs its image, as one that is damaged does
+                found.update(str(error).encode("utf-8", "backslashreplace"))
         return found.hexdigest()
 
     def _map(self, name: str, size: tuple[int, ...]) -> Tensor:

@@ -14,6 +14,8 @@ from explainers.passes.probe import probe
 from explainers.run.explain.options import MethodCall, RunOptions
 from explainers.storage.run_folder import PROBE
 
+SHEETS = ("contact_sheet", "compare", "figures")  # options of what is made anew at the end of each run
+
 
 def facts_of(loaded: LoadedModel, methods: list[MethodCall], options: RunOptions) -> dict[str, Any]:
     """What must be equal for results of two runs to belong together: network, preprocessing, methods, options."""
@@ -24,7 +26,7 @@ def facts_of(loaded: LoadedModel, methods: list[MethodCall], options: RunOptions
         "preprocessing": loaded.preprocessing.describe(),
         "classes": loaded.class_names,
         "methods": {call.title: {"name": call.name, **call.options} for call in methods},
-        "options": options.to_dict(),
+        "options": {key: value for key, value in options.to_dict().items() if key not in SHEETS},
         PROBE: probe(loaded, loaded.preprocessing.input_size()),
     }
 

@@ -15,6 +15,9 @@ from explainers.methods import create, method
 from explainers.models import LoadedModel
 from explainers.network.output import Output, output_name
 from explainers.passes.activation import checked_activation
+from explainers.render import Style
+from explainers.render.drawing import checked_format
+from explainers.render.style import OPACITY
 from explainers.run.targets.detected import Detected
 from explainers.run.targets.objects import ImageTargets
 from explainers.targets import Target
@@ -63,7 +66,9 @@ class RunOptions:
     top_k: explain the k best classes instead; activation: "auto", "softmax", "sigmoid" or None, what turns scores into
     probabilities, also for methods that watch them; output: from what the network returns to scores, as everywhere;
     scale: "image" (each map its own) or "common" (one per method over the run); contact_sheet: rows per page, 0 for
-    none; maps, overlays: whether to write them; the rest of the look as in `explainers.render.Style`.
+    none; compare: a sheet for each image, with the mean of the methods and their disagreement; figures: "png", "svg" or
+    "pdf", what sheets are written as; maps, overlays: whether to write them; the rest of the look as in
+    `explainers.render.Style`.
     """
 
     target: int | str | Target | ImageTargets | Detected | None = None
@@ -71,9 +76,12 @@ class RunOptions:
     activation: str | None = "auto"
     output: Output | None = None
     cmap: str | None = None
-    opacity: float = 0.6
+    opacity: float = OPACITY
+    outline: float | None = None
     scale: str = "image"
     contact_sheet: int = 0
+    compare: bool = False
+    figures: str = "png"
     overlays: bool = True
     maps: bool = True
     max_pixels: int = 100_000_000
@@ -91,6 +99,14 @@ class RunOptions:
             raise OptionError(f"contact_sheet={self.contact_sheet}; expected rows per page, or 0")
         if self.scale == "common" and not self.maps:
             raise OptionError("scale='common' is computed from the saved maps; keep them")
+        if self.compare and not (self.maps and self.overlays):
+            raise OptionError("compare (--compare) is drawn from the saved maps and overlays; keep both")
+        checked_format(self.figures)
+        self.style()  # refuses what it cannot be
+
+    def style(self, limits: tuple[float, float] | None = None) -> Style:
+        """The look of overlays."""
+        return Style(self.cmap, self.opacity, limits=limits, outline=self.outline)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""

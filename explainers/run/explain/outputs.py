@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,22 +13,24 @@ import numpy as np
 import torch
 
 from explainers.core.maps import CONSTANT, CONSTANT_REASON, is_constant
-from explainers.core.preprocessing import photographic
 from explainers.data.images import ImageFile, Photo, write_image
 from explainers.models import LoadedModel
-from explainers.render import Style, with_boxes
+from explainers.render import with_boxes
 from explainers.run.explain.options import MethodCall, RunOptions
+from explainers.run.figure_files import any_format
 from explainers.run.kinds import Content, kind_of
 from explainers.run.targets import Part, Told
+from explainers.run.targets.placed import box_in_photo
 from explainers.run.true_classes import true_name
 from explainers.storage.atomic import write_bytes
 from explainers.storage.journal import Row
 from explainers.storage.run_folder import JOURNAL, MANIFEST, REPORT, Contents
 
+COMPARED = "compare"  # the folder of sheets of one image
 CONTENTS = Contents(
     "run",
-    files=(JOURNAL, "results.csv", MANIFEST, "sheet-*.png"),
-    folders=("overlays", "maps", REPORT),
+    files=(JOURNAL, "results.csv", MANIFEST, *any_format("sheet-*")),
+    folders=("overlays", "maps", COMPARED, REPORT),
 )
 
 
@@ -92,8 +94,10 @@ class Outputs:
                     row["others"] = self._write(f"maps/{base}", self.kind.maps(subject, values))
                 if self.options.overlays:
                     row["overlay"] = f"overlays/{base}.png"
+                    scale = self.kind.scale(values, self.options.style())
+                    row["scale"] = None if scale is None else asdict(scale)
                     if self.options.scale == "image":
-                        style = Style(self.options.cmap, self.options.opacity)
+                        style = self.options.style()
                         drawn = self.kind.drawn(subject, values, style, part.outline)
                         made = self._write(f"overlays/{base}", drawn)
                         row["others"] = [*row.get("others", ()), *made[1:]]
@@ -120,7 +124,7 @@ class Outputs:
         if not self.options.overlays or not any(part.box for part in told.parts):
             return {}
         drawn = [
-            (self._in_photo(part, photo, part.outline.shape), f"{part.columns['detection']} {part.name}")
+            (self._in_photo(part, photo, part.outline.shape), box_caption(part))
             for part in told.parts
             if part.outline is not None
         ]
@@ -140,10 +144,7 @@ class Outputs:
         assert part.box is not None
         known = self.loaded.preprocessing
         assert known is not None
-        top, left, bottom, right = photographic(known).box(*photo.pixels.shape[:2])
-        down, across = (bottom - top) / size[0], (right - left) / size[1]
-        x0, y0, x1, y1 = part.box
-        return left + x0 * across, top + y0 * down, left + x1 * across, top + y1 * down
+        return box_in_photo(part.box, size, photo.pixels.shape[:2], known)
 
     def _base(self, file: ImageFile, finding: Finding, part: Part | None) -> str:
         suffix = "" if part is None else f".{part.file}"
@@ -223,3 +224,9 @@ def files_of(rows: Sequence[Row], options: RunOptions) -> list[str]:
     kinds = ("map", "boxes") if options.scale == "common" else ("map", "overlay", "boxes")
     named = [row[kind] for row in rows for kind in kinds if row.get(kind)]
     return list(dict.fromkeys([*named, *(name for row in rows for name in row.get("others", ()))]))
+
+
+def box_caption(part: Part) -> str:
+    """Which detection of its image it is, of what, and its score: "#1 cat 0.87", "#1 class 3 0.87" without names."""
+    named = f"class {part.name}" if part.name.isdecimal() else part.name
+    return f"#{part.columns['detection']} {named} {part.columns['score']:.2f}"

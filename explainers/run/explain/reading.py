@@ -12,19 +12,20 @@ from torch import Tensor
 
 from explainers.core.preprocessing import photographic
 from explainers.data.images import ImageFile
+from explainers.data.recordings import content_of
 from explainers.errors import ImageError, MapError
 from explainers.models import LoadedModel
 from explainers.run.explain.options import RunOptions
 from explainers.run.explain.summary import RunSummary
 from explainers.run.kinds import kind_of
 from explainers.run.targets.objects import ImageTargets
-from explainers.storage.files import content_hash
+from explainers.storage.journal import Row
 
 
 @dataclass(frozen=True)
 class Item:
     """An image on its way: identity, what was read, network input, a target of its own if it has one; or the reason why
-    not; or that it is done already."""
+    not; or that it is done already. content: SHA-256 of the file, in hex; empty where it cannot be read."""
 
     file: ImageFile
     key: str
@@ -33,6 +34,11 @@ class Item:
     target: Any = None
     reason: str = ""
     done: bool = False
+    content: str = ""
+
+    def noted(self, rows: list[Row]) -> list[Row]:
+        """The rows of an image as they are noted: with what tells later whether its file is still the same."""
+        return [{**row, "content": self.content} if "source" in row else row for row in rows]
 
 
 def read(
@@ -46,32 +52,37 @@ def read(
     own = options.target if isinstance(options.target, ImageTargets) else None
     assert loaded.preprocessing is not None
     kind = kind_of(loaded.preprocessing)
-    key = key_of(file, None if labels is None else labels[file.name], own, kind.content)
+    content = content_or_none(file.path, kind.content)
+    key = key_of(file, None if labels is None else labels[file.name], own, content)
+    told = "" if content is None else content.hex()
     if key in done:
-        return Item(file, key, done=True)
+        return Item(file, key, done=True, content=told)
     try:
         subject = kind.read(file.path, options.max_pixels)
         target = None if own is None else own.of(file, subject, photographic(loaded.preprocessing))
-        return Item(file, key, subject, kind.input(subject), target)
+        return Item(file, key, subject, kind.input(subject), target, content=told)
     except (ImageError, MapError) as error:
         return Item(file, key, reason=str(error))
 
 
-def key_of(
-    file: ImageFile,
-    label: int | None,
-    own: ImageTargets | None = None,
-    content: Callable[[Path], bytes] = content_hash,
-) -> str:
+def content_or_none(path: Path, content: Callable[[Path], bytes] = content_of) -> bytes | None:
+    """SHA-256 of a photo or a recording, None where it cannot be read."""
+    try:
+        return content(path)
+    except (OSError, ImageError):
+        return None
+
+
+def key_of(file: ImageFile, label: int | None, own: ImageTargets | None, content: bytes | None) -> str:
     """Name, content, true class, and what its own target is made of: changed, it is explained again; touched, not."""
     digest = hashlib.sha256(file.name.encode("utf-8", "surrogateescape"))
     if label is not None:
         digest.update(f"\0{label}\0".encode())
     try:
-        digest.update(content(file.path))
-        if own is not None:
+        digest.update(b"unreadable" if content is None else content)
+        if own is not None and content is not None:
             digest.update(own.digest(file))
-    except OSError:
+    except (OSError, MapError):  # such as a mask that was removed meanwhile: `of` says so
         digest.update(b"unreadable")
     return digest.hexdigest()
 

@@ -18,6 +18,7 @@ from explainers.data.images import ImageFile
 from explainers.data.images.read_ahead import read_ahead
 from explainers.errors import OptionError, UnsupportedError
 from explainers.models import LoadedModel
+from explainers.network.input import convolution_axes
 from explainers.run.explain.facts import facts_of, manifest_of
 from explainers.run.explain.finish import finish
 from explainers.run.explain.names import bases
@@ -107,7 +108,7 @@ def run(
             items = _keyed(read_ahead(pool, files, reader, 2 * batch_size), keys)
             for batch in batches(items, batch_size, summary):
                 for item, rows in worker.explain(batch, pool):
-                    folder.note(item.key, rows, files_of(rows, options))
+                    folder.note(item.key, item.noted(rows), files_of(rows, options))
                     noted.add(item.key)
                     count += 1
                     if progress:
@@ -122,7 +123,7 @@ def run(
         summary.constant = [
             (row["file"], row["method"]) for row in folder.journal.rows(keys) if row["status"] == CONSTANT
         ]
-        made = finish(folder, options, keys, kind)
+        made = finish(folder, options, keys, kind, [call.title for call in calls])
         summary.sheets = [path for path in made if path.name.startswith("sheet-")]
         nothing = bool(summary.failed) and not summary.explained + summary.resumed + len(summary.nothing)
         summary.seconds = time.perf_counter() - started
@@ -171,9 +172,10 @@ def _check(calls: list[MethodCall], loaded: LoadedModel, batch_size: int) -> Non
             "in a run each method reads one layer; ask for it once per layer (grad-cam@layer3, grad-cam@-2)"
         )
     if loaded.preprocessing is None:
-        raise OptionError(
-            f"how {loaded.spec} takes a photo is not known; give its preprocessing (--size, --crop, --mean, --std)"
-        )
+        remedy = "give its preprocessing (--size, --crop, --mean, --std)"
+        if set(convolution_axes(loaded.network)) == {3}:  # which photos cannot be put through
+            remedy = "it goes over three axes: say what the files are (--data-kind frames, or volumes)"
+        raise OptionError(f"how {loaded.spec} takes a photo is not known; {remedy}")
 
 
 def _refusals(refused: dict[str, str]) -> str:

@@ -5,7 +5,7 @@
 Begin with `kind.py`.
 """
 
-from explainers.run.kinds.choice import kind_of
+from explainers.run.kinds.choice import kind_of, told_kind
 from explainers.run.kinds.kind import Content, Kind
 
-__all__ = ["Content", "Kind", "kind_of"]
+__all__ = ["Content", "Kind", "kind_of", "told_kind"]

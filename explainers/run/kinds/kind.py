@@ -11,7 +11,7 @@ import numpy as np
 from torch import Tensor
 
 from explainers.data.images import ImageFile
-from explainers.render import Style
+from explainers.render import Scale, Style
 
 Content = np.ndarray | bytes  # (H, W, 3) uint8 pixels of a picture, or a file as it is
 Subject = Any  # what a file holds, as it is read: it has `notes`, which say what a user may want to know
@@ -71,6 +71,9 @@ class Kind(Protocol):
         Args:
             values: (*axes), or (C, *axes), over the network's input; outline: of a region that is explained, or None.
         """
+
+    def scale(self, values: np.ndarray, style: Style) -> Scale | None:
+        """What the colours of such a picture stand for; None where the picture says so itself, or has no scale."""
 
     def maps(self, subject: Subject, values: np.ndarray) -> Mapping[str, bytes]:
         """Files of the map, by suffix, beside the raw one: in the subject's own places, for other programs."""

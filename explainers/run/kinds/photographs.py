@@ -13,7 +13,7 @@ from torch import Tensor
 from explainers.core.preprocessing import Preprocessing
 from explainers.data.images import ImageFile, Photo, find_images, read_image
 from explainers.data.images.companions import read_map, read_mask
-from explainers.render import Style, gradient_picture, outlined, overlay
+from explainers.render import Scale, Style, gradient_picture, outlined, overlay, scale_of
 from explainers.run.kinds.kind import Content, content_digest
 from explainers.storage.files import content_hash
 
@@ -62,6 +62,10 @@ class Photographs:
     def drawn(self, subject: Photo, values: np.ndarray, style: Style, outline: Any = None) -> Mapping[str, Content]:
         """The photo with the map on it."""
         return {".png": picture(subject, values, self._box(subject), style, outline)}
+
+    def scale(self, values: np.ndarray, style: Style) -> Scale | None:
+        """Of the map, where it has one value a pixel."""
+        return scale_of(values, style)
 
     def maps(self, subject: Photo, values: np.ndarray) -> Mapping[str, bytes]:
         """None but the raw one."""

@@ -14,7 +14,7 @@ from explainers.core.preprocessing import ArrayPreprocessing
 from explainers.data.images import ImageFile
 from explainers.data.recordings import Recording, content_of, find_recordings, map_file, read_recording
 from explainers.errors import ImageError, MapError, counted
-from explainers.render import Style
+from explainers.render import Scale, Style
 from explainers.render.arrays import gray_of, signal_chart, slices_through, walk_through
 from explainers.render.arrays.volumes import animation
 from explainers.run.kinds.kind import Content, content_digest
@@ -84,10 +84,14 @@ class Recordings:
         full = self.preprocessing.back(values, subject.axes)
         if self.name == "signal":
             return {".png": signal_chart(subject.values, full, rate=subject.rate, style=style)}
-        full = full if full.ndim == len(subject.axes) else _largest(full)
+        full = full if full.ndim == len(subject.axes) else largest(full)
         pixels = gray_of(subject.values)
-        three = slices_through(pixels, full, names=subject.axis_names, spacing=_spacing(subject), style=style)
-        return {".png": three, ".webp": animation(walk_through(pixels, full, axis=self._walked(subject), style=style))}
+        three = slices_through(pixels, full, names=subject.axis_names, spacing=spacing_of(subject.affine), style=style)
+        return {".png": three, ".webp": animation(walk_through(pixels, full, axis=walked(None, subject), style=style))}
+
+    def scale(self, values: np.ndarray, style: Style) -> Scale | None:
+        """None: pictures have their own bar."""
+        return None
 
     def maps(self, subject: Recording, values: np.ndarray) -> Mapping[str, bytes]:
         """The map enlarged to the file's axes: `.nii.gz` with its affine where it has one, else `.npy`."""
@@ -117,20 +121,27 @@ class Recordings:
             )
         return found.values[0]
 
-    def _walked(self, subject: Recording) -> int:
-        """The axis that a walk goes along: time of a clip, else that of slices, which in NIfTI's order is the last."""
-        return 2 if subject.header is not None else 0
+
+def walked(path: Path | None, subject: Recording | None) -> int:
+    """The axis that a walk goes along: time of a clip, else that of slices, which in NIfTI's order is the last.
+
+    Args:
+        path: its file, by which it is told where `subject` is not known.
+    """
+    if subject is None:
+        return 2 if path is not None and path.name.endswith((".nii", ".nii.gz")) else 0
+    return 2 if subject.header is not None else 0
 
 
-def _largest(values: np.ndarray) -> np.ndarray:
+def largest(values: np.ndarray) -> np.ndarray:
     """(C, *axes) to (*axes): the value of the channel with the largest magnitude."""
     found: np.ndarray = np.take_along_axis(values, np.abs(values).argmax(axis=0)[None], axis=0)[0]
     return found
 
 
-def _spacing(subject: Recording) -> tuple[float, ...]:
+def spacing_of(affine: np.ndarray | None) -> tuple[float, ...]:
     """Millimetres between places along each axis, or 1."""
-    if subject.affine is None:
+    if affine is None:
         return (1.0, 1.0, 1.0)
-    lengths = np.linalg.norm(subject.affine[:3, :3], axis=0)
+    lengths = np.linalg.norm(affine[:3, :3], axis=0)
     return tuple(float(length) for length in lengths) if (lengths > 0).all() else (1.0, 1.0, 1.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,15 +14,20 @@ from explainers.core.maps import is_constant
 from explainers.evaluation.metrics.similarity import average_ranks
 
 GRID = 28  # cells on a side: finer than most layers, coarse enough for maps of single pixels to be compared
+GRIDS = {1: GRID**2, 3: 9}  # and of a signal, and of a volume, to about as many cells
 
 
 def ranks_of(map_: np.ndarray) -> np.ndarray | None:
-    """A map (H, W) as ranks of its cells on the common grid, (GRID²,) float64 of mean 0 and length 1; None of one that
-    is the same everywhere."""
+    """A map (H, W), (L,) or (A, B, C) as ranks of its cells on the common grid, (cells,) float64 of mean 0 and length
+    1; None of one that is the same everywhere."""
     values = torch.from_numpy(np.ascontiguousarray(map_, np.float32))[None, None]
     if is_constant(values):
         return None
-    cells = F.interpolate(values, size=(GRID, GRID), mode="bilinear", align_corners=False, antialias=True)
+    if map_.ndim != 2:
+        size: Any = [min(GRIDS[map_.ndim], length) for length in map_.shape]
+        cells = (F.adaptive_avg_pool1d if map_.ndim == 1 else F.adaptive_avg_pool3d)(values, size)
+    else:
+        cells = F.interpolate(values, size=(GRID, GRID), mode="bilinear", align_corners=False, antialias=True)
     ranks = average_ranks(cells.flatten(1))[0].numpy()
     centred = ranks - ranks.mean()
     length = float(np.linalg.norm(centred))

@@ -14,8 +14,9 @@ def key_figures(shown: Shown, packed: Gallery) -> list[dict[str, str]]:
     if not packed.images:
         return []
     judged = [image["right"] for image in packed.images if image["right"] is not None]
+    kind = (shown.preprocessing or {}).get("kind", "")
     failed = sum(bool(image["problem"]) for image in packed.images)
-    found = [{"value": str(len(packed.images)), "label": "images", "filter": "all"}]
+    found = [{"value": str(len(packed.images)), "label": f"{kind}s" if kind else "images", "filter": "all"}]
     if judged:
         found.append({"value": str(sum(judged)), "label": "read rightly", "filter": "right"})
         found.append({"value": str(len(judged) - sum(judged)), "label": "misread", "filter": "wrong"})
@@ -39,10 +40,11 @@ def cautions_of(shown: Shown, packed: Gallery) -> list[str]:
     failed = [image for image in packed.images if image["problem"]]
     if failed:
         found.append(f"{counted(len(failed), 'image')} failed; each says why.")
+    kind = (shown.preprocessing or {}).get("kind", "photo")
     lacking = [image for image in packed.images if image["lacking"]]
     if lacking:
         found.append(
-            f"{counted(len(lacking), 'photo')} cannot be shown; their maps are drawn without them, and each says why."
+            f"{counted(len(lacking), kind)} cannot be shown; their maps are drawn without them, and each says why."
         )
     return found + _apart(shown, packed)
 

@@ -7,7 +7,7 @@ import re
 from explainers.run.report.entry import Shown
 from explainers.run.report.folder import ReadFolder
 
-PICTURES = ("figure-*.png", "figure-*.webp")
+PICTURES = ("figure-*.png", "figure-*.svg", "figure-*.webp")
 CAPTIONS = ("Likeness of maps with those of the reference", "What the networks say")
 
 

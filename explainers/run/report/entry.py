@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from explainers.core.maps import CONSTANT
+from explainers.render.style import OPACITY
 
 CURVE = list[list[float]]  # [shares, values]
 
@@ -90,5 +91,5 @@ class Shown:
     preprocessing: dict[str, Any] | None = None
     max_pixels: int | None = None
     cmap: str | None = None
-    opacity: float = 0.6
+    opacity: float = OPACITY
     common: bool = False

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from explainers.evaluation.controls import CONTROLS
+from explainers.evaluation.controls import CONTROLS, is_control
+from explainers.evaluation.rows import file_of
 from explainers.run.evaluate.folder import content_of
 from explainers.run.evaluate.kept import IMAGES
 from explainers.run.report.entry import CURVE, Entry, MapEntry, Shown
@@ -42,20 +43,25 @@ def evaluated(folder: ReadFolder) -> Shown:
     for _, rows in folder.units():
         for row in rows:
             methods.setdefault(row["explainer"], None)
-            entry = entries.setdefault(str(row["image"]), Entry(str(row["image"])))
+            name = str(row["image"])
+            if name not in entries:  # one of the detections of a file
+                whole = entries.get(file_of(row))
+                entries[name] = Entry(name, None if whole is None else whole.source)
+            entry = entries[name]
             _take(folder, entry, row, names)
             if row.get("score"):
                 scores.setdefault(row["score"], "")
                 if row.get("curve") is not None and row["score"] not in found.curves:
                     found.curves[row["score"]] = _curve_facts(row)
     found.entries = [each for each in entries.values() if each.maps or each.problem]
-    found.methods = [name for name in methods if name not in CONTROLS]
-    found.controls = [name for name in methods if name in CONTROLS]
+    found.methods = [name for name in methods if not is_control(name)]
+    found.controls = [name for name in methods if is_control(name)]
     found.scores = {**scores, **((summary or {}).get("scores") or {})}
     found.preprocessing = facts.get("preprocessing")
     found.recipes = recipes_of(facts, found.methods)
     found.status = folder.status
     found.cautions = [f"{name} was left out: {reason}" for name, reason in (facts.get("refused") or {}).items()]
+    found.cautions += [f"{name}: {reason}" for name, reason in (facts.get("nothing") or {}).items()]
     if summary is not None:
         found.tables = [("Scores", summary["lines"], summary["notes"])]
         found.cautions += _cautions(summary)
@@ -93,7 +99,7 @@ def _take(folder: ReadFolder, entry: Entry, row: Row, names: list[str] | None) -
         map_.target_probability = number(row.get("probability"))
     if row.get("map") and map_.path is None:
         map_.path = folder.inside(str(row["map"]))
-        entry.unlike = partial(_unlike, map_.path)
+        entry.unlike = partial(_unlike, map_.path, folder.kind.digest if folder.kind else content_of)
     if not row.get("score"):
         return
     value = number(row.get("value"))
@@ -140,13 +146,14 @@ def _cautions(summary: Mapping[str, Any]) -> list[str]:
     for score, names in (summary.get("no_better_than_control") or {}).items():
         for name in names:
             chance.setdefault(name, []).append(score)
+    other = " or of the box (another box)" if any(name not in CONTROLS for name in summary.get("controls", ())) else ""
     alike: dict[tuple[str, ...], list[str]] = {}
     for name, scores in chance.items():
         alike.setdefault(tuple(scores), []).append(name)
     for by, names in alike.items():
         found.append(
             f"By {_and(by)}, {_and(names)} {'is' if len(names) == 1 else 'are'} not shown to be better than every "
-            f"map that knows nothing of the network ({', '.join(CONTROLS)})."
+            f"map that knows nothing of the network ({', '.join(CONTROLS)}){other}."
         )
     return found
 
@@ -156,10 +163,10 @@ def _and(names: Sequence[str]) -> str:
     return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]
 
 
-def _unlike(path: Path | None, photo: Any) -> str:
+def _unlike(path: Path | None, digest: Callable[[Any], str], photo: Any) -> str:
     """Whether the photo is still the one that the map is of."""
     try:
         with np.load(path) as saved:  # type: ignore[arg-type]
-            return "" if str(saved["content"]) == content_of(photo) else CHANGED
+            return "" if str(saved["content"]) == digest(photo) else CHANGED
     except (OSError, ValueError, KeyError):
         return ""

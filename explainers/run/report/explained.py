@@ -8,8 +8,10 @@ from typing import Any
 
 from explainers.data.images import ImageFile
 from explainers.errors import counted
+from explainers.render.style import OPACITY
 from explainers.run.explain.outputs import NOTHING
-from explainers.run.explain.reading import key_of
+from explainers.run.explain.reading import content_or_none, key_of
+from explainers.run.kinds.recordings import Recordings
 from explainers.run.report.entry import Entry, MapEntry, Shown
 from explainers.run.report.folder import ReadFolder, number
 from explainers.run.report.recipes import recipes_of
@@ -36,7 +38,7 @@ def explained(folder: ReadFolder) -> Shown:
     columns = dict.fromkeys(name for each in found.entries for map_ in each.maps for name in map_.values)
     found.scores = dict.fromkeys(columns, "")
     options = facts.get("options") or {}
-    found.cmap, found.opacity = options.get("cmap"), options.get("opacity") or 0.6
+    found.cmap, found.opacity = options.get("cmap"), options.get("opacity", OPACITY)
     found.common = options.get("scale") == "common"
     found.max_pixels = options.get("max_pixels")
     found.preprocessing = facts.get("preprocessing")
@@ -73,7 +75,7 @@ def _entry(folder: ReadFolder, key: str, rows: list[Row]) -> Entry:
         "" if len(good) > 1 else str(first.get("reason", "")),
         "" if good or first.get("status") == NOTHING else str(first.get("reason", "")),
     )
-    entry.unlike = partial(_unlike, source, entry.name, key, true)
+    entry.unlike = partial(_unlike, source, entry.name, key, first, folder.kind)
     entry.maps = [_map(folder, row) for row in good]
     return entry
 
@@ -96,10 +98,14 @@ def _map(folder: ReadFolder, row: Row) -> MapEntry:
     )
 
 
-def _unlike(source: Path | None, name: str, key: str, true: Any, photo: Any) -> str:
+def _unlike(source: Path | None, name: str, key: str, row: Row, kind: Recordings | None, photo: Any) -> str:
     """Whether the file is still the one that the row is of."""
     if source is None:
         return ""
-    label = int(true) if true != "" and str(true).lstrip("-").isdigit() else None
-    file = ImageFile(source, name)
-    return "" if key in (key_of(file, label), key_of(file, None)) else CHANGED
+    content = content_or_none(source) if kind is None else content_or_none(source, kind.content)
+    if "content" in row:
+        return "" if content is not None and content.hex() == row["content"] else CHANGED
+    # Rows of earlier versions have the key alone, which holds the true class and what a target was made of as well.
+    true, file = str(row.get("true", "")), ImageFile(source, name)
+    label = int(true) if true.lstrip("-").isdigit() else None
+    return "" if key in (key_of(file, label, None, content), key_of(file, None, None, content)) else CHANGED

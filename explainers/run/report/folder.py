@@ -5,10 +5,13 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from explainers.errors import DataError
+from explainers.run.kinds import told_kind
+from explainers.run.kinds.recordings import Recordings
 from explainers.storage.csv_text import unescaped
 from explainers.storage.journal import Journal, Row
 from explainers.storage.owner import JOURNAL, MANIFEST, command_of
@@ -50,6 +53,11 @@ class ReadFolder:
         """What decided the results."""
         return {**self.head.get("facts", {}), **self.manifest}
 
+    @cached_property
+    def kind(self) -> Recordings | None:
+        """Of what the folder is, None of photos."""
+        return told_kind(self.facts.get("preprocessing"))
+
     @property
     def status(self) -> str:
         """Empty where the command came to its end, else that it did not."""
@@ -80,11 +88,24 @@ class ReadFolder:
 
     def table(self, name: str) -> list[dict[str, str]]:
         """The rows of a CSV file, none where there is no such file."""
+        return list(self.rows(name))
+
+    def rows(self, name: str) -> Iterator[dict[str, str]]:
+        """The rows of a CSV file one after the other, none where there is no such file."""
+        path = self.path / name
+        if not path.is_file():
+            return
+        with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+            for row in csv.DictReader(file):
+                yield {key: unescaped(value or "") for key, value in row.items() if key}
+
+    def columns(self, name: str) -> list[str]:
+        """The names of a CSV file's columns, none where there is no such file."""
         path = self.path / name
         if not path.is_file():
             return []
         with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
-            return [{key: unescaped(value or "") for key, value in row.items() if key} for row in csv.DictReader(file)]
+            return next(csv.reader(file), [])
 
     def inside(self, name: str) -> Path | None:
         """A file that a row names, within the folder."""

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from explainers.core.preprocessing import Preprocessing
 from explainers.data.images import MAX_PIXELS, Photo, read_image
 from explainers.data.images.companions import read_mask
 from explainers.data.images.read_ahead import read_ahead
 from explainers.errors import ExplainersError, ImageError, MapError
-from explainers.render.report import Sink, pack_bits
+from explainers.render.report import Sink, as_jpeg, pack_bits
 from explainers.run.evaluate.stored_maps import placed
 from explainers.run.report.agreement import Agreement, disagreement, ranks_of
 from explainers.run.report.entry import Entry, MapEntry, Shown
@@ -24,18 +23,19 @@ from explainers.run.report.maps import RawMap, read_map
 
 READERS = 4
 CHUNK, HEAVY = 100, 750_000  # images of a chunk at most, characters from which it is full
-QUALITY = 82
 GONE = "the image file is no longer where it was: its photo is not shown"
 Progress = Callable[[int, int], None]
 
 
 @dataclass
 class Packing:
-    """An image on its way: what the page holds of it, what its chunk holds, its photo."""
+    """An image on its way: what the page holds of it, what its chunk holds, its photo, or its slices."""
 
     head: dict[str, Any]
     heavy: dict[str, Any] = field(default_factory=dict)
     photo: bytes | None = None
+    suffix: str = ".jpg"
+    slices: list[bytes] = field(default_factory=list)
     ranks: list[np.ndarray | None] = field(default_factory=list)
 
 
@@ -50,22 +50,29 @@ class Gallery:
     constant: dict[str, int] = field(default_factory=dict)
 
 
-def gallery(shown: Shown, sink: Sink, side: int, progress: Progress | None = None) -> Gallery:
+def gallery(
+    shown: Shown, sink: Sink, side: int, progress: Progress | None = None, packer: Packer | None = None
+) -> Gallery:
     """Pack all entries into the sink.
 
     Args:
-        side: pixels of the longer side of photos; progress: called with (images done, of how many).
+        side: pixels of the longer side of photos; progress: called with (images done, of how many); packer: of entries
+            that are no photos.
     """
-    packer = Packer(shown, side)
+    readers = READERS if packer is None else 1  # volumes are large
+    packer = packer or Packer(shown, side)
     found = Gallery([], Agreement(shown.methods))
     chunk: dict[str, Any] = {}
     weight, number = 0, 0
-    with ThreadPoolExecutor(READERS) as pool:
+    with ThreadPoolExecutor(readers) as pool:
         for index, made in enumerate(_in_order(pool, packer, shown.entries)):
-            photo = None if made.photo is None else sink.picture(f"{index:06d}.jpg", made.photo)
+            photo = None if made.photo is None else sink.picture(f"{index:06d}{made.suffix}", made.photo)
             if photo is not None:
                 (made.heavy if sink.single else made.head)["photo"] = photo
-            found.gone += made.photo is None
+            if made.slices:
+                named = enumerate(made.slices)
+                made.heavy["photos"] = [sink.picture(f"{index:06d}-{at:02d}.jpg", each) for at, each in named]
+            found.gone += made.photo is None and not made.slices
             found.agreement.add(made.ranks)
             for map_ in made.head["maps"]:
                 if map_["status"] == "constant":
@@ -100,8 +107,8 @@ class Packer:
         self.shown, self.side = shown, side
         self.places = {title: index for index, title in enumerate([*shown.methods, *shown.controls])}
         told = shown.preprocessing
-        self.preprocessing = None if told is None else Preprocessing(**told)
-        self.limits = _common_limits(shown) if shown.common else {}
+        self.preprocessing = None if told is None or "kind" in told else Preprocessing(**told)
+        self.limits = _common_limits(shown, self.limits_of_all) if shown.common else {}
 
     def __call__(self, entry: Entry) -> Packing:
         """Everything of an image."""
@@ -109,24 +116,12 @@ class Packer:
         drawn = [raw for raw in raws if isinstance(raw, RawMap)]
         photo, lacking = self._photo(entry, drawn[0].size if drawn else None)
         height, width = photo.pixels.shape[:2] if photo is not None else drawn[0].size if drawn else (1, 1)
-        head: dict[str, Any] = {
-            "name": _told(entry.name),
-            "size": [width, height],
-            "predicted": entry.predicted,
-            "probability": _short(entry.probability),
-            "true": entry.true,
-            "right": entry.right,
-            "notes": entry.notes,
-            "problem": entry.problem,
-            "lacking": lacking,
-            "maps": [self._map(map_, raw) for map_, raw in zip(entry.maps, raws, strict=True)],
-        }
-        if entry.source is not None and _is_text(str(entry.source)):
-            head["path"] = str(entry.source)
+        lines = [self._map(map_, raw) for map_, raw in zip(entry.maps, raws, strict=True)]
+        head = self.head(entry, (width, height), lacking, lines)
         made = Packing(head)
         if drawn:
             top, left, bottom, right = drawn[0].box
-            head["box"] = [_short(each) for each in (top / height, left / width, bottom / height, right / width)]
+            head["box"] = [short(each) for each in (top / height, left / width, bottom / height, right / width)]
             head["input"] = list(drawn[0].full.shape)
         made.heavy["maps"] = [raw.packed().data if isinstance(raw, RawMap) else None for raw in raws]
         if any(map_.curves for map_ in entry.maps):
@@ -136,13 +131,36 @@ class Packer:
             if isinstance(raw, RawMap) and map_.method not in by_method:
                 by_method[map_.method] = ranks_of(raw.full)
         made.ranks = [by_method.get(title) for title in self.shown.methods]
-        head["disagreement"] = _short(disagreement(made.ranks))
+        head["disagreement"] = short(disagreement(made.ranks))
         if photo is not None:
             made.photo, head["mean"] = self._jpeg(photo.pixels, drawn[0].box if drawn else None)
             if entry.mask is not None and drawn:
                 made.heavy["mask"] = self._mask(entry, photo, drawn[0].full.shape)
                 head["masked"] = made.heavy["mask"] is not None
         return made
+
+    def head(self, entry: Entry, size: tuple[int, int], lacking: str, maps: list[dict[str, Any]]) -> dict[str, Any]:
+        """What the page holds of every image; size: (width, height)."""
+        head: dict[str, Any] = {
+            "name": _told(entry.name),
+            "size": list(size),
+            "predicted": entry.predicted,
+            "probability": short(entry.probability),
+            "true": entry.true,
+            "right": entry.right,
+            "notes": entry.notes,
+            "problem": entry.problem,
+            "lacking": lacking,
+            "maps": maps,
+        }
+        if entry.source is not None and _is_text(str(entry.source)):
+            head["path"] = str(entry.source)
+        return head
+
+    def limits_of_all(self, path: Path) -> tuple[float, float]:
+        """The ends of a map."""
+        full = read_map(path).full
+        return float(full.min()), float(full.max())
 
     def _raw(self, map_: MapEntry) -> RawMap | str | None:
         """The raw map, or why there is none."""
@@ -158,11 +176,11 @@ class Packer:
         found: dict[str, Any] = {
             "method": self.places[map_.method],
             "target": map_.target,
-            "probability": _short(map_.target_probability),
+            "probability": short(map_.target_probability),
             "status": map_.status,
             "reason": map_.reason,
             "layer": map_.layer,
-            "values": [_short(map_.values.get(score)) for score in self.shown.scores],
+            "values": [short(map_.values.get(score)) for score in self.shown.scores],
         }
         if isinstance(raw, str):
             found["status"], found["reason"] = "failed", raw
@@ -193,14 +211,7 @@ class Packer:
         height, width = pixels.shape[:2]
         top, left, bottom, right = (round(each) for each in box or (0, 0, height, width))
         seen = pixels[max(0, top) : max(1, bottom), max(0, left) : max(1, right)]
-        image = Image.fromarray(pixels)
-        factor = self.side / max(height, width)
-        if factor < 1:
-            size = max(1, round(width * factor)), max(1, round(height * factor))
-            image = image.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
-        buffer = io.BytesIO()
-        image.save(buffer, "JPEG", quality=QUALITY, optimize=True)
-        return buffer.getvalue(), [round(float(each)) for each in seen.reshape(-1, 3).mean(axis=0)]
+        return as_jpeg(pixels, self.side), [round(float(each)) for each in seen.reshape(-1, 3).mean(axis=0)]
 
     def _mask(self, entry: Entry, photo: Photo, size: Sequence[int]) -> dict[str, Any] | None:
         """What the map should show, over the network's input."""
@@ -215,22 +226,22 @@ class Packer:
             return None
 
 
-def _common_limits(shown: Shown) -> dict[str, tuple[float, float]]:
+def _common_limits(shown: Shown, limits: Callable[[Path], tuple[float, float]]) -> dict[str, tuple[float, float]]:
     """The ends of all maps of a method, which a run with a common scale draws them by."""
     found: dict[str, tuple[float, float]] = {}
     for entry in shown.entries:
         for map_ in entry.maps:
             if map_.drawn and map_.path is not None:
                 try:
-                    full = read_map(map_.path).full
+                    least, most = limits(map_.path)
                 except MapError:
                     continue
                 low, high = found.get(map_.method, (np.inf, -np.inf))
-                found[map_.method] = (min(low, float(full.min())), max(high, float(full.max())))
+                found[map_.method] = (min(low, least), max(high, most))
     return found
 
 
-def _short(value: float | None) -> float | None:
+def short(value: float | None) -> float | None:
     """A number in six digits."""
     return None if value is None or not np.isfinite(value) else float(f"{value:.6g}")
 

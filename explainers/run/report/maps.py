@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,9 @@ import torch
 
 from explainers.core.maps import upsample
 from explainers.errors import MapError
-from explainers.render.report import Packed, native, packed
+from explainers.render.report import CHANNELS, Packed, native, packed
 from explainers.render.style import limits_of
 from explainers.storage.paths import shown
-
-CHANNELS = "of several channels the largest magnitude is shown"
 
 
 @dataclass(frozen=True)
@@ -48,15 +47,9 @@ def read_map(path: Path) -> RawMap:
     Raises:
         MapError: it is not there, damaged, or has values that cannot be drawn.
     """
-    try:
-        with np.load(path) as saved:
-            values = np.asarray(saved["map"], np.float32)
-            input_size = tuple(saved["input_size"].tolist()) if "input_size" in saved else values.shape[-2:]
-            box, size = saved["box"].tolist(), saved["image_size"].tolist()
-    except FileNotFoundError as error:
-        raise MapError(f"the map {shown(path.name)} is no longer there") from error
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise MapError(f"the map {shown(path.name)} cannot be read: {error}") from error
+    values, saved = load(path, ("box", "image_size"))
+    input_size = tuple(saved["input_size"].tolist()) if "input_size" in saved else values.shape[-2:]
+    box, size = saved["box"].tolist(), saved["image_size"].tolist()
     if values.ndim not in (2, 3) or 0 in values.shape or len(box) != 4 or len(size) != 2:
         raise MapError(f"the map {shown(path.name)} has the shape {values.shape}; a report shows maps (H, W)")
     if not np.isfinite(values).all():
@@ -68,6 +61,24 @@ def read_map(path: Path) -> RawMap:
     small = native(values) if values.shape == input_size else values
     top, left, bottom, right = map(float, box)
     return RawMap(full, small, (top, left, bottom, right), (int(size[0]), int(size[1])), note)
+
+
+def load(path: Path, needed: Sequence[str]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """The values of a map, float32, and what was kept beside them.
+
+    Raises:
+        MapError: it is not there, damaged, or lacks what is needed.
+    """
+    try:
+        with np.load(path) as saved:
+            found = {name: saved[name] for name in saved.files}
+            for name in needed:
+                found[name]
+            return np.asarray(found.pop("map"), np.float32), found
+    except FileNotFoundError as error:
+        raise MapError(f"the map {shown(path.name)} is no longer there") from error
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise MapError(f"the map {shown(path.name)} cannot be read: {error}") from error
 
 
 def _enlarged(values: np.ndarray, size: Any) -> np.ndarray:

@@ -13,6 +13,7 @@ from explainers.methods import method as method_class
 PHOTO = "\0photo\0"  # where the photo's path goes, quoted as a shell or Python needs it
 TARGET = "\0target\0"  # and its class, where each image has its own
 OF_EACH = ("label", "given for each image")
+DATA_KINDS = {"volume": "volumes", "signal": "signals", "clip": "frames"}
 TYPED = "given"  # the source of a preprocessing that was typed
 
 
@@ -60,6 +61,8 @@ def _own_options(told: Mapping[str, Any]) -> dict[str, Any] | None:
 
 def _typed_preprocessing(told: Any) -> list[str]:
     """The flags of a preprocessing that does not come with the network."""
+    if isinstance(told, Mapping) and "kind" in told:
+        return _array_flags(told)
     if not isinstance(told, Mapping) or told.get("source") != TYPED:
         return []
 
@@ -73,6 +76,18 @@ def _typed_preprocessing(told: Any) -> list[str]:
         flags += ["--crop", side(told["crop"])]
     for name in ("mean", "std"):
         flags += [f"--{name}", ",".join(f"{value:g}" for value in told[name])]
+    return flags
+
+
+def _array_flags(told: Mapping[str, Any]) -> list[str]:
+    """Those of volumes, signals and clips."""
+    flags = ["--data-kind", DATA_KINDS[told["kind"]]]
+    for name in ("size", "window", "mean", "std"):
+        if told.get(name) is not None:
+            flags.append(f"--{name}={','.join(f'{value:g}' for value in told[name])}")
+    for name in ("normalize", "channels"):
+        if told.get(name) is not None:
+            flags.append(f"--{name}={told[name]}")
     return flags
 
 
@@ -98,7 +113,10 @@ def _python(
         given.append(f"weights={str(model['weights'])!r}")
     if typed:
         told = {key: value for key, value in preprocessing.items() if key != "source"}
-        given.append(f"preprocessing=explainers.Preprocessing(**{told!r})")
+        array = "kind" in told
+        given.append(f"preprocessing={'ArrayPreprocessing' if array else 'explainers.Preprocessing'}(**{told!r})")
+        if array:
+            return _python_of_arrays(name, options, given, target)
     asked = [f"method={name!r}"]
     if target is not None:
         asked.append(f"target={TARGET if target == TARGET else repr(target)}")
@@ -108,4 +126,16 @@ def _python(
         f"model = explainers.load_model({', '.join(given)})\n"
         f"explanation = explainers.explain(model, {PHOTO}, {', '.join(asked)})\n"
         'explanation.save("map.png")\n'
+    )
+
+
+def _python_of_arrays(name: str, options: Mapping[str, Any], given: Sequence[str], target: Any) -> str:
+    """A run over the one file, for `explain` takes photos alone."""
+    asked = "" if target is None else f", options=RunOptions(target={TARGET if target == TARGET else repr(target)})"
+    return (
+        "import explainers\n"
+        "from explainers.models import ArrayPreprocessing\n"
+        "from explainers.run import MethodCall, RunOptions, run\n\n"
+        f"model = explainers.load_model({', '.join(given)})\n"
+        f'run({PHOTO}, model, [MethodCall({name!r}, {dict(options)!r})], "explained"{asked}, batch_size=1)\n'
     )

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from explainers import __version__
-from explainers.errors import DataError, OptionError
+from explainers.errors import OptionError
 from explainers.render.report import FolderSink, SingleFileSink, Sink, page
 from explainers.render.report.page import palette
+from explainers.run.report.arrays import RecordingPacker
 from explainers.run.report.cautions import cautions_of, key_figures
 from explainers.run.report.drifted import drifted
 from explainers.run.report.entry import Shown
@@ -70,8 +71,6 @@ def make_report(
     options = options or ReportOptions()
     folder = ReadFolder(Path(out))
     shown = READERS[folder.command](folder)
-    if "kind" in (shown.preprocessing or {}):
-        raise DataError(f"a report shows photos, and {folder.path} is of {(shown.preprocessing or {})['kind']}s")
     if options.single_file:
         to = options.to or folder.path / "report.html"
         return _written(folder, shown, SingleFileSink(to), options, progress)
@@ -88,7 +87,9 @@ def _written(
     progress: Progress | None,
 ) -> Path:
     try:
-        packed = gallery(shown, sink, options.side, progress)
+        kind = folder.kind
+        packer = None if kind is None else RecordingPacker(shown, options.side, kind)
+        packed = gallery(shown, sink, options.side, progress, packer)
         data = _data(shown, packed, sink)
         report = told_all(_report(folder, shown, packed, sink))
         html = page(report, told_all(data), chunks=sink.chunks(), single=sink.single)
@@ -140,6 +141,7 @@ def _data(shown: Shown, packed: Gallery, sink: Sink) -> dict[str, Any]:
         "root": sink.root,
         "single": sink.single,
         "command": shown.command,
+        "kind": told.get("kind", "photo"),
         "methods": [{"title": title, **shown.recipes.get(title, {})} for title in shown.methods],
         "controls": [{"title": title} for title in shown.controls],
         "scores": [

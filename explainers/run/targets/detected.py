@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -41,6 +42,29 @@ class Detected:
         """Tells it from others."""
         return repr(self)
 
+    def chosen(self, found: Detections, size: Sequence[int]) -> Detections:
+        """The best of an image of (h, w) that score enough and hold the centre of a pixel, so that there is something
+        to see of them."""
+        listed = found.listed(self.min_score)
+        rows = [row for row, box in enumerate(listed.boxes.tolist()) if _holds_pixel(box, size)]
+        return listed[rows[: self.count]]
+
+    def nothing(self, found: Detections) -> str:
+        """Why none of the detections of an image is chosen."""
+        least = f"a score of at least {self.min_score:g}"
+        if outside := len(found.listed(self.min_score)):
+            return f"no detection with {least} lies in the image ({outside} outside of it, or within a pixel)"
+        best = f"; the best has {float(found.scores.max()):.3g}" if len(found) else "; the network finds no box at all"
+        return f"no detection has {least}{best}"
+
+
+def _holds_pixel(box: Sequence[float], size: Sequence[int]) -> bool:
+    """Whether the centre of a pixel lies in a box x0, y0, x1, y1, as `box_masks` sees it."""
+    return all(
+        max(math.ceil(low - 0.5), 0) < min(math.ceil(high - 0.5), side)
+        for low, high, side in zip(box[:2], box[2:], (size[1], size[0]), strict=True)
+    )
+
 
 @dataclass
 class FoundBoxes(Wanted):
@@ -61,7 +85,7 @@ class FoundBoxes(Wanted):
         network = as_network(self.loaded)
         answers = answers_for(network, images, self.output)
         every = [answer.form(detections_of)[0].detach() for answer in answers]
-        found = [each.listed(self.detected.min_score)[: self.detected.count] for each in every]
+        found = [self.detected.chosen(each, images.shape[2:]) for each in every]
         rows = [row for row, each in enumerate(found) if len(each)]
         boxes = [[Box.of(found[row], place) for place in range(len(found[row]))] for row in rows]
         most = max(map(len, boxes), default=0)
@@ -97,8 +121,7 @@ class FoundBoxes(Wanted):
         return Told(tuple(parts), self.told_of or "")
 
     def _nothing(self, found: Detections) -> Told:
-        best = f"; the best has {float(found.scores.max()):.3g}" if len(found) else ""
-        return Told((), "", nothing=f"no detection has a score of at least {self.detected.min_score:g}{best}")
+        return Told((), "", nothing=self.detected.nothing(found))
 
 
 @dataclass

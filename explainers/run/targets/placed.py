@@ -1,4 +1,4 @@
-"""A mask or a heat map of a photo or volume, laid over what the network sees of it."""
+"""A mask, heat map or box of a photo or volume, laid over what the network sees of it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from explainers.core.preprocessing import AnyPreprocessing
+from explainers.core.preprocessing import AnyPreprocessing, photographic
 from explainers.errors import MapError
 from explainers.storage.paths import shown
+
+Corners = tuple[float, float, float, float]
 
 
 def placed(
@@ -42,3 +44,29 @@ def placed(
 
 def _sides(shape: Sequence[int]) -> str:
     return " × ".join(map(str, shape))
+
+
+def box_in_photo(
+    box: Sequence[float], size: Sequence[int], photo: Sequence[int], preprocessing: AnyPreprocessing
+) -> Corners:
+    """A box (x0, y0, x1, y1) of the network's input, of (h, w), in pixels of the photo, of (height, width)."""
+    top, left, bottom, right = photographic(preprocessing).box(*photo)
+    down, across = (bottom - top) / size[0], (right - left) / size[1]
+    x0, y0, x1, y1 = box
+    return left + x0 * across, top + y0 * down, left + x1 * across, top + y1 * down
+
+
+def box_in_input(box: Sequence[float], photo: Sequence[int], preprocessing: AnyPreprocessing) -> Corners:
+    """A box (x0, y0, x1, y1) in pixels of the photo, of (height, width), as it lies in the network's input, cut to it;
+    without area where the network sees nothing of it."""
+    known = photographic(preprocessing)
+    top, left, bottom, right = known.box(*photo)
+    h, w = known.crop or known.resized_size(*photo)
+    across, down = w / (right - left), h / (bottom - top)
+    x0, y0, x1, y1 = box
+    return (
+        max((x0 - left) * across, 0.0),
+        max((y0 - top) * down, 0.0),
+        min((x1 - left) * across, float(w)),
+        min((y1 - top) * down, float(h)),
+    )

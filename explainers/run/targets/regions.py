@@ -11,7 +11,7 @@ from explainers.data.images import MAX_PIXELS, ImageFile, Photo
 from explainers.data.images.companions import Beside, read_mask
 from explainers.errors import ImageError, OptionError
 from explainers.run.targets.objects import ImageTargets
-from explainers.run.targets.placed import placed
+from explainers.run.targets.placed import box_in_input, placed
 from explainers.storage.paths import shown
 from explainers.targets import Region
 
@@ -66,15 +66,7 @@ class BoxRegions(ImageTargets):
         x0, y0, x1, y1 = self.numbers if len(self.numbers) == 4 else (x, y, x + 1, y + 1)
         if x0 < 0 or y0 < 0 or x1 > width or y1 > height:
             raise ImageError(f"{self.spelled} does not lie in the photo, which is {width} wide and {height} high")
-        top, left, bottom, right = preprocessing.box(height, width)
-        h, w = preprocessing.crop or preprocessing.resized_size(height, width)
-        across, down = w / (right - left), h / (bottom - top)
-        box = (
-            max((x0 - left) * across, 0.0),
-            max((y0 - top) * down, 0.0),
-            min((x1 - left) * across, float(w)),
-            min((y1 - top) * down, float(h)),
-        )
+        box = box_in_input((x0, y0, x1, y1), (height, width), preprocessing)
         if not (box[0] < box[2] and box[1] < box[3]):
             raise ImageError(f"{self.spelled} lies outside of the part of the photo that the network sees")
         return Region(self.index, box, f"in {self.spelled}")

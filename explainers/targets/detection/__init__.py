@@ -8,6 +8,16 @@ from explainers.targets.detection.box import Box, box_iou
 from explainers.targets.detection.detections import Detections
 from explainers.targets.detection.found import check_min_score, detections
 from explainers.targets.detection.masks import box_masks
-from explainers.targets.detection.recognised import QueryBoxes, detections_of
+from explainers.targets.detection.recognised import QueryBoxes, detections_of, may_be_detections
 
-__all__ = ["Box", "Detections", "QueryBoxes", "box_iou", "box_masks", "check_min_score", "detections", "detections_of"]
+__all__ = [
+    "Box",
+    "Detections",
+    "QueryBoxes",
+    "box_iou",
+    "box_masks",
+    "check_min_score",
+    "detections",
+    "detections_of",
+    "may_be_detections",
+]

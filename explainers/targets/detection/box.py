@@ -126,8 +126,8 @@ class Box(Target):
             kind = "" if self.class_index is None else f" of class {self.class_index}"
             best = f"; the best score is {float(found.scores.max()):.3g}" if len(found) and not len(left) else ""
             raise TargetError(
-                f"there is no detection {self.rank + 1}{kind}: the network finds {len(left)} with a score of at least "
-                f"{self.min_score:g} in this image{best}"
+                f"there is no detection{kind} of rank {self.rank} (0 is the best): the network finds {len(left)} with "
+                f"a score of at least {self.min_score:g} in this image{best}"
             )
         picked = Box.of(left, self.rank)
         return replace(picked, min_iou=self.min_iou)

@@ -85,6 +85,15 @@ def detections_of(answer: Answer) -> list[Detections]:
     return [checked(each, source) for each in made]
 
 
+def may_be_detections(answer: Answer) -> bool:
+    """Whether an answer has boxes for each image, in a form that `detections_of` reads or refuses with the reason."""
+    found = answer.returned if answer.output is None else answer.picked
+    if isinstance(found, (list, tuple)):
+        kinds = [isinstance(each, Detections) or (isinstance(each, Mapping) and "boxes" in each) for each in found]
+        return bool(kinds) and all(kinds)
+    return isinstance(found, QueryAnswer) or _part(found, "pred_boxes") is not None
+
+
 def _of_queries(found: Any, size: tuple[int, ...], source: str) -> list[Detections]:
     no_object = found.no_object if isinstance(found, QueryAnswer) else None
     returned = found.returned if isinstance(found, QueryAnswer) else found

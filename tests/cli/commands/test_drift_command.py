@@ -20,6 +20,7 @@ from training_case import command
 from explainers.baselines.training.run_folder import read_run
 from explainers.data.images import write_image
 from explainers.models.factory import function_from
+from explainers.render.sheet import SCALE
 from explainers.run.report.report import make_report
 from explainers.storage.verify import verify
 
@@ -40,18 +41,21 @@ TWO_METHODS = ["-m", "saliency", "-m", "smooth-grad", "--option", "smooth-grad.s
 KILLED = """
 import os, signal, sys
 from explainers.storage.journal import Journal
-append, left, early = Journal.append, [int(sys.argv[1])], sys.argv[2] == "early"
+append, left, early, number = Journal.append, [int(sys.argv[1])], sys.argv[2] == "early", int(sys.argv[3])
+for each in (signal.SIGTERM, signal.SIGHUP):
+    signal.signal(each, signal.SIG_DFL)  # what runs the tests may ignore them
+signal.signal(signal.SIGINT, signal.default_int_handler)
 def counted(self, key, rows, files):
     left[0] -= 1
     if left[0] == 0 and early:
-        os.kill(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), number)
     append(self, key, rows, files)
     if left[0] == 0:
-        os.kill(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), number)
 Journal.append = counted
 from explainers.cli.main import main
 from PIL import Image, ImageSequence
-main(sys.argv[3:])
+sys.exit(main(sys.argv[4:]))
 """
 
 
@@ -167,18 +171,33 @@ def whole(weights, tmp_path_factory) -> Path:
     return out
 
 
-@pytest.mark.parametrize(("moment", "when"), [(6, "early"), (23, "late")])  # maps of the reference; another network
-def test_a_killed_drift_goes_on_to_the_same_table(weights, whole, tmp_path, moment, when):
-    out = tmp_path / "out"
-    line = [sys.executable, "-W", "ignore", "-c", KILLED, str(moment), when, *of_files(weights, out, *TWO_METHODS)]
-    assert subprocess.run(line, cwd=tmp_path, capture_output=True).returncode == -signal.SIGKILL
+@pytest.mark.parametrize(
+    ("name", "moment", "when"),
+    [
+        ("SIGKILL", 6, "early"),  # maps of the reference
+        ("SIGKILL", 23, "late"),  # another network
+        ("SIGTERM", 6, "early"),
+        ("SIGHUP", 23, "late"),
+    ],
+)
+def test_a_drift_that_is_ended_goes_on_to_the_same_table(weights, whole, tmp_path, name, moment, when):
+    out, number = tmp_path / "out", getattr(signal, name)
+    asked = of_files(weights, out, *TWO_METHODS)
+    line = [sys.executable, "-W", "ignore", "-c", KILLED, str(moment), when, str(int(number)), *asked]
+    ended = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True)
+    if name == "SIGKILL":
+        assert ended.returncode == -number
+    else:
+        assert ended.returncode == 130
+        assert ended.stderr.splitlines() == ["explain: interrupted; the same command goes on from here"]
     before = (out / "journal.jsonl").read_bytes()
     assert before.count(b"\n") == 1 + moment - (when == "early")
     assert not (out / "drift.csv").exists()
-    assert main(of_files(weights, out, *TWO_METHODS)) == 0
+    assert not list(out.rglob(".*.tmp")) or name == "SIGKILL"
+    assert main(asked) == 0
     assert (out / "journal.jsonl").read_bytes().startswith(before)
-    for name in ("drift.csv", "scores.csv", "networks.csv", "summary.csv", "summary.md"):
-        assert (out / name).read_text() == (whole / name).read_text()
+    for each in ("drift.csv", "scores.csv", "networks.csv", "summary.csv", "summary.md"):
+        assert (out / each).read_text() == (whole / each).read_text()
 
 
 def test_what_is_done_is_not_done_again_and_more_networks_are_added(weights, tmp_path, monkeypatch):
@@ -311,10 +330,15 @@ def test_pictures_show_every_network(weights, tmp_path):
         assert not np.array_equal(frames[0], frames[2])
         with Image.open(out / f"{each}.png") as strip:
             cell = 112 + 8
-            assert strip.size == (4 * cell + 8, 2 * (cell + 2 * 17) + 8)
+            assert strip.size == (4 * cell + 8, 2 * (cell + 2 * 17 + SCALE) + 8)
     before = {path.name: path.read_bytes() for path in out.glob("figure-*.png")}
     assert main([*drawn, "--film", "2"]) == 0
     assert {path.name: path.read_bytes() for path in out.glob("figure-*.png")} == before
+    assert main([*drawn, "--film", "2", "--figures", "svg"]) == 0
+    names = {path.name for path in out.glob("figure-*")}
+    assert names == {name.replace(".png", ".svg") for name in before} | {f"{each}.webp" for each in strips}
+    assert ">saliency</text>" in (out / "figure-similarity-spearman.svg").read_text()
+    assert ">reference</text>" in (out / f"{strips[0]}.svg").read_text()
 
 
 def test_an_epoch_that_is_not_as_it_was_kept_is_found_and_costs_itself(kept, tmp_path, capsys):
@@ -374,16 +398,16 @@ def test_the_footer_says_why_a_trainings_scores_are_logits(kept, tmp_path, capsy
 
 
 def test_film_strips_mark_maps_that_are_the_same_everywhere(weights, tmp_path, monkeypatch):
-    from explainers.run.drift import film
+    from explainers.run import figure_files
 
     said = []
-    sheet = film.contact_sheet
-    monkeypatch.setattr(film, "contact_sheet", lambda rows, **more: said.append(rows) or sheet(rows, **more))
+    sheet = figure_files.contact_sheet
+    monkeypatch.setattr(figure_files, "contact_sheet", lambda rows, **more: said.append(rows) or sheet(rows, **more))
     root = shutil.copytree(weights, tmp_path / "in")
     state = torch.load(root / "net-5.pt")
     torch.save({key: 0 * value for key, value in state.items()}, root / "net-5.pt")  # no gradient reaches the image
     argv = [each for each in of_files(root, tmp_path / "out", "-m", "saliency") if each != "--no-figures"]
     assert main(argv) == 0
-    captions = {caption for rows in said for row in rows for caption, _ in row}
+    captions = {caption for rows in said for row in rows for caption, *_ in row}
     assert "net-5.pt\nconstant" in captions
     assert not any(caption.startswith("net-20.pt\nconst") for caption in captions)

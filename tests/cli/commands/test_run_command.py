@@ -12,7 +12,7 @@ from run_case import rows
 
 from explainers.data.images import read_image
 from explainers.render import contact_sheet
-from explainers.run.explain import finish
+from explainers.run import figure_files
 
 
 def test_a_folder_alone_is_explained_with_grad_cam(images, tmp_path, capsys):
@@ -182,10 +182,10 @@ def test_a_sheet_names_what_failed_and_the_command_what_shows_nothing(images, tm
     seen = []
 
     def noted(rows, **more):
-        seen.extend(caption for row in rows for caption, _ in row)
+        seen.extend(caption for row in rows for caption, *_ in row)
         return contact_sheet(rows, **more)
 
-    monkeypatch.setattr(finish, "contact_sheet", noted)
+    monkeypatch.setattr(figure_files, "contact_sheet", noted)
     (images / "broken.png").write_bytes(b"no picture")
     source = tmp_path / "still.py"
     source.write_text(

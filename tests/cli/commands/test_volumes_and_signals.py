@@ -10,6 +10,7 @@ import wave
 import numpy as np
 import pytest
 from explainers.cli.main import main
+from explainers.cli.parser import parse
 from PIL import Image
 
 nibabel = pytest.importorskip("nibabel")
@@ -187,6 +188,12 @@ def test_each_folder_of_numbered_frames_is_a_clip(here):
     assert np.unravel_index(found.argmax(), found.shape) == (2, 4, 7)
 
 
+def test_pictures_for_a_network_over_three_axes_may_be_frames(here, capsys):
+    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save("a.png")
+    assert main(["run", "a.png", "--model", "net.py:clip", "--quiet", "--no-report"]) == 2
+    assert "it goes over three axes: say what the files are (--data-kind frames, or volumes)" in capsys.readouterr().err
+
+
 def test_frames_without_an_order_are_refused(here):
     (here / "clips" / "one").mkdir(parents=True)
     for name in ("a.png", "b1.png"):
@@ -243,3 +250,23 @@ def test_a_missing_library_is_one_line_with_the_extra(scans, monkeypatch, capsys
     monkeypatch.setitem(sys.modules, "nibabel", None)
     assert main(["run", "scans", "--model", "net.py:volume", "--quiet", "--no-report"]) == 2
     assert 'pip install "explainers[medical]"' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flag", "value"),
+    [
+        ("--window", "-100,300"),
+        ("--window", "-.5,.5"),
+        ("--mean", "-0.1,0.2,0.3"),
+        ("--layer", "-2"),
+        ("--window", "-1e3,2"),
+    ],
+)
+def test_values_may_begin_with_a_minus(flag, value):
+    assert getattr(parse(["run", "scans", flag, value]), flag[2:]) == value
+
+
+def test_a_flag_that_begins_like_a_number_is_none(capsys):
+    with pytest.raises(SystemExit):
+        parse(["run", "scans", "--window", "-x,300"])
+    assert "-x" in capsys.readouterr().err

@@ -17,6 +17,7 @@ from explainers.core.preprocessing import Preprocessing
 from explainers.data.sets import data_set
 from explainers.errors import OptionError, UnsupportedError
 from explainers.render import contact_sheet
+from explainers.render.sheet import SCALE
 from explainers.run.drift import watching
 from explainers.run.drift.watching import watched
 
@@ -33,7 +34,7 @@ def test_the_maps_of_each_epoch_are_those_of_the_network_at_that_moment(tmp_path
             np.testing.assert_allclose(maps, wanted.numpy(), rtol=1e-5, atol=1e-7)
     assert not np.allclose(watch.maps(1)["saliency"], watch.maps(2)["saliency"])
     assert watch.epochs == [1, 2]
-    height, width = 3 * (96 + 17 + 8) + 8, 3 * (96 + 8) + 8
+    height, width = 3 * (96 + 17 + SCALE + 8) + 8, 3 * (96 + 8) + 8
     assert strip.shape == (2 * height, width, 3)
     assert sorted(path.name for path in watch.out.glob("*.png")) == ["film-grad-cam.png", "film-saliency.png"]
     assert watch.seconds > 0
@@ -51,7 +52,7 @@ def test_a_map_that_shows_nothing_is_marked_and_a_class_stands_above_the_file(tm
     seen = []
 
     def noted(rows, **more):
-        seen.extend([caption for caption, _ in row] for row in rows)
+        seen.extend([caption for caption, *_ in row] for row in rows)
         return contact_sheet(rows, **more)
 
     monkeypatch.setattr(watching, "contact_sheet", noted)

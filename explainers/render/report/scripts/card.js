@@ -4,20 +4,13 @@ import { paint } from "./colour.js";
 import { photoOf, rawMap } from "./data.js";
 import { resized } from "./field.js";
 import { sortValue } from "./filters.js";
+import { described, laidOver } from "./laid.js";
 import { element, percent, shortNumber } from "./numbers.js";
-import { ALL, mapOf, report, state } from "./state.js";
+import { report } from "./report.js";
+import { kindOf, peakOf, sliceOf } from "./slices.js";
+import { ALL, mapOf, state } from "./state.js";
 
 const CELLS = 112; // pixels of a small map's longer side
-
-// What a picture shows, for those who do not see it.
-export function described(image, index) {
-  const map = image.maps[index];
-  const said = image.predicted ? `, read as ${image.predicted}` : "";
-  const truth = image.right === false ? `, which is wrong: it is ${image.true}` : "";
-  if (!map) return `Photo ${image.name}${said}${truth}`;
-  const target = map.target ? ` of ${map.target}` : "";
-  return `${report.titles[map.method]} map${target} on photo ${image.name}${said}${truth}`;
-}
 
 // The size of a photo in a square.
 export function fitted([width, height], side) {
@@ -30,6 +23,7 @@ export function thumb(image, index, side) {
   const [width, height] = fitted(image.size, side);
   const stage = element("div", { class: "stage" });
   Object.assign(stage.style, { width: `${width}px`, height: `${height}px` });
+  stage.classList.toggle("line", Boolean(image.line));
   const box = element("div", { class: "thumb" }, stage);
   Object.assign(box.style, { height: `${side}px` });
   fill(stage, image, index).catch((error) => box.append(element("p", { class: "blank" }, error.message)));
@@ -40,11 +34,11 @@ async function fill(stage, image, index) {
   if (!image.lacking && !image.problem) {
     const photo = element("img", { alt: described(image, index), decoding: "async" });
     stage.append(photo);
-    photo.src = await photoOf(image);
+    photo.src = await photoOf(image, peakOf(image, index));
   } else if (index < 0 || !image.maps[index]?.grid) {
     stage.append(element("p", { class: "blank" }, image.problem || image.lacking));
   }
-  const map = await rawMap(image, index);
+  const map = sliceOf(await rawMap(image, index), image, peakOf(image, index));
   if (!map) return;
   const canvas = element("canvas", { class: "heat" });
   if (image.lacking) {
@@ -63,17 +57,6 @@ function paintSmall(canvas, map, image, index) {
   paint(canvas, resized(map, height, width), image.maps[index]);
 }
 
-// Puts something over the part of a photo that the network saw.
-export function laidOver(node, image) {
-  const [top, left, bottom, right] = image.box;
-  Object.assign(node.style, {
-    top: `${100 * top}%`,
-    left: `${100 * left}%`,
-    width: `${100 * (right - left)}%`,
-    height: `${100 * (bottom - top)}%`,
-  });
-}
-
 function text(image, index) {
   const map = image.maps[index];
   const lines = [];
@@ -87,7 +70,7 @@ function text(image, index) {
   if (image.problem) states.push(element("span", { class: "status" }, "failed"));
   else if (map?.status === "constant") states.push(element("span", { class: "status" }, "this map shows nothing"));
   else if (state.method !== ALL && !map?.grid) states.push(element("span", { class: "status" }, "no map"));
-  else if (image.lacking) states.push(element("span", { class: "status" }, "photo missing"));
+  else if (image.lacking) states.push(element("span", { class: "status" }, `${kindOf()} missing`));
   if (states.length > 1) states.splice(1, 0, ", ");
   if (states.length) lines.push(element("span", {}, ...states));
   const value = sortValue(image);
@@ -104,7 +87,7 @@ export function card(image, side, open) {
 
 // A line with all methods side by side.
 export function row(image, side, open) {
-  const parts = [element("span", { class: "method" }, thumb(image, -1, side), element("span", { class: "caption" }, "photo"))];
+  const parts = [element("span", { class: "method" }, thumb(image, -1, side), element("span", { class: "caption" }, kindOf()))];
   for (const method of report.methods) {
     const index = mapOf(image, method.title);
     const status = image.maps[index]?.status === "constant" ? " (shows nothing)" : index < 0 ? " (none)" : "";

@@ -2,7 +2,7 @@
 
 import { element, shortNumber, svg } from "./numbers.js";
 
-const COLOURS = ["#2f6fd0", "#d9730d", "#2e8b57", "#b5417f", "#7a5cc7", "#8a6d3b", "#c0392b", "#5b8f00", "#0f8b8d"];
+const COLOURS = ["#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9"]; // as those of figures
 const DASHES = ["", "7 4", "2 3", "8 3 2 3"];
 const [WIDTH, HEIGHT] = [560, 300];
 const EDGE = { left: 46, right: 12, top: 10, bottom: 36 };

@@ -1,7 +1,8 @@
-// From values to colours, as the project's overlays have them: the square root of the strength is the opacity.
+// From values to colours, as the project's overlays have them: the opacity is the square root of the strength, of weak
+// values of signed maps less, since they are near white.
 
 import { clamp } from "./numbers.js";
-import { report } from "./state.js";
+import { report } from "./report.js";
 
 const tables = Object.fromEntries(
   Object.entries(report.palette).map(([kind, text]) => [
@@ -34,7 +35,7 @@ export function paint(canvas, map, { limits, signed }) {
     picture.data[4 * pixel] = table[colour];
     picture.data[4 * pixel + 1] = table[colour + 1];
     picture.data[4 * pixel + 2] = table[colour + 2];
-    picture.data[4 * pixel + 3] = 255 * Math.sqrt(strength);
+    picture.data[4 * pixel + 3] = 255 * Math.min(Math.sqrt(strength), signed ? 2 * strength : 1);
   }
   context.putImageData(picture, 0, 0);
 }

@@ -1,11 +1,12 @@
 // Maps out of their packing: chunks are loaded when an image of theirs comes into view, and forgotten when others do.
 
-import { report } from "./state.js";
+import { report } from "./report.js";
+import { unpackedMap, unpackedMask } from "./unpack.js";
 
 const CHUNKS = 24; // kept
 const MAPS = 48e6; // bytes of unpacked maps kept
 
-const chunks = new Map(); // number → promise of {index: {photo, maps, mask, curves}}
+const chunks = new Map(); // number → promise of {index: {photo, photos, maps, mask, curves}}
 const waiting = new Map(); // number → resolve
 const maps = new Map(); // "image map" → Float32Array
 let weight = 0;
@@ -46,35 +47,14 @@ function chunk(number) {
   return found;
 }
 
-// {photo, maps, mask, curves} of an image.
+// {photo, photos, maps, mask, curves} of an image.
 export async function heavy(image) {
   return (await chunk(image.chunk))[image.index] ?? {};
 }
 
-export async function photoOf(image) {
+export async function photoOf(image, slice = 0) {
+  if (image.slices) return (await heavy(image)).photos?.[slice] ?? null;
   return image.photo ?? (await heavy(image)).photo ?? null;
-}
-
-async function inflate(text) {
-  const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
-  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
-  return new Uint8Array(await new Response(stream).arrayBuffer());
-}
-
-// Raw values from bytes: the upper eight bits of all, then the lower ones.
-export function decode(bytes, count, bits, low, high) {
-  const values = new Float32Array(count);
-  const step = (high - low) / (2 ** bits - 1);
-  for (let place = 0; place < count; place += 1) {
-    const lower =
-      bits === 16
-        ? bytes[count + place]
-        : place % 2
-          ? bytes[count + (place >> 1)] & 15
-          : bytes[count + (place >> 1)] >> 4;
-    values[place] = low + ((bytes[place] << (bits - 8)) | lower) * step;
-  }
-  return values;
 }
 
 // The raw map, {values, height, width}, null where there is none.
@@ -90,7 +70,7 @@ export async function rawMap(image, index) {
   } else {
     const text = (await heavy(image)).maps?.[index];
     if (!text) return null;
-    values = decode(await inflate(text), height * width, map.bits, ...map.range);
+    values = await unpackedMap(map, text);
     maps.set(key, values);
     weight += values.byteLength;
     while (weight > MAPS && maps.size > 1) {
@@ -104,11 +84,6 @@ export async function rawMap(image, index) {
 
 // What maps of an image should show, {inside: Uint8Array, height, width}, or null.
 export async function maskOf(image) {
-  const mask = (await heavy(image)).mask;
-  if (!mask) return null;
-  const [height, width] = mask.grid;
-  const bytes = await inflate(mask.data);
-  const inside = new Uint8Array(height * width);
-  for (let place = 0; place < inside.length; place += 1) inside[place] = (bytes[place >> 3] >> (7 - (place & 7))) & 1;
-  return { inside, height, width };
+  const { mask } = await heavy(image);
+  return mask ? unpackedMask(mask) : null;
 }

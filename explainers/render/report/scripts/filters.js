@@ -1,6 +1,7 @@
 // Which images are shown, and in which order.
 
-import { ALL, report, scoreOf, state } from "./state.js";
+import { report } from "./report.js";
+import { ALL, scoreOf, state } from "./state.js";
 
 export const RESULTS = [
   ["all", "all images"],
@@ -8,7 +9,7 @@ export const RESULTS = [
   ["wrong", "misread"],
   ["constant", "map shows nothing"],
   ["failed", "failed, or no map"],
-  ["nophoto", "photo missing"],
+  ["nophoto", `${report.kind} missing`],
 ];
 
 const PASSES = {

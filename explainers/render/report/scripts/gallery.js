@@ -2,7 +2,8 @@
 
 import { card, row } from "./card.js";
 import { element } from "./numbers.js";
-import { ALL, report, state } from "./state.js";
+import { report } from "./report.js";
+import { ALL, state } from "./state.js";
 
 const GAP = 14;
 const NEAR = 1.5; // windows above and below that are made ahead

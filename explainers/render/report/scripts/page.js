@@ -4,7 +4,8 @@ import { chart } from "./chart.js";
 import { chosen, classes, results, scoreNames, sorts } from "./filters.js";
 import { Gallery } from "./gallery.js";
 import { element } from "./numbers.js";
-import { ALL, choose, onChange, readAddress, report, setOpacity, state } from "./state.js";
+import { report } from "./report.js";
+import { ALL, choose, onChange, readAddress, setOpacity, state } from "./state.js";
 import { Viewer } from "./viewer.js";
 
 const id = (name) => document.getElementById(name);

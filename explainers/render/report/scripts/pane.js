@@ -1,28 +1,30 @@
 // One picture of the viewer: photo, map, outline, the value under the pointer, and the bar of its colours.
 
-import { described, laidOver } from "./card.js";
 import { paint, paintBar, ticks } from "./colour.js";
 import { resized, regionOf, thresholdOf, valueAt } from "./field.js";
+import { described, laidOver } from "./laid.js";
 import { element, percent, shortNumber, svg } from "./numbers.js";
 import { maskOutline, outline } from "./outline.js";
+import { kindOf, maskSlice, sliceOf } from "./slices.js";
 
 export class Pane {
-  // map: {field, full, limits, signed, title, under, note}, or null for the photo alone; view: what the panes share.
+  // map: {field, full, limits, signed, title, under, note}, or null for the photo alone; of a volume both are of all its
+  // slices, as mask is; view: what the panes share.
   constructor(image, photo, map, mask, view) {
     Object.assign(this, { image, map, mask, view });
-    this.stage = element("div", { class: "stage" });
+    this.stage = element("div", { class: image.line ? "stage line" : "stage" });
     if (photo) {
       const copy = photo.cloneNode();
-      copy.alt = described(image, map ? map.index : -1);
+      copy.alt = described(image, map ? map.index : -1, view.slice);
       this.stage.append(copy);
     }
     this.cross = element("div", { class: "cross", hidden: true });
     this.frame = element("div", { class: "frame", tabindex: "0", role: "group" }, this.stage, this.cross);
-    this.frame.setAttribute("aria-label", `${map ? map.title : "photo"}; arrow keys move the pointer, plus and minus zoom`);
+    this.frame.setAttribute("aria-label", `${map ? map.title : kindOf()}; arrow keys move the pointer, plus and minus zoom`);
     this.frame.style.aspectRatio = `${image.size[0]} / ${image.size[1]}`;
     this.value = element("span", { class: "value" });
     this.region = element("span", { class: "regiontold" });
-    const caption = element("figcaption", {}, element("b", {}, map ? map.title : "photo"), this.value);
+    const caption = element("figcaption", {}, element("b", {}, map ? map.title : kindOf()), this.value);
     this.node = element("figure", { class: "pane" }, caption, this.frame);
     if (map) this.addMap();
     if (map) this.node.append(this.bar());
@@ -32,11 +34,13 @@ export class Pane {
 
   addMap() {
     const canvas = element("canvas", { class: "heat", role: "img" });
-    canvas.setAttribute("aria-label", described(this.image, this.map.index));
-    paint(canvas, resized(this.map.full, ...drawnSize(this.map.full)), this.map);
+    canvas.setAttribute("aria-label", described(this.image, this.map.index, this.view.slice));
+    this.full = sliceOf(this.map.full, this.image, this.view.slice);
+    this.field = sliceOf(this.map.field, this.image, this.view.slice);
+    paint(canvas, resized(this.full, ...drawnSize(this.full)), this.map);
     this.lines = svg("svg", {
       class: "lines",
-      viewBox: `0 0 ${this.map.full.width} ${this.map.full.height}`,
+      viewBox: `0 0 ${this.full.width} ${this.full.height}`,
       preserveAspectRatio: "none",
       "aria-hidden": "true",
     });
@@ -58,15 +62,15 @@ export class Pane {
     if (!this.map) return;
     this.lines.replaceChildren();
     this.region.textContent = "";
-    if (this.mask && this.view.truth) this.lines.append(svg("path", { class: "truth", d: maskOutline(this.mask) }));
+    if (this.mask && this.view.truth) this.lines.append(svg("path", { class: "truth", d: maskOutline(maskSlice(this.mask, this.image, this.view.slice)) }));
     if (share <= 0) return;
     const threshold = thresholdOf(this.map.full, share, by, this.map.signed);
     const fits = this.mask && this.mask.height === this.map.full.height && this.mask.width === this.map.full.width;
     const found = regionOf(this.map.full, threshold, fits ? this.mask : null);
-    const path = outline(this.map.full, threshold);
+    const path = outline(this.full, threshold);
     this.lines.append(svg("path", { class: "halo", d: path }), svg("path", { class: "edge", d: path }));
     const iou = found.iou === null ? "" : `, IoU with the mask ${found.iou.toFixed(3)}`;
-    this.region.textContent = `region from ${shortNumber(threshold)}: ${percent(found.share)} of the area${iou}`;
+    this.region.textContent = `region from ${shortNumber(threshold)}: ${percent(found.share)} of the ${this.image.slices ? "slices" : this.image.line ? "length" : "area"}${iou}`;
   }
 
   transform() {
@@ -82,11 +86,15 @@ export class Pane {
     this.value.textContent = "";
     if (!at) return;
     Object.assign(this.cross.style, { left: `${100 * (at[0] - x) * zoom}%`, top: `${100 * (at[1] - y) * zoom}%` });
-    if (!this.map) return;
+    const told = this.image.line ? ` at ${placeOf(this.image.line, at[0])}` : "";
+    if (!this.map) {
+      this.value.textContent = told;
+      return;
+    }
     const [top, left, bottom, right] = this.image.box;
     const [u, v] = [(at[0] - left) / (right - left), (at[1] - top) / (bottom - top)];
-    this.current = u < 0 || v < 0 || u > 1 || v > 1 ? null : valueAt(this.map.field, u, v);
-    this.value.textContent = this.current === null ? "not seen" : shortNumber(this.current);
+    this.current = u < 0 || v < 0 || u > 1 || v > 1 ? null : valueAt(this.field, u, v);
+    this.value.textContent = this.current === null ? "not seen" : shortNumber(this.current) + told;
   }
 
   place(event) {
@@ -128,7 +136,8 @@ export class Pane {
     frame.addEventListener(
       "wheel",
       (event) => {
-        if (!event.ctrlKey && !event.metaKey && view.zoom === 1 && event.deltaY > 0) return; // the page scrolls on
+        const meant = event.ctrlKey || event.metaKey;
+        if (!meant && (view.within || (view.zoom === 1 && event.deltaY > 0))) return; // the page scrolls on
         event.preventDefault();
         view.zoomBy(Math.exp(-event.deltaY / 400), this.place(event));
       },
@@ -153,6 +162,12 @@ export class Pane {
     event.preventDefault();
     event.stopPropagation();
   }
+}
+
+// A place along a signal, in seconds where its rate is known.
+function placeOf({ length, rate }, share) {
+  const sample = Math.min(length - 1, Math.floor(share * length));
+  return rate ? `${shortNumber(sample / rate)} s` : `sample ${sample}`;
 }
 
 function spread(fingers) {

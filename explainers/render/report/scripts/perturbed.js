@@ -1,6 +1,6 @@
 // The image at a point of its curve, made from the photo and the map: what is in, what is gone.
 
-import { report } from "./state.js";
+import { report } from "./report.js";
 
 export const MADE = new Set(["blur", "zero", "black", "mean", "noise"]);
 const BLUR = 5 / 224; // σ of the project's blur, of the image's side

@@ -1,9 +1,7 @@
 // What the report holds, what is chosen, and the address that says so.
 
 import { clamp } from "./numbers.js";
-
-export const report = JSON.parse(document.getElementById("data").textContent);
-document.getElementById("data").remove();
+import { report } from "./report.js";
 
 report.titles = [...report.methods, ...report.controls].map((method) => method.title);
 report.images.forEach((image, index) => {

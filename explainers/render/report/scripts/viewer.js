@@ -2,20 +2,25 @@
 
 import { chart, heightAt } from "./chart.js";
 import { heavy, maskOf, photoOf, rawMap } from "./data.js";
-import { resized, steps, together } from "./field.js";
+import { slider } from "./controls.js";
+import { resized, steps } from "./field.js";
+import { joined, MEAN, SPREAD } from "./joined.js";
 import { clamp, element, percent, shortNumber } from "./numbers.js";
 import { Pane } from "./pane.js";
 import { MADE, perturbed } from "./perturbed.js";
-import { ALL, choose, report, setOpacity, state } from "./state.js";
+import { report } from "./report.js";
+import { SliceControl, countOf, peakOf, toldSlice } from "./slices.js";
+import { ALL, choose, mapOf, setOpacity, state } from "./state.js";
+import { View } from "./view.js";
 
 const FIRST = 6; // methods that are shown without being asked for
-const MEAN = "mean of methods";
-const SPREAD = "disagreement";
-const MOST = 24; // times of zoom
 
-export class Viewer {
+export class Viewer extends View {
   constructor(node, neighbours) {
-    Object.assign(this, { node, neighbours, panes: [], zoom: 1, x: 0, y: 0, at: null, truth: true });
+    super((text) => {
+      document.getElementById("told").textContent = text;
+    });
+    Object.assign(this, { node, neighbours });
     node.addEventListener("close", () => {
       choose({ image: "" });
       this.onClose?.(this.image);
@@ -25,6 +30,7 @@ export class Viewer {
 
   async open(image) {
     this.image = image;
+    this.slices = null;
     this.reset();
     if (!this.node.open) this.node.showModal();
     if (state.image !== image.name) choose({ image: image.name });
@@ -44,9 +50,8 @@ export class Viewer {
   // Everything of an image, as far as there is something.
   async load(image) {
     this.trouble = image.problem || image.lacking;
-    const source = image.problem || image.lacking ? null : await photoOf(image);
-    this.photo = source ? element("img", { src: source, alt: "" }) : null;
-    if (this.photo) await this.photo.decode().catch(() => {});
+    this.slice = peakOf(image, mapOf(image));
+    this.photo = await pictureOf(image, this.slice);
     this.mask = image.box ? await maskOf(image) : null;
     this.curves = (await heavy(image)).curves ?? [];
     this.maps = [];
@@ -55,9 +60,24 @@ export class Viewer {
       const field = await rawMap(image, index);
       const several = image.maps.filter((other) => other.method === map.method).length > 1;
       const title = report.titles[map.method] + (several ? ` · ${map.target}` : "");
-      const full = field && resized(field, ...image.input);
+      const full = image.slices ? field : field && resized(field, ...image.input);
       this.maps.push({ ...map, index, field, full, title, under: this.under(map) });
     }
+  }
+
+  // Shows another slice in all panes, and says which.
+  async turnTo(slice) {
+    const { image } = this;
+    this.slice = clamp(slice, 0, countOf(image) - 1);
+    const wanted = this.slice;
+    this.slices.show(wanted);
+    const photo = await pictureOf(image, wanted);
+    if (this.image !== image || this.slice !== wanted) return;
+    const focused = this.panes.findIndex((pane) => pane.frame === document.activeElement);
+    this.photo = photo;
+    this.drawPanes();
+    this.panes[focused]?.frame.focus({ preventScroll: true });
+    document.getElementById("told").textContent = toldSlice(image, wanted);
   }
 
   under(map) {
@@ -71,7 +91,9 @@ export class Viewer {
     }
     if (map.grid) {
       const precise = (map.range[1] - map.range[0]) / (2 ** map.bits - 1) / 2;
-      nodes.push(`${map.grid[0]} × ${map.grid[1]} values, each ±\u00a0${shortNumber(precise)} `);
+      const count = countOf(this.image);
+      const slices = count > 1 ? `${count} slices of ` : "";
+      nodes.push(`${slices}${map.grid[0] / count} × ${map.grid[1]} ${map.of ? `of ${map.of[0]} × ${map.of[1]} values (of each block the largest)` : "values"}, each ±\u00a0${shortNumber(precise)} `);
     }
     return nodes;
   }
@@ -109,7 +131,7 @@ export class Viewer {
 
   titles() {
     const drawn = this.maps.filter((map) => map.full).map((map) => map.title);
-    return ["photo", ...drawn, ...(drawn.length > 1 ? [MEAN, SPREAD] : [])];
+    return [report.kind, ...drawn, ...(drawn.length > 1 ? [MEAN, SPREAD] : [])];
   }
 
   wanted() {
@@ -134,6 +156,7 @@ export class Viewer {
   }
 
   drawControls() {
+    this.slices = this.image.slices ? new SliceControl(this.image, this.slice, (at) => this.turnTo(at), () => peakOf(this.image, mapOf(this.image))) : null;
     const chips = element("fieldset", {}, element("legend", {}, "Shown side by side"));
     for (const title of this.titles()) {
       const input = element("input", { type: "checkbox", checked: this.wanted().includes(title) });
@@ -162,7 +185,7 @@ export class Viewer {
       for (const pane of this.panes) pane.outline(state.threshold / 100, state.by);
     });
     const size = element("button", { type: "button", onclick: () => this.zoomBy(0) }, "Whole picture");
-    const parts = [chips, heat, region, by, size];
+    const parts = [...(this.slices ? this.slices.nodes : []), chips, heat, region, by, size];
     if (this.mask) {
       const truth = element("input", { type: "checkbox", checked: this.truth });
       truth.addEventListener("change", () => {
@@ -177,61 +200,18 @@ export class Viewer {
   drawPanes() {
     const shown = this.wanted();
     const all = Object.fromEntries(this.maps.filter((map) => map.full).map((map) => [map.title, map]));
-    if (shown.includes(MEAN) || shown.includes(SPREAD)) Object.assign(all, this.joined());
+    if (shown.includes(MEAN) || shown.includes(SPREAD)) Object.assign(all, joined(this.maps));
     this.panes = shown
-      .filter((title) => title === "photo" || all[title])
+      .filter((title) => title === report.kind || all[title])
       .map((title) => new Pane(this.image, this.photo, all[title] ?? null, this.mask, this));
-    const least = { 1: 26, 2: 22, 3: 18 }[this.panes.length] ?? 14;
+    const least = this.image.line ? 40 : ({ 1: 26, 2: 22, 3: 18 }[this.panes.length] ?? 14);
     this.board.style.setProperty("--pane", `${least}rem`);
-    this.board.style.maxWidth = `${34 * this.panes.length}rem`;
+    this.board.style.maxWidth = this.image.line ? "64rem" : `${34 * this.panes.length}rem`;
     this.board.replaceChildren(...this.panes.map((pane) => pane.node));
     for (const pane of this.panes) {
       pane.outline(state.threshold / 100, state.by);
       pane.transform();
     }
-  }
-
-  // The mean of all methods' ranks and their spread, as maps.
-  joined() {
-    const maps = this.maps.filter((map) => map.full && map.status !== "constant");
-    if (!maps.length) return {};
-    const { mean, spread } = together(maps.map((map) => map.full));
-    const as = (title, full, limits, note) => [
-      title,
-      { title, full, field: full, limits, signed: false, index: -1, under: [note] },
-    ];
-    return Object.fromEntries([
-      as(MEAN, mean, [0.5, 1], "mean of the maps’ ranks, 1 is the most important pixel of all "),
-      as(SPREAD, spread, [0, 0.5], "spread of the maps’ ranks, 0 where all methods agree "),
-    ]);
-  }
-
-  // What is chosen in one pane holds for all.
-  point(at, aloud = false) {
-    this.at = at && at.map((each) => clamp(each, 0, 1));
-    for (const pane of this.panes) pane.point();
-    if (aloud && at) {
-      const values = this.panes.filter((pane) => pane.map).map((pane) => `${pane.map.title} ${pane.value.textContent}`);
-      document.getElementById("told").textContent = values.join(", ");
-    }
-  }
-
-  zoomBy(times, at = [0.5, 0.5]) {
-    const zoom = times ? clamp(this.zoom * times, 1, MOST) : 1;
-    this.x = clamp(at[0] - ((at[0] - this.x) * this.zoom) / zoom, 0, 1 - 1 / zoom);
-    this.y = clamp(at[1] - ((at[1] - this.y) * this.zoom) / zoom, 0, 1 - 1 / zoom);
-    this.zoom = zoom;
-    for (const pane of this.panes) pane.transform();
-  }
-
-  pan(across, down) {
-    this.x = clamp(this.x + across / this.zoom, 0, 1 - 1 / this.zoom);
-    this.y = clamp(this.y + down / this.zoom, 0, 1 - 1 / this.zoom);
-    for (const pane of this.panes) pane.transform();
-  }
-
-  reset() {
-    Object.assign(this, { zoom: 1, x: 0, y: 0, at: null });
   }
 
   measured() {
@@ -287,7 +267,7 @@ export class Viewer {
       const line = lines.find((each) => each.index === Number(which.value)) ?? lines[0];
       const told = `${line.label}: f is ${shortNumber(heightAt(line, at))} at ${percent(at)}`;
       const map = this.maps.find((each) => each.index === line.index);
-      const possible = facts.way && MADE.has(facts.baseline) && this.photo && map?.full;
+      const possible = facts.way && report.kind === "photo" && MADE.has(facts.baseline) && this.photo && map?.full;
       canvas.hidden = !possible;
       saying.textContent = `${told}. ${possible ? this.saying(facts) : ""}`;
       if (!possible) return;
@@ -342,7 +322,7 @@ export class Viewer {
 
   keys() {
     const line = element("p", { class: "keys" });
-    for (const [key, text] of [["←", ""], ["→", "image before and after "], ["Esc", "close "], ["+", ""], ["−", ""], ["0", "zoom, on a picture "], ["arrows", "move the pointer on a picture"]]) {
+    for (const [key, text] of [["←", ""], ["→", "image before and after "], ["Esc", "close "], ["+", ""], ["−", ""], ["0", "zoom, on a picture "], ["arrows", "move the pointer on a picture "], ...(this.image.slices ? [["Page Up", ""], ["Page Down", "slice after and before"]] : [])]) {
       line.append(element("kbd", {}, key), ` ${text}`);
     }
     return line;
@@ -350,20 +330,18 @@ export class Viewer {
 
   onKey(event) {
     if (event.target.matches("input, select, textarea") || event.altKey || event.ctrlKey || event.metaKey) return;
+    const turn = this.slices && { PageUp: 1, PageDown: -1 }[event.key];
+    if (turn) {
+      event.preventDefault();
+      this.turnTo(this.slice + turn);
+      return;
+    }
     const [before, after] = this.neighbours(this.image);
     const to = { ArrowLeft: before, ArrowRight: after }[event.key];
     if (!to) return;
     event.preventDefault();
     this.open(to);
   }
-}
-
-function slider(label, value, change) {
-  const told = element("span", { class: "told" });
-  const input = element("input", { type: "range", min: 0, max: 100, step: 1, value });
-  input.addEventListener("input", () => change(input.value, told));
-  told.textContent = label === "Region" && !Number(value) ? "off" : `${value} %`;
-  return element("label", { class: "slide" }, label, input, told);
 }
 
 function code(title, text) {
@@ -392,4 +370,12 @@ function filled(text, path, target) {
 // A word as a POSIX shell takes it.
 function shellQuoted(word) {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'"'"'`)}'`;
+}
+
+// The photo, or one slice, as an <img> that is loaded; null where there is none to show.
+async function pictureOf(image, at) {
+  const source = image.problem || image.lacking ? null : await photoOf(image, at);
+  const photo = source ? element("img", { src: source, alt: "" }) : null;
+  if (photo) await photo.decode().catch(() => {});
+  return photo;
 }

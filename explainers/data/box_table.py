@@ -1,0 +1,99 @@
+"""True boxes of photos, from a table or from COCO's annotations."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from explainers.errors import DataError
+from explainers.storage.csv_text import unescaped
+from explainers.storage.paths import shown
+
+Corners = tuple[float, float, float, float]
+COLUMNS = ("file", "x0", "y0", "x1", "y1")
+EXPECTED = (
+    f"a CSV table with the columns {','.join(COLUMNS)} and perhaps class, or COCO's annotations (.json), in pixels of "
+    "the photos"
+)
+
+
+@dataclass(frozen=True)
+class TrueBox:
+    """A box that is right.
+
+    corners: x0, y0, x1, y1 in pixels of the photo; classes: how its class may be called, by name or index; empty: a box
+    of any class.
+    """
+
+    corners: Corners
+    classes: frozenset[str] = frozenset()
+
+
+def read_boxes(table: Path) -> dict[str, list[TrueBox]]:
+    """The true boxes of each photo by its name; a photo may have none.
+
+    Raises:
+        DataError: no such file, no such table, or a box that is none.
+    """
+    found: dict[str, list[TrueBox]] = {}
+    try:
+        rows = _coco(table, found) if table.suffix.lower() == ".json" else _csv(table)
+        for where, name, corners, classes in rows:
+            found.setdefault(name, []).append(TrueBox(_checked(corners, f"{shown(table)}, {where}"), classes))
+    except FileNotFoundError as error:
+        raise DataError(f"no file {shown(table)}; expected {EXPECTED}") from error
+    except (OSError, UnicodeDecodeError, csv.Error, json.JSONDecodeError) as error:
+        raise DataError(f"{shown(table)} cannot be read: {error}; expected {EXPECTED}") from error
+    if not any(found.values()):
+        raise DataError(f"{shown(table)} has no boxes; expected {EXPECTED}")
+    return found
+
+
+def _csv(table: Path) -> Iterator[tuple[str, str, Any, frozenset[str]]]:
+    with table.open(newline="", encoding="utf-8-sig") as lines:
+        reader = csv.DictReader(lines)
+        columns = [cell.strip() for cell in reader.fieldnames or ()]
+        if missing := [name for name in COLUMNS if name not in columns]:
+            raise DataError(
+                f"{shown(table)} has no column {missing[0]!r}; there are {', '.join(columns) or 'none'}, and expected "
+                f"is {EXPECTED}"
+            )
+        reader.fieldnames = columns
+        for row in reader:
+            label = (row.get("class") or "").strip()
+            corners = [(row[name] or "").strip() for name in COLUMNS[1:]]
+            name = unescaped((row["file"] or "").strip())
+            yield f"line {reader.line_num}", name, corners, frozenset([label] if label else [])
+
+
+def _coco(table: Path, found: dict[str, list[TrueBox]]) -> Iterator[tuple[str, str, Any, frozenset[str]]]:
+    """Boxes of the annotations; photos without one are put into `found`."""
+    content = json.loads(table.read_text(encoding="utf-8"))
+    try:
+        names = {image["id"]: str(image["file_name"]) for image in content["images"]}
+        classes = {each["id"]: str(each["name"]) for each in content.get("categories", [])}
+        found.update((name, []) for name in names.values())
+        for place, each in enumerate(content["annotations"]):
+            x, y, width, height = each["bbox"]
+            category = each.get("category_id")
+            called = () if category is None else (str(category), classes.get(category, str(category)))
+            yield f"annotation {place + 1}", names[each["image_id"]], (x, y, x + width, y + height), frozenset(called)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise DataError(f"{shown(table)} is not as COCO's annotations are ({error!r}); expected {EXPECTED}") from error
+
+
+def _checked(given: Any, where: str) -> Corners:
+    try:
+        x0, y0, x1, y1 = map(float, given)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{where}: {', '.join(map(str, given))} is no box; expected x0, y0, x1, y1") from error
+    if not all(map(math.isfinite, (x0, y0, x1, y1))) or x1 <= x0 or y1 <= y0:
+        raise DataError(
+            f"{where}: {x0:g}, {y0:g}, {x1:g}, {y1:g} has no area or is not finite; expected x0 < x1 and y0 < y1"
+        )
+    return x0, y0, x1, y1

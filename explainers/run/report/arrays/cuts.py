@@ -1,0 +1,76 @@
+"""Which slices of a volume a page shows, and what a map has there, no larger than a page can hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+SLICES = 48  # of a volume or clip at most
+MOST = 1 << 18  # values of a map at most: half a megabyte of text
+SAMPLES = 4096  # of a signal's map at most
+
+
+def chosen(count: int, wanted: Iterable[int], most: int = SLICES) -> list[int]:
+    """Places along an axis of `count`: all, or `most` of them evenly, the nearest of which give way to those wanted."""
+    if count <= most:
+        return list(range(count))
+    found = np.linspace(0, count - 1, most).round().astype(int)
+    free = np.ones(most, bool)
+    for place in list(dict.fromkeys(wanted))[:most]:
+        nearest = int(np.where(free, np.abs(found - place), count).argmin())
+        found[nearest], free[nearest] = place, False
+    return sorted({int(each) for each in found})
+
+
+def place_in(index: int, count: int, length: int) -> int:
+    """Where of an axis of `length` the place `index` of a map of `count` lies."""
+    return int(np.clip(round((index + 0.5) * length / count - 0.5), 0, length - 1))
+
+
+def cut(map_: np.ndarray, axis: int, places: Sequence[int], length: int) -> np.ndarray:
+    """Slices of a map where those of its volume are.
+
+    Args:
+        map_: (A, B, C); places: along the axis of the volume, which has `length` of them; the map may have fewer or
+            more, and is linear between them (corners not aligned), as where it is enlarged.
+
+    Returns:
+        (len(places), ·, ·) float32.
+    """
+    count = map_.shape[axis]
+    at = np.clip((np.asarray(places) + 0.5) * count / length - 0.5, 0, count - 1)
+    first = np.floor(at).astype(int)
+    second = np.minimum(first + 1, count - 1)
+    share = (at - first).reshape(-1, 1, 1).astype(np.float32)
+    moved = np.moveaxis(map_, axis, 0)
+    found: np.ndarray = moved[first] + share * (moved[second] - moved[first])
+    return found
+
+
+def bounded(shape: Sequence[int], most: int = MOST) -> tuple[int, int]:
+    """How many rows and columns of slices (S, H, W) are kept, so that there are no more than `most` values."""
+    slices, height, width = shape
+    factor = min(1.0, (most / (slices * height * width)) ** 0.5)
+    return max(1, int(height * factor)), max(1, int(width * factor))
+
+
+def smaller(values: np.ndarray, height: int, width: int) -> np.ndarray:
+    """(S, H, W) as (S, height, width): of each block the value of the largest magnitude, so that no peak is lost."""
+    if values.shape[1:] == (height, width):
+        return values
+    for axis, count in ((1, height), (2, width)):
+        starts = np.arange(count) * values.shape[axis] // count
+        high, low = np.maximum.reduceat(values, starts, axis), np.minimum.reduceat(values, starts, axis)
+        values = np.where(high >= -low, high, low)
+    return values
+
+
+def nearest(mask: np.ndarray, height: int, width: int) -> np.ndarray:
+    """(S, H, W) as (S, height, width): of each block the value at its middle."""
+    rows, columns = (
+        ((np.arange(count) + 0.5) * length / count).astype(int)
+        for count, length in zip((height, width), mask.shape[1:], strict=True)
+    )
+    found: np.ndarray = mask[:, rows][:, :, columns]
+    return found
