@@ -6,6 +6,8 @@ import argparse
 from collections.abc import Sequence
 
 from ..arguments import common_arguments
+from ..spelling import printable
+from ..values import note, print_json
 
 NAMED = 10  # maps that are told by name
 HELP = "write the table or the maps of a finished run for other tools (Parquet, TIFF)"
@@ -40,9 +42,6 @@ def _table(arguments: argparse.Namespace) -> int:
     from explainers.errors import counted
     from explainers.run.export.parquet import write_parquet
 
-    from ..spelling import printable
-    from ..values import note, print_json
-
     made = write_parquet(arguments.folder, arguments.out, overwrite=arguments.replace)
     if made.failed:
         note(arguments, f"{counted(made.failed, 'row')} without a result, kept with status and reason:")
@@ -57,9 +56,6 @@ def _table(arguments: argparse.Namespace) -> int:
 def _maps(arguments: argparse.Namespace) -> int:
     from explainers.errors import counted
     from explainers.run.export.tiff import write_tiff
-
-    from ..spelling import printable
-    from ..values import note, print_json
 
     made = write_tiff(arguments.folder, arguments.out, overwrite=arguments.replace)
     if made.left_out:
@@ -77,9 +73,6 @@ def _maps(arguments: argparse.Namespace) -> int:
 
 
 def _named(arguments: argparse.Namespace, told: Sequence[tuple[str, str]], count: int) -> None:
-    from ..spelling import printable
-    from ..values import note
-
     for title, reason in told:
         note(arguments, f"{printable(title)}: {printable(reason)}")
     if count > len(told):

@@ -12,46 +12,11 @@ import pytest
 from explainers.cli.main import main
 from explainers.cli.parser import parse
 from PIL import Image
+from recording_case import BLOBS, NETWORK, SHAPE, scan
 
 nibabel = pytest.importorskip("nibabel")
 
 AFFINE = np.array([[0, -1.5, 0, 10], [2, 0, 0.1, -20], [0, 0, 3.25, 5], [0, 0, 0, 1]])
-SHAPE = (14, 10, 8)
-BLOBS = {"a": (3, 7, 2), "b": (10, 2, 5)}
-NETWORK = '''
-import torch
-from torch import nn
-
-
-class Bright(nn.Module):
-    """Class 1 by how much lies above 0.5; with kernels of one place, so that maps point at single places."""
-
-    def __init__(self, convolution, channels):
-        super().__init__()
-        self.bright = convolution(channels, 1, 1)
-        self.relu = nn.ReLU()
-        self.head = nn.Linear(1, 2)
-        with torch.no_grad():
-            self.bright.weight.fill_(1 / channels)
-            self.bright.bias.fill_(-0.5)
-            self.head.weight.copy_(torch.tensor([[-1.0], [1.0]]))
-            self.head.bias.copy_(torch.tensor([0.01, 0.0]))
-
-    def forward(self, x):
-        return self.head(self.relu(self.bright(x)).flatten(2).mean(2) * 100)
-
-
-def volume():
-    return Bright(nn.Conv3d, 1)
-
-
-def clip():
-    return Bright(nn.Conv3d, 3)
-
-
-def signal():
-    return Bright(nn.Conv1d, 2)
-'''
 
 
 @pytest.fixture
@@ -59,12 +24,6 @@ def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "net.py").write_text(NETWORK)
     return tmp_path
-
-
-def scan(name: str) -> np.ndarray:
-    values = np.random.default_rng(0).uniform(0, 300, SHAPE)
-    values[BLOBS[name]] = 1000
-    return values.astype(np.int16)
 
 
 @pytest.fixture
