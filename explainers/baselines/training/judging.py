@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from explainers.baselines.losses.loss import Loss, Pass, Step, forward
 from explainers.baselines.training.accuracy import classification_scores, top_accuracy
-from explainers.baselines.training.batches import Examples
+from explainers.baselines.training.batches import Examples, on_device
 from explainers.network.guard import preserved
 
 TOP = 5  # classes of which one has to be right, where there are more
@@ -37,7 +37,8 @@ def judged(
     with preserved(network):
         for start in range(0, len(examples), batch_size):
             rows = range(start, min(start + batch_size, len(examples)))
-            images, labels = examples.images(rows).to(device), examples.labels[rows.start : rows.stop].to(device)
+            images = on_device(examples.images(rows), device)
+            labels = examples.labels[rows.start : rows.stop].to(device)
             made = forward(network, images, classes=labels)
             parts.append(
                 Pass(made.logits.cpu(), None if made.attention_logits is None else made.attention_logits.cpu())

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from explainers.baselines.losses.loss import Given, Loss, Pass, Step
-from explainers.baselines.training.batches import Examples, balanced_weights, batches
+from explainers.baselines.training.batches import Examples, balanced_weights, batches, on_device
 from explainers.baselines.training.checkpoint import load_state, save_state, save_weights
 from explainers.baselines.training.given_maps import GivenMaps, Provider
 from explainers.baselines.training.judging import judged
@@ -148,7 +148,7 @@ class Training:
         given = {kind: maps.of(indices) for kind, maps in self.maps.items()}
         images, given = self._augmented(images, given, rng)
         given = {kind: Given(each.maps.to(self.device), each.known.to(self.device)) for kind, each in given.items()}
-        step = self._step(images.to(self.device), labels.to(self.device), rng, moment[0], given)
+        step = self._step(on_device(images, self.device), labels.to(self.device), rng, moment[0], given)
         values: dict[str, float] = {}
         for stage in self.plan.updates(*moment):
             made = self.updates.update(stage, step)
