@@ -21,6 +21,9 @@ _SERVER = multiprocessing.get_context("forkserver")
 _SERVER.set_forkserver_preload(
     [
         "torch",
+        "torchvision",
+        "scipy.stats",
+        "matplotlib.figure",
         "explainers.cli.main",
         "explainers.baselines",
         "explainers.run.explain.run",
