@@ -122,8 +122,8 @@ class LayerExplainer(Explainer):
             if not choices:
                 raise LayerError("layer=[] names no layer; use None for the last spatial stage")
             found = tuple(self._given(choice, images) or self._chosen(choice, seen, images) for choice in choices)
-            if seen.remark is not None and found == (seen.find(None),) and choices[0] in (None, -1):
-                warnings.warn(seen.remark, stacklevel=2)
+            if seen.remarks and choices[0] in (None, -1) and found == seen.stages[-1:]:
+                warnings.warn(seen.remarks[0], stacklevel=2)
             if "gradients" in self.needs:
                 for layer in found:
                     check_reach(layer, seen)

@@ -85,8 +85,10 @@ class Capture:
         return keep
 
     def _met(self, wanted: dict[int, list[int]]) -> Met:
-        def keep(number: int, _: str, __: list[Tensor], returned: Tensor) -> Tensor | None:
-            return self._keep(wanted[number], returned) if number in wanted else None
+        def keep(number: int, name: str, _: list[Tensor], returned: Tensor) -> Tensor | None:
+            if number not in wanted or not self.layers[wanted[number][0]].name.startswith(f"{name.strip('_')}("):
+                return None  # it is missed, and `tensors` says so
+            return self._keep(wanted[number], returned)
 
         return keep
 

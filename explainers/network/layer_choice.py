@@ -48,21 +48,26 @@ class Survey:
         return (*stages, junction)
 
     @property
-    def remark(self) -> str | None:
-        """What `layer=None` leaves out, or why it is not the last layer."""
+    def remarks(self) -> tuple[str, ...]:
+        """What `layer=None` leaves out, or why it is not the last layer; of branches that it refuses, why."""
         if not self.branches or (self.junction is not None and self.junction.operation is not None):
-            return None
+            return ()
         if self.junction is not None:
             return (
                 f'layer=None is "{self.junction.label}" of {self.network}: behind it the network parts into branches '
                 f"({self._named_branches()}), whose positions nothing joins again; it sees all of them, and layer= "
-                "shows a single one"
+                "shows a single one",
             )
         if len(self.branches) > 1:
-            return None  # refused
+            return (
+                f"the scores of {self.network} are made of several branches ({self._named_branches()}) that nothing "
+                "with positions joins, so that a map of one would leave out the others; name one with "
+                f'layer="{self.branches[-1]}", several with a list, or use a method without a layer (saliency, '
+                "occlusion)",
+            )
         return (
             f'layer "{self.stages[-1].label}" of {self.network} is all that has positions, but the scores depend on '
-            "the image past it too (means, histograms); its map leaves that out, saliency or occlusion do not"
+            "the image past it too (means, histograms); its map leaves that out, saliency or occlusion do not",
         )
 
     def _named_branches(self) -> str:
@@ -127,12 +132,7 @@ class Survey:
         if not -len(stages) <= index < 0:
             raise LayerError(f"layer={index}: {self.network} has the stages -{len(stages)} … -1 ({self._choices()})")
         if index == -1 and self.junction is None and len(self.branches) > 1:
-            raise LayerError(
-                f"the scores of {self.network} are made of several branches ({self._named_branches()}) that nothing "
-                "with positions joins, so that a map of one would leave out the others; name one with "
-                f'layer="{self.branches[-1]}", several with a list, or use a method without a layer (saliency, '
-                "occlusion)"
-            )
+            raise LayerError(self.remarks[0])
         return stages[index]
 
     def _checked(self, name: str, found: list[Layer], call: int | None) -> Layer:

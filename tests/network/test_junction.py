@@ -108,6 +108,29 @@ def test_a_joined_layer_is_the_last_stage_and_its_branches_can_be_named():
         explainers.create("captum:LayerActivation", network)(IMAGES, targets=0)
 
 
+class Frozen(Branches):
+    """Features without a graph."""
+
+    def forward(self, images):
+        with torch.no_grad():
+            stem = self.stem(images)
+            joined = F.relu(torch.cat([self.one(stem), self.two(stem)], dim=1))
+        return self.head(joined.mean((2, 3)))
+
+
+def test_branches_that_run_without_a_graph_are_joined_too():
+    network = Frozen(None)
+    network(IMAGES)
+    explainer = explainers.create("grad-cam", lively(network))
+    found = explainer(IMAGES, targets=2)
+    assert explainer.layers == ("relu(cat(one, two))",)
+    stem = network.stem(IMAGES)
+    features = torch.cat([network.one(stem), network.two(stem)], dim=1).relu()
+    expected = (network.head.weight[2][None, :, None, None] * features).sum(1, keepdim=True).relu().detach() / 48
+    up = F.interpolate(expected, size=(12, 16), mode="bilinear")[:, 0]
+    torch.testing.assert_close(found, up, rtol=1e-4, atol=1e-6)
+
+
 class Late(nn.Module):
     """Branches that meet as vectors alone."""
 

@@ -128,7 +128,8 @@ class _Look:
             return
         nodes = [value.grad_fn for value in taken if value is not gave and self.trace.feeds(value)]
         if any(value is gave for value in taken):  # in place: what it was before is the first of the node's own
-            nodes = [parent for parent, _ in gave.grad_fn.next_functions if parent is not None]
+            fed = self.trace.fed if self.trace.feeds(gave) else {}
+            nodes = [parent for parent, _ in gave.grad_fn.next_functions if fed.get(parent)]
         if nodes:
             self.met[gave.grad_fn] = _Met(number, name, nodes, gave, gave.grad_fn, self.layout(gave))
 
