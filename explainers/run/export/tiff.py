@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from os import PathLike
@@ -60,14 +61,20 @@ def write_tiff(
             f"{shown(folder)} was written by explain {read.command}; TIFF is made of the maps of explain run"
         )
     target = read.path / "tiff" if out is None else Path(out)
-    if target.is_dir() and any(target.iterdir()) and not overwrite:
+    held = target.is_dir() and any(target.iterdir())
+    if held and not overwrite:
         raise OptionError(
             f"{shown(target)} holds files; with overwrite (--overwrite) those of the same name are replaced"
         )
     rows = [row for _, unit in read.units() for row in unit]
     if not any(_is_photo(row) for row in rows):
         raise DataError(f"{shown(folder)} holds no maps of photos (was it made with --no-maps?)")
-    return _written(read, target, rows)
+    try:
+        return _written(read, target, rows)
+    except BaseException:
+        if not held:  # all of it is of this call, and the next would be refused because of it
+            shutil.rmtree(target, ignore_errors=True)
+        raise
 
 
 def _is_photo(row: Row) -> bool:
