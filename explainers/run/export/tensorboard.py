@@ -56,27 +56,32 @@ class _Board:
     """Writers of event files, one for each method."""
 
     def __init__(self, path: Path, stack: ExitStack) -> None:
-        from tensorboard.compat.proto import summary_pb2
         from torch.utils.tensorboard import FileWriter
 
-        self.path, self.stack, self.protocol, self.writer = path, stack, summary_pb2, FileWriter
+        self.path, self.stack, self.writer = path, stack, FileWriter
         self.names: dict[str, str] = {}
         self.writers: dict[str, Any] = {}
         self.count = 0
 
-    def add(self, method: str, tag: str, step: int, told: str, **value: Any) -> None:
-        """An image or a scalar of a method, with a description."""
-        metadata = self.protocol.SummaryMetadata(summary_description=told)
-        single = self.protocol.Summary.Value(tag=plain(tag), metadata=metadata, **value)
-        self._of(self._name(method)).add_summary(self.protocol.Summary(value=[single]), step)
+    def number(self, method: str, tag: str, step: int, value: float, told: str) -> None:
+        """A scalar of a method, with a description."""
+        from tensorboard.plugins.scalar.summary_v2 import scalar_pb
+
+        self._of(self._name(method)).add_summary(scalar_pb(plain(tag), value, told), step)
         self.count += 1
 
-    def picture(self, method: str, tag: str, told: str, data: bytes) -> None:
-        """The bytes of a PNG file."""
+    def picture(self, method: str, tag: str, data: bytes, told: str) -> None:
+        """The bytes of a PNG file, with a description; torch's own writer has neither."""
+        from tensorboard.compat.proto.summary_pb2 import Summary
+        from tensorboard.plugins.image.metadata import create_summary_metadata
+        from tensorboard.util.tensor_util import make_tensor_proto
+
         with Image.open(io.BytesIO(data)) as opened:
-            width, height = opened.size
-        image = self.protocol.Summary.Image(height=height, width=width, colorspace=3, encoded_image_string=data)
-        self.add(method, tag, 0, told, image=image)
+            sides = [str(side).encode() for side in opened.size]
+        metadata = create_summary_metadata(plain(tag), told)
+        value = Summary.Value(tag=plain(tag), metadata=metadata, tensor=make_tensor_proto([*sides, data]))
+        self._of(self._name(method)).add_summary(Summary(value=[value]), 0)
+        self.count += 1
 
     def text(self, tag: str, markdown: str) -> None:
         """A text of all methods."""
@@ -116,7 +121,7 @@ def _overlays(read: ReadFolder, board: _Board) -> list[tuple[str, str]]:
                 tag += "'"
             taken.add((method, tag))
             told = ", ".join(f"{key} {value}" for key, value in facts_of(row).items() if key not in ("file", "method"))
-            board.picture(method, tag, told, path.read_bytes())
+            board.picture(method, tag, path.read_bytes(), told)
     if not board.count:
         raise DataError(f"{shown(read.path)} holds no overlays (was it made with --no-overlays?)")
     return left_out
@@ -132,14 +137,12 @@ def _scores(read: ReadFolder, board: _Board) -> list[tuple[str, str]]:
             reason = row.get("reason") or row.get("status") or "it has no value"
             left_out.append((", ".join(filter(None, (unit[0], method, score))), reason))
         else:
-            board.add(
-                method, f"image/{score}", step, "the steps are the images of the text `images`", simple_value=value
-            )
+            board.number(method, f"image/{score}", step, value, STEPS)
     for row in read.rows("summary.csv"):
         if (value := number(row.get("value"))) is not None:
             told = f"{row.get('better', '')} is better; 95 % of {row.get('low', '')} to {row.get('high', '')}, "
             told += f"{row.get('images', '')} images"
-            board.add(row.get("explainer", ""), f"mean/{_score(row)}", 0, told, simple_value=value)
+            board.number(row.get("explainer", ""), f"mean/{_score(row)}", 0, value, told)
     if not board.count:
         raise DataError(f"{shown(read.path)} holds no scores")
     named = [f"| {step} | {shown(' '.join(filter(None, unit[:1])))} |" for unit, step in steps.items()]
