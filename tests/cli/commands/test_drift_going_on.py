@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from child import ran
 from drift_case import of_files, table
 from explainers.cli.main import main
 
@@ -55,8 +54,7 @@ def whole(weights, tmp_path_factory) -> Path:
 def test_a_drift_that_is_ended_goes_on_to_the_same_table(weights, whole, tmp_path, name, moment, when):
     out, number = tmp_path / "out", getattr(signal, name)
     asked = of_files(weights, out, *TWO_METHODS)
-    line = [sys.executable, "-W", "ignore", "-c", KILLED, str(moment), when, str(int(number)), *asked]
-    ended = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True)
+    ended = ran(KILLED, str(moment), when, str(int(number)), *asked, cwd=tmp_path)
     if name == "SIGKILL":
         assert ended.returncode == -number
     else:
