@@ -57,7 +57,8 @@ def as_typed(text: str, arguments: argparse.Namespace | None = None) -> str:
 
 def _beginning_as_typed(text: str, arguments: argparse.Namespace) -> str:
     """The values that a text begins with as options: if one of them was typed, the others in the same spelling."""
-    known, heads, at = vars(arguments), [], 0
+    known, at = vars(arguments), 0
+    heads: list[re.Match[str]] = []
     while found := HEAD.match(text, at):
         heads.append(found)
         at = found.end()

@@ -53,7 +53,7 @@ class Operations(TorchFunctionMode):
         returned = func(*args, **(kwargs or {}))
         name = str(getattr(func, "__name__", "operation")).partition(".")[0]
         if name in REDUCING and isinstance(returned, tuple):  # the values, and where they were
-            return type(returned)((self._seen(name, args, kwargs, returned[0]), *returned[1:]))  # type: ignore[call-arg]
+            return type(returned)((self._seen(name, args, kwargs, returned[0]), *returned[1:]))
         return self._seen(name, args, kwargs, returned)
 
     def _seen(self, name: str, args: Any, kwargs: Any, returned: Any) -> Any:
