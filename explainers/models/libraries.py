@@ -18,6 +18,7 @@ from explainers.errors import DependencyError, ExplainersError, ModelFileError
 from explainers.models.source import Parts, Request
 from explainers.models.weight_files import fit_state, named_as, read_state
 
+OFFLINE = ". Without a network connection pass weights (--weights) as a file, or for hf: a local folder"
 RANDOM = "random weights: the maps are those of an untrained network (pass weights DEFAULT or a file)"
 
 
@@ -204,7 +205,7 @@ def library(module: str, extra: str) -> Any:
         raise DependencyError(f"{module} cannot be imported ({error}): pip install 'explainers[{extra}]'") from error
 
 
-def downloaded(build: Any, what: str) -> Any:
+def downloaded(build: Any, what: str, instead: str = OFFLINE) -> Any:
     """Run a constructor that may fetch weights.
 
     Raises:
@@ -216,10 +217,7 @@ def downloaded(build: Any, what: str) -> Any:
         raise
     except Exception as error:  # a damaged folder or file raises whatever its reader does
         first = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise ModelFileError(
-            f"{what} could not be loaded: {first}. Without a network connection pass weights (--weights) as a file, "
-            "or for hf: a local folder"
-        ) from error
+        raise ModelFileError(f"{what} could not be loaded: {first}{instead}") from error
 
 
 def _unknown(library: str, name: str, names: Iterable[str]) -> ModelFileError:
