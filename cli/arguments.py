@@ -265,5 +265,5 @@ def limit_arguments(command: argparse.ArgumentParser) -> None:
 def common_arguments(command: argparse.ArgumentParser) -> None:
     """What every command has."""
     command.add_argument("--json", action="store_true", help="print the result as JSON")
-    command.add_argument("--quiet", "-q", action="store_true", help="no progress, no notes")
+    command.add_argument("--quiet", "-q", action="store_true", help="no progress, no notes but of damage")
     command.add_argument("--debug", action="store_true", help="show where an error comes from")

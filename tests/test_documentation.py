@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from child import ran
 
 ROOT = Path(__file__).resolve().parent.parent
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -72,7 +73,7 @@ def test_the_code_of_a_page_runs(page, tmp_path):
     here = tmp_path / "here"
     (here / "explainers").mkdir(parents=True)
     (here / "explainers" / "data").symlink_to(ROOT / "explainers" / "data")
-    done = subprocess.run([sys.executable, str(script)], cwd=here, capture_output=True, text=True)
+    done = ran(script, cwd=here)
     assert done.returncode == 0, done.stderr[-3000:]
 
 

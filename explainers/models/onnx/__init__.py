@@ -1,1 +1,4 @@
-"""ONNX files as networks: black boxes, whose graph is read for how it ends. Begin with `network.py`."""
+"""Networks in ONNX files: run by ONNX Runtime, and read for what their last steps make of the scores.
+
+Stands on `storage` and `errors`. Begin with `onnx_network.py`.
+"""

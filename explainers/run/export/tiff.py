@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from os import PathLike
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -13,6 +14,7 @@ from PIL import Image
 from explainers import __version__
 from explainers.errors import MapError, OptionError
 from explainers.run.export.exported import Exported, Maps, facts_of, finished
+from explainers.run.report.folder import ReadFolder
 from explainers.run.report.maps import load
 from explainers.storage.atomic import replaced
 from explainers.storage.paths import shown
@@ -40,10 +42,20 @@ def write_tiff(
     """
     read = finished(folder, ("run",), "TIFF")
     target = read.path / "tiff" if out is None else Path(out)
-    if target.is_dir() and any(target.iterdir()) and not overwrite:
+    held = target.is_dir() and any(target.iterdir())
+    if held and not overwrite:
         raise OptionError(
             f"{shown(target)} holds files; with overwrite (--overwrite) those of the same name are replaced"
         )
+    try:
+        return _written(read, target)
+    except BaseException:
+        if not held:  # all of it is of this call, and the next would be refused because of it
+            shutil.rmtree(target, ignore_errors=True)
+        raise
+
+
+def _written(read: ReadFolder, target: Path) -> Exported:
     maps, files = Maps(read), 0
     for row, path in maps:
         try:
