@@ -48,9 +48,11 @@ def html_of(explanations: Sequence[Explanation], picture: bytes) -> str:
     Raises:
         OptionError: there are maps that cannot be drawn.
     """
-    from explainers.render.report import IMAGES, widget
+    from explainers.render.report import IMAGES, still, widget
 
     count = len(explanations[0])
+    if explanations[0].axes != 2:
+        return still(picture, f"Heat maps by {', '.join(dict.fromkeys(each.method for each in explanations))}")
     images = [_image(explanations, index) for index in range(min(count, IMAGES))]
     methods = ", ".join(dict.fromkeys(each.method for each in explanations))
     return widget(images, picture, label=f"Heat maps by {methods} of {images[0].said or images[0].name}", count=count)
