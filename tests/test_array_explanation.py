@@ -115,6 +115,38 @@ def test_methods_below_each_other_with_what_they_say_together(root, net):
     assert [each for each in titles[1:] if each] == ["grad-cam", "saliency", "mean of methods", "disagreement"]
 
 
+class WithAge(nn.Module):
+    """A scan and a number."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.head = nn.Conv3d(1, 1, 1), nn.Linear(2, 2)
+
+    def forward(self, scan, age):
+        return self.head(torch.cat([self.conv(scan).square().mean((2, 3, 4)), age], 1))
+
+
+def test_a_volume_among_several_inputs(root):
+    given = {"scan": [root / f"scans/{name}.nii.gz" for name in BLOBS], "age": torch.rand(2, 1)}
+    found = explainers.explain(WithAge(), given, "saliency", explain="scan", preprocessing=WINDOWED)
+    assert (found.maps.shape, found.names) == ((2, *SHAPE), ("a.nii.gz", "b.nii.gz"))
+    assert [np.unravel_index(found.map(index).argmax(), SHAPE) for index in range(2)] == list(BLOBS.values())
+
+
+def test_a_function_takes_what_its_preprocessing_says_or_what_is_given(root):
+    def score(inputs):
+        flat = inputs.flatten(1).mean(1)
+        return torch.stack([flat, -flat], 1)
+
+    options = {"masks": 8, "batch_size": 8}
+    assert explainers.explain(score, torch.rand(1, 1, 4, 5, 6), "rise", **options).maps.shape == (1, 4, 5, 6)
+    signal = ArrayPreprocessing("signal")
+    found = explainers.explain(score, np.ones((2, 30), np.float32), "rise", preprocessing=signal, **options)
+    assert found.maps.shape == (1, 30)
+    with pytest.warns(UserWarning, match="gets the volume's values as they are stored"):
+        assert explainers.explain(score, root / "scans/a.nii.gz", "rise", **options).maps.shape == (1, *SHAPE)
+
+
 def test_targets_several_and_kept_channels(net):
     values = np.random.default_rng(0).uniform(size=(2, 60)).astype(np.float32)
     several = explainers.explain(net("signal"), values, "input-x-gradient", [[0, 1]], channels=None)

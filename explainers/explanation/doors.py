@@ -102,8 +102,9 @@ def compare(
     """One figure: each image beside its map by every method, the mean of the methods, and their disagreement.
 
     A volume has a row of three planes for each of them, through the strongest place of the first method's map; a signal
-    its curves, and the curve of each map on its colours. The last two are of the maps' ranks (`explainers.evaluation.consensus`); constant maps are left out and named.
-    Notebooks show it as a widget (docs/notebooks.md).
+    its curves, and the curve of each map on its colours. The mean and the disagreement are of the maps' ranks
+    (`explainers.evaluation.consensus`); constant maps are left out and named. Notebooks show photos as a widget
+    (docs/notebooks.md).
 
     Args:
         options: for single methods, such as {"smooth-grad": {"samples": 25}}; the rest as for `explain`.

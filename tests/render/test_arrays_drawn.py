@@ -31,9 +31,9 @@ def test_a_peak_of_one_sample_is_seen_in_the_colours_of_a_long_signal():
     width = int(0.9 * picture.shape[1])  # without the colour bar
     band = picture[12:50, 70:width]  # above the curve, which is flat
     inside = np.flatnonzero((np.ptp(band, axis=2) > 40).all(axis=0))
-    assert 1 <= len(inside) <= 3
+    assert 1 <= len(inside) <= 4
     curve = picture[135:195, 70:width]  # of the map, above where it is 0
-    assert inside.mean() == pytest.approx(np.flatnonzero((curve < 128).all(axis=(0, 2))).mean(), abs=2)
+    assert inside.mean() == pytest.approx(np.flatnonzero((curve < 128).all(axis=(0, 2))).mean(), abs=3)
 
 
 def test_fewer_values_keep_every_peak_with_its_sign():

@@ -15,7 +15,7 @@ from explainers.render.style import coloured, limits_of
 
 MOST = 8  # channels that are drawn
 POINTS = 4000  # of a curve; of more, every stretch keeps its lowest and highest
-BANDS = 480  # colours side by side: fewer than a picture has pixels, so that each of them is seen
+BANDS = 300  # colours side by side: fewer than a picture has pixels, so that each of them is seen
 CHANNEL, MAP, AROUND = 1.1, 0.9, 0.5  # inches
 
 

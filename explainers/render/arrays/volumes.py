@@ -106,6 +106,10 @@ class Planes:
         shape = self.spacing[down] / self.spacing[across]
         panel.imshow(picture, interpolation="nearest", aspect=shape, origin="upper")
         panel.set_anchor("N")
+        for numbers, length in ((panel.yaxis, self._sides[down]), (panel.xaxis, self._sides[across])):
+            numbers.get_major_locator().set_params(integer=True)
+            if length == 1:
+                numbers.set_ticks([0])
         line = {"color": "white", "linewidth": 0.8, "alpha": 0.75, "linestyle": (0, (4, 3))}
         panel.axhline(peak[down], **line)
         panel.axvline(peak[across], **line)
