@@ -211,6 +211,11 @@ def _joined(parts: Sequence[Explanation]) -> Explanation:
     own = bool(parts[0].objects)  # each image has objects, and columns, of its own
     before = [sum(len(part.objects) for part in parts[:number]) for number in range(len(parts))]
     values = [part.values for part in parts if part.values is not None]
+    shown: dict[str, Any] = {
+        name: tuple(each for part in parts for each in getattr(part, name))
+        for name in ("details", "pixels", "boxes", "recordings", "names")
+        if hasattr(parts[0], name)
+    }
     return replace(
         parts[0],
         maps=torch.cat([part.maps for part in parts]),
@@ -219,11 +224,7 @@ def _joined(parts: Sequence[Explanation]) -> Explanation:
         objects=tuple(each for part in parts for each in part.objects),
         values=_blocks(values) if own else None,
         standard_error=torch.cat(errors) if errors else None,
-        **{
-            name: tuple(each for part in parts for each in getattr(part, name))
-            for name in ("details", "pixels", "boxes", "recordings", "names")
-            if hasattr(parts[0], name)
-        },
+        **shown,
     )
 
 
@@ -253,7 +254,7 @@ def _explanations(
         Remarks()(asked.reading, asked.scores, stacklevel=3)
     shown: Callable[..., Explanation] = partial(Explanation, pixels=made.pixels, boxes=made.boxes)
     if made.arrays is not None:
-        own = {"recordings": made.recordings, "names": made.names, "preprocessing": made.arrays}
+        own: dict[str, Any] = {"recordings": made.recordings, "names": made.names, "preprocessing": made.arrays}
         shown = partial(ArrayExplanation, pixels=(), boxes=(), **own)
     explanations = []
     for explainer, (name, _) in zip(explainers, methods, strict=True):
