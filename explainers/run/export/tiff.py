@@ -14,6 +14,7 @@ from PIL import Image
 from explainers import __version__
 from explainers.errors import MapError, OptionError
 from explainers.run.export.exported import Exported, Maps, facts_of, finished
+from explainers.run.report.folder import ReadFolder
 from explainers.run.report.maps import load
 from explainers.storage.atomic import replaced
 from explainers.storage.paths import shown
