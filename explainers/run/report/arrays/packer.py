@@ -12,11 +12,12 @@ import numpy as np
 from explainers.data.images import MAX_PIXELS
 from explainers.data.recordings import Recording
 from explainers.errors import ExplainersError, ImageError, MapError
+from explainers.render.arrays import largest, spacing_of, walked
 from explainers.render.arrays.plain import curve_file, curve_size, gray_slices, slice_file, true_size
 from explainers.render.arrays.volumes import strongest
 from explainers.render.report import pack_bits
 from explainers.render.style import limits_of
-from explainers.run.kinds.recordings import Recordings, largest, spacing_of, walked
+from explainers.run.kinds.recordings import Recordings
 from explainers.run.report.agreement import disagreement, ranks_of
 from explainers.run.report.arrays.cuts import SAMPLES, bounded, chosen, cut, nearest, place_in, smaller
 from explainers.run.report.entry import Entry, MapEntry, Shown
