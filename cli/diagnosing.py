@@ -35,13 +35,12 @@ def diagnosed(arguments: argparse.Namespace) -> Any:
     arguments.kind = kind_asked(arguments, arguments.image) if told else None  # the network's to tell
     loaded = loaded_model(arguments)
     if arguments.image:
-        from explainers.data.images import MAX_PIXELS
         from explainers.run.kinds import kind_of
 
         if loaded.preprocessing is None:
             raise ImageError(f"how {loaded.spec} takes a photo is not known; give --size, --crop, --mean, --std")
         kind = kind_of(loaded.preprocessing)
-        subject = kind.read(Path(arguments.image), MAX_PIXELS)
+        subject = kind.read(Path(arguments.image), getattr(arguments, "max_pixels", None))
         images, shape = kind.input(subject)[None], kind.size(subject)
     else:
         square = (224, 224)

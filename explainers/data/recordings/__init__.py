@@ -7,7 +7,16 @@ lies. Begin with `read.py`.
 
 from explainers.data.recordings.find import find_recordings, kinds_in
 from explainers.data.recordings.read import content_of, read_recording
-from explainers.data.recordings.recording import Recording
+from explainers.data.recordings.recording import MOST_VALUES, Recording
 from explainers.data.recordings.write import map_file, write_map
 
-__all__ = ["Recording", "content_of", "find_recordings", "kinds_in", "map_file", "read_recording", "write_map"]
+__all__ = [
+    "MOST_VALUES",
+    "Recording",
+    "content_of",
+    "find_recordings",
+    "kinds_in",
+    "map_file",
+    "read_recording",
+    "write_map",
+]

@@ -29,7 +29,7 @@ class StoredMaps:
     folder: Beside
     files: Mapping[str, ImageFile]
     preprocessing: AnyPreprocessing
-    max_pixels: int
+    max_pixels: int | None
     ending: str = ""
 
     def __call__(self, names: Sequence[str], size: tuple[int, ...]) -> Tensor:

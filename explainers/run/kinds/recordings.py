@@ -12,7 +12,7 @@ from torch import Tensor
 
 from explainers.core.preprocessing import ArrayPreprocessing
 from explainers.data.images import ImageFile
-from explainers.data.recordings import Recording, content_of, find_recordings, map_file, read_recording
+from explainers.data.recordings import MOST_VALUES, Recording, content_of, find_recordings, map_file, read_recording
 from explainers.errors import ImageError, MapError, counted
 from explainers.render import Scale, Style
 from explainers.render.arrays import gray_of, signal_chart, slices_through, walk_through
@@ -44,9 +44,9 @@ class Recordings:
         """Of the values."""
         return content_digest(subject.values)
 
-    def read(self, path: Path, most: int) -> Recording:
+    def read(self, path: Path, most: int | None) -> Recording:
         """With values that are finite, and as many axes as the kind has."""
-        found = read_recording(path, most=most)
+        found = read_recording(path, most=MOST_VALUES if most is None else most)
         if len(found.axes) != self.preprocessing.axes:
             axes = len(found.axes)
             raise ImageError(
@@ -98,20 +98,20 @@ class Recordings:
         suffix, data = map_file(self.preprocessing.back(values, subject.axes), subject)
         return {suffix: data}
 
-    def map_in(self, path: Path, most: int) -> np.ndarray:
+    def map_in(self, path: Path, most: int | None) -> np.ndarray:
         """The first channel of a NIfTI file or an array."""
         return self._beside(path, most, "map")
 
-    def mask_in(self, path: Path, most: int) -> np.ndarray:
+    def mask_in(self, path: Path, most: int | None) -> np.ndarray:
         """What is not 0 is inside."""
         mask = self._beside(path, most, "mask") != 0
         if not mask.any():
             raise MapError(f"the mask {shown(path)} has nothing inside (all its values are 0)")
         return mask
 
-    def _beside(self, path: Path, most: int, key: str) -> np.ndarray:
+    def _beside(self, path: Path, most: int | None, key: str) -> np.ndarray:
         try:
-            found = read_recording(path, most=most, key=key)
+            found = read_recording(path, most=MOST_VALUES if most is None else most, key=key)
         except ImageError as error:
             raise MapError(str(error)) from error
         if len(found.axes) != self.preprocessing.axes or len(found.values) != 1:
