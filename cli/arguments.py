@@ -14,8 +14,8 @@ def model_arguments(command: argparse.ArgumentParser, *, several: bool = False) 
         action="append" if several else "store",
         metavar="SPEC",
         help="photographs (the default: EfficientNet-Lite0, ImageNet's 1,000 classes), torchvision:NAME, timm:NAME, "
-        "hf:NAME, open_clip:NAME, FILE.py:factory, pkg.mod:factory, FILE.onnx, the folder of a training, or embedded "
-        "(a digit classifier)",
+        "hf:NAME, open_clip:NAME, FILE.py:factory, pkg.mod:factory, FILE.onnx, the folder of a training or of a model "
+        "of the Hugging Face Hub, or embedded (a digit classifier)",
     )
     group.add_argument("--weights", metavar="WEIGHTS", help="DEFAULT, a name the library knows, or a file")
     group.add_argument("--trust-model-file", action="store_true", help="allow model files that run code when loaded")
@@ -270,5 +270,5 @@ def limit_arguments(command: argparse.ArgumentParser) -> None:
 def common_arguments(command: argparse.ArgumentParser) -> None:
     """What every command has."""
     command.add_argument("--json", action="store_true", help="print the result as JSON")
-    command.add_argument("--quiet", "-q", action="store_true", help="no progress, no notes")
+    command.add_argument("--quiet", "-q", action="store_true", help="no progress, no notes but of damage")
     command.add_argument("--debug", action="store_true", help="show where an error comes from")

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from child import ran
 
 ROOT = Path(__file__).resolve().parent.parent
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -24,6 +25,14 @@ network_of_volumes = nn.Sequential(
     nn.Conv3d(1, 4, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool3d(1), nn.Flatten(), nn.Linear(4, 2)
 )
 scans = torch.randn(1, 1, 64, 128, 128)
+""",
+    "export.md": """
+import shutil
+from pathlib import Path
+from explainers.cli.main import main
+Path("photos").mkdir()
+shutil.copy("explainers/data/samples/03-three.png", "photos")
+assert main(["run", "photos", "--model", "embedded", "-m", "saliency", "--no-report", "--quiet", "--out", "OUT"]) == 0
 """,
     # The networks of the page without their training; of every image they predict stars, and find boxes everywhere.
     "tasks.md": """
@@ -64,7 +73,7 @@ def test_the_code_of_a_page_runs(page, tmp_path):
     here = tmp_path / "here"
     (here / "explainers").mkdir(parents=True)
     (here / "explainers" / "data").symlink_to(ROOT / "explainers" / "data")
-    done = subprocess.run([sys.executable, str(script)], cwd=here, capture_output=True, text=True)
+    done = ran(script, cwd=here)
     assert done.returncode == 0, done.stderr[-3000:]
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from explainers.errors import OptionError, WriteError
+from explainers.errors import DamageWarning, OptionError, WriteError
 from explainers.storage.atomic import write_json
 from explainers.storage.fingerprint import differences, fingerprint, named
 from explainers.storage.journal import Journal, Row
@@ -97,6 +97,7 @@ class RunFolder:
             warnings.warn(
                 f"{shown(self.journal.path)} {what}, and nothing else tells what was done there: all of it is done "
                 "again",
+                DamageWarning,
                 stacklevel=2,
             )
         if head is None or differing:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
+from child import Child
 from safetensors.torch import load_file
 
 import explainers
@@ -149,8 +147,7 @@ def alike(first: Path, second: Path) -> bool:
 KILLED = """
 import sys
 sys.path.insert(0, sys.argv[1])
-import time, torch
-torch.set_num_threads(1)
+import time
 from test_mining_trainings import BIRDS, QUICK, train
 train(sys.argv[2], BIRDS, sys.argv[3], QUICK, device="cpu", progress=lambda *at: time.sleep(0.3 if at[0] == 2 else 0))
 """
@@ -161,12 +158,11 @@ def test_a_killed_training_goes_on_to_the_same_weights(name, tmp_path):
     """Killed in the second epoch, which it stays in for a while; weights, centres and both optimisers go on."""
     train(name, BIRDS, tmp_path / "whole", QUICK, device="cpu")
     here, broken = str(Path(__file__).parent), tmp_path / "broken"
-    command = [sys.executable, "-W", "ignore", "-c", KILLED, here, name, str(broken)]
-    process = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    while not (broken / LOG).exists() and process.poll() is None:
-        time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
+    with Child(KILLED, here, name, broken) as process:
+        while not (broken / LOG).exists() and not process.ended:
+            time.sleep(0.02)
+        process.send(signal.SIGKILL)
+        assert process.finished().returncode == -signal.SIGKILL
     assert len(read_run(broken).history) == 1
     torch.manual_seed(99)
     train(name, BIRDS, broken, QUICK, device="cpu")

@@ -306,7 +306,7 @@ def test_recordings_of_a_folder_are_found_sorted_and_series_count_once(tmp_path)
         find_recordings(tmp_path / "nowhere", "volume")
 
 
-def test_preparation_by_hand(tmp_path):
+def test_array_preprocessing_by_hand(tmp_path):
     found = read_recording(nifti(tmp_path / "a.nii.gz"))
     data = torch.from_numpy(values())
     assert torch.equal(ArrayPreprocessing()(found.values)[0], data)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
-import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from child import ran
 from training_case import class_folders
 
 from explainers.data.sets import data_set
@@ -30,24 +30,24 @@ def test_the_notebook_runs_and_shows_pictures():
 
 
 def test_the_folder_example_runs(tmp_path):
-    script = [sys.executable, str(EXAMPLES / "explain_folder.py")]
-    done = subprocess.run(script, cwd=tmp_path, capture_output=True, text=True)
+    script = [EXAMPLES / "explain_folder.py"]
+    done = ran(*script, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "24 images explained, 0 failed" in done.stdout
     assert len(list((tmp_path / "explained/overlays").glob("*.png"))) == 48
 
 
 def test_a_small_study_runs_and_goes_on(tmp_path):
-    script = [sys.executable, str(EXAMPLES / "labn_study.py"), "--out", str(tmp_path), "--seeds", "1", "--size", "32"]
+    script = [EXAMPLES / "labn_study.py", "--out", str(tmp_path), "--seeds", "1", "--size", "32"]
     small = ["--train", "32", "--epochs", "1", "--images", "2", "--baseline", "black"]
-    first = subprocess.run([*script, *small], capture_output=True, text=True)
+    first = ran(*script, *small)
     assert first.returncode == 0, first.stderr
     table = (tmp_path / "table.md").read_text()
     assert "| LABN + SGT + bias image | " in table
     assert table.count("| *the slides, DeFN, 512 px* |") == 6
     for name in ("values.csv", "curves-insertion.png", "curves-deletion.png", "maps.png"):
         assert (tmp_path / name).stat().st_size > 1000
-    again = subprocess.run([*script, *small], capture_output=True, text=True)
+    again = ran(*script, *small)
     assert again.returncode == 0, again.stderr
     assert (tmp_path / "table.md").read_text() == table
 
@@ -65,11 +65,11 @@ def test_the_bias_image_of_the_study_is_the_mean_of_its_training_images(monkeypa
 
 
 def test_a_small_study_of_ala_runs_and_goes_on(tmp_path):
-    script = [sys.executable, str(EXAMPLES / "ala_study.py"), "--out", str(tmp_path / "out"), "--docs", str(tmp_path)]
+    script = [EXAMPLES / "ala_study.py", "--out", str(tmp_path / "out"), "--docs", str(tmp_path)]
     small = ["--encoder", "tiny-vit", "--size", "32", "--seeds", "1", "--images", "6", "--scored", "2", "--worst", "4"]
     small += ["--train", "32", "--epochs", "2", "--pretraining", "64", "--pretraining-epochs", "1", "--decoder", "8"]
     small += ["--validation", "4", "--masks", "10", "--queries", "4", "--tolerance", "0.05"]
-    first = subprocess.run([*script, *small], capture_output=True, text=True)
+    first = ran(*script, *small)
     assert first.returncode == 0, first.stderr
     document, measured = tmp_path / "ala-study.md", sorted((tmp_path / "ala-study").glob("*.json"))
     text = document.read_text()
@@ -81,20 +81,20 @@ def test_a_small_study_of_ala_runs_and_goes_on(tmp_path):
     assert all(len(values) <= 6 for values in found["values"].values())
     document.write_text("Words of ours.\n" + text)
     (tmp_path / "ala-study" / "rise-0.json").unlink()  # as if it had been stopped before
-    again = subprocess.run([*script, *small], capture_output=True, text=True)
+    again = ran(*script, *small)
     assert again.returncode == 0, again.stderr
     assert document.read_text() == "Words of ours.\n" + text
-    other = subprocess.run([*script, *small, "--lr", "0.1"], capture_output=True, text=True)
+    other = ran(*script, *small, "--lr", "0.1")
     assert other.returncode != 0
     assert "was measured with another lr; give the same, another --docs, or remove it" in other.stderr
 
 
 def test_a_small_overtraining_study_runs_and_goes_on(tmp_path):
-    script = [sys.executable, "-W", "ignore", str(EXAMPLES / "overtraining_study.py"), "--out", str(tmp_path)]
+    script = [EXAMPLES / "overtraining_study.py", "--out", str(tmp_path)]
     script += ["--data", "magnetogram:size=32,train=16,val=8,test=8", "--train", "16", "--val", "8", "--test", "8"]
     script += ["--epochs", "2", "--checkpoints", "2", "--seeds", "1", "--masks", "4", "--sanity", "2", "--lr", "0.02"]
     script += ["--batch-size", "16", "--device", "cpu", "--no-figures"]
-    first = subprocess.run(script, capture_output=True, text=True)
+    first = ran(*script)
     assert first.returncode == 0, first.stderr
     study, values = (tmp_path / "study.md").read_text(), {path: path.read_bytes() for path in tmp_path.glob("*.json")}
     assert len(values) == 3
@@ -105,7 +105,7 @@ def test_a_small_overtraining_study_runs_and_goes_on(tmp_path):
         assert study.count(f"| plain, with augmentation | {method} | ") == 2 + redrawn
     assert study.count("| abn, with augmentation | attention | ") == 2
     journals = {path: path.read_bytes() for path in tmp_path.glob("*/*/journal.jsonl")}
-    again = subprocess.run(script, capture_output=True, text=True)
+    again = ran(*script)
     assert again.returncode == 0, again.stderr
     assert (tmp_path / "study.md").read_text() == study
     assert {path: path.read_bytes() for path in tmp_path.glob("*.json")} == values
@@ -131,23 +131,14 @@ def test_the_overtraining_study_takes_images_as_small_as_they_are_and_epochs_eve
 
 
 def test_the_figure_of_the_networks_is_drawn(tmp_path):
-    script = [sys.executable, str(EXAMPLES / "draw_networks.py"), "--out", str(tmp_path / "networks.png")]
-    done = subprocess.run(script, capture_output=True, text=True)
+    script = [EXAMPLES / "draw_networks.py", "--out", str(tmp_path / "networks.png")]
+    done = ran(*script)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "networks.png").read_bytes()[:4] == b"\x89PNG"
 
 
 def test_birds_are_drawn_with_their_masks(tmp_path):
-    script = [
-        sys.executable,
-        str(EXAMPLES / "draw_birds.py"),
-        "--out",
-        str(tmp_path / "birds.png"),
-        "--birds",
-        "3",
-        "8",
-    ]
-    done = subprocess.run(script, capture_output=True, text=True)
+    done = ran(EXAMPLES / "draw_birds.py", "--out", tmp_path / "birds.png", "--birds", "3", "8")
     assert done.returncode == 0, done.stderr
     assert [line.partition(": ")[0] for line in done.stdout.splitlines()] == ["3", "8"]
     assert (tmp_path / "birds.png").read_bytes()[:4] == b"\x89PNG"
@@ -157,8 +148,8 @@ def test_a_small_training_runs_and_writes_its_files(tmp_path):
     pytest.importorskip("sklearn")
     for place in ("models", "data"):
         (tmp_path / place).mkdir()
-    script = [sys.executable, str(EXAMPLES / "train_embedded.py"), "--images", "64", "--epochs", "1", "--test", "50"]
-    done = subprocess.run([*script, "--out", str(tmp_path)], cwd=tmp_path, capture_output=True, text=True)
+    script = [EXAMPLES / "train_embedded.py", "--images", "64", "--epochs", "1", "--test", "50"]
+    done = ran(*script, "--out", str(tmp_path), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "test accuracy" in done.stdout
     assert (tmp_path / "models/embedded.safetensors").stat().st_size > 500_000
@@ -168,10 +159,10 @@ def test_a_small_training_runs_and_writes_its_files(tmp_path):
 def test_the_study_of_attention_mining_runs_and_goes_on(tmp_path):
     """Each row and seed leaves a file; what is there is not trained again, and words around the table stay."""
     results = tmp_path / "results"
-    script = [sys.executable, str(EXAMPLES / "amb_study.py"), "--out", str(tmp_path), "--size", "32"]
+    script = [EXAMPLES / "amb_study.py", "--out", str(tmp_path), "--size", "32"]
     small = ["--classes", "6", "--train", "24", "--val", "6", "--test", "6", "--epochs", "1", "--images", "2"]
     rows = ["--rows", "abn", "human", "pc-cot", "gain"]
-    first = subprocess.run([*script, *small, *rows, "--seeds", "0"], capture_output=True, text=True)
+    first = ran(*script, *small, *rows, "--seeds", "0")
     assert first.returncode == 0, first.stderr
     files = {path.name: path.read_bytes() for path in results.iterdir()}
     assert sorted(files) == ["abn-0.json", "gain-0.json", "human-0.json", "pc-cot-0.json"]
@@ -184,12 +175,12 @@ def test_the_study_of_attention_mining_runs_and_goes_on(tmp_path):
     assert (tmp_path / "amb-study-maps.png").stat().st_size > 1000
     page.write_text("Words before.\n" + page.read_text() + "Words behind.\n")
     (results / "abn-0.json").unlink()  # an interruption behind the training: it is scored again, not trained
-    again = subprocess.run([*script, *small, *rows, "--seeds", "0"], capture_output=True, text=True)
+    again = ran(*script, *small, *rows, "--seeds", "0")
     assert again.returncode == 0, again.stderr
     assert again.stdout.splitlines()[:-1] == [f"abn       seed 0: {results / 'abn-0.json'}"]
     assert {path.name: path.read_bytes() for path in results.iterdir()} == files
     assert page.read_text().startswith("Words before.")
     assert page.read_text().endswith("Words behind.\n")
-    other = subprocess.run([*script, *small, "--rows", "abn", "--seeds", "0", "--images", "3"], capture_output=True)
+    other = ran(*script, *small, "--rows", "abn", "--seeds", "0", "--images", "3")
     assert other.returncode == 1
-    assert b"choose other --results" in other.stderr
+    assert "choose other --results" in other.stderr

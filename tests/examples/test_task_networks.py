@@ -5,13 +5,13 @@ from __future__ import annotations
 import importlib
 import json
 import math
-import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from child import ran
 
 FOLDER = Path(__file__).resolve().parent.parent.parent / "examples" / "tasks"
 SHAPES = {
@@ -166,7 +166,7 @@ def test_the_intersection_over_union_by_hand(task_module):
 def test_a_script_trains_scores_and_is_a_model_for_the_command(tmp_path):
     script = FOLDER / "classify_signals.py"
     small = ["--samples", "32", "--steps", "3", "--test", "8", "--out", str(tmp_path / "out")]
-    done = subprocess.run([sys.executable, str(script), *small], cwd=tmp_path, capture_output=True, text=True)
+    done = ran(script, *small, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "on 8 test samples" in done.stdout
     kept = json.loads((tmp_path / "out" / "score.json").read_text())
@@ -202,9 +202,9 @@ def test_explaining_a_trained_network_leaves_a_table_and_a_picture(tmp_path, tas
     module = task_module("classify_signals")
     network = task_module("training").fit(replace(module.TASK, batch=8), module.data("train", 64, 0), steps=20, seed=0)
     save_file(network.state_dict(), tmp_path / "weights.safetensors")
-    script = [sys.executable, str(FOLDER / "explain_tasks.py"), "signals", "--count", "2", "--rows", "1"]
+    script = [FOLDER / "explain_tasks.py", "signals", "--count", "2", "--rows", "1"]
     folders = ["--weights", str(tmp_path), str(tmp_path), "--out", str(tmp_path / "out")]
-    done = subprocess.run([*script, *folders], cwd=tmp_path, capture_output=True, text=True)
+    done = ran(*script, *folders, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     table = (tmp_path / "out" / "table.md").read_text()
     assert table.count("\n| ") == 10  # eight methods and two controls

@@ -23,16 +23,88 @@ def tv(name: str, **options: Any) -> partial[nn.Module]:
 
 
 def narrow_head(name: str) -> partial[nn.Module]:
-    """The same features with a narrower head: those of AlexNet and VGG hold over 90 % of their weights."""
+    """The same features with a narrower head: AlexNet's holds over 90 % of its weights."""
 
     def make() -> nn.Module:
         network = tv(name)()
         before = next(module for module in network.modules() if isinstance(module, nn.Linear)).in_features
-        network.classifier = nn.Sequential(nn.Linear(before, 48), nn.ReLU(inplace=True), nn.Dropout(),
-                                           nn.Linear(48, 32), nn.ReLU(inplace=True), nn.Linear(32, CLASSES))  # fmt: skip
+        network.classifier = narrow_classifier(before)
         return network
 
     return partial(make)
+
+
+def narrow_classifier(before: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(before, 48), nn.ReLU(inplace=True), nn.Dropout(),
+                         nn.Linear(48, 32), nn.ReLU(inplace=True), nn.Linear(32, CLASSES))  # fmt: skip
+
+
+# torchvision's own classes with fewer channels and blocks: what a method has to get right is in how they are joined.
+
+
+def vgg11(*, norm: bool) -> nn.Module:
+    from torchvision.models.vgg import VGG, make_layers
+
+    network = VGG(make_layers([8, "M", 12, "M", 16, 16, "M", 24, 24, "M", 24, 24, "M"], batch_norm=norm), CLASSES)
+    network.classifier = narrow_classifier(24 * 49)
+    return network
+
+
+def bottlenecks(**options: Any) -> nn.Module:
+    from torchvision.models.resnet import Bottleneck, ResNet
+
+    return ResNet(Bottleneck, [1, 1, 1, 1], num_classes=CLASSES, **options)
+
+
+def dense_net() -> nn.Module:
+    from torchvision.models import DenseNet
+
+    return DenseNet(8, (2, 3, 3, 2), 16, num_classes=CLASSES)
+
+
+def efficient_net(name: str) -> nn.Module:
+    """b0 narrower and shallower by its own multipliers; v2, which has none, by its stages."""
+    from torchvision.models.efficientnet import (
+        EfficientNet,
+        FusedMBConvConfig as Fused,
+        MBConvConfig,
+        _efficientnet_conf,
+    )
+
+    if name == "efficientnet_b0":
+        setting, last = _efficientnet_conf(name, width_mult=0.25, depth_mult=0.5)
+        return EfficientNet(setting, 0.2, last_channel=last or 64, num_classes=CLASSES)
+    plan = [Fused(1, 3, 1, 8, 8, 1), Fused(4, 3, 2, 8, 16, 2), Fused(4, 3, 2, 16, 16, 1)]
+    plan += [MBConvConfig(4, 3, 2, 16, 24, 2), MBConvConfig(6, 3, 1, 24, 32, 2), MBConvConfig(6, 3, 2, 32, 40, 2)]
+    return EfficientNet(plan, 0.2, last_channel=64, num_classes=CLASSES)
+
+
+def conv_next() -> nn.Module:
+    from torchvision.models.convnext import CNBlockConfig, ConvNeXt
+
+    widths = (16, 24, 32, 48)
+    blocks = [CNBlockConfig(*each) for each in zip(widths, (*widths[1:], None), (1, 1, 2, 1), strict=True)]
+    return ConvNeXt(blocks, num_classes=CLASSES)
+
+
+def swin(version: int) -> nn.Module:
+    from torchvision.models.swin_transformer import (
+        PatchMergingV2,
+        SwinTransformer,
+        SwinTransformerBlockV2,
+    )
+
+    plan: dict[str, Any] = {"patch_size": [4, 4], "embed_dim": 24, "depths": [2, 2, 2, 2], "num_heads": [1, 2, 4, 8]}
+    if version == 1:
+        return SwinTransformer(**plan, window_size=[7, 7], num_classes=CLASSES)
+    newer = {"block": SwinTransformerBlockV2, "downsample_layer": PatchMergingV2}
+    return SwinTransformer(**plan, window_size=[8, 8], num_classes=CLASSES, **newer)
+
+
+def vit() -> nn.Module:
+    from torchvision.models import VisionTransformer
+
+    return VisionTransformer(48, 16, num_layers=12, num_heads=3, hidden_dim=24, mlp_dim=48, num_classes=CLASSES)
 
 
 def stages(text: str) -> tuple[Stage, ...]:
@@ -133,12 +205,12 @@ PX, SMALL = (3, 64, 64), (3, 40, 40)
 
 TORCHVISION = (
     Case("alexnet", "torchvision", narrow_head("alexnet"), PX, layer="features.11", chain=True),
-    Case("vgg11", "torchvision", narrow_head("vgg11"), PX, layer="features.19", chain=True),
-    Case("vgg11_bn", "torchvision", narrow_head("vgg11_bn"), PX, layer="features.27", chain=True),
+    Case("vgg11", "torchvision", partial(vgg11, norm=False), PX, layer="features.19", chain=True),
+    Case("vgg11_bn", "torchvision", partial(vgg11, norm=True), PX, layer="features.27", chain=True),
     Case("resnet18", "torchvision", tv("resnet18"), PX, layer="layer4", linear="fc", walk=RESNET),
-    Case("resnext50_32x4d", "torchvision", tv("resnext50_32x4d"), SMALL, layer="layer4", linear="fc", walk=RESNET),
-    Case("wide_resnet50_2", "torchvision", tv("wide_resnet50_2"), SMALL, layer="layer4", linear="fc", walk=RESNET),
-    Case("densenet121", "torchvision", tv("densenet121"), PX, layer="features", linear="classifier", cap=math.inf,
+    Case("resnext50_32x4d", "torchvision", partial(bottlenecks, groups=8, width_per_group=4), SMALL, layer="layer4", linear="fc", walk=RESNET),
+    Case("resnet50", "torchvision", partial(bottlenecks, width_per_group=16), SMALL, layer="layer4", linear="fc", walk=RESNET),
+    Case("densenet121", "torchvision", partial(dense_net), PX, layer="features", linear="classifier", cap=math.inf,
          walk=stages("features.relu0 7/2/3, features.denseblock1 3/2/1, features.denseblock2 2/2/0, "
                      "features.denseblock3 2/2/0, features 2/2/0")),
     Case("googlenet", "torchvision", tv("googlenet", init_weights=False), PX, layer="inception5b", linear="fc",
@@ -149,7 +221,7 @@ TORCHVISION = (
              "Mixed_6e 3/2/0, Mixed_7c 3/2/0")),
     Case("squeezenet1_1", "torchvision", tv("squeezenet1_1"), PX, layer="features",
          linear="", walk=stages("features.1 3/2/0, features.4 3/2/0, features.7 3/2/0, features 3/2/0")),
-    Case("mobilenet_v2", "torchvision", tv("mobilenet_v2"), PX, layer="features", linear="classifier.1",
+    Case("mobilenet_v2", "torchvision", tv("mobilenet_v2", width_mult=0.35), PX, layer="features", linear="classifier.1",
          walk=stages("features.1 3/2/1, features.3 3/2/1, features.6 3/2/1, features.13 3/2/1, features 3/2/1")),
     Case("mobilenet_v3_small", "torchvision", tv("mobilenet_v3_small"), PX, layer="features", rectifiers="mixed",
          walk=stages("features.0 3/2/1, features.1 3/2/1, features.3 3/2/1, features.8 5/2/2, features 5/2/2")),
@@ -157,21 +229,21 @@ TORCHVISION = (
          walk=stages("layers.7 3/2/1, layers.8 3/2/1, layers.9 5/2/2, layers.11 5/2/2, layers 5/2/2")),
     Case("shufflenet_v2_x0_5", "torchvision", tv("shufflenet_v2_x0_5"), PX, layer="conv5", linear="fc",
          walk=stages("conv1 3/2/1, stage2.0.branch2.2 3/2/1, stage2 3/2/1, stage3 3/2/1, conv5 3/2/1")),
-    Case("efficientnet_b0", "torchvision", tv("efficientnet_b0"), PX, layer="features", rectifiers="smooth",
+    Case("efficientnet_b0", "torchvision", partial(efficient_net, "efficientnet_b0"), PX, layer="features", rectifiers="smooth",
          linear="classifier.1",
          walk=stages("features.1 3/2/1, features.2 3/2/1, features.3 5/2/2, features.5 3/2/1, features 5/2/2")),
-    Case("efficientnet_v2_s", "torchvision", tv("efficientnet_v2_s"), SMALL, layer="features", rectifiers="smooth",
+    Case("efficientnet_v2_s", "torchvision", partial(efficient_net, "efficientnet_v2_s"), SMALL, layer="features", rectifiers="smooth",
          linear="classifier.1",
          walk=stages("features.1 3/2/1, features.2 3/2/1, features.3 3/2/1, features.5 3/2/1, features 3/2/1")),
     Case("regnet_x_400mf", "torchvision", tv("regnet_x_400mf"), PX, layer="trunk_output", linear="fc", walk=REGNET),
     Case("regnet_y_400mf", "torchvision", tv("regnet_y_400mf"), PX, layer="trunk_output", linear="fc", walk=REGNET),
-    Case("convnext_tiny", "torchvision", tv("convnext_tiny"), PX, layer="features", rectifiers="smooth",
+    Case("convnext_tiny", "torchvision", partial(conv_next), PX, layer="features", rectifiers="smooth",
          walk=stages("features.1 4/4/0, features.3 2/2/0, features.5 2/2/0, features 2/2/0")),
-    Case("swin_t", "torchvision", tv("swin_t"), PX, layer="norm", spatial=channels_last, rectifiers="smooth",
+    Case("swin_t", "torchvision", partial(swin, 1), PX, layer="norm", spatial=channels_last, rectifiers="smooth",
          linear="head"),
-    Case("swin_v2_t", "torchvision", tv("swin_v2_t"), PX, layer="norm", spatial=channels_last, rectifiers="smooth",
+    Case("swin_v2_t", "torchvision", partial(swin, 2), PX, layer="norm", spatial=channels_last, rectifiers="smooth",
          linear="head"),
-    Case("vit_b_16", "torchvision", tv("vit_b_16", image_size=48), (3, 48, 48),
+    Case("vit_b_16", "torchvision", partial(vit), (3, 48, 48),
          layer="encoder.layers.encoder_layer_11.ln_1", spatial=patches(3, 3), rectifiers="smooth",
          attention=torch_attention, grid=(3, 3)),
     Case("maxvit", "torchvision", max_vit, PX, layer="blocks.1", rectifiers="smooth",

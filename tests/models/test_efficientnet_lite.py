@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import subprocess
-import sys
 
 import pytest
 import torch
 import torch.nn.functional as F
+from child import ran
 
 import explainers
 from explainers import load_model
@@ -91,7 +90,7 @@ def test_the_weights_are_read_as_data_and_no_code_of_their_package_runs():
         "import explainers\n"
         "print(explainers.load_model('photographs', device='cpu').sha256)"
     )
-    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True)
+    done = ran(code)
     assert done.stdout.strip() == SHA256 == hashlib.sha256(published_weights().read_bytes()).hexdigest(), done.stderr
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from os import PathLike
 from pathlib import Path, PurePosixPath
 
@@ -18,6 +19,7 @@ from explainers.storage.paths import shown
 
 NIFTI = (".nii.gz", ".nii")
 RAW_AND_COPIES = {".npz", ".npy", ".nii.gz"}  # of one map of `explain run`
+NAMED = 3  # files that an error lists
 INSIDE = 128  # gray value from which a mask's pixel is inside
 
 
@@ -106,9 +108,23 @@ class Beside:
         except OSError as error:
             raise MapError(f"cannot read {shown(path)}: {error.strerror}") from error
 
-    def missing(self, names: list[str], ending: str = "") -> list[str]:
-        """Images without a file."""
-        return [name for name in names if self.find(name, ending) is None]
+    def refuse_foreign(self, names: Sequence[str], ending: str = "") -> None:
+        """See that the folder has to do with the images: a single one without its file is a matter of that image.
+
+        Raises:
+            MapError: none of them has one.
+        """
+        if not names or any(self.find(name, ending) is not None for name in names):
+            return
+        if len(names) == 1:
+            self.path(names[0], ending)
+        wanted = ", ".join(f"{shown(stem_of(name))}{ending}{ARRAYS[0]}" for name in names[:NAMED])
+        held = [path.name for path in islice((path for path in self.folder.rglob("*") if path.is_file()), NAMED)]
+        raise MapError(
+            f"{shown(self.folder)} has no {self.kind} of any of the {len(names)} images: expected files such as "
+            f"{wanted} (or another of {', '.join(ARRAYS)}, or a picture); it holds "
+            + (", ".join(map(shown, held)) + " …" if held else "no file")
+        )
 
 
 def read_mask(path: Path, *, max_pixels: int) -> np.ndarray:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from explainers.errors import ImageError
+from explainers.errors import DependencyError, ImageError
 from explainers.storage.paths import shown
 
 MOST_VALUES = 500_000_000  # of one file: 2 GB as float32, a CT of 512 × 512 × 1,900
@@ -39,6 +40,18 @@ class Recording:
     def axes(self) -> tuple[int, ...]:
         """How long each axis is."""
         return tuple(self.values.shape[1:])
+
+
+def medical(name: str, files: str) -> Any:
+    """A library that reads medical images; files: what needs it, for the error.
+
+    Raises:
+        DependencyError: it is not installed.
+    """
+    try:
+        return import_module(name)
+    except ImportError as error:
+        raise DependencyError(f'{files} need {name}: pip install "explainers[medical]"') from error
 
 
 def check_count(path: Path, shape: Sequence[int], most: int) -> None:

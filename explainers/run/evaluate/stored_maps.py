@@ -36,22 +36,17 @@ class StoredMaps:
         """(N, H, W) maps of images.
 
         Raises:
-            MapError: a map is damaged, or of another size. ImageError: a picture that cannot be read.
+            MapError: a map is missing, damaged, or of another size. ImageError: a picture that cannot be read.
         """
         return torch.stack([self.read(name, self.ending, size) for name in names])
 
     def digest(self, names: Sequence[str]) -> str:
-        """Of the files' contents.
-
-        Raises:
-            MapError: a map is missing.
-        """
+        """Of the files' contents, and of what is wrong with those that are missing or cannot be read."""
         found = hashlib.sha256()
         for name in names:
-            self.folder.path(name, self.ending)
             try:
                 found.update(self.folder.digest(name, self.ending))
-            except MapError as error:  # a file that cannot be read costs its image, as one that is damaged does
+            except MapError as error:  # costs its image, as a file that is damaged does
                 found.update(str(error).encode("utf-8", "backslashreplace"))
         return found.hexdigest()
 

@@ -104,15 +104,14 @@ class MaskRegions(ImageTargets):
         return Region(self.index, field, "in its mask")
 
     def check(self, files: Sequence[ImageFile]) -> None:
-        """See that every image has a mask, and none that could be another's.
+        """See that there are masks of the images, and none that could be another's.
 
         Raises:
-            MapError: one has not.
+            MapError: there are none, or one is.
         """
         names = [file.name for file in files]
         self.masks.refuse_shared(names)
-        if missing := self.masks.missing(names):
-            self.masks.path(missing[0])  # says what was looked for
+        self.masks.refuse_foreign(names)
 
     def digest(self, file: ImageFile) -> bytes:
         """Of the mask."""
