@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 import math
 from collections.abc import Iterable
 from importlib import import_module
@@ -52,8 +53,8 @@ def from_torchvision(request: Request) -> Parts:
             f"torchvision:{name} takes clips of frames (N, C, T, H, W); explained are networks that take images"
         )
     options: dict[str, Any] = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
-    if "/" not in name and name.startswith(("fcn_", "deeplabv3", "lraspp", "fasterrcnn", "maskrcnn", "retinanet")):
-        options["weights_backbone"] = None
+    if "weights_backbone" in inspect.signature(models.get_model_builder(name)).parameters:
+        options["weights_backbone"] = None  # or a backbone's weights would be fetched for a network that has none
     if request.weights is None:
         network = models.get_model(name, weights=None, **options)
         notes.append(RANDOM)
@@ -75,13 +76,21 @@ def from_torchvision(request: Request) -> Parts:
 
 
 def _torchvision_preprocessing(member: Any) -> Preprocessing | None:
+    """How a photo is taken: weights of classifiers and segmenters say it, detectors prepare it themselves."""
     preset = member.transforms() if member is not None else None
-    if preset is None or not hasattr(preset, "crop_size"):
+    source = f"torchvision {member}"
+    if type(preset).__name__ == "ObjectDetection":
+        return Preprocessing(source=source)
+    if preset is None or not hasattr(preset, "resize_size"):
         return None
-    (crop,), (resize,) = preset.crop_size, preset.resize_size
-    interpolation = preset.interpolation.value
+    (resize,), (crop,) = preset.resize_size, getattr(preset, "crop_size", (None,))
     return Preprocessing(
-        resize, (crop, crop), tuple(preset.mean), tuple(preset.std), interpolation, source=f"torchvision {member}"
+        resize,
+        None if crop is None else (crop, crop),
+        tuple(preset.mean),
+        tuple(preset.std),
+        preset.interpolation.value,
+        source=source,
     )
 
 

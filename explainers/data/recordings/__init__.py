@@ -8,10 +8,11 @@ of maps that lie where the recording lies. Begin with `read.py`.
 from explainers.data.recordings.find import find_recordings, kinds_in
 from explainers.data.recordings.given import as_recordings, kind_of_file, read_kind
 from explainers.data.recordings.read import content_of, read_recording
-from explainers.data.recordings.recording import Recording
+from explainers.data.recordings.recording import MOST_VALUES, Recording
 from explainers.data.recordings.write import map_file, write_map
 
 __all__ = [
+    "MOST_VALUES",
     "Recording",
     "as_recordings",
     "content_of",

@@ -14,7 +14,7 @@ import numpy as np
 from explainers.errors import DependencyError, ImageError
 from explainers.storage.paths import shown
 
-MOST_VALUES = 100_000_000  # of one file: 400 MB as float32
+MOST_VALUES = 500_000_000  # of one file: 2 GB as float32, a CT of 512 × 512 × 1,900
 
 
 @dataclass(frozen=True, eq=False)

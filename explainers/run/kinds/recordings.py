@@ -13,6 +13,7 @@ from torch import Tensor
 from explainers.core.preprocessing import ArrayPreprocessing
 from explainers.data.images import ImageFile
 from explainers.data.recordings import (
+    MOST_VALUES,
     Recording,
     content_of,
     find_recordings,
@@ -50,9 +51,9 @@ class Recordings:
         """Of the values."""
         return content_digest(subject.values)
 
-    def read(self, path: Path, most: int) -> Recording:
+    def read(self, path: Path, most: int | None) -> Recording:
         """With values that are finite, and as many axes as the kind has."""
-        return read_kind(path, self.name, most)
+        return read_kind(path, self.name, MOST_VALUES if most is None else most)
 
     def input(self, subject: Recording) -> Tensor:
         """(C, *axes)."""
@@ -91,20 +92,20 @@ class Recordings:
         suffix, data = map_file(self.preprocessing.back(values, subject.axes), subject)
         return {suffix: data}
 
-    def map_in(self, path: Path, most: int) -> np.ndarray:
+    def map_in(self, path: Path, most: int | None) -> np.ndarray:
         """The first channel of a NIfTI file or an array."""
         return self._beside(path, most, "map")
 
-    def mask_in(self, path: Path, most: int) -> np.ndarray:
+    def mask_in(self, path: Path, most: int | None) -> np.ndarray:
         """What is not 0 is inside."""
         mask = self._beside(path, most, "mask") != 0
         if not mask.any():
             raise MapError(f"the mask {shown(path)} has nothing inside (all its values are 0)")
         return mask
 
-    def _beside(self, path: Path, most: int, key: str) -> np.ndarray:
+    def _beside(self, path: Path, most: int | None, key: str) -> np.ndarray:
         try:
-            found = read_recording(path, most=most, key=key)
+            found = read_recording(path, most=MOST_VALUES if most is None else most, key=key)
         except ImageError as error:
             raise MapError(str(error)) from error
         if len(found.axes) != self.preprocessing.axes or len(found.values) != 1:
