@@ -253,7 +253,12 @@ def picture_arguments(group: Any) -> None:
 def limit_arguments(command: argparse.ArgumentParser) -> None:
     """What is taken, left out and removed."""
     command.add_argument("--config", metavar="FILE", help="options from a TOML file; what is typed wins")
-    command.add_argument("--max-pixels", type=int, metavar="N", help="refuse larger images (default 100000000)")
+    command.add_argument(
+        "--max-pixels",
+        type=int,
+        metavar="N",
+        help="refuse larger images (default 100000000; of volumes, signals and clips 500000000 values)",
+    )
     command.add_argument(
         "--skip-unsupported", action="store_true", help="leave out methods that the network does not allow"
     )

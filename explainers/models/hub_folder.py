@@ -9,7 +9,7 @@ from typing import Any
 
 from explainers.errors import ModelFileError
 from explainers.models.given_preprocessing import from_processor
-from explainers.models.libraries import downloaded, library, timm_parts
+from explainers.models.libraries import OFFLINE, downloaded, library, timm_parts
 from explainers.models.source import Parts, Request, register_folder_source
 from explainers.models.weight_files import fit_state, read_state
 from explainers.storage.paths import shown
@@ -135,12 +135,14 @@ def _classifier(name: str, *, safe: bool = False) -> Parts:
         ModelFileError: it cannot be loaded, or lacks weights, which transformers would draw at random.
     """
     transformers = library("transformers", "hf")
-    only: dict[str, Any] = {"use_safetensors": True} if safe else {}
+    local = Path(name).is_dir()
+    only: dict[str, Any] = {"local_files_only": local, **({"use_safetensors": True} if safe else {})}
     network, loading = downloaded(
         lambda: transformers.AutoModelForImageClassification.from_pretrained(
             name, trust_remote_code=False, output_loading_info=True, **only
         ),
         f"hf:{name}",
+        "; see that the whole folder was downloaded" if local else OFFLINE,
     )
     if missing := sorted(loading.get("missing_keys", ())):
         raise ModelFileError(
@@ -149,7 +151,9 @@ def _classifier(name: str, *, safe: bool = False) -> Parts:
         )
     notes: list[str] = []
     try:
-        processor = transformers.AutoImageProcessor.from_pretrained(name, trust_remote_code=False)
+        processor = transformers.AutoImageProcessor.from_pretrained(
+            name, trust_remote_code=False, local_files_only=local
+        )
         preprocessing = from_processor(processor.to_dict(), name)
     except Exception as error:  # a damaged file raises whatever its reader does
         preprocessing = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 import math
 from collections.abc import Iterable
 from importlib import import_module
@@ -18,6 +19,7 @@ from explainers.errors import DependencyError, ExplainersError, ModelFileError
 from explainers.models.source import Parts, Request
 from explainers.models.weight_files import fit_state, named_as, read_state
 
+OFFLINE = ". Without a network connection pass weights (--weights) as a file, or for hf: a local folder"
 RANDOM = "random weights: the maps are those of an untrained network (pass weights DEFAULT or a file)"
 
 
@@ -51,8 +53,8 @@ def from_torchvision(request: Request) -> Parts:
             f"torchvision:{name} takes clips of frames (N, C, T, H, W); explained are networks that take images"
         )
     options: dict[str, Any] = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
-    if "/" not in name and name.startswith(("fcn_", "deeplabv3", "lraspp", "fasterrcnn", "maskrcnn", "retinanet")):
-        options["weights_backbone"] = None
+    if "weights_backbone" in inspect.signature(models.get_model_builder(name)).parameters:
+        options["weights_backbone"] = None  # or a backbone's weights would be fetched for a network that has none
     if request.weights is None:
         network = models.get_model(name, weights=None, **options)
         notes.append(RANDOM)
@@ -74,13 +76,21 @@ def from_torchvision(request: Request) -> Parts:
 
 
 def _torchvision_preprocessing(member: Any) -> Preprocessing | None:
+    """How a photo is taken: weights of classifiers and segmenters say it, detectors prepare it themselves."""
     preset = member.transforms() if member is not None else None
-    if preset is None or not hasattr(preset, "crop_size"):
+    source = f"torchvision {member}"
+    if type(preset).__name__ == "ObjectDetection":
+        return Preprocessing(source=source)
+    if preset is None or not hasattr(preset, "resize_size"):
         return None
-    (crop,), (resize,) = preset.crop_size, preset.resize_size
-    interpolation = preset.interpolation.value
+    (resize,), (crop,) = preset.resize_size, getattr(preset, "crop_size", (None,))
     return Preprocessing(
-        resize, (crop, crop), tuple(preset.mean), tuple(preset.std), interpolation, source=f"torchvision {member}"
+        resize,
+        None if crop is None else (crop, crop),
+        tuple(preset.mean),
+        tuple(preset.std),
+        preset.interpolation.value,
+        source=source,
     )
 
 
@@ -204,7 +214,7 @@ def library(module: str, extra: str) -> Any:
         raise DependencyError(f"{module} cannot be imported ({error}): pip install 'explainers[{extra}]'") from error
 
 
-def downloaded(build: Any, what: str) -> Any:
+def downloaded(build: Any, what: str, instead: str = OFFLINE) -> Any:
     """Run a constructor that may fetch weights.
 
     Raises:
@@ -216,10 +226,7 @@ def downloaded(build: Any, what: str) -> Any:
         raise
     except Exception as error:  # a damaged folder or file raises whatever its reader does
         first = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise ModelFileError(
-            f"{what} could not be loaded: {first}. Without a network connection pass weights (--weights) as a file, "
-            "or for hf: a local folder"
-        ) from error
+        raise ModelFileError(f"{what} could not be loaded: {first}{instead}") from error
 
 
 def _unknown(library: str, name: str, names: Iterable[str]) -> ModelFileError:

@@ -38,10 +38,6 @@ class Journal:
         """Whether there is none, or nothing in it."""
         return not self.path.is_file() or not self.path.stat().st_size
 
-    def has_entries(self) -> bool:
-        """Whether anything was done; a start that did nothing has none."""
-        return any(number for number, _ in enumerate(_lines(self.path)))
-
     def start(self, head: Row) -> None:
         """Begin with nothing done."""
         write_bytes(self.path, _sealed(head))

@@ -85,7 +85,7 @@ class RunFolder:
                 "anew with overwrite (--overwrite)"
             )
         differing = [] if head is None else _differing(head["facts"], facts)
-        if differing and self.journal.has_entries():
+        if differing and any(whole(entry["rows"]) for entry in self.journal.entries()):  # else nothing would be lost
             other = " (the network gives something else for the same image: its code has changed)"
             code = other if all(each.startswith(f"{PROBE}.") for each in differing) else ""
             raise OptionError(

@@ -13,8 +13,10 @@ import pytest
 import torch
 
 from explainers.core.preprocessing import ArrayPreprocessing
-from explainers.data.recordings import find_recordings, read_recording, write_map
+from explainers.data.recordings import MOST_VALUES, find_recordings, read_recording, write_map
+from explainers.data.recordings.recording import check_count
 from explainers.errors import DependencyError, ImageError, MapError, OptionError
+from explainers.run.kinds import kind_of
 
 nibabel = pytest.importorskip("nibabel")
 pydicom = pytest.importorskip("pydicom")
@@ -208,6 +210,17 @@ def test_sizes_are_refused_before_values_are_read(tmp_path):
     for name in ("a.nii", "a.nii.gz", "a.npy", "ct"):
         with pytest.raises(ImageError, match="more than the limit of 26,999"):
             read_recording(tmp_path / name, most=26_999)
+
+
+def test_a_long_ct_is_within_the_limit_and_a_file_of_twice_the_limit_is_not(tmp_path):
+    check_count(tmp_path / "ct.nii.gz", (1, 512, 512, 600), MOST_VALUES)
+    with pytest.raises(ImageError, match="more than the limit of 500,000,000; raise it with max_pixels"):
+        check_count(tmp_path / "ct.nii.gz", (1, 1000, 1000, 1000), MOST_VALUES)
+    kind = kind_of(ArrayPreprocessing("volume"))
+    np.save(tmp_path / "a.npy", np.zeros((3, 3, 3), np.float32))
+    assert kind.read(tmp_path / "a.npy", None).axes == (3, 3, 3)
+    with pytest.raises(ImageError, match="more than the limit of 26;"):
+        kind.read(tmp_path / "a.npy", 26)
 
 
 def test_a_bomb_is_refused_by_its_header(tmp_path):

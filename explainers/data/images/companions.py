@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from os import PathLike
@@ -157,8 +158,12 @@ def read_map(path: Path, *, max_pixels: int) -> np.ndarray:
     return pixels[..., 0].astype(np.float32)
 
 
-def methods_of(folder: str | PathLike[str], names: list[str]) -> Iterator[str]:
-    """Endings such as `.grad-cam` under which a run of `explain` has left maps of these images, sorted."""
+def methods_of(folder: str | PathLike[str], names: list[str], *, numbered: bool = False) -> Iterator[str]:
+    """Endings such as `.grad-cam` under which a run of `explain` has left maps of these images, sorted.
+
+    Args:
+        numbered: whether a number may follow, as in `a.grad-cam.2.npz`, which is no part of the ending.
+    """
     root = Path(folder)
     found = set()
     for name in names[:8]:
@@ -168,6 +173,8 @@ def methods_of(folder: str | PathLike[str], names: list[str]) -> Iterator[str]:
             for path in parent.glob("*.npz") if parent.is_dir() else ():
                 # Nothing where the file is called like the image alone; the image's suffix in a.jpg.npz.
                 ending = path.name[len(prefix) - 1 : -len(".npz")]
+                if numbered:
+                    ending = re.sub(r"\.\d+$", "", ending)
                 if path.name.startswith(prefix) and ending.count(".") == 1 and stem + ending != name:
                     found.add(ending)
     yield from sorted(found)

@@ -74,7 +74,7 @@ class Folder:
     preprocessing: AnyPreprocessing
     device: torch.device
     size: int
-    max_pixels: int
+    max_pixels: int | None
     masks: Beside | None = None
     labels: Mapping[str, int] | None = None
     failed: list[tuple[str, str]] = field(default_factory=list)

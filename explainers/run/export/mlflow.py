@@ -49,16 +49,19 @@ def write_mlflow(
     target = read.path / "mlflow" if out is None else Path(out)
     if target.exists() and not (target.is_dir() and ((target / DATABASE).is_file() or not any(target.iterdir()))):
         raise OptionError(f"{shown(target)} is no tracking store (no {DATABASE}); choose another place (--out)")
+    if "?" in str(target.resolve()):
+        raise OptionError(f"{shown(target)} has a ? in its path, which MLflow's address takes for its end; use another")
     with _quiet():
         tracking = library("mlflow.tracking", "mlflow", "MLflow")
         for needed in ("sqlalchemy", "alembic"):
             library(needed, "mlflow", "MLflow's database")
+        problems = library("mlflow.exceptions", "mlflow", "MLflow"), library("sqlalchemy.exc", "mlflow", "MLflow")
         try:
             target.mkdir(parents=True, exist_ok=True)
             mark(target, "mlflow")
             client = tracking.MlflowClient(tracking_uri=f"sqlite:///{(target / DATABASE).resolve()}")
             return _noted(client, read, target, overwrite=overwrite)
-        except (OSError, library("mlflow.exceptions", "mlflow", "MLflow").MlflowException) as error:
+        except (OSError, problems[0].MlflowException, problems[1].SQLAlchemyError) as error:
             first = str(error).strip().partition("\n")[0]
             raise WriteError(f"cannot write the tracking store {shown(target)}: {first}") from error
 

@@ -128,7 +128,8 @@ def _overlays(read: ReadFolder, board: _Board) -> list[tuple[str, str]]:
 
 
 def _scores(read: ReadFolder, board: _Board) -> list[tuple[str, str]]:
-    left_out, steps = [], {}
+    left_out: list[tuple[str, str]] = []
+    steps: dict[tuple[str, ...], int] = {}
     for row in read.rows("scores.csv"):
         unit = tuple(row.get(key, "") for key in UNIT)
         step, value = steps.setdefault(unit, len(steps)), number(row.get("value"))

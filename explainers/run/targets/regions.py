@@ -22,7 +22,7 @@ ALL, PREDICTED, MASK, BOX, PIXEL = "all", "predicted", "mask:", "box:", "pixel:"
 SPELLINGS = "predicted, all, mask:FOLDER, box:X0,Y0,X1,Y1 or pixel:X,Y"
 
 
-def region_of(index: int | None, where: str, *, max_pixels: int = MAX_PIXELS) -> Target | ImageTargets:
+def region_of(index: int | None, where: str, *, max_pixels: int | None = None) -> Target | ImageTargets:
     """What `--where` means.
 
     Args:
@@ -81,7 +81,7 @@ class MaskRegions(ImageTargets):
 
     index: int | None
     masks: Beside
-    max_pixels: int = MAX_PIXELS
+    max_pixels: int | None = None
 
     @property
     def key(self) -> str:
@@ -97,7 +97,7 @@ class MaskRegions(ImageTargets):
         path = self.masks.path(file.name)
         seen = photo.pixels.shape[:2]
         size = preprocessing.crop or preprocessing.resized_size(*seen)
-        mask = read_mask(path, max_pixels=self.max_pixels)
+        mask = read_mask(path, max_pixels=MAX_PIXELS if self.max_pixels is None else self.max_pixels)
         field = placed(mask, seen, size, preprocessing, str(path), True) > 0
         if not bool(field.any()):
             raise ImageError(f"the mask {shown(path)} has nothing inside the part of the photo that the network sees")

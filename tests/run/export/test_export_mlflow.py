@@ -8,7 +8,7 @@ import sys
 import pytest
 from explainers.cli.main import main
 
-from explainers.errors import DependencyError, OptionError
+from explainers.errors import DependencyError, OptionError, WriteError
 from explainers.run.export.mlflow import write_mlflow
 from explainers.run.report.folder import ReadFolder
 
@@ -73,11 +73,17 @@ def test_a_folder_is_noted_once_unless_it_is_to_be_replaced(store, folders):
 
 
 def test_what_is_no_store_and_what_is_missing_is_told_in_one_line(ran, tmp_path, monkeypatch):
+    pytest.importorskip("mlflow.tracking")
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "a").touch()
     with pytest.raises(OptionError, match="no tracking store"):
         write_mlflow(ran, tmp_path / "mine", overwrite=True)
     shutil.rmtree(tmp_path / "mine")
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "mlflow.db").write_bytes(b"none" * 1000)
+    with pytest.raises(WriteError, match=r"tracking store .* not a database"):
+        write_mlflow(ran, tmp_path / "bad")
+    shutil.rmtree(tmp_path / "bad")
     for name in ("mlflow.tracking", "sqlalchemy"):
         with monkeypatch.context() as patched:
             patched.setitem(sys.modules, name, None)
