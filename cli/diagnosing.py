@@ -31,7 +31,7 @@ def diagnosed(arguments: argparse.Namespace) -> Any:
     from explainers.network.input import input_channels
 
     check_paths(arguments)
-    told, shape = bool(arguments.image or arguments.data_kind), ()
+    told, shape = bool(arguments.image or arguments.data_kind), tuple[int, ...]()
     arguments.kind = kind_asked(arguments, arguments.image) if told else None  # the network's to tell
     loaded = loaded_model(arguments)
     if arguments.image:

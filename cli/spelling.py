@@ -83,8 +83,8 @@ def _untyped(head: re.Match[str], told: list[str], known: dict[str, Any]) -> str
     for beside in told:  # lime.samples=0, pid:patch=0: others behind the same name
         if owner := re.match(r"--[a-z-]+ [\w+-]+[.:](?=[\w-]+=)", beside):
             return f"{owner[0]}{name}={value}"
-    if owner := _method_with(name, known):
-        return f"--option {owner}.{name}={value}"
+    if method := _method_with(name, known):
+        return f"--option {method}.{name}={value}"
     return head[0].removesuffix(head["joint"] or "")
 
 

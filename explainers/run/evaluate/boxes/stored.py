@@ -97,5 +97,7 @@ def _alike(one: np.ndarray, other: np.ndarray) -> bool:
     """Whether two boxes are the same to a pixel."""
     if one.shape != other.shape or not one.any() or not other.any():
         return False
-    ends = [[np.flatnonzero(mask.any(axis=axis))[[0, -1]] for axis in (0, 1)] for mask in (one, other)]
-    return bool(np.abs(np.subtract(*ends)).max() <= 1)
+    first, second = (
+        np.array([np.flatnonzero(mask.any(axis=axis))[[0, -1]] for axis in (0, 1)]) for mask in (one, other)
+    )
+    return bool(np.abs(first - second).max() <= 1)
