@@ -89,9 +89,7 @@ class _Watch:
     def __init__(self, network: nn.Module, images: Tensor, recorded: _Watch | None = None) -> None:
         self.network, self.count = network, len(images)
         self.hints = {} if recorded is None else recorded.told  # by name and run, for outputs without a graph
-        self.passed: set[tuple[str, int]] = set()
-        if recorded is not None:
-            self.passed = recorded.passed
+        self.passed: set[tuple[str, int]] = getattr(recorded, "passed", set())
         self.told: dict[tuple[str, int], Axes] = {}
         self.unrecorded = False
         self.trace = Trace(images)
