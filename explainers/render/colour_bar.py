@@ -11,6 +11,7 @@ import numpy as np
 from explainers.render.style import DIVERGING, SEQUENTIAL, Style, colours, limits_of
 
 BAR, TIP = 7, 5  # pixels: how high it is, and how long its ends are where values lie beyond them
+GAP = 6  # pixels between numbers
 EDGE = (110, 110, 110)
 
 
@@ -80,7 +81,8 @@ def draw_bar(draw: Any, scale: Scale, place: tuple[int, int], width: int, font: 
     numbers = scale.numbers
     lengths = [font.getlength(each) for each in numbers]
     places = [left, (first + last) / 2 - lengths[1] / 2, right + 1 - lengths[2]]
-    fits = lengths[0] + lengths[1] + lengths[2] + 12 <= width
+    gaps = [places[side + 1] - places[side] - lengths[side] for side in (0, 1)]
+    fits = min(gaps) >= GAP
     for number, x, wanted in zip(numbers, places, (True, fits, True), strict=True):
         if wanted:
             draw.text((round(x), bottom + 2), number, fill="black", font=font)
