@@ -14,8 +14,8 @@ def model_arguments(command: argparse.ArgumentParser, *, several: bool = False) 
         action="append" if several else "store",
         metavar="SPEC",
         help="photographs (the default: EfficientNet-Lite0, ImageNet's 1,000 classes), torchvision:NAME, timm:NAME, "
-        "hf:NAME, open_clip:NAME, FILE.py:factory, pkg.mod:factory, FILE.onnx, the folder of a training, or embedded "
-        "(a digit classifier)",
+        "hf:NAME, open_clip:NAME, FILE.py:factory, pkg.mod:factory, FILE.onnx, the folder of a training or of a model "
+        "of the Hugging Face Hub, or embedded (a digit classifier)",
     )
     group.add_argument("--weights", metavar="WEIGHTS", help="DEFAULT, a name the library knows, or a file")
     group.add_argument("--trust-model-file", action="store_true", help="allow model files that run code when loaded")
@@ -253,7 +253,12 @@ def picture_arguments(group: Any) -> None:
 def limit_arguments(command: argparse.ArgumentParser) -> None:
     """What is taken, left out and removed."""
     command.add_argument("--config", metavar="FILE", help="options from a TOML file; what is typed wins")
-    command.add_argument("--max-pixels", type=int, metavar="N", help="refuse larger images (default 100000000)")
+    command.add_argument(
+        "--max-pixels",
+        type=int,
+        metavar="N",
+        help="refuse larger images (default 100000000; of volumes, signals and clips 500000000 values)",
+    )
     command.add_argument(
         "--skip-unsupported", action="store_true", help="leave out methods that the network does not allow"
     )
@@ -265,5 +270,5 @@ def limit_arguments(command: argparse.ArgumentParser) -> None:
 def common_arguments(command: argparse.ArgumentParser) -> None:
     """What every command has."""
     command.add_argument("--json", action="store_true", help="print the result as JSON")
-    command.add_argument("--quiet", "-q", action="store_true", help="no progress, no notes")
+    command.add_argument("--quiet", "-q", action="store_true", help="no progress, no notes but of damage")
     command.add_argument("--debug", action="store_true", help="show where an error comes from")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import shlex
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,23 +31,33 @@ def diagnosed(arguments: argparse.Namespace) -> Any:
     from explainers.network.input import input_channels
 
     check_paths(arguments)
-    told = bool(arguments.image or arguments.data_kind)
+    told, shape = bool(arguments.image or arguments.data_kind), tuple[int, ...]()
     arguments.kind = kind_asked(arguments, arguments.image) if told else None  # the network's to tell
     loaded = loaded_model(arguments)
     if arguments.image:
-        from explainers.data.images import MAX_PIXELS
         from explainers.run.kinds import kind_of
 
         if loaded.preprocessing is None:
             raise ImageError(f"how {loaded.spec} takes a photo is not known; give --size, --crop, --mean, --std")
         kind = kind_of(loaded.preprocessing)
-        images = kind.input(kind.read(Path(arguments.image), MAX_PIXELS))[None]
+        subject = kind.read(Path(arguments.image), getattr(arguments, "max_pixels", None))
+        images, shape = kind.input(subject)[None], kind.size(subject)
     else:
         square = (224, 224)
         known = loaded.preprocessing
         size = (input_channels(loaded.network, square), *square) if known is None else known.input_size()
         images = torch.randn(1, *size, generator=torch.Generator().manual_seed(0))
-    return explainers.diagnose(loaded, images.to(loaded.device), output=output(arguments.output))
+    found = explainers.diagnose(loaded, images.to(loaded.device), output=output(arguments.output))
+    return replace(found, targets=tuple((what, _placed(options, shape)) for what, options in found.targets))
+
+
+def _placed(options: str, shape: Sequence[int]) -> str:
+    """Options of a target with the middle of the photo (height, width) for a box and a pixel that are not said."""
+    if len(shape) != 2:
+        return options
+    height, width = shape
+    box = f"{width // 4},{height // 4},{max(3 * width // 4, 1)},{max(3 * height // 4, 1)}"
+    return options.replace("X0,Y0,X1,Y1", box).replace("X,Y", f"{width // 2},{height // 2}")
 
 
 def run_command(arguments: argparse.Namespace) -> str:

@@ -84,6 +84,8 @@ def explained_images(
         maps = counted(count, "map is the same everywhere and shows", "maps are the same everywhere and show")
         more = f" and {count - 1} more" if count > 1 else ""
         note(arguments, f"{maps} nothing (status constant): {title} of {printable(name)}{more}")
+        for title, why in summary.because.items():
+            note(arguments, f"{title}: {why}")
     for name, reason in summary.nothing[:NAMED]:
         note(arguments, f"nothing to explain in {printable(name)}: {reason}")
     if len(summary.nothing) > NAMED:

@@ -16,7 +16,7 @@ KINDS = {"photos": "photo", "volumes": "volume", "signals": "signal", "frames": 
 PHOTOS = "photo"
 OF_PHOTOS = ("crop", "gray", "bands", "input_bands", "white")  # flags that say nothing of an array
 OF_ARRAYS = ("window", "normalize")
-AXES = {3: "volume", 1: "signal"}
+BY_AXES = {3: "volume", 1: "signal"}
 
 
 def kind_asked(arguments: argparse.Namespace, where: str | None) -> str:
@@ -63,7 +63,7 @@ def kind_of_network(arguments: argparse.Namespace, loaded: Any) -> str:
     from explainers.network.input import convolution_axes
 
     axes = convolution_axes(loaded.network) if loaded.preprocessing is None else ()
-    kind = AXES[axes[0]] if len(axes) == 1 and axes[0] in AXES else PHOTOS
+    kind = BY_AXES[axes[0]] if len(axes) == 1 and axes[0] in BY_AXES else PHOTOS
     _check_flags(arguments, kind)
     return kind
 
@@ -75,6 +75,8 @@ def array_preprocessing(arguments: argparse.Namespace, loaded: Any, kind: str) -
         OptionError: a flag that cannot be read or does not fit, or a network that is known to take photos.
     """
     from explainers.core.preprocessing import ArrayPreprocessing, Preprocessing
+    from explainers.core.preprocessing.arrays import AXES
+    from explainers.network.input import first_channels
 
     if isinstance(loaded.preprocessing, Preprocessing):
         raise OptionError(
@@ -83,7 +85,7 @@ def array_preprocessing(arguments: argparse.Namespace, loaded: Any, kind: str) -
         )
     if isinstance(loaded.preprocessing, ArrayPreprocessing):
         return loaded.preprocessing
-    channels = getattr(arguments, "channels", None) or _channels(loaded.network, 1 if kind == "signal" else 3)
+    channels = getattr(arguments, "channels", None) or first_channels(loaded.network, AXES[kind])
     made = ArrayPreprocessing(
         kind,
         _lengths(arguments.size),
@@ -97,16 +99,6 @@ def array_preprocessing(arguments: argparse.Namespace, loaded: Any, kind: str) -
     if made.normalize is None and made.window is None and made.mean is None and kind != "clip":
         note(arguments, f"the network gets the {kind}s' values as stored (--window, --normalize, --mean, --std)")
     return made
-
-
-def _channels(network: Any, axes: int) -> int | None:
-    """Of the first convolution over so many axes."""
-    from torch import nn
-
-    from explainers.network.input import CONVOLUTIONS
-
-    modules = network.modules() if isinstance(network, nn.Module) else ()
-    return next((int(vars(each)["in_channels"]) for each in modules if isinstance(each, CONVOLUTIONS[axes])), None)
 
 
 def _lengths(text: str | int | None) -> tuple[int, ...] | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from explainers.storage.paths import shown
 
-VALUE = r"(?:\([^()]*\)|\[[^\[\]]*\]|'[^']*'|\"[^\"]*\"|[^\s;,:()]+)"
+VALUE = r"(?:\([^()]*\)|\{[^{}]*\}|\[[^\[\]]*\]|'[^']*'|\"[^\"]*\"|[^\s;,:()]+)"
 HEAD = re.compile(rf"(?P<name>\b[a-z_]+)=(?P<value>{VALUE})(?P<joint>, | and )?")
 ALIASES = {"resize": "size", "bands": "input_bands", "picture": "bands", "targets": "target", "frozen": "freeze"}
 
@@ -56,12 +56,49 @@ def as_typed(text: str, arguments: argparse.Namespace | None = None) -> str:
 
 
 def _beginning_as_typed(text: str, arguments: argparse.Namespace) -> str:
-    made, at = "", 0
+    """The values that a text begins with as options: if one of them was typed, the others in the same spelling."""
+    known, at = vars(arguments), 0
+    heads: list[re.Match[str]] = []
     while found := HEAD.match(text, at):
-        told = _typed(found["name"], found["value"].strip("'\""), vars(arguments))
-        made += (told or f"{found['name']}={found['value']}") + (found["joint"] or "")
+        heads.append(found)
         at = found.end()
-    return made + text[at:]
+    told = [_typed(head["name"], head["value"].strip("'\""), known) for head in heads]
+    if not any(told):
+        return text
+    spelt = [own or _untyped(head, told, known) for own, head in zip(told, heads, strict=True)]
+    joints = [head["joint"] or "" for head in heads]
+    kept = [(each, joint) for each, joint in zip(spelt, joints, strict=True) if each]
+    beginning = "".join(each + joint for each, joint in kept[:-1]) + kept[-1][0] + joints[-1]
+    return beginning + text[at:]
+
+
+def _untyped(head: re.Match[str], told: list[str], known: dict[str, Any]) -> str:
+    """How an option that has its default would be typed, "" for one that is empty."""
+    name, value = head["name"], head["value"].strip("'\"")
+    own = ALIASES.get(name, name)
+    if value in ("{}", "[]", "()", "None"):
+        return ""
+    if own in known:
+        return f"--{own.replace('_', '-')} {value}"
+    for beside in told:  # lime.samples=0, pid:patch=0: others behind the same name
+        if owner := re.match(r"--[a-z-]+ [\w+-]+[.:](?=[\w-]+=)", beside):
+            return f"{owner[0]}{name}={value}"
+    if method := _method_with(name, known):
+        return f"--option {method}.{name}={value}"
+    return head[0].removesuffix(head["joint"] or "")
+
+
+def _method_with(option: str, known: dict[str, Any]) -> str:
+    """The method of a command that has an option of this name, "" where it is none or several."""
+    specs = known.get("method") if isinstance(known.get("method"), list) else []
+    if not specs:
+        return ""
+    import explainers
+    from explainers.core.registry import options
+
+    names = sorted({spec.partition("@")[0] for spec in specs} & set(explainers.available()))
+    having = [name for name in names if option in options(explainers.method(name))]
+    return having[0] if len(having) == 1 else ""
 
 
 def _typed(name: str, value: str, known: dict[str, Any]) -> str:

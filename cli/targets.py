@@ -49,13 +49,12 @@ def typed_target(arguments: argparse.Namespace, loaded: Any) -> Any:
     Raises:
         TargetError: --target means nothing to this network. ImageError: the reference cannot be read.
     """
-    from explainers.data.images import MAX_PIXELS
     from explainers.models.loaded import class_index
     from explainers.run.targets.regions import region_of
     from explainers.run.targets.spelled import spelled_target
 
     given = getattr(arguments, "target", None)
-    limit = getattr(arguments, "max_pixels", None) or MAX_PIXELS
+    limit = getattr(arguments, "max_pixels", None)
     target = given
     if isinstance(given, str):
         target = spelled_target(given, loaded, loaded.preprocessing, max_pixels=limit)

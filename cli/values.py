@@ -57,9 +57,9 @@ def print_json(value: Any) -> None:
     print(json.dumps(value, indent=2), file=_JSON.get() or sys.stdout, flush=True)
 
 
-def note(arguments: argparse.Namespace, text: str) -> None:
-    """A line on stderr, unless --quiet."""
-    if not arguments.quiet:
+def note(arguments: argparse.Namespace, text: str, *, always: bool = False) -> None:
+    """A line on stderr, unless --quiet; always: under --quiet too."""
+    if always or not arguments.quiet:
         print(f"explain: note: {printable(as_typed(text))}", file=sys.stderr)
 
 

@@ -8,9 +8,7 @@ Everything is measured on generated birds, whose class is decided by beak and ta
 on other birds and sentences about them (`pretrain_clip.py`); with --data, --encoder and --weights on real photographs
 and a real encoder. Start the same command again after an interruption and it goes on: trainings from their last epoch,
 and each row and seed that is scored stays as a small file in --docs/ala-study. It writes `ala-study.md`, in which what
-stands outside the two marks is left alone, and `ala-study-maps.png`.
-
-Longer than other files, because a study is one script that can be copied.
+stands outside the two marks is left alone (`ala_report.py`), and `ala-study-maps.png`.
 """
 
 from __future__ import annotations
@@ -20,15 +18,13 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace as changed
 from functools import partial
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
+from ala_report import mean_of, page, written
 from pretrain_clip import Pretraining, pretrained, zero_shot
-from study import Line, batches, cell, write_sheet
-from torch import Tensor
+from study import Line, Remembered, batches, write_sheet
 
 import explainers
 from explainers.baselines import (
@@ -44,24 +40,12 @@ from explainers.baselines import (
     Throughout,
     train,
 )
-from explainers.core.maps import scaled
 from explainers.data.data_set import DataSet
 from explainers.data.sets import data_set
 from explainers.evaluation.metrics.localisation.regions import iou_curve
-from explainers.storage.atomic import write_bytes, write_json
+from explainers.storage.atomic import write_json
 
 THRESHOLDS = torch.linspace(0, 0.99, 100)
-BEGIN, END = "<!-- measured: written by examples/ala_study.py -->", "<!-- end of what is measured -->"
-BETTER = {
-    "mIoU, 0.5": "higher",
-    "mIoU, mean + std": "higher",
-    "mIoU, best of validation": "higher",
-    "insertion": "higher",
-    "deletion": "lower",
-    "ID": "higher",
-    "ID, three levels": "higher",
-}
-ERRORS = ("over-attended", "insufficiently attended", "other", "")
 TRAINED = ("ala", "no-aea", "no-sbn", "f-cam")  # what is trained for each seed; the encoder is one for all
 
 
@@ -146,25 +130,6 @@ def trained(options: argparse.Namespace, name: str, seed: int, data: DataSet, st
     result = run.result
     print(f"{name:<8} seed {seed}: accuracy {result['test']['accuracy']:.3f}, {result['seconds']:.0f} s", flush=True)
     return run.folder
-
-
-class Remembered:
-    """An explainer whose maps are made once for each image; `levels`: between so many values, as the authors' code."""
-
-    def __init__(self, explain: Callable[[Tensor, Any], Tensor]) -> None:
-        self.explain = explain
-        self.maps: dict[bytes, Tensor] = {}
-
-    def __call__(self, images: Tensor, targets: Any = None) -> Tensor:
-        """(N, C, H, W) to (N, H, W)."""
-        keys = [image.cpu().numpy().tobytes() for image in images]
-        if any(key not in self.maps for key in keys):
-            self.maps.update(zip(keys, self.explain(images, targets), strict=True))
-        return torch.stack([self.maps[key] for key in keys])
-
-    def three_levels(self, images: Tensor, targets: Any = None) -> Tensor:
-        """The minimum, the middle and the maximum alone, as the authors' code quantises before it scores."""
-        return (scaled(self(images, targets)) * 2).floor() / 2
 
 
 def best_threshold(explain: Remembered, data: DataSet, count: int) -> float:
@@ -253,13 +218,8 @@ def _row(options: argparse.Namespace, title: str, seed: int, data: DataSet, star
     if row.of != "encoder":
         model = explainers.load_model(trained(options, row.of, seed, data, start), device=options.device)
     made = measured(options, row, model, data)
-    print(f"{title}, seed {seed}: mIoU {_mean(made, 'mIoU, 0.5'):.3f}, ID {_mean(made, 'ID'):.3f}", flush=True)
+    print(f"{title}, seed {seed}: mIoU {mean_of(made, 'mIoU, 0.5'):.3f}, ID {mean_of(made, 'ID'):.3f}", flush=True)
     return {"accuracy": round(_accuracy(model, data, options.images), 4), **made}
-
-
-def _mean(made: dict[str, Any], score: str) -> float:
-    values = list(made["values"][score].values())
-    return float(np.mean(values)) if values else float("nan")
 
 
 @torch.no_grad()
@@ -271,68 +231,6 @@ def _accuracy(model: Any, data: DataSet, count: int) -> float:
         for batch in batches(data, range(min(count, len(data.test or ()))))
     ]
     return float(torch.cat(right).mean())
-
-
-def table(options: argparse.Namespace, found: dict[str, list[dict[str, Any]]]) -> list[str]:
-    """A line for each row: mean and interval over images, and behind it the mean of each training."""
-    lines = ["| method | accuracy | " + " | ".join(BETTER) + " |", "|---|---|" + "---|" * len(BETTER)]
-    for title, row in rows(options).items():
-        accuracy = ", ".join(f"{made['accuracy']:.2f}" for made in found[title])
-        cells = []
-        for score in BETTER:
-            values = matrix(found[title], score)
-            seeds = "" if len(values) < 2 else " (" + ", ".join(f"{each:.3f}" for each in values.mean(axis=1)) + ")"
-            cells.append(cell(values) + seeds)
-        lines.append(f"| {title} | {accuracy} | " + " | ".join(cells) + " |")
-        if row.paper:
-            overlap, insertion, deletion, score = (f"*{value:.3f}*" for value in row.paper)
-            lines.append(f"| *the paper, CUB-200-2011* |  | {overlap} |  |  | {insertion} | {deletion} |  | {score} |")
-    return lines
-
-
-def matrix(seeds: list[dict[str, Any]], score: str) -> np.ndarray:
-    """(trainings, images) of those images that have a value in every training; a constant map has none."""
-    each = [made["values"][score] for made in seeds]
-    images = [image for image in each[0] if all(image in values for values in each)]
-    return np.array([[values[image] for image in images] for values in each]).reshape(len(each), len(images))
-
-
-def orderings(found: dict[str, list[dict[str, Any]]]) -> list[str]:
-    """Of each two rows, which is better by each score in all trainings; else that the trainings do not agree."""
-    lines = []
-    for score, better in BETTER.items():
-        means = {title: [_mean(made, score) for made in seeds] for title, seeds in found.items()}
-        settled, open_ = [], []
-        for first, second in combinations(means, 2):
-            pairs = _paired(means[first], means[second])
-            ahead = [(one > other) == (better == "higher") for one, other in pairs if one != other]
-            if len(ahead) == len(pairs) and len(set(ahead)) == 1:
-                settled.append(f"{first} > {second}" if ahead[0] else f"{second} > {first}")
-            else:
-                open_.append(f"{first} / {second}")
-        lines.append(f"- {score}: {'; '.join(settled) or 'nothing'}. Not settled: {'; '.join(open_) or 'nothing'}.")
-    return lines
-
-
-def _paired(first: list[float], second: list[float]) -> list[tuple[float, float]]:
-    """Training by training; what was trained once, such as the encoder, stands beside every one of the other."""
-    count = max(len(first), len(second))
-    both = [each * count if len(each) == 1 else each for each in (first, second)]
-    return list(zip(*both, strict=True))
-
-
-def errors(options: argparse.Namespace, found: dict[str, list[dict[str, Any]]]) -> list[str]:
-    """How the maps with the lowest overlap miss the bird, by training."""
-    lines = ["| method | over-attended | insufficient | other | neither |", "|---|---|---|---|---|"]
-    for title, seeds in found.items():
-        counts = []
-        for made in seeds:
-            values = made["values"]["mIoU, 0.5"]
-            worst = sorted(values, key=values.__getitem__)[: options.worst]
-            counts.append([sum(made["errors"].get(image, "") == kind for image in worst) for kind in ERRORS])
-        cells = [", ".join(map(str, each)) for each in zip(*counts, strict=True)]
-        lines.append(f"| {title} | {' | '.join(cells)} |")
-    return [*lines, "| *the paper, ALA, worst 100* | *86* | *12* | *2* |  |"]
 
 
 def write_maps(options: argparse.Namespace, data: DataSet, start: Encoder, path: Path, count: int = 6) -> None:
@@ -348,17 +246,6 @@ def write_maps(options: argparse.Namespace, data: DataSet, start: Encoder, path:
         explain = explainers.create(row.method, model, **row.options)
         lines.append((title, [each.numpy() for batch in every for each in explain(batch["images"])]))
     write_sheet(path, photos, lines)
-
-
-def written(path: Path, lines: list[str]) -> None:
-    """The measured part of the document, in place of the one that stands there."""
-    measured_part = "\n".join([BEGIN, "", *lines, "", END])
-    fresh = f"# ALA and what it is compared with\n\n{BEGIN}{END}\n"
-    text = path.read_text(encoding="utf-8") if path.is_file() else fresh
-    if BEGIN not in text or END not in text:
-        raise SystemExit(f"{path} has no place for what is measured: {BEGIN} … {END}")
-    before, after = text.partition(BEGIN)[0], text.partition(END)[2]
-    write_bytes(path, (before + measured_part + after).encode())
 
 
 def arguments() -> argparse.Namespace:
@@ -401,28 +288,8 @@ def main() -> None:
     found: dict[str, list[dict[str, Any]]] = {title: [] for title in rows(options)}
     for title, made in every_row(options, data, start):
         found[title].append(made)
-    what = f"{options.size} px, {options.classes} classes, {options.train} training images"
-    lines = [
-        f"Measured on {options.data or f'generated birds ({what})'}: {options.images} test images, {options.scored} of "
-        f"them for insertion and deletion, {options.seeds} trainings of each network; the encoder, {options.encoder}, "
-        "is one for all. Intervals are over images, of the mean over the trainings; the means of the trainings stand "
-        "in brackets behind them.",
-        "",
-        *table(options, found),
-        "",
-        "Orderings that all trainings share, the better one first:",
-        "",
-        *orderings(found),
-        "",
-        f"How the {options.worst} maps with the lowest overlap (at 0.5) miss the bird, by training:",
-        "",
-        *errors(options, found),
-        "",
-        "The first training's maps of the same six test images:",
-        "",
-        "![A row of maps for each method](ala-study-maps.png)",
-    ]
-    written(options.docs / "ala-study.md", lines)
+    papers = {title: row.paper for title, row in rows(options).items()}
+    written(options.docs / "ala-study.md", page(options, found, papers))
     write_maps(options, data, start, options.docs / "ala-study-maps.png")
     print(f"table  {options.docs / 'ala-study.md'}")
 

@@ -279,7 +279,7 @@ def _layers(
         seen = survey(network, images, lambda returned, count: scores_of(returned, count, output))
     except ExplainersError as error:
         return (), (), (str(error),)
-    return tuple(map(_size, reversed(seen.stages))), tuple(map(_size, seen.layers)), ()
+    return tuple(map(_size, reversed(seen.stages))), tuple(map(_size, seen.layers)), seen.remarks
 
 
 def _encoder(network: Any, images: Tensor, scores: TargetScores) -> str | None:

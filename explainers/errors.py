@@ -7,6 +7,10 @@ class ExplainersError(Exception):
     """Base of every error raised on purpose; anything else that escapes is a bug."""
 
 
+class DamageWarning(UserWarning):
+    """What was kept of earlier work is damaged or gone, so that it is done again; the command says it under -q too."""
+
+
 class UnsupportedError(ExplainersError):
     """The method cannot be right on this network; the text says why and what to use instead."""
 

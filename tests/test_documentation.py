@@ -26,6 +26,14 @@ network_of_volumes = nn.Sequential(
 )
 scans = torch.randn(1, 1, 64, 128, 128)
 """,
+    "export.md": """
+import shutil
+from pathlib import Path
+from explainers.cli.main import main
+Path("photos").mkdir()
+shutil.copy("explainers/data/samples/03-three.png", "photos")
+assert main(["run", "photos", "--model", "embedded", "-m", "saliency", "--no-report", "--quiet", "--out", "OUT"]) == 0
+""",
     # The networks of the page without their training; of every image they predict stars, and find boxes everywhere.
     "tasks.md": """
 import sys

@@ -197,5 +197,6 @@ def _scored(arguments: argparse.Namespace, images: Any, calls: Sequence[Any]) ->
     for entry in arguments.maps or []:
         title, equals, folder = entry.partition("=")
         path = Path(folder if equals else entry)
-        chosen.update(found_maps(path, files_asked(arguments, str(images)), title if equals else ""))
+        files = files_asked(arguments, str(images))
+        chosen.update(found_maps(path, files, title if equals else "", detections=arguments.task == "detection"))
     return chosen

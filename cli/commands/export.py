@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import inspect
+from collections.abc import Callable
+from contextlib import suppress
+from importlib import import_module
+from typing import Any
 
 from ..arguments import common_arguments
-from ..spelling import printable
+from ..spelling import given, printable
 from ..values import note, print_json
 
 NAMED = 10  # maps that are told by name
-HELP = "write the table or the maps of a finished run for other tools (Parquet, TIFF)"
+HELP = "write the table or the maps of a finished run for other tools (Parquet, TIFF, Zarr, TensorBoard …)"
+# What each format is made of. One called a-b is written by `write_a_b` of explainers/run/export/a_b.py.
+FORMATS = {
+    "parquet": "the table",
+    "tiff": "the maps of a run over photos",
+    "zarr": "the same maps as arrays of one store",
+    "tensorboard": "overlays of a run, or scores of an evaluation",
+    "label-studio": "regions of the maps as pre-annotations",
+    "mlflow": "settings, scores, tables and pictures as a run of a tracking store",
+}
+OPTIONS = ("threshold", "largest", "image_url")  # which some formats take
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
@@ -19,61 +33,75 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--to",
         required=True,
-        choices=["parquet", "tiff"],
-        help="the format: parquet, the table; tiff, the maps of a run over photos",
+        choices=list(FORMATS),
+        metavar="FORMAT",
+        help="; ".join(f"{name}: {what}" for name, what in FORMATS.items()),
     )
     command.add_argument(
         "--out",
         "-o",
         metavar="PATH",
-        help="the file, of tiff the folder (default OUT/results.parquet, OUT/scores.parquet or OUT/tiff)",
+        help="the file or folder (default results.parquet or scores.parquet, tiff, maps.zarr, tensorboard, "
+        "label-studio or mlflow in OUT)",
     )
     # Under a name of its own: where an export is interrupted nothing is kept that the next could go on from.
-    command.add_argument("--overwrite", dest="replace", action="store_true", help="replace a file that is there")
+    command.add_argument("--overwrite", dest="replace", action="store_true", help="replace what is there")
+    group = command.add_argument_group("label-studio")
+    group.add_argument(
+        "--threshold",
+        metavar="T",
+        help="where maps are cut: otsu (default), mean, mean+std, or a number from 0 to 1 of a map's range",
+    )
+    group.add_argument("--largest", action="store_true", help="keep the largest connected part of each region alone")
+    group.add_argument(
+        "--image-url",
+        metavar="PREFIX",
+        help="what stands before an image's name where Label Studio finds it (default /data/local-files/?d=)",
+    )
     common_arguments(command)
 
 
 def act(arguments: argparse.Namespace) -> int:
-    """`explain export OUT`: 0, also where rows have no result, which is said of each."""
-    return _table(arguments) if arguments.to == "parquet" else _maps(arguments)
-
-
-def _table(arguments: argparse.Namespace) -> int:
+    """`explain export OUT`: 0, also where something has no result or map, which is said of each."""
     from explainers.errors import counted
-    from explainers.run.export.parquet import write_parquet
 
-    made = write_parquet(arguments.folder, arguments.out, overwrite=arguments.replace)
-    if made.failed:
-        note(arguments, f"{counted(made.failed, 'row')} without a result, kept with status and reason:")
-    _named(arguments, made.named, made.failed)
+    write = writer(arguments.to)
+    made = write(arguments.folder, arguments.out, overwrite=arguments.replace, **_options(arguments, write))
+    for headline, named, count in made.remarks():
+        note(arguments, headline)
+        for title, reason in named[:NAMED]:
+            note(arguments, f"{printable(title)}: {printable(reason)}")
+        if count > NAMED:
+            note(arguments, f"and {count - NAMED} more")
     if arguments.json:
-        print_json({"out": str(made.path), "rows": made.rows, "failed": made.failed, "named": made.named})
-    else:
-        print(f"{counted(made.rows, 'row')}\nfile      {printable(str(made.path))}")
+        print_json(made.facts())
+        return 0
+    for name, count in made.counts.items():
+        print(counted(count, name))
+    print(f"{'folder' if made.path.is_dir() else 'file':<10}{printable(str(made.path))}")
     return 0
 
 
-def _maps(arguments: argparse.Namespace) -> int:
-    from explainers.errors import counted
-    from explainers.run.export.tiff import write_tiff
-
-    made = write_tiff(arguments.folder, arguments.out, overwrite=arguments.replace)
-    if made.left_out:
-        note(arguments, f"{counted(len(made.left_out), 'map')} left out:")
-    _named(arguments, made.left_out[:NAMED], len(made.left_out))
-    if made.constant:
-        note(arguments, f"{counted(len(made.constant), 'map')} the same everywhere:")
-    _named(arguments, [(title, "constant") for title in made.constant[:NAMED]], len(made.constant))
-    if arguments.json:
-        told = {"left_out": made.left_out, "constant": made.constant}
-        print_json({"out": str(made.folder), "files": made.files, **told})
-    else:
-        print(f"{counted(made.files, 'map')}\nfolder    {printable(str(made.folder))}")
-    return 0
+def writer(name: str) -> Callable[..., Any]:
+    """The function that writes a format."""
+    word = name.replace("-", "_")
+    found: Callable[..., Any] = getattr(import_module(f"explainers.run.export.{word}"), f"write_{word}")
+    return found
 
 
-def _named(arguments: argparse.Namespace, told: Sequence[tuple[str, str]], count: int) -> None:
-    for title, reason in told:
-        note(arguments, f"{printable(title)}: {printable(reason)}")
-    if count > len(told):
-        note(arguments, f"and {count - len(told)} more")
+def _options(arguments: argparse.Namespace, write: Callable[..., Any]) -> dict[str, Any]:
+    """What was typed for the format.
+
+    Raises:
+        OptionError: the format does not take it.
+    """
+    from explainers.errors import OptionError
+
+    typed = {name: getattr(arguments, name) for name in OPTIONS if given(getattr(arguments, name))}
+    for name in typed:
+        if name not in inspect.signature(write).parameters:
+            raise OptionError(f"--to {arguments.to} takes no --{name.replace('_', '-')}")
+    if "threshold" in typed:
+        with suppress(ValueError):
+            typed["threshold"] = float(typed["threshold"])
+    return typed

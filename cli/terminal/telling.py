@@ -13,6 +13,7 @@ from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any, TextIO
 
+from explainers.errors import DamageWarning
 from explainers.storage.paths import shown
 
 from ..spelling import as_typed, printable
@@ -23,14 +24,15 @@ NAMED = 3  # images of one failure that are named
 
 @contextmanager
 def warnings_as_notes(arguments: argparse.Namespace) -> Iterator[None]:
-    """Inside, a warning is one line of the command, without path and source, and the same one is not said again."""
+    """Inside, a warning is one line of the command, without path and source, and the same one is not said again; one
+    of damage is said under --quiet too."""
     said: set[str] = set()
 
-    def show(message: Warning | str, *_: Any, **__: Any) -> None:
+    def show(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
         text = " ".join(str(message).split())
         if text not in said:
             said.add(text)
-            note(arguments, text)
+            note(arguments, text, always=issubclass(category, DamageWarning))
 
     with warnings.catch_warnings():
         warnings.showwarning = show

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
@@ -121,6 +122,8 @@ class LayerExplainer(Explainer):
             if not choices:
                 raise LayerError("layer=[] names no layer; use None for the last spatial stage")
             found = tuple(self._given(choice, images) or self._chosen(choice, seen, images) for choice in choices)
+            if seen.remarks and choices[0] in (None, -1) and found == seen.stages[-1:]:
+                warnings.warn(seen.remarks[0], stacklevel=2)
             if "gradients" in self.needs:
                 for layer in found:
                     check_reach(layer, seen)

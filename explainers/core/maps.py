@@ -104,6 +104,23 @@ CONSTANT = "constant"  # the status of a map that shows nothing
 CONSTANT_REASON = "the map is the same everywhere, so it shows nothing of this image"
 
 
+def constant_reason(values: Tensor, layers: Sequence[str] = ()) -> str:
+    """What is said of a map that is the same everywhere: why, as far as that can be told, and what to try.
+
+    Args:
+        layers: that its method read.
+    """
+    zero = not bool(values.any())
+    if layers:
+        where = f"layer{'s' * (len(layers) > 1)} {', '.join(layers)}"
+        why = f"nothing in {where} speaks for the target" if zero else f"{where} says the same at all positions"
+        return f"{CONSTANT_REASON}: {why}; try an earlier one, such as --layer -2, layer-cam, or rise, which reads none"
+    if zero:
+        why = "no change of the image that the method looks at changes the score"
+        return f"{CONSTANT_REASON}: {why}; try another target, or a method of another kind (rise, grad-cam)"
+    return CONSTANT_REASON
+
+
 def is_constant(values: Tensor) -> bool:
     """Whether a map is the same everywhere, as far as float32 can tell: all of it zero, or no pixel above another."""
     low, high = values.amin(), values.amax()

@@ -36,19 +36,22 @@ class Stored:
 class Made:
     """Maps of one explainer.
 
-    maps: (N, *axes) float32; failed: row → why it has no map, or none that can be judged; seconds: per map.
+    maps: (N, *axes) float32; failed: row → why it has no map, or none that can be judged; seconds: per map; layers:
+    that it read, where it is ours and reads some.
     """
 
     maps: Tensor
     failed: dict[int, str]
     seconds: float
+    layers: tuple[str, ...] = ()
 
     def joined(self, other: Made) -> Made:
         """These maps and then those of the other."""
         count = len(self.maps)
         seconds = (self.seconds * count + other.seconds * len(other.maps)) / (count + len(other.maps))
         failed = {**self.failed, **{count + row: reason for row, reason in other.failed.items()}}
-        return Made(torch.cat([self.maps.to(other.maps.device), other.maps]), failed, seconds)
+        maps = torch.cat([self.maps.to(other.maps.device), other.maps])
+        return Made(maps, failed, seconds, self.layers or other.layers)
 
 
 class ChunkMaps:
@@ -118,12 +121,14 @@ class ChunkMaps:
 
     def _whole(self, name: str, chunk: Chunk) -> Made:
         """The maps of a chunk, all at once."""
-        explainer = self.explainers[name]
+        explainer, layers = self.explainers[name], ()  # type: Any, tuple[str, ...]
         start = time.perf_counter()
         if isinstance(explainer, Stored):
             returned: Any = explainer.maps(chunk.names, tuple(chunk.images.shape[2:]))
         else:
-            returned = _explained(explainer, chunk)
+            called = chunk.explainer(explainer)
+            returned = _explained(called, chunk)
+            layers = called.layers if isinstance(called, Explainer) else ()
         self.proven.add(name)
         maps = checked_maps(returned, chunk.images, name)
         if maps.device.type == "cuda":
@@ -131,12 +136,11 @@ class ChunkMaps:
         seconds = (time.perf_counter() - start) / len(chunk)
         finite = torch.isfinite(maps).flatten(1).all(dim=1).tolist()
         bad = {row: "the map has NaN or infinite values" for row, good in enumerate(finite) if not good}
-        return Made(maps, bad, 0.0 if isinstance(explainer, Stored) else seconds)
+        return Made(maps, bad, 0.0 if isinstance(explainer, Stored) else seconds, layers)
 
 
-def _explained(explainer: Explain, chunk: Chunk) -> Any:
+def _explained(called: Explain, chunk: Chunk) -> Any:
     """The maps of a chunk; targets of one image share its passes, where the method is ours."""
-    called = chunk.explainer(explainer)
     if chunk.watched is not None and isinstance(called, Explainer):
         return explained_together(called, chunk.images, chunk.targets)
     return called(chunk.images, chunk.targets)

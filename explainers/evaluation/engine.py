@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from explainers.core.image_by_image import OF_THE_METHOD, Failure, in_parts, is_of_the_run
-from explainers.core.maps import is_constant
+from explainers.core.maps import constant_reason, is_constant
 from explainers.errors import ExplainersError, LayerError, UnsupportedError
 from explainers.evaluation.chunk_maps import ChunkMaps, Stored
 from explainers.evaluation.measuring.batch import Batch
@@ -142,7 +142,7 @@ class Engine:
         same = [row for row in range(len(chunk)) if row not in made.failed and is_constant(made.maps[row])]
         good = [row for row in range(len(chunk)) if row not in made.failed and row not in same]
         rows = [failed_row(chunk.names[row], name, reason) for row, reason in sorted(made.failed.items())]
-        rows += [constant_row(chunk.names[row], name) for row in same]
+        rows += [constant_row(chunk.names[row], name, constant_reason(made.maps[row], made.layers)) for row in same]
         if not good:
             return rows
         for part, found in in_parts(good, lambda part: self._measured(name, all_maps, part), _of_the_run):

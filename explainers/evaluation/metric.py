@@ -25,7 +25,8 @@ class Metric(ABC):
         {"masks", "explainer", "network", "classes"}: ground truth, calling the explainer again, access to the network's
         layers, predicted classes; boxes: whether it asks no more of a mask than its box, so that filled boxes serve;
         axes: how many axes of positions its maps may have: one (signals), two (images), three (volumes); ratios:
-        whether it divides by f(x), which then has to be a probability.
+        whether it divides by f(x), which then has to be a probability; across, heights: what its curves are over and
+        what they show, where it has some.
     """
 
     name: ClassVar[str]
@@ -35,6 +36,8 @@ class Metric(ABC):
     boxes: ClassVar[bool] = False
     axes: ClassVar[tuple[int, ...]] = (1, 2, 3)
     ratios: ClassVar[bool] = False
+    across: ClassVar[str] = "share changed"
+    heights: ClassVar[str] = "f(x)"
 
     def __init_subclass__(cls, **more: Any) -> None:
         super().__init_subclass__(**more)

@@ -163,13 +163,27 @@ class Result:
         if score is not None and score not in self.scores:
             raise OptionError(f"no score {score!r}; there are {', '.join(self.scores)}")
         if score is not None and self.has_curves(score):
-            return curve_chart(self.curves(score), title=summary.heading(score), gray=CONTROLS)
+            across, heights = self.axes(score)
+            title = summary.heading(score)
+            return curve_chart(self.curves(score), title=title, gray=CONTROLS, across=across, heights=heights)
         titles = {each: summary.heading(each) for each in ([score] if score else self.scores)}
         return dot_chart(summary.rows(), titles=titles, gray=CONTROLS)
 
     def has_curves(self, score: str) -> bool:
         """Whether a score comes with curves."""
         return any(row.get("curve") is not None for row in self.rows if row.get("score") == score)
+
+    def axes(self, score: str) -> tuple[str, str]:
+        """What a score's curves are over, and what they show; of f(x) what it is: "f(x): similarity (like cat.jpg)"."""
+        metric = self.metrics[score.partition("@")[0]]
+        rows = [row for row in self.rows if row.get("score") == score]
+        quantities = {row["quantity"] for row in rows if row.get("quantity")}
+        if metric.heights != Metric.heights or len(quantities) != 1:
+            return metric.across, metric.heights
+        targets = {row["target"] for row in rows}
+        named = targets.pop() if len(targets) == 1 else None
+        told = f" ({named})" if isinstance(named, str) else ""
+        return metric.across, f"{metric.heights}: {quantities.pop()}{told}"
 
     def agreement(self) -> tuple[list[str], np.ndarray]:
         """Scores with a direction, and Spearman's correlation (S, S) of the explainers' values between them, turned so

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from explainers.core.maps import CONSTANT, CONSTANT_REASON
+from explainers.core.maps import CONSTANT
 from explainers.evaluation.measuring.chunk import Chunk
 from explainers.evaluation.measuring.subject import Measured
 from explainers.evaluation.metric import Metric
@@ -59,9 +59,9 @@ def _seen(chunk: Chunk, row: int) -> Row:
     return {"probability": None, "f(x)": value, "quantity": quantity}
 
 
-def constant_row(image: str, explainer: str) -> Row:
+def constant_row(image: str, explainer: str, why: str) -> Row:
     """A map that is the same everywhere: a score would tell of the order of its pixels, not of the map."""
-    return {**failed_row(image, explainer, CONSTANT_REASON), "status": CONSTANT}
+    return {**failed_row(image, explainer, why), "status": CONSTANT}
 
 
 def nothing_row(image: str, explainer: str, reason: str) -> Row:

@@ -1,9 +1,11 @@
-"""The notebook door: one call from an image to a heat map that shows itself.
+"""The notebook door: one call from a photo, volume, signal or clip to a heat map that shows itself.
 
-`doors.py` has `explain` and `compare`, `result.py` the `Explanation` that they give. Begin with `doors.py`.
+`doors.py` has `explain` and `compare`, `prepared.py` makes what they are given into a network's input, `result.py` has
+the `Explanation` that they give, `arrays.py` that of what is no photo. Begin with `doors.py`.
 """
 
+from explainers.explanation.arrays import ArrayExplanation
 from explainers.explanation.doors import compare, explain
 from explainers.explanation.result import Explanation
 
-__all__ = ["Explanation", "compare", "explain"]
+__all__ = ["ArrayExplanation", "Explanation", "compare", "explain"]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     from matplotlib.figure import Figure
 
-    from explainers.data.images.prepared import Box
+    from explainers.explanation.prepared import Box
     from explainers.render import Style
     from explainers.render.sheet import AnyCell
 
@@ -52,6 +52,11 @@ class Explanation:
     reading: Reading | None = None
     objects: tuple[Target, ...] = ()
     values: Tensor | None = None
+
+    @property
+    def axes(self) -> int:
+        """How many axes a map has."""
+        return 2
 
     @property
     def status(self) -> tuple[str, ...]:
@@ -89,7 +94,8 @@ class Explanation:
     def map(self, index: int = 0, target: int = 0) -> np.ndarray:
         """(H, W) raw values of one image and target ((C, H, W) where the method kept the channels)."""
         values = self.maps[index, target] if self.targets.ndim == 2 else self.maps[index]
-        if values.ndim > 3 or (values.ndim == 3 and self.layers and values.shape[0] == len(self.layers) > 1):
+        more = values.ndim - self.axes
+        if more > 1 or (more == 1 and self.layers and values.shape[0] == len(self.layers) > 1):
             raise OptionError("maps of several layers cannot be shown as one picture; take explanation.maps")
         return values.cpu().numpy()
 

@@ -40,7 +40,7 @@ def bundle(explanations: Sequence[Explanation], picture: Callable[[], bytes], te
 
 
 def html_of(explanations: Sequence[Explanation], picture: bytes) -> str:
-    """The widget.
+    """The widget; of volumes, signals and clips the picture alone.
 
     Args:
         explanations: of the same images, by one or several methods; picture: PNG, for where no script runs.
@@ -48,11 +48,14 @@ def html_of(explanations: Sequence[Explanation], picture: bytes) -> str:
     Raises:
         OptionError: there are maps that cannot be drawn.
     """
-    from explainers.render.report import IMAGES, widget
+    from explainers.render.report import IMAGES, still, widget
 
     count = len(explanations[0])
-    images = [_image(explanations, index) for index in range(min(count, IMAGES))]
     methods = ", ".join(dict.fromkeys(each.method for each in explanations))
+    if explanations[0].axes != 2:
+        more = f'<p style="opacity:0.8">The first {IMAGES} of {count} are shown.</p>' if count > IMAGES else ""
+        return still(picture, f"Heat maps by {methods}") + more
+    images = [_image(explanations, index) for index in range(min(count, IMAGES))]
     return widget(images, picture, label=f"Heat maps by {methods} of {images[0].said or images[0].name}", count=count)
 
 

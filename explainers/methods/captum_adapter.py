@@ -92,6 +92,13 @@ class CaptumExplainer(LayerExplainer):
         layers = self.resolve(images)
         maps = []
         for layer in layers:
+            if layer.operation is not None:
+                raise refuse(
+                    self.name,
+                    f'layer "{layer.label}" is an operation that joins branches and no module, where captum has no '
+                    "hook; make it a module of the network, or name a layer with layer=",
+                    "grad-cam or layer-cam",
+                )
             if layer.calls > 1:
                 raise refuse(
                     self.name,

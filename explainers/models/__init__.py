@@ -1,9 +1,9 @@
 """From a model spec (a name or a file) to a network, its preprocessing and its class names.
 
 Files are read as data; what would run code asks for trust. `load.py` understands a spec, `libraries.py` asks
-torchvision, timm, transformers and open_clip, `factory.py` takes the user's functions, `network_files.py` files, and
-`given_preprocessing.py` the transforms of other packages; other rooms make sources known through `source.py`. Stands on
-`core.preprocessing`, `network` and `storage`. Begin with `load.py`.
+torchvision, timm and open_clip, `hub_folder.py` transformers and the Hugging Face Hub, `factory.py` takes the user's
+functions, `network_files.py` files, and `given_preprocessing.py` the transforms of other packages; other rooms make
+sources known through `source.py`. Stands on `core.preprocessing`, `network` and `storage`. Begin with `load.py`.
 """
 
 from explainers.core.preprocessing import ArrayPreprocessing, Preprocessing

@@ -1,8 +1,9 @@
-"""Networks from torchvision, timm, transformers and open_clip, with the preprocessing each of them knows."""
+"""Networks from torchvision, timm and open_clip, with the preprocessing each of them knows."""
 
 from __future__ import annotations
 
 import difflib
+import inspect
 import math
 from collections.abc import Iterable
 from importlib import import_module
@@ -15,10 +16,10 @@ from torch import Tensor, nn
 
 from explainers.core.preprocessing import Preprocessing
 from explainers.errors import DependencyError, ExplainersError, ModelFileError
-from explainers.models.given_preprocessing import from_processor
 from explainers.models.source import Parts, Request
 from explainers.models.weight_files import fit_state, named_as, read_state
 
+OFFLINE = ". Without a network connection pass weights (--weights) as a file, or for hf: a local folder"
 RANDOM = "random weights: the maps are those of an untrained network (pass weights DEFAULT or a file)"
 
 
@@ -52,8 +53,8 @@ def from_torchvision(request: Request) -> Parts:
             f"torchvision:{name} takes clips of frames (N, C, T, H, W); explained are networks that take images"
         )
     options: dict[str, Any] = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
-    if "/" not in name and name.startswith(("fcn_", "deeplabv3", "lraspp", "fasterrcnn", "maskrcnn", "retinanet")):
-        options["weights_backbone"] = None
+    if "weights_backbone" in inspect.signature(models.get_model_builder(name)).parameters:
+        options["weights_backbone"] = None  # or a backbone's weights would be fetched for a network that has none
     if request.weights is None:
         network = models.get_model(name, weights=None, **options)
         notes.append(RANDOM)
@@ -69,19 +70,27 @@ def from_torchvision(request: Request) -> Parts:
                 f"{', '.join(enum.__members__) or 'none'}"
             )
         member = enum.DEFAULT if wanted == "DEFAULT" else enum[wanted]
-        network = _downloaded(lambda: models.get_model(name, weights=member), f"torchvision:{name}")
+        network = downloaded(lambda: models.get_model(name, weights=member), f"torchvision:{name}")
     names = tuple(member.meta.get("categories", ())) if member is not None else ()
     return Parts(network, _torchvision_preprocessing(member), names or None, notes)
 
 
 def _torchvision_preprocessing(member: Any) -> Preprocessing | None:
+    """How a photo is taken: weights of classifiers and segmenters say it, detectors prepare it themselves."""
     preset = member.transforms() if member is not None else None
-    if preset is None or not hasattr(preset, "crop_size"):
+    source = f"torchvision {member}"
+    if type(preset).__name__ == "ObjectDetection":
+        return Preprocessing(source=source)
+    if preset is None or not hasattr(preset, "resize_size"):
         return None
-    (crop,), (resize,) = preset.crop_size, preset.resize_size
-    interpolation = preset.interpolation.value
+    (resize,), (crop,) = preset.resize_size, getattr(preset, "crop_size", (None,))
     return Preprocessing(
-        resize, (crop, crop), tuple(preset.mean), tuple(preset.std), interpolation, source=f"torchvision {member}"
+        resize,
+        None if crop is None else (crop, crop),
+        tuple(preset.mean),
+        tuple(preset.std),
+        preset.interpolation.value,
+        source=source,
     )
 
 
@@ -101,7 +110,7 @@ def _fitting(build: Any, state: dict[str, Tensor], path: Path) -> nn.Module:
 
 def from_timm(request: Request) -> Parts:
     """`timm:NAME`, with weights None, DEFAULT or a file."""
-    timm = _library("timm", "timm")
+    timm = library("timm", "timm")
     if request.name.partition(".")[0] not in timm.list_models():
         raise _unknown("timm", request.name, timm.list_models())
     notes: list[str] = []
@@ -110,7 +119,7 @@ def from_timm(request: Request) -> Parts:
         raise ModelFileError(f"weights {request.weights!r} of timm:{request.name} are neither DEFAULT nor a file")
     if path is None:
         pretrained = request.weights == "DEFAULT"
-        network = _downloaded(lambda: timm.create_model(request.name, pretrained=pretrained), f"timm:{request.name}")
+        network = downloaded(lambda: timm.create_model(request.name, pretrained=pretrained), f"timm:{request.name}")
         notes += [] if pretrained else [RANDOM]
     else:
         state, notes = read_state(path)
@@ -119,11 +128,17 @@ def from_timm(request: Request) -> Parts:
         if head is not None and head.ndim and head.shape[0] != network.num_classes:
             network = timm.create_model(request.name, num_classes=head.shape[0])
         notes += fit_state(network, state, path)
+    return timm_parts(timm, network, request.name, notes)
+
+
+def timm_parts(
+    timm: Any, network: Any, name: str, notes: list[str], class_names: tuple[str, ...] | None = None
+) -> Parts:
+    """A network of timm, with the preprocessing that it knows; class_names: ImageNet's where they are as many."""
     config = timm.data.resolve_model_data_config(network)
-    names: tuple[str, ...] | None = None
-    if network.num_classes == 1000:
-        names = tuple(timm.data.ImageNetInfo().label_descriptions())
-    return Parts(network, _timm_preprocessing(config, request.name), names, notes)
+    if class_names is None and network.num_classes == 1000:
+        class_names = tuple(timm.data.ImageNetInfo().label_descriptions())
+    return Parts(network, _timm_preprocessing(config, name), class_names, notes)
 
 
 def _head_name(network: Any) -> str:
@@ -142,35 +157,14 @@ def _timm_preprocessing(config: dict[str, Any], name: str) -> Preprocessing:
     return Preprocessing(resize, (height, width), mean, std, mode, channels, source=f"timm {name}")
 
 
-def from_hf(request: Request) -> Parts:
-    """`hf:NAME`: an image classifier of the transformers library, by hub name or local folder; no remote code."""
-    transformers = _library("transformers", "hf")
-    if request.weights not in (None, "DEFAULT"):
-        raise ModelFileError("hf: networks bring their weights; drop weights, or point hf: to a local folder")
-    network = _downloaded(
-        lambda: transformers.AutoModelForImageClassification.from_pretrained(request.name, trust_remote_code=False),
-        f"hf:{request.name}",
-    )
-    notes: list[str] = []
-    try:
-        processor = transformers.AutoImageProcessor.from_pretrained(request.name, trust_remote_code=False)
-        preprocessing = from_processor(processor.to_dict(), request.name)
-    except Exception as error:  # likewise
-        preprocessing = None
-        notes.append(f"no usable image processor in {request.name} ({str(error).partition(chr(10))[0]})")
-    labels = network.config.id2label
-    names = tuple(str(labels[index]) for index in range(len(labels))) if labels else None
-    return Parts(network, preprocessing, names, notes)
-
-
 def from_open_clip(request: Request) -> Parts:
     """`open_clip:NAME`: CLIP's image encoder; with labels a zero-shot classifier, without them its embedding."""
-    open_clip = _library("open_clip", "clip")
+    open_clip = library("open_clip", "clip")
     if request.name not in open_clip.list_models():
         raise _unknown("open_clip", request.name, open_clip.list_models())
     path, notes = request.file(), [] if request.weights else [RANDOM]
     tag = None if path is not None or request.weights is None else request.weights
-    model = _downloaded(lambda: open_clip.create_model(request.name, pretrained=tag), f"open_clip:{request.name}")
+    model = downloaded(lambda: open_clip.create_model(request.name, pretrained=tag), f"open_clip:{request.name}")
     if path is not None:
         state, notes = read_state(path)
         notes += fit_state(model, state, path)
@@ -208,25 +202,31 @@ class ZeroShot(nn.Module):
         return self.scale * nn.functional.normalize(embedding, dim=-1) @ self.text.T  # type: ignore[operator]
 
 
-def _library(module: str, extra: str) -> Any:
+def library(module: str, extra: str) -> Any:
+    """A library that not every installation has.
+
+    Raises:
+        DependencyError: it is missing; the line names the extra.
+    """
     try:
         return import_module(module)
     except ImportError as error:
         raise DependencyError(f"{module} cannot be imported ({error}): pip install 'explainers[{extra}]'") from error
 
 
-def _downloaded(build: Any, what: str) -> Any:
-    """Run a constructor that may fetch weights; a failure names the way that needs no network."""
+def downloaded(build: Any, what: str, instead: str = OFFLINE) -> Any:
+    """Run a constructor that may fetch weights.
+
+    Raises:
+        ModelFileError: it failed; with the way that needs no network.
+    """
     try:
         return build()
     except ExplainersError:
         raise
     except Exception as error:  # a damaged folder or file raises whatever its reader does
         first = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise ModelFileError(
-            f"{what} could not be loaded: {first}. Without a network connection pass weights (--weights) as a file, "
-            "or for hf: a local folder"
-        ) from error
+        raise ModelFileError(f"{what} could not be loaded: {first}{instead}") from error
 
 
 def _unknown(library: str, name: str, names: Iterable[str]) -> ModelFileError:

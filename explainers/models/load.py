@@ -6,6 +6,7 @@ import json
 import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,8 @@ from explainers.models.efficientnet_lite import from_photographs
 from explainers.models.embedded import embedded_model
 from explainers.models.factory import from_factory
 from explainers.models.given_preprocessing import as_preprocessing
-from explainers.models.libraries import from_hf, from_open_clip, from_timm, from_torchvision
+from explainers.models.hub_folder import from_hf, snapshot
+from explainers.models.libraries import from_open_clip, from_timm, from_torchvision
 from explainers.models.loaded import LoadedModel, choose_device, state_hash
 from explainers.models.network_files import from_file
 from explainers.models.source import FOLDER_SOURCES, Parts, Request
@@ -29,7 +31,8 @@ from explainers.network.output import class_scores
 
 SPELLINGS = (
     "photographs, embedded, torchvision:NAME, timm:NAME, hf:NAME, open_clip:NAME, FILE.py:factory, pkg.mod:factory, "
-    "FILE.onnx, the folder of a training, or a model file with trust_model_file (--trust-model-file)"
+    "FILE.onnx, the folder of a training or of a model of the Hugging Face Hub, or a model file with trust_model_file "
+    "(--trust-model-file)"
 )
 SOURCES: dict[str, Callable[[Request], Parts]] = {
     "torchvision": from_torchvision,
@@ -55,7 +58,8 @@ def load_model(
     Args:
         spec: "photographs" (1,000 classes), "embedded" (digits), "torchvision:NAME", "timm:NAME", "hf:NAME",
             "open_clip:NAME", "FILE.py:factory", "pkg.mod:factory", the folder of a training
-            (`explainers.baselines.train`), or a file.
+            (`explainers.baselines.train`), one of a model of transformers or timm as the Hugging Face Hub has it, or
+            a file.
         weights: None (random, or none needed), "DEFAULT", a name that the library knows, or a file of weights
             (safetensors, or a state dict, read as data).
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
@@ -168,7 +172,8 @@ OWN: dict[str, Callable[[Request], Parts]] = {"photographs": from_photographs, "
 
 
 def _from_folder(request: Request) -> Parts:
-    folder = Path(request.name)
+    folder = snapshot(Path(request.name))
+    request = replace(request, name=str(folder))
     for source in FOLDER_SOURCES.values():
         if (folder / source.marker).is_file():
             return source.load(request)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from explainers.errors import ModelFileError
-from explainers.models.onnx_network import OnnxNetwork
+from explainers.models.onnx.onnx_network import OnnxNetwork
 from explainers.models.source import Parts, Request
 from explainers.models.weight_files import kind_of, read_state
 from explainers.network.input import fixed_batch

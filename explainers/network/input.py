@@ -9,7 +9,7 @@ import torch
 import torch.fx
 from torch import Tensor, nn
 
-from explainers.errors import ImageError, UnsupportedError
+from explainers.errors import ImageError, UnsupportedError, counted
 from explainers.network.guard import in_own_thread, preserved
 
 SHAPES = "(N, C, H, W), of volumes (N, C, D, H, W) or of signals (N, C, L)"
@@ -49,7 +49,8 @@ def checked_images(images: Any, network: Any) -> Tensor:
     finite = torch.isfinite(images).flatten(1).all(dim=1)
     if not finite.all():
         rows = (~finite).nonzero().flatten().tolist()
-        raise ImageError(f"NaN or infinite values in image {', '.join(map(str, rows[:8]))} of the batch")
+        told = ", ".join(map(str, rows[:8]))
+        raise ImageError(f"NaN or infinite values in image {told} of the batch; replace them first")
     parameter = first_parameter(network)
     if parameter is not None and parameter.is_inference():
         raise UnsupportedError(
@@ -65,12 +66,13 @@ def checked_images(images: Any, network: Any) -> Tensor:
         images = images.to(parameter.dtype)
     axes = _wanted_axes(images, network)
     if axes is not None:
-        hint = "; add the batch dimension: images[None]" if images.ndim == axes + 1 else ""
+        hint = "; add the batch dimension: images[None]" if images.ndim == axes + 1 else "; pass it so"
         raise ImageError(f"the network takes (N, C, {', '.join(SIDES[axes])}), got {tuple(images.shape)}{hint}")
     channels = _wanted_channels(images, network)
     if channels is not None:
         shape = tuple(images.shape)
-        raise ImageError(f"the network takes {channels} channels, and the images {shape} have {shape[1]}")
+        taken = counted(channels, "channel")
+        raise ImageError(f"the network takes {taken}, and the images {shape} have {shape[1]}; pass as many")
     # Inference tensors cannot take part in a graph.
     return images.clone() if images.is_inference() else images
 
@@ -127,6 +129,12 @@ def convolution_axes(network: Any) -> tuple[int, ...]:
     modules = network.modules() if isinstance(network, nn.Module) else ()
     found = (axes for module in modules for axes, kind in CONVOLUTIONS.items() if isinstance(module, kind))
     return tuple(dict.fromkeys(found))
+
+
+def first_channels(network: Any, axes: int) -> int | None:
+    """How many channels the first convolution over so many axes takes, None where there is none."""
+    modules = network.modules() if isinstance(network, nn.Module) else ()
+    return next((int(vars(each)["in_channels"]) for each in modules if isinstance(each, CONVOLUTIONS[axes])), None)
 
 
 def input_channels(network: Any, size: tuple[int, int]) -> int:

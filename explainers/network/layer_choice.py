@@ -21,7 +21,8 @@ class Survey:
 
     layers: every spatial output in the order of execution, one entry per tensor, under its outermost name;
     every: the same with all names; ran: the names of all modules that ran, with the shapes that were not spatial;
-    names: of every module.
+    names: of every module; junction: the last place that the whole image goes through, where that is not the last
+    stage; branches: the layers from which the scores are made then.
     """
 
     network: str
@@ -29,10 +30,50 @@ class Survey:
     every: tuple[Layer, ...]
     ran: dict[str, str]
     names: dict[nn.Module, str]
+    junction: Layer | None = None
+    branches: tuple[str, ...] = ()
 
     @property
     def stages(self) -> tuple[Layer, ...]:
-        """The last layer at each resolution, or the blocks of a network that keeps one resolution; -1 is the last."""
+        """The last layer at each resolution, or the blocks of a network that keeps one resolution; -1 is the last.
+
+        The last is one that all of the scores come through, where there is any.
+        """
+        stages, junction = self._module_stages(), self.junction
+        if junction is None or junction in stages[-1:]:
+            return stages
+        if junction.operation is None:
+            places = {layer: place for place, layer in enumerate(self.layers)}
+            stages = tuple(layer for layer in stages if places[layer] < places[junction])
+        return (*stages, junction)
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What `layer=None` leaves out, or why it is not the last layer; of branches that it refuses, why."""
+        if not self.branches or (self.junction is not None and self.junction.operation is not None):
+            return ()
+        if self.junction is not None:
+            return (
+                f'layer=None is "{self.junction.label}" of {self.network}: behind it the network parts into branches '
+                f"({self._named_branches()}), whose positions nothing joins again; it sees all of them, and layer= "
+                "shows a single one",
+            )
+        if len(self.branches) > 1:
+            return (
+                f"the scores of {self.network} are made of several branches ({self._named_branches()}) that nothing "
+                "with positions joins, so that a map of one would leave out the others; name one with "
+                f'layer="{self.branches[-1]}", several with a list, or use a method without a layer (saliency, '
+                "occlusion)",
+            )
+        return (
+            f'layer "{self.stages[-1].label}" of {self.network} is all that has positions, but the scores depend on '
+            "the image past it too (means, histograms); its map leaves that out, saliency or occlusion do not",
+        )
+
+    def _named_branches(self) -> str:
+        return ", ".join(f'"{label}"' for label in self.branches)
+
+    def _module_stages(self) -> tuple[Layer, ...]:
         plain = [layer for layer in self.layers if not layer.pooled and not layer.rearranged and layer.fed]
         sure = [layer for layer in plain if not layer.layout.tied]
         layers = [layer for layer in sure if not layer.strip]
@@ -63,6 +104,8 @@ class Survey:
             found = [layer for layer in self.every if layer.module is choice]
             name = found[0].name if found else self.names.get(choice, class_name(choice))
             return self._checked(name, found, None)
+        if self.junction is not None and choice == self.junction.label:
+            return self.junction
         name, _, call = choice.partition("#")
         if call and not call.lstrip("-").isdigit():
             raise LayerError(f"layer={choice!r}: behind # stands which run of the module is meant, as in 'relu#0'")
@@ -88,6 +131,8 @@ class Survey:
             )
         if not -len(stages) <= index < 0:
             raise LayerError(f"layer={index}: {self.network} has the stages -{len(stages)} … -1 ({self._choices()})")
+        if index == -1 and self.junction is None and len(self.branches) > 1:
+            raise LayerError(self.remarks[0])
         return stages[index]
 
     def _checked(self, name: str, found: list[Layer], call: int | None) -> Layer:

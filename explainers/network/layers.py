@@ -30,7 +30,10 @@ class Layer:
     out another resolution;
     rearranged: a grid of other proportions that a module around it turns back, as the windows of an attention;
     strip: a sequence of columns or rows alone, of an image that has both; fed: whether the image has a part in it;
-    reaches: whether the scores depend on its positions (None: no gradient arrives there, so nobody knows).
+    reaches: whether the scores depend on its positions (None: no gradient arrives there, so nobody knows);
+    passed: whether the image has a way to the scores that leads past it: one of several branches;
+    operation: of what is no module but an operation that joins branches, its number in a forward pass of `module`, the
+    whole network.
     """
 
     name: str
@@ -44,6 +47,8 @@ class Layer:
     strip: bool = False
     fed: bool = True
     reaches: bool | None = True
+    passed: bool = False
+    operation: int | None = None
 
     @property
     def label(self) -> str:

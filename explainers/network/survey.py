@@ -15,6 +15,7 @@ from explainers.errors import OutputError, UnsupportedError
 from explainers.network.axes.axis import Axes, image_axes
 from explainers.network.axes.trace import Recorded, Trace
 from explainers.network.batch_norm_backward import sound_batch_norm
+from explainers.network.branches.junction import with_junction
 from explainers.network.gradients import gradients_of
 from explainers.network.guard import in_own_thread
 from explainers.network.input import another, fixed_batch, run
@@ -35,7 +36,8 @@ def survey(network: Any, images: Tensor, scores: Callable[[Any, int], Tensor]) -
         UnsupportedError: the network is no module, or takes no hooks (TorchScript).
 
     Cost: one forward and one backward pass of one image; another forward pass where the graph does not lead from the
-    image to a layer (a learned prior), and two more where parts run without a graph (features under `no_grad`).
+    image to a layer (a learned prior), two more where parts run without a graph (features under `no_grad`), one more
+    where no module joins the branches that the scores are made of.
     """
     if not isinstance(network, nn.Module):
         raise UnsupportedError(
@@ -63,30 +65,31 @@ def _observed(network: nn.Module, images: Tensor, scores: Callable[[Any, int], T
     with torch.enable_grad():
         returned = watch.run(leaf)
         if watch.unrecorded:
-            watch = _Watch(network, leaf, _axes_of_all(network, leaf))
+            watch = _Watch(network, leaf, _recorded(network, leaf, scores))
             returned = watch.run(leaf)
         watch.mark_reach(scores(returned, len(images)))
         watch.mark_fed(images)
-    return watch.survey()
+    return with_junction(watch.survey(), network, images, scores)
 
 
-def _axes_of_all(network: nn.Module, leaf: Tensor) -> dict[tuple[str, int], Axes]:
-    """The dimensions of every module's output, where parts of the network compute without a graph."""
+def _recorded(network: nn.Module, leaf: Tensor, scores: Callable[[Any, int], Tensor]) -> _Watch | None:
+    """All that the graph says, where parts of the network compute without one."""
     watch = _Watch(network, leaf)
     try:
         with Recorded():
-            watch.run(leaf)
+            watch.mark_passed(scores(watch.run(leaf), len(leaf)))
     except RuntimeError:  # such as weights that are averaged in place, which a graph does not allow
-        return {}
-    return watch.told
+        return None
+    return watch
 
 
 class _Watch:
     """Hooks on every module that record the outputs of one forward pass."""
 
-    def __init__(self, network: nn.Module, images: Tensor, hints: dict[tuple[str, int], Axes] | None = None) -> None:
+    def __init__(self, network: nn.Module, images: Tensor, recorded: _Watch | None = None) -> None:
         self.network, self.count = network, len(images)
-        self.hints = hints or {}  # by name and run, for outputs without a graph
+        self.hints = {} if recorded is None else recorded.told  # by name and run, for outputs without a graph
+        self.passed: set[tuple[str, int]] = getattr(recorded, "passed", set())
         self.told: dict[tuple[str, int], Axes] = {}
         self.unrecorded = False
         self.trace = Trace(images)
@@ -96,6 +99,7 @@ class _Watch:
         self.layers: list[Layer] = []
         self.tensors: list[Tensor] = []  # kept alive, so that identities stay unique
         self.kept: list[Tensor] = []
+        self.nodes: list[Any] = []  # of the graph as it was then; what works in place moves a tensor on
         self.grids: list[Grid] = []
         self.calls: Counter[str] = Counter()
         self.ran: dict[str, str] = {}
@@ -135,6 +139,7 @@ class _Watch:
             strip = layout.sequence and min(layout.grid) == 1 < min(self.image)
             self.layers.append(Layer(name, module, layout, call, pooled=is_pooled(module, tensor), strip=strip))
             self.tensors.append(tensor)
+            self.nodes.append(tensor.grad_fn)
             if not self.trace.feeds(tensor):
                 self.still[name, call] = tensor.detach().clone()
 
@@ -169,7 +174,7 @@ class _Watch:
     def _inside_attention(self, layout: Layout) -> bool:
         """(N, heads, T, d) looks like feature maps, but has as many rows or columns as there are tokens."""
         tokens = [layer.layout for layer in self.layers if layer.layout.sequence]
-        lengths = {token.prefix + math.prod(token.grid) for token in tokens}
+        lengths = {each.prefix + math.prod(each.grid) for each in tokens}
         return not layout.sequence and not lengths.isdisjoint(layout.grid) and distortion(layout.grid, self.image) > 0
 
     def mark_reach(self, scores: Tensor) -> None:
@@ -188,14 +193,22 @@ class _Watch:
             replace(layer, calls=self.calls[layer.name], reaches=reaches[index])
             for index, layer in enumerate(self.layers)
         ]
+        self.mark_passed(scores)
+
+    def mark_passed(self, scores: Tensor) -> None:
+        """Which outputs the image has a way past, to the scores."""
+        narrow = set(self.trace.narrows(scores))
+        for index, (layer, node) in enumerate(zip(self.layers, self.nodes, strict=True)):
+            key = (layer.name, layer.call)
+            if narrow and node is not None and node not in narrow:
+                self.passed.add(key)
+            self.layers[index] = replace(layer, passed=key in self.passed)
 
     def mark_fed(self, images: Tensor) -> None:
         """Which outputs change with the image, of those that the graph does not join to it."""
         changed = _changed(self.network, images, self.still) if self.still else set()
-        self.layers = [
-            replace(layer, fed=(layer.name, layer.call) not in self.still or (layer.name, layer.call) in changed)
-            for layer in self.layers
-        ]
+        lost = set(self.still) - changed
+        self.layers = [replace(layer, fed=(layer.name, layer.call) not in lost) for layer in self.layers]
 
     def survey(self) -> Survey:
         width = Counter((layer.layout.grid, layer.layout.channels) for layer in self.layers if layer.layout.sequence)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import copy
 import itertools
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from explainers.errors import LayerError
+from explainers.network.branches.operations import Operations
 from explainers.network.guard import GLOBAL_SWITCHES, in_own_thread
 from explainers.network.layers import Layer, layer_tensor, with_tensor
 
@@ -42,26 +43,50 @@ class Tail:
     def __init__(self, network: nn.Module, layer: Layer, image: Tensor, scored: Scored) -> None:
         self.network, self.copied = copied(network)
         self.layer, self.image, self.scored = layer, image, scored
-        self.module = self.network.get_submodule(layer.name)
+        self.module = self.network if layer.operation is not None else self.network.get_submodule(layer.name)
         self.values: Tensor | None = None
         self.runs = itertools.count()
+        self.handles: list[Any] = []
+        if layer.operation is not None:  # no module's output, which nothing can be played back in front of
+            self.output, self.short = self._record_operation(), False
+            return
         self.output = self._record()
-        self.handle = self.module.register_forward_hook(in_own_thread(self._replace))
+        self.handles.append(self.module.register_forward_hook(in_own_thread(self._replace)))
         self.short = self.copied and self._shorten()
 
     def close(self) -> None:
         """Leave the network alone again, where there was no copy of it to work on."""
-        self.handle.remove()
+        for handle in self.handles:
+            handle.remove()
 
     def __call__(self, values: Tensor) -> Tensor:
         """Scores (n, classes) for the layer's outputs (n, …)."""
         self.values, self.runs = values, itertools.count()
         image = self.image.expand(len(values), *self.image.shape[1:])
-        with _without_fused_layers():
+        with _without_fused_layers(), self._operations():
             returned = self.network(image if self.short else image.clone())
         if next(self.runs) <= self.layer.call:
             raise self._unseen()
         return self.scored(returned, len(values))
+
+    def _operations(self) -> AbstractContextManager[Any]:
+        def met(number: int, _: str, __: list[Tensor], gave: Tensor) -> Tensor | None:
+            return self._replace(self.network, (), gave) if number == self.layer.operation else None
+
+        return nullcontext() if self.layer.operation is None else Operations(self.network, met)
+
+    def _record_operation(self) -> Tensor:
+        seen: list[Tensor] = []
+
+        def met(number: int, _: str, __: list[Tensor], gave: Tensor) -> None:
+            if number == self.layer.operation:
+                seen.append(gave.clone())
+
+        with _without_fused_layers(), Operations(self.network, met):
+            self.network(self.image.clone())
+        if not seen:
+            raise self._unseen()
+        return seen[0]
 
     def _replace(self, _: nn.Module, __: Any, returned: Any) -> Any:
         if next(self.runs) != self.layer.call or self.values is None:

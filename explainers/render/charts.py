@@ -36,12 +36,18 @@ class Line(Protocol):
 
 
 def curve_chart(
-    curves: Mapping[str, tuple[Line, Line | None, Line | None]], *, title: str = "", gray: Sequence[str] = ()
+    curves: Mapping[str, tuple[Line, Line | None, Line | None]],
+    *,
+    title: str = "",
+    gray: Sequence[str] = (),
+    across: str = "",
+    heights: str = "",
 ) -> Figure:
     """Mean curves with their 95 % bands.
 
     Args:
-        curves: for each explainer its mean and the ends of its band; gray: explainers drawn in the background.
+        curves: for each explainer its mean and the ends of its band; gray: explainers drawn in the background; across,
+            heights: what the axes show.
     """
     fig = new_figure((7.2, 4.4))
     axes = fig.subplots()
@@ -52,7 +58,8 @@ def curve_chart(
         if low is not None and high is not None:
             axes.fill_between(mean.shares, low.values, high.values, color=colour, alpha=0.12, linewidth=0)
     axes.set_title(title, fontsize=10, parse_math=False)
-    axes.set_xlabel("share changed, or threshold")
+    axes.set_xlabel(across)
+    axes.set_ylabel(heights, parse_math=False)
     axes.set_xlim(0, 1)
     _plain(axes)
     fig.legend(fontsize=8, frameon=False, loc="outside right upper")

@@ -11,6 +11,7 @@ import numpy as np
 from explainers.render.style import DIVERGING, SEQUENTIAL, Style, colours, limits_of
 
 BAR, TIP = 7, 5  # pixels: how high it is, and how long its ends are where values lie beyond them
+GAP = 6  # pixels between numbers
 EDGE = (110, 110, 110)
 
 
@@ -80,7 +81,8 @@ def draw_bar(draw: Any, scale: Scale, place: tuple[int, int], width: int, font: 
     numbers = scale.numbers
     lengths = [font.getlength(each) for each in numbers]
     places = [left, (first + last) / 2 - lengths[1] / 2, right + 1 - lengths[2]]
-    fits = lengths[0] + lengths[1] + lengths[2] + 12 <= width
+    gaps = [places[side + 1] - places[side] - lengths[side] for side in (0, 1)]
+    fits = min(gaps) >= GAP
     for number, x, wanted in zip(numbers, places, (True, fits, True), strict=True):
         if wanted:
             draw.text((round(x), bottom + 2), number, fill="black", font=font)
@@ -95,26 +97,32 @@ def add_bar(axis: Any, scale: Scale, inches: tuple[float, float]) -> None:
     Args:
         axis: of the picture; inches: its (width, height).
     """
-    from matplotlib.cm import ScalarMappable
-    from matplotlib.colors import Normalize
-
     width, height = inches
-    extend = {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}
     thick = 0.07 / height
     below = axis.inset_axes((0, -0.06 / height - thick, 1, thick))
-    bar = axis.figure.colorbar(
-        ScalarMappable(Normalize(scale.low, scale.high), cmap=scale.cmap),
-        cax=below,
-        orientation="horizontal",
-        extend=extend[scale.below, scale.above],
-        extendfrac=0.05 / width,
-        ticks=scale.ticks,
-    )
+    bar = filled_bar(below, scale, orientation="horizontal", extendfrac=0.05 / width)
     bar.outline.set_linewidth(0.4)
     bar.outline.set_edgecolor([part / 255 for part in EDGE])
     below.tick_params(labelsize=7, length=0, pad=2)
-    below.set_xticklabels(scale.numbers)
     for label, side in zip(below.get_xticklabels(), ("left", "center", "right"), strict=True):
         label.set_horizontalalignment(side)
     if scale.mark is not None:
         below.axvline(scale.mark, color="black", linewidth=1)
+
+
+def filled_bar(axis: Any, scale: Scale, **more: Any) -> Any:
+    """A colour bar of matplotlib that fills axes, with the numbers of its ends and middle, pointed where values lie
+    beyond an end."""
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
+
+    extend = {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}
+    bar = axis.figure.colorbar(
+        ScalarMappable(Normalize(scale.low, scale.high), cmap=scale.cmap),
+        cax=axis,
+        extend=extend[scale.below, scale.above],
+        ticks=scale.ticks,
+        **more,
+    )
+    bar.set_ticklabels(scale.numbers)
+    return bar

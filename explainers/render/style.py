@@ -47,12 +47,16 @@ class Style:
 
 
 def limits_of(values: np.ndarray, *, quantile: float = 0.995) -> tuple[float, float]:
-    """The scale (low, high) of one map: signed maps by the magnitudes' quantile, others from the minimum to theirs."""
+    """The scale (low, high) of one map: signed maps by the magnitudes' quantile, others from the minimum to theirs.
+
+    A quantile is a value that the map has, the next higher one: between a peak and nothing, no value says anything.
+    """
     low, high = float(values.min()), float(values.max())
+    end = float(np.quantile(np.abs(values) if low < 0 else values, quantile, method="higher"))
     if low < 0:
-        bound = float(np.quantile(np.abs(values), quantile)) or max(-low, high)
+        bound = end or max(-low, high)
         return -bound, bound
-    return low, float(np.quantile(values, quantile)) if np.quantile(values, quantile) > low else high
+    return low, end if end > low else high
 
 
 def scaled(values: np.ndarray, style: Style) -> tuple[np.ndarray, np.ndarray, bool]:

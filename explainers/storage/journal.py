@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from explainers.errors import WriteError
+from explainers.errors import DamageWarning, WriteError
 from explainers.storage.atomic import unwritten, write_bytes
 from explainers.storage.paths import shown
 
@@ -37,10 +37,6 @@ class Journal:
     def is_empty(self) -> bool:
         """Whether there is none, or nothing in it."""
         return not self.path.is_file() or not self.path.stat().st_size
-
-    def has_entries(self) -> bool:
-        """Whether anything was done; a start that did nothing has none."""
-        return any(number for number, _ in enumerate(_lines(self.path)))
 
     def start(self, head: Row) -> None:
         """Begin with nothing done."""
@@ -143,6 +139,7 @@ class Journal:
         told, of_it = ("1 line is", "it") if damaged == 1 else (f"{damaged} lines are", "them")
         warnings.warn(
             f"{shown(self.path)}: {told} damaged; what was noted in {of_it} is done again where no other line has it",
+            DamageWarning,
             stacklevel=4,
         )
 

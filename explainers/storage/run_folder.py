@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from explainers.errors import OptionError, WriteError
+from explainers.errors import DamageWarning, OptionError, WriteError
 from explainers.storage.atomic import write_json
 from explainers.storage.fingerprint import differences, fingerprint, named
 from explainers.storage.journal import Journal, Row
@@ -85,7 +85,7 @@ class RunFolder:
                 "anew with overwrite (--overwrite)"
             )
         differing = [] if head is None else _differing(head["facts"], facts)
-        if differing and self.journal.has_entries():
+        if differing and any(whole(entry["rows"]) for entry in self.journal.entries()):  # else nothing would be lost
             other = " (the network gives something else for the same image: its code has changed)"
             code = other if all(each.startswith(f"{PROBE}.") for each in differing) else ""
             raise OptionError(
@@ -97,6 +97,7 @@ class RunFolder:
             warnings.warn(
                 f"{shown(self.journal.path)} {what}, and nothing else tells what was done there: all of it is done "
                 "again",
+                DamageWarning,
                 stacklevel=2,
             )
         if head is None or differing:

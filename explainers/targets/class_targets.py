@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from explainers.errors import TargetError
+from explainers.passes.activation import Reading
 from explainers.targets.answer import Answer
 from explainers.targets.target import Target
 
@@ -133,6 +134,13 @@ class Difference(Target):
         if self.gamma:
             found[self.other] = found.get(self.other, 0.0) - self.gamma
         return found
+
+    def meaning(self, classes: Reading | None) -> str:
+        """A difference, and of what."""
+        return (
+            "a difference of two classes, at most 1 of probabilities, and below 0 where the other wins; "
+            f"{super().meaning(classes)}"
+        )
 
     def label(self, class_names: Sequence[str] | None = None) -> str:
         """c - d, or c - γ d."""

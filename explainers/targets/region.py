@@ -12,6 +12,7 @@ from torch import Tensor
 
 from explainers.errors import OutputError, TargetError
 from explainers.network.output import describe
+from explainers.passes.activation import Reading
 from explainers.targets.answer import Answer
 from explainers.targets.class_targets import check_class, check_in_range, class_label
 from explainers.targets.grid_weights import box_weights, mask_weights
@@ -154,6 +155,10 @@ class Region(Target):
 
     def __hash__(self) -> int:
         return hash(self.key)
+
+    def meaning(self, classes: Reading | None) -> str:
+        """A mean over positions, and of what."""
+        return f"the mean {self.quantity_of(classes)} of the class over the region; {super().meaning(classes)}"
 
     def label(self, class_names: Sequence[str] | None = None) -> str:
         """The class and where."""

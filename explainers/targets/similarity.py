@@ -11,6 +11,7 @@ from torch import Tensor
 
 from explainers.errors import TargetError
 from explainers.network.output import describe
+from explainers.passes.activation import Reading
 from explainers.targets.answer import Answer
 from explainers.targets.target import Target
 
@@ -80,6 +81,10 @@ class Similarity(Target):
                 f"{found.shape[1]}"
             )
         return F.cosine_similarity(found, self.reference.to(found)[None], dim=1)
+
+    def meaning(self, classes: Reading | None) -> str:
+        """A cosine."""
+        return "a similarity (cosine of embeddings), -1 to 1"
 
     def label(self, class_names: Sequence[str] | None = None) -> str:
         """like NAME."""

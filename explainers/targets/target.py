@@ -72,6 +72,12 @@ class Target(ABC):
         raw = self.quantity == "probability" and classes is not None and not classes.probability
         return "score" if raw else self.quantity
 
+    def meaning(self, classes: Reading | None) -> str:
+        """What f(x) is, for people, with its range where it has one; `classes` as for `quantity_of`."""
+        if self.reads_classes and classes is not None:
+            return str(classes)
+        return f"a {self.quantity}, as it is"
+
     def outline(self, size: tuple[int, ...]) -> Tensor | None:
         """(H, W) bool of what is explained in an image of this size, for pictures; None: the image as a whole."""
         return None

@@ -93,15 +93,6 @@ class TargetScores:
 
 def watching(targets: tuple[Target, ...], classes: Reading | None) -> Reading:
     """What is watched of targets, in words; classes: what turns class scores into f(x)."""
-    told = [_said(target.quantity_of(classes), str(classes) if target.reads_classes else "") for target in targets]
+    told = [target.meaning(classes) for target in targets]
     known = all(target.quantity_of(classes) == "probability" for target in targets)
     return Reading("watched", "; ".join(dict.fromkeys(told)), probability=known)
-
-
-def _said(quantity: str, classes: str) -> str:
-    """What f(x) is, with its range where it has one."""
-    if quantity == "difference":
-        return f"a difference of two classes, at most 1 of probabilities, and below 0 where the other wins; {classes}"
-    if quantity == "similarity":
-        return "a similarity, -1 to 1"
-    return classes or f"a {quantity}, as it is"

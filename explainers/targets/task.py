@@ -14,25 +14,26 @@ from explainers.targets.answer import Answer
 from explainers.targets.detection import Detections, detections_of, may_be_detections
 
 OWN = ("any number of what it returns for an image", "--target FILE.py:function")
-CLASSES = (
+CLASSES = (  # {0} is the class predicted most, {1} the next
     ("the predicted class", ""),
-    ("a class", "--target CLASS"),
-    ("why one class rather than another", '--target "CLASS - CLASS"'),
+    ("a class", "--target {0}"),
+    ("why one class rather than another", '--target "{0} - {1}"'),
     ("why the predicted class rather than the next", '--target "predicted - next"'),
 )
 LIKE = ("what makes the image like another, if these are embeddings", "--target like:FILE")
 REGIONS = (
     ("the class predicted most, where it is predicted", "--where predicted"),
-    ("a class, where it is predicted", "--target CLASS --where predicted"),
-    ("a class in a box", "--target CLASS --where box:X0,Y0,X1,Y1"),
-    ("a class at a pixel", "--target CLASS --where pixel:X,Y"),
-    ("a class everywhere", "--target CLASS --where all"),
-    ("a class in a mask of each image", "--target CLASS --where mask:FOLDER"),
+    ("a class, where it is predicted", "--target {0} --where predicted"),
+    ("a class in a box", "--target {0} --where box:X0,Y0,X1,Y1"),
+    ("a class at a pixel", "--target {0} --where pixel:X,Y"),
+    ("a class everywhere", "--target {0} --where all"),
+    ("a class in a mask of each image", "--target {0} --where mask:FOLDER"),
 )
 BOXES = (
     ("the three boxes of the highest scores, from 0.5 on", "--task detection"),
-    ("more of them, with lower scores too", "--task detection --detections 10 --min-score 0.1"),
+    ("more of them, with lower scores too", "--task detection --detections 10 --min-score {least}"),
 )
+LEAST = 0.1  # of scores, where some are higher
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,8 @@ def task_of(returned: Any, count: int, output: Output | None = None, size: tuple
             named = "one class" if classes == 1 else f"{classes} classes"
             doubt = "; or boxes that are not decoded, whose adapter is --output FILE.py:function (docs/detection.md)"
             told = f"segmentation: {named} at {h} × {w} positions" + (doubt if output is None else "")
-            return Task(told, (*REGIONS, OWN), dense=True)
+            order = scores.detach().argmax(dim=1).flatten().bincount(minlength=classes).argsort(descending=True)
+            return Task(told, (*_of_classes(REGIONS, order.tolist()), OWN), dense=True)
     return _of_scores(answer)
 
 
@@ -77,7 +79,9 @@ def _detection(answer: Answer) -> Task:
     named = f"{boxes} {'box' if boxes == 1 else 'boxes'}"
     best = max((float(each.scores.detach().max()) for each in found if len(each)), default=None)
     seen = "nothing" if best is None else f"{named}, the best score {best:.2g}"
-    return Task(f"detection; in the image looked at it finds {seen}", (*BOXES, OWN), found=tuple(found))
+    least = f"{best / 2:.1g}" if best and best <= LEAST else f"{LEAST:g}"
+    targets = tuple((what, options.format(least=least)) for what, options in BOXES)
+    return Task(f"detection; in the image looked at it finds {seen}", (*targets, OWN), found=tuple(found))
 
 
 def _of_scores(answer: Answer) -> Task:
@@ -105,8 +109,18 @@ def _of_scores(answer: Answer) -> Task:
     return Task(
         f"classification with {classes} classes; or {classes} values of a regression, or an embedding, which cannot be "
         "told apart from it",
-        (*CLASSES, ("a value, if these are values", "--target value:0"), LIKE, OWN),
+        (
+            *_of_classes(CLASSES, answer.scores[0].detach().argsort(descending=True).tolist()),
+            ("a value, if these are values", "--target value:0"),
+            LIKE,
+            OWN,
+        ),
     )
+
+
+def _of_classes(targets: tuple[tuple[str, str], ...], order: list[int]) -> list[tuple[str, str]]:
+    """With classes that the network has, the likeliest first, so that a command can be pasted as it is."""
+    return [(what, options.format(*order)) for what, options in targets]
 
 
 def several_inputs(network: Any) -> str:

@@ -145,10 +145,10 @@ def test_a_part_that_is_not_there_is_refused_with_those_that_are(part):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: AdamW(lr=0.0), "lr=0.0, parts={}, weight_decay=0.01"),
-        (lambda: SGD(lr=-1.0), "lr=-1.0, parts={}, weight_decay=0.0001"),
+        (lambda: AdamW(lr=0.0), "lr=0.0, weight_decay=0.01"),
+        (lambda: SGD(lr=-1.0), "lr=-1.0, weight_decay=0.0001"),
         (lambda: AdamW(parts={"a": 0.0}), "lr=0.001, parts={'a': 0.0}, weight_decay=0.01"),
-        (lambda: SGD(weight_decay=-0.1), "lr=0.1, parts={}, weight_decay=-0.1"),
+        (lambda: SGD(weight_decay=-0.1), "lr=0.1, weight_decay=-0.1"),
     ],
 )
 def test_rates_that_are_not_positive_and_a_negative_decay_are_refused(make, message):

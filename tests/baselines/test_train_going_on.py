@@ -129,9 +129,7 @@ def test_other_images_are_another_training(tmp_path):
 
 
 def test_a_folder_is_a_model_only_with_a_training_in_it(tmp_path):
-    with pytest.raises(
-        ModelFileError, match="is a folder without a training in it \\(no run.json\\); expected photographs, "
-    ):
+    with pytest.raises(ModelFileError, match="a training in it \\(no run.json\\).*; expected photographs, "):
         explainers.load_model(tmp_path)
     train("plain", bars(), tmp_path / "run", Settings(epochs=1), options=SMALL)
     with pytest.raises(ModelFileError, match="brings its weights; drop weights"):

@@ -14,6 +14,7 @@ import tempfile
 import types
 import warnings
 from dataclasses import dataclass
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import Self
 
@@ -31,6 +32,16 @@ _SERVER.set_forkserver_preload(
         "explainers.run.drift.comparison",
     ]
 )
+
+
+def _start_server() -> None:
+    """Elsewhere than in the checkout, whose `explainers` it would import before the installed one."""
+    here = os.getcwd()
+    os.chdir(tempfile.gettempdir())
+    try:
+        forkserver.ensure_running()
+    finally:
+        os.chdir(here)
 
 
 @dataclass(frozen=True)
@@ -53,6 +64,7 @@ class Child:
         self._folder = tempfile.TemporaryDirectory()
         self._written = [Path(self._folder.name) / name for name in ("stdout", "stderr")]
         given = (code, [str(each) for each in arguments], os.getcwd() if cwd is None else str(cwd), self._written)
+        _start_server()
         self._process = _SERVER.Process(target=_run, args=given)
         self._process.start()
 

@@ -48,7 +48,7 @@ def test_errors_name_flags_where_the_library_names_arguments(text, told):
         (
             ["--option", "lime.samples=0"],
             "samples=0, segments=50; expected samples ≥ 2",
-            "--option lime.samples=0, segments=50; expected samples ≥ 2",
+            "--option lime.samples=0, --option lime.segments=50; expected samples ≥ 2",
         ),
         ([], "margin=3; expected less", "margin=3; expected less"),  # nobody typed it
         (["--target", "7"], "found target=7 in the text", "found target=7 in the text"),
@@ -66,6 +66,13 @@ def test_a_value_inside_another_is_named_by_the_whole_word():
     assert as_typed("size=64; no", typed) == "--size 64; no"
 
 
+def test_beside_what_was_typed_others_have_the_same_spelling():
+    typed = parse(["train", "plain", "--data", "birds", "--lr", "0"])
+    text = "lr=0.0, parts={}, weight_decay=0.01; expected"
+    assert as_typed(text, typed) == "--lr 0.0, --weight-decay 0.01; expected"
+    assert as_typed(text, parse(["train", "plain", "--data", "birds"])) == text  # nobody typed any of it
+
+
 @pytest.mark.parametrize(
     ("typed", "told"),
     [
@@ -74,12 +81,15 @@ def test_a_value_inside_another_is_named_by_the_whole_word():
         (["--contact-sheet", "-1"], "--contact-sheet -1; expected"),
         (["--opacity", "7"], "--opacity 7.0; expected"),
         (["--std", "0,1,1"], "--std 0,1,1; expected"),
-        (["-m", "rise", "--masks", "0"], "--masks 0, grid=7: expected"),
+        (["-m", "rise", "--masks", "0"], "--masks 0, --option rise.grid=7: expected"),
         (["-m", "rise", "--tolerance", "2"], "--tolerance 2.0; expected"),
         (["-m", "rise", "--seed", "-1"], "--seed -1; expected"),
         (["-m", "grad-cam@-99"], "--method grad-cam@-99: "),
         (["--layer", "-99"], "--layer -99: "),
-        (["-m", "smooth-grad", "--option", "smooth-grad.samples=0"], "--option smooth-grad.samples=0, sigma="),
+        (
+            ["-m", "smooth-grad", "--option", "smooth-grad.samples=0"],
+            "--option smooth-grad.samples=0, --option smooth-grad.sigma=",
+        ),
         (["--device", "sofa"], "--device sofa; expected"),
         (["--mean", "0,0", "--channels", "4"], "says"),
         (["--white", "-1", "--channels", "4"], "--white -1.0; expected"),

@@ -178,7 +178,7 @@ def test_what_is_typed_reaches_the_training(tmp_path):
         (
             "abn",
             ["--lr", "0"],
-            "--lr 0.0, parts={}, weight_decay=0.01; expected learning rates above 0 and a weight decay of at least 0",
+            "--lr 0.0, --weight-decay 0.01; expected learning rates above 0 and a weight decay of at least 0",
         ),
         ("abn", ["--sgt", "--keep", "some"], "--keep 'some'; expected numbers such as 0.1 or 0.1,0.2"),
         ("abn", ["--sgt", "--patch", "some"], "--patch 'some'; expected numbers such as 4 or 4,8"),

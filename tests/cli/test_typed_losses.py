@@ -83,7 +83,7 @@ def test_a_typed_loss_joins_those_of_the_network_or_takes_the_place_of_its_names
         ("size-barrier:t=high", "--loss size-barrier:t=high; expected a finite number"),
         (
             "colour-affinity:exact=1",
-            "sigma_rgb=15.0, sigma_xy=100.0, --loss colour-affinity:exact=1; expected positive widths and 2 pixels",
+            "--loss colour-affinity:sigma_xy=100.0, --loss colour-affinity:exact=1; expected positive widths and 2 pixels",
         ),
     ],
 )

@@ -13,8 +13,10 @@ import pytest
 import torch
 
 from explainers.core.preprocessing import ArrayPreprocessing
-from explainers.data.recordings import find_recordings, read_recording, write_map
+from explainers.data.recordings import MOST_VALUES, find_recordings, read_recording, write_map
+from explainers.data.recordings.recording import check_count
 from explainers.errors import DependencyError, ImageError, MapError, OptionError
+from explainers.run.kinds import kind_of
 
 nibabel = pytest.importorskip("nibabel")
 pydicom = pytest.importorskip("pydicom")
@@ -210,6 +212,17 @@ def test_sizes_are_refused_before_values_are_read(tmp_path):
             read_recording(tmp_path / name, most=26_999)
 
 
+def test_a_long_ct_is_within_the_limit_and_a_file_of_twice_the_limit_is_not(tmp_path):
+    check_count(tmp_path / "ct.nii.gz", (1, 512, 512, 600), MOST_VALUES)
+    with pytest.raises(ImageError, match="more than the limit of 500,000,000; raise it with max_pixels"):
+        check_count(tmp_path / "ct.nii.gz", (1, 1000, 1000, 1000), MOST_VALUES)
+    kind = kind_of(ArrayPreprocessing("volume"))
+    np.save(tmp_path / "a.npy", np.zeros((3, 3, 3), np.float32))
+    assert kind.read(tmp_path / "a.npy", None).axes == (3, 3, 3)
+    with pytest.raises(ImageError, match="more than the limit of 26;"):
+        kind.read(tmp_path / "a.npy", 26)
+
+
 def test_a_bomb_is_refused_by_its_header(tmp_path):
     header = nibabel.Nifti1Header()
     header.set_data_shape((2000, 2000, 2000))
@@ -293,7 +306,7 @@ def test_recordings_of_a_folder_are_found_sorted_and_series_count_once(tmp_path)
         find_recordings(tmp_path / "nowhere", "volume")
 
 
-def test_preparation_by_hand(tmp_path):
+def test_array_preprocessing_by_hand(tmp_path):
     found = read_recording(nifti(tmp_path / "a.nii.gz"))
     data = torch.from_numpy(values())
     assert torch.equal(ArrayPreprocessing()(found.values)[0], data)

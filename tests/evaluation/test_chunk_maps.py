@@ -33,7 +33,7 @@ def test_a_map_with_nan_costs_its_image_and_is_counted():
     assert [(row["image"], row["reason"]) for row in result.failed] == [("1", "the map has NaN or infinite values")]
     assert result.summary().cells["mine", "deletion"].images == 2
     assert result.summary().failed == {"mine": 1}
-    assert "mine: 1 images without a map or value" in str(result)
+    assert "mine: 1 image without a map or value" in str(result)
     with pytest.raises(MapError, match="the maps have NaN"):
         create_metric("deletion")(network(), images(2), torch.full((2, 12, 13), torch.nan))
 

@@ -15,10 +15,11 @@ import torch
 def examples(monkeypatch):
     """The modules of the study, as its script sees them."""
     monkeypatch.setattr(sys, "path", [str(Path(__file__).resolve().parent.parent.parent / "examples"), *sys.path])
+    import ala_report
     import ala_study
     import pretrain_clip
 
-    return ala_study, pretrain_clip
+    return ala_study, pretrain_clip, ala_report
 
 
 def made(**means):
@@ -27,7 +28,7 @@ def made(**means):
 
 
 def test_an_ordering_is_claimed_only_where_all_trainings_have_it(examples, monkeypatch):
-    study, _ = examples
+    *_, study = examples
     monkeypatch.setattr(study, "BETTER", {"insertion": "higher", "deletion": "lower"})
     found = {
         "first": [made(insertion=0.9, deletion=0.1), made(insertion=0.8, deletion=0.2)],
@@ -40,14 +41,14 @@ def test_an_ordering_is_claimed_only_where_all_trainings_have_it(examples, monke
 
 
 def test_equal_means_are_no_ordering(examples, monkeypatch):
-    study, _ = examples
+    *_, study = examples
     monkeypatch.setattr(study, "BETTER", {"ID": "higher"})
     (line,) = study.orderings({"one": [made(ID=0.5)] * 2, "other": [made(ID=0.5), made(ID=0.4)]})
     assert line == "- ID: nothing. Not settled: one / other."
 
 
 def test_maps_of_three_levels_have_their_minimum_middle_and_maximum(examples):
-    study, _ = examples
+    study, *_ = examples
     maps = torch.tensor([[[0.0, 1.0, 2.0], [2.1, 3.9, 4.0]]])
     remembered = study.Remembered(lambda images, targets: maps)
     levels = remembered.three_levels(torch.zeros(1, 3, 2, 3))
@@ -55,7 +56,7 @@ def test_maps_of_three_levels_have_their_minimum_middle_and_maximum(examples):
 
 
 def test_maps_are_made_once_for_each_image(examples):
-    study, _ = examples
+    study, *_ = examples
     calls = []
 
     def explain(images, targets):
@@ -69,13 +70,13 @@ def test_maps_are_made_once_for_each_image(examples):
 
 
 def test_values_are_those_of_images_that_every_training_has(examples):
-    study, _ = examples
+    *_, study = examples
     seeds = [{"values": {"ID": {"a": 0.1, "b": 0.2}}}, {"values": {"ID": {"b": 0.4, "c": 0.5}}}]
     np.testing.assert_array_equal(study.matrix(seeds, "ID"), [[0.2], [0.4]])
 
 
 def test_the_contrast_is_the_cross_entropy_of_both_directions(examples):
-    _, clip = examples
+    _, clip, _ = examples
     images = torch.tensor([[2.0, 0.0], [0.0, 3.0]], dtype=torch.float64)
     texts = torch.tensor([[0.5, 0.0], [0.0, 1.0]], dtype=torch.float64)
     wanted = math.log(1 + math.exp(-4))  # similarities 1 and 0, times the scale
@@ -88,7 +89,7 @@ def test_the_contrast_is_the_cross_entropy_of_both_directions(examples):
 def test_sentences_about_classes_name_beak_and_tail_alone(examples):
     from explainers.data.sets import data_set
 
-    _, clip = examples
+    _, clip, _ = examples
     data = data_set("birds:size=32,classes=4,train=40,val=1,test=0")
     found = clip.class_sentences(data)
     assert {label for _, label in found} == {0, 1, 2, 3}

@@ -30,8 +30,8 @@ def scored(returned, count):
     return scores_of(returned, count)
 
 
-def tail_of(model, images):
-    layer = explainers.GradCAM(model).resolve(images)[0]
+def tail_of(model, images, layer=None):
+    layer = explainers.GradCAM(model, layer=layer).resolve(images)[0]
     with torch.no_grad():
         return Tail(model, layer, images, scored)
 
@@ -75,7 +75,7 @@ def test_a_network_that_changes_its_path_is_run_as_a_whole():
             return self.head(torch.relu(self.back(front)).mean((2, 3)) + front.mul_(0.5).mean((1, 2, 3))[:, None])
 
     model, images = lively(Twice()).eval(), torch.rand(1, 3, 16, 16)
-    tail = tail_of(model, images)
+    tail = tail_of(model, images, "back")
     values = torch.rand(3, *tail.output.shape[1:])
     with torch.no_grad():
         front = torch.relu(model.front(images))

@@ -241,7 +241,7 @@ def test_the_end_of_an_onnx_file_is_read_from_its_graph(ending, tmp_path):
     )
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
     onnx.save(model, str(tmp_path / "net.onnx"))
-    from explainers.models.onnx_network import OnnxNetwork
+    from explainers.models.onnx.onnx_network import OnnxNetwork
 
     network = OnnxNetwork(tmp_path / "net.onnx")
     scores = class_scores(network, IMAGES / 10)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from explainers.errors import OptionError
 from explainers.render import Style, colours, contact_sheet, figure, outlined, overlay, scale_of
 from explainers.render.charts import Trace, line_panels
-from explainers.render.colour_bar import BAR, TIP, Scale
+from explainers.render.colour_bar import BAR, TIP, Scale, draw_bar
 from explainers.render.drawing import FORMATS, checked_format, save_figure
 from explainers.render.sheet import EMPTY, GAP, LINE, SCALE, folded
 from explainers.render.style import DIVERGING, SEQUENTIAL
@@ -26,7 +28,7 @@ def test_a_scale_has_the_ends_that_the_colours_have():
     assert scale_of(flat, Style(limits=(0.0, 1.0))) == Scale(0.0, 1.0, SEQUENTIAL)
     own = scale_of(flat)
     assert (own.low, own.below, own.above) == (0.25, False, True)  # the strongest half percent lies beyond
-    assert own.high == pytest.approx(np.quantile(flat, 0.995))
+    assert own.high == pytest.approx(np.quantile(flat, 0.995, method="higher"))
     signed = scale_of(ramp(-2, 1), Style(limits=(-2, 1), outline=0.5))
     assert signed == Scale(-2, 2, DIVERGING, mark=1.0)
     assert scale_of(ramp(0, 1), Style(limits=(0.2, 0.6), outline=0.5)).mark == pytest.approx(0.4)
@@ -48,6 +50,19 @@ def test_a_scale_has_the_ends_that_the_colours_have():
 )
 def test_numbers_have_three_digits_of_the_larger_end(low, high, numbers):
     assert Scale(low, high, "inferno").numbers == numbers
+
+
+@pytest.mark.parametrize("high", [1.0, 0.00122, 1.36e-5])
+@pytest.mark.parametrize("width", [60, 75, 112, 224])
+def test_numbers_below_a_bar_do_not_touch(high, width):
+    font = SimpleNamespace(getlength=lambda text: 6.0 * len(text))
+    found = []
+    draw = SimpleNamespace(line=lambda *_, **__: None, text=lambda place, text, **_: found.append((place[0], text)))
+    draw_bar(draw, Scale(0.0, high, "inferno"), (0, 0), width, font)
+    assert len(found) in (2, 3)
+    assert len(found) == 3 or width < 224
+    for (left, text), (right, _) in itertools.pairwise(found):
+        assert left + 6 * len(text) + 5 <= right
 
 
 def test_a_sheet_has_the_bar_below_the_picture_and_the_caption_above():

@@ -15,7 +15,7 @@ import explainers
 from explainers.core.preprocessing import Preprocessing
 from explainers.data.box_table import read_boxes
 from explainers.data.images import read_image
-from explainers.errors import DataError, OptionError, OutputError
+from explainers.errors import DataError, MapError, OptionError, OutputError
 from explainers.evaluation import OtherDetection
 from explainers.models import LoadedModel
 from explainers.run.report.evaluated import evaluated
@@ -248,7 +248,7 @@ def test_what_detections_cannot_be_asked_with_is_said(tmp_path):
         scored(images, boxes=None)
     with pytest.raises(OptionError, match="does not say which of its detections"):
         scored(images, masks=images)
-    with pytest.raises(OptionError, match="maps from files .* not of their detections"):
+    with pytest.raises(MapError, match=r"looked for a\.1 with"):
         scored(images, methods=[images])
     with pytest.raises(OptionError, match="goes with targets=Detected"):
         explainers.evaluate(loaded(), images, ["saliency"], ["pointing-game"], 0, **QUIET)
@@ -309,7 +309,7 @@ def test_detectors_that_find_nothing_to_see_are_no_failures(tmp_path, command):
     images = spotted_photos(tmp_path / "in")
     found = dict(command(images, no_boxes))
     assert set(found) == {"a.png", "b.png", "c.png"}
-    assert all("the network finds no box at all" in reason for reason in found.values())
+    assert all("the network returns no box" in reason for reason in found.values())
     beyond = dict(command(spotted_photos(tmp_path / "more" / "in"), outside))
     assert "lies in the image (1 outside of it" in beyond["a.png"]
     assert "the best has 0.0" in beyond["b.png"]

@@ -98,7 +98,7 @@ def test_a_damaged_image_costs_itself_and_the_exit_code(tmp_path, capsys):
     assert main(arguments) == 1
     captured = capsys.readouterr()
     assert "failed: bad.png: " in captured.err
-    assert "cam: 1 images without a map or value" in captured.out
+    assert "cam: 1 image without a map or value" in captured.out
     assert {row["image"] for row in table(tmp_path / "out/scores.csv") if row["status"] == "failed"} == {"bad.png"}
 
 

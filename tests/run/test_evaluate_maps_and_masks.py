@@ -49,6 +49,7 @@ def test_masks_lie_over_what_the_network_sees(tmp_path):
 
 def test_masks_that_do_not_fit_are_named(tmp_path):
     images, masks = folder(tmp_path / "in", ("a.png", "b.png")), tmp_path / "masks"
+    (images / "a.png").unlink()
 
     def go(metrics=("miou",)):
         explainers.evaluate(embedded(), images, ["cam"], metrics, masks=masks)
@@ -256,6 +257,42 @@ def test_a_spoiled_map_costs_its_image_alone(kind, tmp_path):
     with pytest.raises(MapError, match="none of the 3 maps of stored can be used, the first since .*") as raised:
         explainers.evaluate(embedded(), images, {"stored": maps, "cam": "cam"}, ["sparseness"])
     assert said in str(raised.value)
+
+
+def test_a_missing_map_costs_its_image_and_a_foreign_folder_is_refused(tmp_path, capsys):
+    images, maps = folder(tmp_path / "in", ("a.png", "b.png")), tmp_path / "maps"
+    maps.mkdir()
+    (maps / "x.npy").write_bytes(npy(whole_map()))
+    asked = ["evaluate", str(images), "--model", "embedded", "--maps", f"stored={maps}", "--metric", "sparseness"]
+    command = [*asked, "-q", "--no-figures", "--no-report", "--out", str(tmp_path / "out")]
+    assert main(command) == 2
+    said = "has no map of any of the 2 images: expected files such as a.npy, b.npy (or another of .npy, .npz, or a picture)"
+    assert f"{said}; it holds x.npy" in capsys.readouterr().err
+    (maps / "a.npy").write_bytes(npy(whole_map()))
+    assert main(command) == 1
+    assert "has no map of b.png: looked for b with .npy" in capsys.readouterr().err
+    (maps / "b.npy").write_bytes(npy(whole_map()))
+    assert main(command) == 0
+
+
+def test_a_bad_mask_costs_its_image(tmp_path, capsys):
+    images, masks = folder(tmp_path / "in", ("a.png", "b.png", "c.png", "d.png")), tmp_path / "masks"
+    write_image(masks / "a.png", np.full((40, 64), 255, np.uint8))
+    write_image(masks / "b.png", np.full((9, 9), 255, np.uint8))
+    (masks / "c.png").write_bytes(b"no image")
+    asked = ["evaluate", str(images), "--model", "embedded", "--masks", str(masks), "-m", "cam"]
+    metric = ["--metric", "energy-pointing-game", "--no-figures", "--no-report"]
+    command = [*asked, *metric, "-q", "--out", str(tmp_path / "out")]
+    assert main(command) == 1
+    rows = [row for row in table(tmp_path / "out/scores.csv") if row["explainer"] == "cam"]
+    reasons = {row["image"]: row["reason"] for row in rows}
+    assert reasons["a.png"] == ""
+    assert "9 × 9 pixels; its photo has 50 × 64" in reasons["b.png"]
+    assert "is not an image" in reasons["c.png"]
+    assert "has no mask of d.png" in reasons["d.png"]
+    (masks / "a.png").write_bytes(b"")
+    assert main(command) == 2
+    assert "none of the 4 masks can be used, the first since" in capsys.readouterr().err
 
 
 def test_a_map_that_is_mended_is_scored(tmp_path, capsys):

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from explainers.core.maps import INTERPOLATIONS
-from explainers.errors import ImageError, OptionError
+from explainers.errors import ImageError, OptionError, counted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -80,7 +80,11 @@ class ArrayPreprocessing:
             raise ImageError(f"there are {values.ndim - 1} axes, and a {self.kind} has {self.axes}")
         given = len(values)
         if self.channels is not None and given != self.channels:
-            raise ImageError(f"there are {given} channels, and the network takes {self.channels} (--channels)")
+            hint = "move the axis of channels to the front" if values.shape[-1] == self.channels else "choose some"
+            raise ImageError(
+                f"it has {counted(given, 'channel')}, and the network takes {self.channels}; {hint}, or say how "
+                "many it takes (channels=, --channels)"
+            )
         array = torch.from_numpy(values.astype("float32"))  # a copy
         if self.window is not None:
             low, high = self.window

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from os import PathLike
 from pathlib import Path, PurePosixPath
 
@@ -17,6 +19,7 @@ from explainers.storage.paths import shown
 
 NIFTI = (".nii.gz", ".nii")
 RAW_AND_COPIES = {".npz", ".npy", ".nii.gz"}  # of one map of `explain run`
+NAMED = 3  # files that an error lists
 INSIDE = 128  # gray value from which a mask's pixel is inside
 
 
@@ -105,9 +108,23 @@ class Beside:
         except OSError as error:
             raise MapError(f"cannot read {shown(path)}: {error.strerror}") from error
 
-    def missing(self, names: list[str], ending: str = "") -> list[str]:
-        """Images without a file."""
-        return [name for name in names if self.find(name, ending) is None]
+    def refuse_foreign(self, names: Sequence[str], ending: str = "") -> None:
+        """See that the folder has to do with the images: a single one without its file is a matter of that image.
+
+        Raises:
+            MapError: none of them has one.
+        """
+        if not names or any(self.find(name, ending) is not None for name in names):
+            return
+        if len(names) == 1:
+            self.path(names[0], ending)
+        wanted = ", ".join(f"{shown(stem_of(name))}{ending}{ARRAYS[0]}" for name in names[:NAMED])
+        held = [path.name for path in islice((path for path in self.folder.rglob("*") if path.is_file()), NAMED)]
+        raise MapError(
+            f"{shown(self.folder)} has no {self.kind} of any of the {len(names)} images: expected files such as "
+            f"{wanted} (or another of {', '.join(ARRAYS)}, or a picture); it holds "
+            + (", ".join(map(shown, held)) + " …" if held else "no file")
+        )
 
 
 def read_mask(path: Path, *, max_pixels: int) -> np.ndarray:
@@ -141,8 +158,12 @@ def read_map(path: Path, *, max_pixels: int) -> np.ndarray:
     return pixels[..., 0].astype(np.float32)
 
 
-def methods_of(folder: str | PathLike[str], names: list[str]) -> Iterator[str]:
-    """Endings such as `.grad-cam` under which a run of `explain` has left maps of these images, sorted."""
+def methods_of(folder: str | PathLike[str], names: list[str], *, numbered: bool = False) -> Iterator[str]:
+    """Endings such as `.grad-cam` under which a run of `explain` has left maps of these images, sorted.
+
+    Args:
+        numbered: whether a number may follow, as in `a.grad-cam.2.npz`, which is no part of the ending.
+    """
     root = Path(folder)
     found = set()
     for name in names[:8]:
@@ -152,6 +173,8 @@ def methods_of(folder: str | PathLike[str], names: list[str]) -> Iterator[str]:
             for path in parent.glob("*.npz") if parent.is_dir() else ():
                 # Nothing where the file is called like the image alone; the image's suffix in a.jpg.npz.
                 ending = path.name[len(prefix) - 1 : -len(".npz")]
+                if numbered:
+                    ending = re.sub(r"\.\d+$", "", ending)
                 if path.name.startswith(prefix) and ending.count(".") == 1 and stem + ending != name:
                     found.add(ending)
     yield from sorted(found)

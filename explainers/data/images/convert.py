@@ -78,7 +78,7 @@ def _pixels_of(image: Any) -> np.ndarray:
     if image.ndim == 2:
         image = np.stack([image] * 3, axis=2)
     if image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
-        raise ImageError(f"expected an array of shape (H, W, 3) or (H, W), got {image.shape}")
+        raise ImageError(f"expected an array of shape (H, W, 3) or (H, W), got {image.shape}; pass a photo")
     if image.dtype == np.uint8:
         return np.ascontiguousarray(image)
     if not np.issubdtype(image.dtype, np.floating):

@@ -55,39 +55,64 @@ def find_images(folder: str | PathLike[str]) -> list[ImageFile]:
     Raises:
         ImageError: there is no such folder, it cannot be read, or there is no image below it.
     """
-    root = Path(folder)
+    root = found_path(folder)
     if root.is_file():
         return [ImageFile(root, root.name)]
-    if not root.exists():
-        raise ImageError(f"no file or folder {shown(root)}")
-    if not root.is_dir():
-        raise ImageError(f"{shown(root)} is neither a folder nor a regular file")
     found = sorted(_walk(root, root, set()), key=lambda image: image.name)
     if not found:
         raise ImageError(f"no images below {shown(root)} (looked for {', '.join(sorted(SUFFIXES))})")
     return found
 
 
-def _walk(folder: Path, root: Path, seen: set[str]) -> Iterator[ImageFile]:
+def found_path(folder: str | PathLike[str]) -> Path:
+    """What is searched: a folder, or a single file.
+
+    Raises:
+        ImageError: it is neither.
+    """
+    root = Path(folder)
+    if not root.exists():
+        raise ImageError(f"no file or folder {shown(root)}")
+    if not (root.is_file() or root.is_dir()):
+        raise ImageError(f"{shown(root)} is neither a folder nor a regular file")
+    return root
+
+
+def entries_in(folder: Path, seen: set[str]) -> list[Path]:
+    """What lies right in a folder, sorted; nothing of one that was searched already, or below the first that a command
+    made. Dot files and what a command has written beside others are left out.
+
+    Args:
+        seen: the folders that were searched, links resolved; grows.
+
+    Raises:
+        ImageError: it cannot be read.
+    """
     real = os.path.realpath(folder)
     if real in seen:
-        return  # a link back to a folder that was searched already
+        return []  # a link back
+    first = not seen
     seen.add(real)
     try:
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        names = sorted(os.listdir(folder))
     except OSError as error:
-        if folder == root:
-            raise ImageError(f"cannot read the folder {shown(folder)}: {error.strerror}") from error
-        yield ImageFile(folder, folder.relative_to(root).as_posix())
-        return
+        raise ImageError(f"cannot read the folder {shown(folder)}: {error.strerror}") from error
+    if MADE in names and not first:
+        return []
     outputs = outputs_in(folder)
-    if folder != root and any(entry.name == MADE for entry in entries):
+    return [folder / name for name in names if not name.startswith(".") and not is_output(name, outputs)]
+
+
+def _walk(folder: Path, root: Path, seen: set[str]) -> Iterator[ImageFile]:
+    try:
+        entries = entries_in(folder, seen)
+    except ImageError:
+        if folder == root:
+            raise
+        yield ImageFile(folder, folder.relative_to(root).as_posix())  # so that it is reported
         return
-    for entry in entries:
-        if entry.name.startswith(".") or is_output(entry.name, outputs):
-            continue
-        path = folder / entry.name
+    for path in entries:
         if path.suffix.lower() in SUFFIXES:
             yield ImageFile(path, path.relative_to(root).as_posix())
-        if path.is_dir():  # as DirEntry.is_dir, which raises where a link leads to itself
+        if path.is_dir():
             yield from _walk(path, root, seen)

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from explainers.data.images.find import SUFFIXES
-from explainers.data.recordings.recording import Recording, check_count, first_line
-from explainers.errors import DependencyError, ImageError
+from explainers.data.recordings.recording import Recording, check_count, first_line, medical
+from explainers.errors import ImageError
 from explainers.storage.files import opened
 from explainers.storage.paths import shown
 
@@ -18,19 +18,6 @@ MAGIC_AT, MAGIC = 128, b"DICM"
 UNEVEN = 0.01  # of the usual distance between slices
 DEFLATED = ("1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.8.1")  # files that are unpacked whole before anything is known
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])  # DICOM's patient to NIfTI's
-
-
-def pydicom() -> Any:
-    """The library.
-
-    Raises:
-        DependencyError: it is not installed.
-    """
-    try:
-        import pydicom as library
-    except ImportError as error:
-        raise DependencyError('DICOM series need pydicom: pip install "explainers[medical]"') from error
-    return library
 
 
 def slices_in(folder: Path) -> list[Path]:
@@ -56,7 +43,7 @@ def read_series(folder: Path, most: int) -> Recording:
         ImageError: several series, slices of other sizes or directions, two at one place, damaged or compressed ones,
             or more than `most` values. DependencyError: no pydicom.
     """
-    library = pydicom()
+    library = medical("pydicom", "DICOM series")
     files = slices_in(folder)
     heads = [_head(library, path) for path in files]
     _check_series(folder, files, heads)

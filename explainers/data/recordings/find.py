@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from os import PathLike
 from pathlib import Path
 
 from explainers.data.images.arrays import array_shape
-from explainers.data.images.find import SUFFIXES, ImageFile
+from explainers.data.images.find import SUFFIXES, ImageFile, entries_in, found_path
 from explainers.data.recordings.dicom import is_series
 from explainers.data.recordings.frames import frames_in
 from explainers.data.recordings.read import suffix_of
 from explainers.errors import ImageError, MapError
-from explainers.storage.owner import MADE, is_output, outputs_in
 from explainers.storage.paths import shown
 
 ARRAYS = (".npy", ".npz")
@@ -38,13 +36,9 @@ def find_recordings(folder: str | PathLike[str], kind: str) -> list[ImageFile]:
     Raises:
         ImageError: there is no such folder, it cannot be read, or nothing of that kind is below it.
     """
-    root = Path(folder)
+    root = found_path(folder)
     if root.is_file():
         return [ImageFile(root, root.name)]
-    if not root.exists():
-        raise ImageError(f"no file or folder {shown(root)}")
-    if not root.is_dir():
-        raise ImageError(f"{shown(root)} is neither a folder nor a regular file")
     found = sorted(_walk(root, root, kind, set()), key=lambda file: file.name)
     if not found:
         raise ImageError(f"no {WHAT[kind]} below {shown(root)}")
@@ -82,7 +76,7 @@ def kinds_in(folder: str | PathLike[str]) -> set[str]:
 def _everything(folder: Path, seen: set[str]) -> Iterator[Path]:
     """Files below a folder, and the folders that are series."""
     try:
-        entries = _entries(folder, seen)
+        entries = entries_in(folder, seen)
     except ImageError:  # it will be told where the files are listed
         return
     for path in entries:
@@ -100,7 +94,7 @@ def _everything(folder: Path, seen: set[str]) -> Iterator[Path]:
 def _walk(folder: Path, root: Path, kind: str, seen: set[str]) -> Iterator[ImageFile]:
     name = root.name if folder == root else folder.relative_to(root).as_posix()
     try:
-        entries = _entries(folder, seen)
+        entries = entries_in(folder, seen)
     except ImageError:
         if folder == root:
             raise
@@ -115,20 +109,3 @@ def _walk(folder: Path, root: Path, kind: str, seen: set[str]) -> Iterator[Image
             yield from _walk(path, root, kind, seen)
         elif suffix_of(path) in FILES[kind]:
             yield ImageFile(path, path.relative_to(root).as_posix())
-
-
-def _entries(folder: Path, seen: set[str]) -> list[Path]:
-    """What lies right in a folder, sorted; nothing of a folder that was searched already or that a command made."""
-    real = os.path.realpath(folder)
-    if real in seen:
-        return []
-    first = not seen
-    seen.add(real)
-    try:
-        names = sorted(os.listdir(folder))
-    except OSError as error:
-        raise ImageError(f"cannot read the folder {shown(folder)}: {error.strerror}") from error
-    if MADE in names and not first:
-        return []
-    outputs = outputs_in(folder)
-    return [folder / name for name in names if not name.startswith(".") and not is_output(name, outputs)]

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from explainers.data.images.find import SUFFIXES
-from explainers.data.images.read import read_image
-from explainers.data.recordings.recording import Recording, check_count
+from explainers.data.images.read import MAX_PIXELS, read_image
+from explainers.data.recordings.recording import MOST_VALUES, Recording, check_count
 from explainers.errors import ImageError
 from explainers.storage.paths import shown
 
@@ -44,7 +44,7 @@ def read_frames(folder: Path, most: int) -> Recording:
     frames: list[np.ndarray] = []
     notes: list[str] = []
     for path in files:
-        photo = read_image(path, max_pixels=most)
+        photo = read_image(path, max_pixels=MAX_PIXELS if most == MOST_VALUES else most)
         if not frames:
             check_count(folder, (3, len(files), *photo.pixels.shape[:2]), most)
         elif photo.pixels.shape != frames[0].shape:

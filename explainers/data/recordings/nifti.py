@@ -11,7 +11,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from explainers.data.recordings.recording import Recording, check_count
+from explainers.data.recordings.recording import Recording, check_count, medical
 from explainers.errors import DependencyError, ImageError
 from explainers.storage.files import opened
 from explainers.storage.paths import shown
@@ -21,19 +21,6 @@ MOST_BEFORE = 64 << 20  # bytes of extensions between a header and its values
 NO_ORIENTATION = "the file does not say how its axes lie (sform and qform codes are 0): they are taken as stored"
 
 
-def nibabel() -> Any:
-    """The library.
-
-    Raises:
-        DependencyError: it is not installed.
-    """
-    try:
-        import nibabel as library
-    except ImportError as error:
-        raise DependencyError('NIfTI files need nibabel: pip install "explainers[medical]"') from error
-    return library
-
-
 def read_nifti(path: Path, most: int) -> Recording:
     """A volume (C, X, Y, Z), in the order in which the file has its axes; those behind the third one are channels.
 
@@ -41,7 +28,7 @@ def read_nifti(path: Path, most: int) -> Recording:
         ImageError: damaged, truncated, without a third axis, not of real numbers, or more than `most` values by its
             header; no more bytes are unpacked than the header says. DependencyError: no nibabel.
     """
-    library = nibabel()
+    library = medical("nibabel", "NIfTI files")
     try:
         with _stream(path) as file:
             header, head = _header(path, library, file)
@@ -80,7 +67,7 @@ def nifti_bytes(map_: np.ndarray, like: Recording, *, packed: bool) -> bytes:
     Its affine, codes and units are those of the volume, to the bit; extensions and names that the volume carries are
     not copied.
     """
-    library = nibabel()
+    library = medical("nibabel", "NIfTI files")
     values = map_ if map_.ndim == 3 else np.moveaxis(map_, 0, -1)
     if like.header is None:
         data = library.Nifti1Image(values.astype(np.float32), like.affine).to_bytes()

@@ -53,7 +53,7 @@ def read_recording(path: str | PathLike[str], *, most: int = MOST_VALUES, key: s
             if suffix not in READERS:
                 raise ImageError(
                     f"{shown(path)} is no volume or signal that is read here ({', '.join(READERS)}, a folder of DICOM "
-                    "slices or of frames)"
+                    "slices or of frames); pass one of these"
                 )
             found = READERS[suffix](path, most, **({"key": key} if suffix == ".npz" else {}))
     except MemoryError as error:

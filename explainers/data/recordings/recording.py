@@ -5,15 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from explainers.errors import ImageError
+from explainers.errors import DependencyError, ImageError
 from explainers.storage.paths import shown
 
-MOST_VALUES = 100_000_000  # of one file: 400 MB as float32
+MOST_VALUES = 500_000_000  # of one file: 2 GB as float32, a CT of 512 × 512 × 1,900
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +42,18 @@ class Recording:
         return tuple(self.values.shape[1:])
 
 
+def medical(name: str, files: str) -> Any:
+    """A library that reads medical images; files: what needs it, for the error.
+
+    Raises:
+        DependencyError: it is not installed.
+    """
+    try:
+        return import_module(name)
+    except ImportError as error:
+        raise DependencyError(f'{files} need {name}: pip install "explainers[medical]"') from error
+
+
 def check_count(path: Path, shape: Sequence[int], most: int) -> None:
     """See by its header that a file is not too large, before its values are read.
 
@@ -48,23 +61,32 @@ def check_count(path: Path, shape: Sequence[int], most: int) -> None:
         ImageError: it holds nothing, or more than `most` values.
     """
     if not shape or min(shape) <= 0:
-        raise ImageError(f"{shown(path)} holds no values: its axes are {' × '.join(map(str, shape))}")
+        raise ImageError(f"{shown(path)} holds no values: its axes are {described(shape)}; pass one that has some")
     if math.prod(shape) > most:
         raise ImageError(
-            f"{shown(path)} has {' × '.join(map(str, shape))} values, more than the limit of {most:,}; raise it with "
+            f"{shown(path)} has {described(shape)} values, more than the limit of {most:,}; raise it with "
             "max_pixels (--max-pixels) if you trust the file"
         )
 
 
-def check_finite(path: Path, values: np.ndarray) -> None:
+def described(shape: Sequence[int]) -> str:
+    """Axes as messages have them: "2 × 300"."""
+    return " × ".join(map(str, shape))
+
+
+def check_finite(path: str | Path, values: np.ndarray) -> None:
     """See that all values are numbers.
+
+    Args:
+        path: of the file, or what else messages call it.
 
     Raises:
         ImageError: some are NaN or infinite.
     """
     bad = int(values.size - np.count_nonzero(np.isfinite(values)))
     if bad:
-        raise ImageError(f"{shown(path)} has {bad:,} values that are NaN or infinite; replace them first")
+        told = "value that is" if bad == 1 else "values that are"
+        raise ImageError(f"{shown(path)} has {bad:,} {told} NaN or infinite; replace them first")
 
 
 def first_line(error: Exception) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
-from explainers.core.targets import resolve_targets
-from explainers.errors import OptionError, TargetError
+from explainers.core.targets import NotClasses, resolve_targets
+from explainers.errors import OptionError, OutputError, TargetError
 from explainers.evaluation.measuring.batch import Batch
 from explainers.evaluation.measuring.fillings import IMAGE, Baseline, baseline_name, baseline_of, image_seed
 from explainers.evaluation.measuring.passes import Passes
@@ -17,7 +17,7 @@ from explainers.evaluation.measuring.watched import Explain, Watched, watched
 from explainers.passes.activation import Reading, reading_of
 from explainers.passes.one_score import Remarks
 from explainers.passes.predictor import Predictor
-from explainers.targets import holds_targets
+from explainers.targets import Function, holds_targets
 
 SCORES = Reading(None, "the scores themselves", probability=False)
 
@@ -130,6 +130,8 @@ def opened(
 ) -> Chunk:
     """The chunk that a batch is after the one unperturbed pass of its images.
 
+    A function that was passed as targets chooses classes, or is a target of its own: whichever of the two it fits.
+
     Args:
         activation: what turns scores into f(x), or what was found of this network before; black: (C,) a black pixel, or
             None; seed: of the chunk.
@@ -138,6 +140,18 @@ def opened(
         TargetError: a class that the network does not have. OptionError: a label that it does not have.
         OutputError: one score that is no logit, see `Reading.check`.
     """
+    try:
+        return _opened(batch, predictor, activation, black, seed)
+    except (NotClasses, OutputError):
+        if not callable(batch.targets) or holds_targets(batch.targets):
+            raise
+        own = replace(batch, targets=Function(batch.targets))
+        return _opened(own, predictor, activation, black, seed)
+
+
+def _opened(
+    batch: Batch, predictor: Predictor, activation: str | Reading | None, black: Tensor | None, seed: int
+) -> Chunk:
     images, labels, targets = batch.images, batch.labels, batch.targets
     objects = watched(predictor, images, targets, activation) if holds_targets(targets) else targets
     if isinstance(objects, Watched):

@@ -75,6 +75,7 @@ class PatchInsertion(PatchMetric):
 
     name = "patch-insertion"
     better = "higher"
+    across = "share put in"
     deletes = False
 
 

@@ -82,6 +82,7 @@ class Insertion(CurveMetric):
     better = "higher"
     reference = "Petsiuk et al. 2018"
     inserts = True
+    across = "share put in"
 
     def __init__(
         self,
@@ -193,6 +194,7 @@ class PixelPerturbation(Metric):
     better = "lower"
     ratios = True
     reference = "Srinivas and Fleuret 2019"
+    heights = "|change of f(x)| / f(x)"
 
     def __init__(self, *, percent: Sequence[float] = LEAST, baseline: Baseline = "zero") -> None:
         self.baseline, self.percent = checked_baseline(baseline), tuple(percent)

@@ -46,6 +46,8 @@ class ModelRandomisation(Metric):
     better = "lower"
     reference = "Adebayo et al. 2018"
     needs = frozenset({"explainer", "network"})
+    across = "share of layers drawn anew"
+    heights = "likeness of the map"
 
     def __init__(
         self,

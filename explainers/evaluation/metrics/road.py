@@ -37,6 +37,8 @@ class ROAD(Metric):
     name = "road"
     better = "higher"
     reference = "Rong et al. 2022"
+    across = "share removed"
+    heights = "f(x) without the least − without the most"
     axes = (2,)  # a removed pixel is the mean of its eight neighbours
 
     def __init__(self, *, percent: Sequence[float] = PERCENT, noise: float = NOISE) -> None:

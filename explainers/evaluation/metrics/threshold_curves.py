@@ -33,6 +33,8 @@ class ThresholdMetric(Metric):
     reference = "AMB study"
     needs = frozenset({"classes"})
     keeps = True
+    across = "threshold"
+    heights = "accuracy"
 
     def __init__(self, *, thresholds: int = 20, baseline: Baseline = "zero") -> None:
         if isinstance(thresholds, bool) or not isinstance(thresholds, int) or thresholds < 1:

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from explainers.core.maps import CONSTANT
+from explainers.core.maps import CONSTANT, CONSTANT_REASON
+from explainers.errors import counted
 from explainers.evaluation.attention_errors import AttentionErrors, attention_errors_of, attention_notes
 from explainers.evaluation.controls import is_control
 from explainers.evaluation.intervals import FEW
@@ -40,7 +41,7 @@ class Summary:
     what has to be known to read it; constant: explainer → images whose map is the same everywhere; activations: what
     turned scores into f(x); attention: how regions miss their masks, by (explainer, score); areas: by (explainer,
     score), how well those under adaptive curves are known; detections: lines on them, where they are what is
-    explained.
+    explained; because: explainer → why the first of its maps that are the same everywhere is so.
     """
 
     scores: tuple[str, ...]
@@ -60,6 +61,7 @@ class Summary:
     attention: dict[tuple[str, str], AttentionErrors] = field(default_factory=dict)
     areas: dict[tuple[str, str], Areas] = field(default_factory=dict)
     detections: tuple[str, ...] = ()
+    because: dict[str, str] = field(default_factory=dict)
 
     def heading(self, score: str) -> str:
         """A score with the direction in which it is better."""
@@ -126,10 +128,10 @@ class Summary:
         lines += attention_notes(self.attention, self.explainers)
         lines += [f"f(x): {activation}" for activation in self.activations]
         lines += [
-            f"{name}: {count} images with a map that is the same everywhere, which are not scored"
+            f"{name}: {counted(count, 'image')} with a map that is the same everywhere, not scored{self.because[name]}"
             for name, count in self.constant.items()
         ]
-        lines += [f"{name}: {count} images without a map or value" for name, count in self.failed.items()]
+        lines += [f"{name}: {counted(count, 'image')} without a map or value" for name, count in self.failed.items()]
         lines += [f"left out {name}: {reason}" for name, reason in self.refused.items()]
         return lines
 
@@ -237,11 +239,13 @@ def summarise(
             seconds[name] = float(np.mean(list(times.values())))
     lacking: dict[str, set[str]] = {name: set() for name in names}
     same: dict[str, set[str]] = {name: set() for name in names}
+    because: dict[str, str] = {}
     for row in rows:
         if row["status"] == NOTHING_THERE:
             continue
         if row["status"] == CONSTANT:
             same[row["explainer"]].add(row["image"])
+            because.setdefault(row["explainer"], row["reason"].removeprefix(CONSTANT_REASON))
         elif row["status"] != "ok" or row["value"] is None:
             lacking[row["explainer"]].add(row["image"])
     return Summary(
@@ -262,6 +266,7 @@ def summarise(
         attention_errors_of(rows),
         areas_of([row for row in good if row["value"] is not None]),
         about_detections(rows, names),
+        because,
     )
 
 

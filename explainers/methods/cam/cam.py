@@ -131,7 +131,8 @@ class CAM(LayerExplainer):
         choices: list[Any] = list(self.layer) if isinstance(self.layer, (list, tuple)) else [self.layer]
         if len(choices) > 1:
             raise refuse(self.name, "one layer at most stands in front of the pooling", "grad-cam with layer=[…]")
-        layers = [layer for layer in seen.layers if layer.fed] if choices[0] is None else [seen.find(choices[0])]
+        every = [*seen.layers, *([seen.junction] if seen.junction is not None else [])]
+        layers = [layer for layer in every if layer.fed] if choices[0] is None else [seen.find(choices[0])]
         with torch.no_grad(), Capture(layers, gradients=False) as capture:
             scores = self.scores(images)
         for layer, value in zip(reversed(layers), reversed(capture.tensors), strict=True):

@@ -48,6 +48,35 @@ class Trace:
         self._walk(tensor.grad_fn)
         return self.fed[tensor.grad_fn]
 
+    def narrows(self, tensor: Tensor) -> list[Any]:
+        """The nodes that every way from the image to the tensor leads through, the nearest to the tensor first."""
+        if not self.feeds(tensor):
+            return []
+        order = self._order(tensor.grad_fn)
+        places = {node: place for place, node in enumerate(order)}
+        found, furthest = [], 0
+        for place, node in enumerate(order):
+            if furthest <= place:  # no way leads past it
+                found.append(node)
+            furthest = max([furthest, *(places[parent] for parent in self._parents(node))])
+        return found
+
+    def _parents(self, node: Any) -> list[Any]:
+        return [parent for parent, _ in node.next_functions if parent is not None and self.fed[parent]]
+
+    def _order(self, last: Any) -> list[Any]:
+        """What leads from the image to this node, every node before those that it is made of."""
+        done: dict[Any, None] = {}
+        stack = [last]
+        while stack:
+            node = stack[-1]
+            waiting = [parent for parent in self._parents(node) if parent not in done]
+            if node in done or not waiting:
+                done[stack.pop()] = None
+            else:
+                stack.extend(waiting)
+        return list(reversed(done))
+
     def _walk(self, last: Any) -> None:
         """Settle every node that `last` stands on, the ones nearer to the image first."""
         stack = [last]

@@ -41,7 +41,7 @@ def trunk(seen: Survey, network: nn.Module, images: Tensor, scores: Callable[[An
     shared = [all(index in below[end] or index == end for end in ends) for index in range(len(layers))]
     heads = _heads(layers, tensors, found)
     kept = tuple(layer for layer, of_all in zip(layers, shared, strict=True) if of_all and layer not in heads)
-    inside = replace(seen, layers=kept)
+    inside = replace(seen, layers=kept, junction=None, branches=())
     return inside if inside.stages else seen
 
 

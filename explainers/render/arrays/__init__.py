@@ -1,10 +1,23 @@
 """Heat maps on what is no photo.
 
-`volumes.py` cuts slices through the map's maximum, `signals.py` draws curves over bands of colour, `plain.py` draws
-slices and curves that a page lays maps over. Begin with `volumes.py`.
+`recorded.py` draws any volume, signal or clip with maps; `volumes.py` cuts planes through a map's maximum, `signals.py`
+draws curves over bands of colour, `pictures.py` has what they share, `blocks.py` takes fewer values without losing a
+peak, and `plain.py` draws slices and curves that a page lays maps over. Begin with `recorded.py`.
 """
 
-from explainers.render.arrays.signals import signal_chart
-from explainers.render.arrays.volumes import gray_of, slices_through, walk_through
+from explainers.render.arrays.blocks import fewer, largest
+from explainers.render.arrays.pictures import MapRow, figure_of, pixels_of
+from explainers.render.arrays.recorded import bare, picture_of, spacing_of, walk, walked
 
-__all__ = ["gray_of", "signal_chart", "slices_through", "walk_through"]
+__all__ = [
+    "MapRow",
+    "bare",
+    "fewer",
+    "figure_of",
+    "largest",
+    "picture_of",
+    "pixels_of",
+    "spacing_of",
+    "walk",
+    "walked",
+]

@@ -1,95 +1,99 @@
-"""A map of a signal as a picture: the curves of its channels, coloured by the map."""
+"""Maps of a signal as a picture: the curves of its channels, coloured by the map."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from explainers.errors import OptionError
-from explainers.render.style import DIVERGING, SEQUENTIAL, Style, coloured, scaled
+from explainers.render.arrays.blocks import fewer, largest
+from explainers.render.arrays.pictures import MapRow, lines_of, upright_bar
+from explainers.render.style import coloured, limits_of
 
 MOST = 8  # channels that are drawn
 POINTS = 4000  # of a curve; of more, every stretch keeps its lowest and highest
+BANDS = 300  # colours side by side: fewer than a picture has pixels, so that each of them is seen
+CHANNEL, MAP, AROUND = 1.1, 0.9, 0.5  # inches
 
 
-def signal_chart(
-    values: np.ndarray, map_: np.ndarray, *, rate: float | None = None, style: Style | None = None
-) -> np.ndarray:
-    """Channels below each other over bands in the map's colours, and the map itself as the last curve.
+@dataclass(frozen=True, eq=False)
+class Curves:
+    """Channels below each other, and maps of them.
 
-    Args:
-        values: (C, L), of which the first eight channels are drawn; map_: (L,), or (C, L) with a map for each channel.
-        rate: samples per second, for an axis in seconds.
+    A single map colours bands behind the channels and is the last curve; several have a panel each, their curve over
+    their colours. Where there are more samples than colours side by side, each colour is that of the largest magnitude,
+    so that no peak is lost.
 
-    Returns:
-        (H, W, 3) uint8.
+    values: (C, L), of which the first eight channels are drawn; rows: maps (L,), or (C, L) with one for each channel;
+    rate: samples per second, for an axis in seconds; title: above all of it.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
 
-    style = style or Style()
-    if map_.shape not in (values.shape, values.shape[1:]) or values.ndim != 2:
-        raise OptionError(f"a map of {map_.shape} for a signal of {values.shape}; expected (L,) or (C, L) for (C, L)")
-    rows = min(len(values), MOST)
-    time = np.arange(values.shape[1]) / (rate or 1)
-    fig = Figure(figsize=(9.6, 1.3 + 1.1 * rows + 0.9), layout="constrained", dpi=100)
-    panels = np.atleast_1d(fig.subplots(rows + 1, 1, sharex=True, height_ratios=[*[1.1] * rows, 0.9]))
-    own = map_.ndim == 2
-    for number in range(rows):
-        panel, one = panels[number], map_[number] if own else map_
-        place, curve = thinned(time, values[number])
-        low, high = float(curve.min()), float(curve.max())
-        margin = 0.08 * ((high - low) or 1.0)
-        _band(panel, one, style, (time[0], time[-1], low - margin, high + margin))
-        panel.plot(place, curve, color="black", linewidth=0.8)
-        panel.set_ylim(low - margin, high + margin)
-        panel.set_ylabel(f"channel {number}" if len(values) > 1 else "signal", fontsize=8)
-        _plain(panel)
-    last = panels[-1]
-    for one in map_[:rows] if own else map_[None]:
-        last.plot(*thinned(time, one), color="0.25", linewidth=0.9)
-    last.set_ylabel("map", fontsize=8)
-    last.set_xlabel("seconds" if rate else "sample", fontsize=8)
-    last.set_xlim(time[0], time[-1] if len(time) > 1 else 1)
-    _plain(last)
-    if len(values) > rows:
-        panels[0].set_title(f"the first {rows} of {len(values)} channels", fontsize=9)
-    _colour_bar(fig, panels, map_, style)
-    canvas = FigureCanvasAgg(fig)
-    canvas.draw()
-    return np.ascontiguousarray(np.asarray(canvas.buffer_rgba())[..., :3])
+    values: np.ndarray
+    rows: Sequence[MapRow]
+    rate: float | None = None
+    title: str = ""
 
+    def __post_init__(self) -> None:
+        for row in self.rows:
+            if self.values.ndim != 2 or row.values.shape not in (self.values.shape, self.values.shape[1:]):
+                raise OptionError(
+                    f"a map of {row.values.shape} for a signal of {self.values.shape}; expected (L,) or (C, L)"
+                )
 
-def _band(panel: Any, map_: np.ndarray, style: Style, extent: tuple[float, float, float, float]) -> None:
-    """The map's colours behind a curve, as strong as they are on photos."""
-    colour, cover = coloured(map_[None], style)
-    picture = np.dstack([colour.astype(np.float32) / 255, cover])
-    left, right, low, high = extent
-    step = (right - left) / max(1, map_.size - 1)
-    panel.imshow(
-        picture,
-        extent=(left - step / 2, right + step / 2, low, high),
-        aspect="auto",
-        interpolation="nearest",
-        origin="lower",
-        zorder=0,
-    )
+    @property
+    def height(self) -> float:
+        """Inches."""
+        titles = lines_of(self.title) + sum(lines_of(row.title) for row in self.rows)
+        return AROUND + titles + CHANNEL * min(len(self.values), MOST) + MAP * len(self.rows)
 
+    def draw(self, into: Any) -> None:
+        """Into an empty figure or subfigure of matplotlib."""
+        channels = min(len(self.values), MOST)
+        time = np.arange(self.values.shape[1]) / (self.rate or 1)
+        count = channels + len(self.rows)
+        heights = [CHANNEL] * channels + [MAP] * len(self.rows)
+        grid = into.add_gridspec(count, 2, width_ratios=(60, 1), height_ratios=heights)
+        panels = [into.add_subplot(grid[number, 0]) for number in range(count)]
+        one = self.rows[0] if len(self.rows) == 1 else None
+        for number, panel in enumerate(panels[:channels]):
+            place, curve = thinned(time, self.values[number])
+            low, high = _ends(curve)
+            if one is not None:
+                own = one.values[number] if one.values.ndim == 2 else one.values
+                _band(panel, own, one, (time[0], time[-1], low, high))
+            panel.plot(place, curve, color="black", linewidth=0.8)
+            panel.set_ylim(low, high)
+            panel.set_ylabel(f"channel {number}" if len(self.values) > 1 else "signal", fontsize=8)
+        for number, (panel, row) in enumerate(zip(panels[channels:], self.rows, strict=True), start=channels):
+            self._map(panel, row, time, bands=one is None)
+            upright_bar(into.add_subplot(grid[number if one is None else slice(None), 1]), row)
+        for panel in panels:
+            panel.set_xlim(time[0], time[-1] if len(time) > 1 else 1)
+            panel.tick_params(labelsize=7, labelbottom=panel is panels[-1])
+            for side in ("top", "right"):
+                panel.spines[side].set_visible(False)
+        panels[-1].set_xlabel("seconds" if self.rate else "sample", fontsize=8)
+        told = f"the first {channels} of {len(self.values)} channels" if len(self.values) > channels else ""
+        title = "\n".join(filter(None, (self.title, told)))
+        if title:
+            panels[0].set_title(title, fontsize=9, loc="left", parse_math=False)
 
-def _colour_bar(fig: Any, panels: np.ndarray, map_: np.ndarray, style: Style) -> None:
-    from matplotlib.cm import ScalarMappable
-    from matplotlib.colors import Normalize
-
-    from explainers.render.style import limits_of
-
-    low, high = style.limits or limits_of(map_)
-    signed = scaled(map_.reshape(1, -1), style)[2]
-    if signed:
-        low, high = -max(abs(low), abs(high)), max(abs(low), abs(high))
-    scale = ScalarMappable(Normalize(low, high), cmap=style.cmap or (DIVERGING if signed else SEQUENTIAL))
-    bar = fig.colorbar(scale, ax=panels.tolist(), shrink=0.9, aspect=30)
-    bar.ax.tick_params(labelsize=7)
+    def _map(self, panel: Any, row: MapRow, time: np.ndarray, *, bands: bool) -> None:
+        """The curve of a map, or those of all channels."""
+        curves = [thinned(time, each) for each in np.atleast_2d(row.values)[:MOST]]
+        low, high = _ends(np.concatenate([curve for _, curve in curves]))
+        if bands:
+            flat = largest(row.values) if row.values.ndim == 2 else row.values
+            _band(panel, flat, row, (time[0], time[-1], low, high))
+        for place, curve in curves:
+            panel.plot(place, curve, color="black" if bands else "0.25", linewidth=0.9)
+        panel.set_ylim(low, high)
+        panel.set_ylabel("map", fontsize=8)
+        if row.title:
+            panel.set_title(row.title, fontsize=9, loc="left", parse_math=False)
 
 
 def thinned(place: np.ndarray, curve: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -104,7 +108,25 @@ def thinned(place: np.ndarray, curve: np.ndarray) -> tuple[np.ndarray, np.ndarra
     return place[chosen], curve[chosen]
 
 
-def _plain(panel: Any) -> None:
-    panel.tick_params(labelsize=7)
-    for side in ("top", "right"):
-        panel.spines[side].set_visible(False)
+def _ends(curve: np.ndarray) -> tuple[float, float]:
+    """Of an axis, with a margin."""
+    low, high = float(curve.min()), float(curve.max())
+    margin = 0.08 * ((high - low) or 1.0)
+    return low - margin, high + margin
+
+
+def _band(panel: Any, map_: np.ndarray, row: MapRow, extent: tuple[float, float, float, float]) -> None:
+    """The map's colours behind a curve, as strong as they are on photos."""
+    style = replace(row.style, limits=row.style.limits or limits_of(row.values))  # of all samples and channels
+    colour, cover = coloured(fewer(map_, BANDS, 0)[None], style)
+    picture = np.dstack([colour.astype(np.float32) / 255, cover])
+    left, right, low, high = extent
+    step = (right - left) / max(1, map_.size - 1)
+    panel.imshow(
+        picture,
+        extent=(left - step / 2, right + step / 2, low, high),
+        aspect="auto",
+        interpolation="nearest",
+        origin="lower",
+        zorder=0,
+    )

@@ -1,20 +1,24 @@
-"""A map of a volume as pictures: three slices through its maximum, and a walk through its slices."""
+"""Maps of a volume as pictures: three planes through a maximum, and a walk through all slices."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from explainers.errors import OptionError
+from explainers.render.arrays.pictures import MapRow, lines_of, upright_bar
 from explainers.render.overlay import overlay
-from explainers.render.style import DIVERGING, SEQUENTIAL, Style, limits_of
+from explainers.render.style import Style, limits_of
 
 BRIGHT = (0.01, 0.995)  # quantiles of the values that are black and white
 LEAST = 320  # pixels of the longer side of a slice
 FRAMES = 48  # of a walk at most
+ACROSS, LOWEST, HIGHEST = 2.6, 0.6, 3.0  # inches of a plane
+AROUND, BETWEEN = 0.35, 0.3
 
 
 def gray_of(values: np.ndarray) -> np.ndarray:
@@ -33,46 +37,83 @@ def gray_of(values: np.ndarray) -> np.ndarray:
     return np.repeat(gray[..., None], 3, axis=-1)
 
 
-def slices_through(
-    pixels: np.ndarray,
-    map_: np.ndarray,
-    *,
-    names: Sequence[str] = ("axis 0", "axis 1", "axis 2"),
-    spacing: Sequence[float] = (1.0, 1.0, 1.0),
-    style: Style | None = None,
-) -> np.ndarray:
-    """Three planes through the map's strongest place, each beside the same one without the map, with a colour bar.
+@dataclass(frozen=True, eq=False)
+class Planes:
+    """Three planes through a place of a volume, bare in the first row, and with a map in each row below it.
 
-    Args:
-        pixels: (A, B, C, 3) uint8; map_: (A, B, C); names: of the axes, for labels; spacing: how far places lie apart
-            along each axis, so that slices have their true proportions.
-
-    Returns:
-        (H, W, 3) uint8.
+    pixels: (A, B, C, 3) uint8; rows: maps (A, B, C), each with a colour bar; names: of the axes, for labels; spacing:
+    how far places lie apart along each axis, so that slices have their true proportions; place: (a, b, c), None for
+    where the first map is strongest; title: above all of it.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
 
-    style = _with_limits(pixels, map_, style)
-    peak = strongest(map_)
-    fig = Figure(figsize=(9.6, 6.6), layout="constrained", dpi=100)
-    panels = fig.subplots(2, 3)
-    for axis in range(3):
-        plain, covered = _slice(pixels, map_, axis, peak[axis], style)
-        down, across = (other for other in range(3) if other != axis)
-        shape = spacing[down] / spacing[across]
-        for row, picture in enumerate((plain, covered)):
-            panel = panels[row][axis]
-            panel.imshow(picture, interpolation="nearest", aspect=shape, origin="upper")
-            _crosshair(panel, peak[down], peak[across])
-            panel.set_ylabel(names[down], fontsize=8)
-            panel.set_xlabel(names[across], fontsize=8)
-            panel.tick_params(labelsize=7)
-        panels[0][axis].set_title(f"{names[axis]} = {peak[axis]} of {map_.shape[axis]}", fontsize=9, parse_math=False)
-    _colour_bar(fig, panels, style)
-    canvas = FigureCanvasAgg(fig)
-    canvas.draw()
-    return np.ascontiguousarray(np.asarray(canvas.buffer_rgba())[..., :3])
+    pixels: np.ndarray
+    rows: Sequence[MapRow]
+    names: Sequence[str] = ("axis 0", "axis 1", "axis 2")
+    spacing: Sequence[float] = (1.0, 1.0, 1.0)
+    place: tuple[int, ...] | None = None
+    title: str = ""
+
+    def __post_init__(self) -> None:
+        for row in self.rows:
+            _check(self.pixels, row.values)
+
+    @property
+    def height(self) -> float:
+        """Inches."""
+        titles = lines_of(self.title) + sum(lines_of(row.title) for row in self.rows)
+        return AROUND + titles + (self._tall + BETWEEN) * (1 + len(self.rows))
+
+    def draw(self, into: Any) -> None:
+        """Into an empty figure or subfigure of matplotlib."""
+        count = 1 + len(self.rows)
+        grid = into.add_gridspec(count, 4, width_ratios=(20, 20, 20, 1))  # all rows alike, so that columns are straight
+        peak = self.place or (strongest(self.rows[0].values) if self.rows else tuple(s // 2 for s in self._sides))
+        for number in range(count):
+            row = self.rows[number - 1] if number else None
+            for axis in range(3):
+                panel = into.add_subplot(grid[number, axis])
+                self._plane(panel, axis, peak, row)
+                panel.tick_params(labelsize=7, labelbottom=number == count - 1)
+                if number == count - 1:
+                    panel.set_xlabel(self.names[_others(axis)[1]], fontsize=8)
+                told = f"{self.names[axis]} = {peak[axis]} of {self._sides[axis]}"
+                if row is None:
+                    panel.set_title(told, fontsize=9, parse_math=False)
+                elif row.title and axis == 0:
+                    panel.set_title(row.title, fontsize=9, loc="left", parse_math=False)
+            if row is not None:
+                upright_bar(into.add_subplot(grid[number, 3]), row)
+        if self.title:
+            into.suptitle(self.title, fontsize=9, x=0.01, ha="left", parse_math=False)
+
+    @property
+    def _sides(self) -> tuple[int, ...]:
+        return self.pixels.shape[:3]
+
+    @property
+    def _tall(self) -> float:
+        """Inches of a plane: as many as the highest needs, where they are all as wide as there is room for."""
+        lengths = [side * step for side, step in zip(self._sides, self.spacing, strict=True)]
+        needed = [ACROSS * lengths[down] / lengths[across] for down, across in map(_others, range(3))]
+        return min(max(*needed, LOWEST), HIGHEST)
+
+    def _plane(self, panel: Any, axis: int, peak: Sequence[int], row: MapRow | None) -> None:
+        """One slice, with the map of a row on it, and lines through the place."""
+        down, across = _others(axis)
+        picture = np.ascontiguousarray(np.take(self.pixels, peak[axis], axis))
+        if row is not None:
+            picture = overlay(picture, np.take(row.values, peak[axis], axis), style=_whole(row.values, row.style))
+        shape = self.spacing[down] / self.spacing[across]
+        panel.imshow(picture, interpolation="nearest", aspect=shape, origin="upper")
+        panel.set_anchor("N")
+        for numbers, length in ((panel.yaxis, self._sides[down]), (panel.xaxis, self._sides[across])):
+            numbers.get_major_locator().set_params(integer=True)
+            if length == 1:
+                numbers.set_ticks([0])
+        line = {"color": "white", "linewidth": 0.8, "alpha": 0.75, "linestyle": (0, (4, 3))}
+        panel.axhline(peak[down], **line)
+        panel.axvline(peak[across], **line)
+        panel.set_ylabel(self.names[down], fontsize=8)
 
 
 def walk_through(
@@ -86,10 +127,12 @@ def walk_through(
     Returns:
         (H, W, 3) uint8 pictures of one size.
     """
-    style = _with_limits(pixels, map_, style)
+    _check(pixels, map_)
+    style = _whole(map_, style or Style())
     count = map_.shape[axis]
     places = np.unique(np.linspace(0, count - 1, min(FRAMES, count)).round().astype(int))
-    return [_enlarged(_slice(pixels, map_, axis, int(place), style)[1]) for place in places]
+    slices = ((np.ascontiguousarray(np.take(each, place, axis)) for each in (pixels, map_)) for place in places)
+    return [_enlarged(overlay(plain, values, style=style)) for plain, values in slices]
 
 
 def animation(frames: Sequence[np.ndarray], milliseconds: int = 120) -> bytes:
@@ -112,44 +155,25 @@ def strongest(map_: np.ndarray) -> tuple[int, ...]:
     return tuple(int(place) for place in places[nearest])
 
 
-def _with_limits(pixels: np.ndarray, map_: np.ndarray, style: Style | None) -> Style:
-    """The style with the whole map's scale, which all slices share."""
+def _check(pixels: np.ndarray, map_: np.ndarray) -> None:
     if map_.ndim != 3 or pixels.shape != (*map_.shape, 3):
         raise OptionError(f"a map of {map_.shape} on pixels of {pixels.shape}; expected (A, B, C) on (A, B, C, 3)")
     if not np.isfinite(map_).all():
         raise OptionError("the map has NaN or infinite values and cannot be drawn")
-    style = style or Style()
+
+
+def _whole(map_: np.ndarray, style: Style) -> Style:
+    """The style with the whole map's scale, which all slices share."""
     return replace(style, limits=style.limits or limits_of(map_))
 
 
-def _slice(pixels: np.ndarray, map_: np.ndarray, axis: int, place: int, style: Style) -> tuple[np.ndarray, np.ndarray]:
-    """A slice, and the same with its map on it."""
-    plain = np.ascontiguousarray(np.take(pixels, place, axis))
-    return plain, overlay(plain, np.take(map_, place, axis), style=style)
+def _others(axis: int) -> tuple[int, int]:
+    """The axes of a slice: down, and across."""
+    down, across = (other for other in range(3) if other != axis)
+    return down, across
 
 
 def _enlarged(picture: np.ndarray) -> np.ndarray:
     """Each pixel as a block, so that the longer side has about 320."""
     factor = max(1, LEAST // max(picture.shape[:2]))
     return picture.repeat(factor, axis=0).repeat(factor, axis=1)
-
-
-def _crosshair(panel: object, row: int, column: int) -> None:
-    """Lines through a place that leave it free."""
-    line = {"color": "white", "linewidth": 0.8, "alpha": 0.75, "linestyle": (0, (4, 3))}
-    panel.axhline(row, **line)  # type: ignore[attr-defined]
-    panel.axvline(column, **line)  # type: ignore[attr-defined]
-
-
-def _colour_bar(fig: object, panels: np.ndarray, style: Style) -> None:
-    from matplotlib.cm import ScalarMappable
-    from matplotlib.colors import Normalize
-
-    assert style.limits is not None
-    low, high = style.limits
-    signed = low < 0 if style.signed is None else style.signed
-    if signed:
-        low, high = -max(abs(low), abs(high)), max(abs(low), abs(high))
-    scale = ScalarMappable(Normalize(low, high), cmap=style.cmap or (DIVERGING if signed else SEQUENTIAL))
-    bar = fig.colorbar(scale, ax=panels[1, :].tolist(), shrink=0.9, aspect=18)  # type: ignore[attr-defined]
-    bar.ax.tick_params(labelsize=7)

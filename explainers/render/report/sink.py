@@ -7,6 +7,7 @@ import json
 import re
 import secrets
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -90,8 +91,13 @@ class FolderSink:
         return self.folder / PAGE
 
     def discard(self) -> None:
-        """Remove what was written of a report that does not come to its end."""
+        """Remove what was written of a report that does not come to its end, unless its page is in place already."""
+        with suppress(OSError):
+            if self.files.name.encode() in (self.folder / PAGE).read_bytes():
+                return
         shutil.rmtree(self.files, ignore_errors=True)
+        with suppress(OSError):  # other files are in it
+            self.folder.rmdir()
 
 
 class SingleFileSink:

@@ -34,7 +34,7 @@ from explainers.run.evaluate.boxes.controls import with_other_boxes
 from explainers.run.evaluate.boxes.source import BoxRows
 from explainers.run.evaluate.boxes.truth import truth_of
 from explainers.run.evaluate.facts import facts_of
-from explainers.run.evaluate.figures import write_extremes, write_figures
+from explainers.run.evaluate.figures import watched_object, write_extremes, write_figures
 from explainers.run.evaluate.folder import Folder, files_of, folder_batches
 from explainers.run.evaluate.inputs import bound_explainers, of_inputs, reader
 from explainers.run.evaluate.kept import IMAGES, Keeper, classes_of
@@ -84,7 +84,8 @@ def evaluate(
         metrics: names (`available_metrics()`) or `create_metric(…)`; in a mapping, under titles of yours.
         targets: the classes whose probability counts: None (the predicted ones), an int, a class name, (N,) classes,
             "label", "not" (the other class of a network with one score), or text as `--target` takes it. Or target
-            objects (`explainers.targets`), one for all, or one for each image of a tensor; of files `Detected` too.
+            objects (`explainers.targets`), one for all, or one for each image of a tensor; of files `Detected` too. Or
+            a function, from scores (N, classes) to classes, or from what the network returns for an image to a number.
         masks: what a map should show: (N, H, W) bool; with a folder of images, a folder of masks named like them.
         labels: (N,) right classes, for metrics of accuracy; with a folder, image name → class.
         out: a folder for tables and figures; an evaluation that was interrupted goes on there when it is called again.
@@ -144,10 +145,11 @@ def evaluate(
             truth = None if options.boxes is None else truth_of(options.boxes, files)
             taken = photographic(source.preprocessing)
             boxes = source.boxes = BoxRows(network, options.output, taken, classes, truth, names)
-            chosen, classes = with_other_boxes(chosen, classes.min_score), None
-        if not (classes is None or isinstance(classes, (int, str, Target))):
+            chosen, classes = with_other_boxes(chosen, boxes), None
+        if not (classes is None or isinstance(classes, (int, str, Target)) or callable(classes)):
             raise OptionError(
-                "for a folder, targets are None, a class index, a class name, 'label', Detected or one target object"
+                "for a folder, targets are None, a class index, a class name, 'label', Detected, one target object "
+                "or a function"
             )
     engine = Engine(
         network,
@@ -186,7 +188,7 @@ def evaluate(
                 format = "png" if options.figures is True else options.figures
                 made += write_figures(folder.path, result, format)
                 if isinstance(source, Folder):
-                    objects = classes if isinstance(classes, Target) else None
+                    objects = watched_object(classes, result.rows)
                     made += write_extremes(folder.path, result, source, {**engine.explainers}, names, objects, format)
             write_manifest(folder, result, dropped, made + [IMAGES] * (keeper is not None), names)
         check_made(rows or (failed if boxes is not None else []), engine.explainers)

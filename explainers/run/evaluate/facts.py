@@ -22,6 +22,7 @@ from explainers.run.targets import Detected
 from explainers.run.targets.objects import ImageTargets
 from explainers.storage.files import content_hash
 from explainers.targets import Target
+from explainers.targets.target import text_of
 
 
 def facts_of(model: Any, engine: Engine, targets: Any, options: EvaluationOptions) -> dict[str, Any]:
@@ -53,7 +54,9 @@ def facts_of(model: Any, engine: Engine, targets: Any, options: EvaluationOption
 def _targets(targets: Any) -> Any:
     if targets is None or isinstance(targets, (int, str)):
         return targets
-    return targets.key if isinstance(targets, (Target, ImageTargets, Detected)) else "given for each image"
+    if isinstance(targets, (Target, ImageTargets, Detected)):
+        return targets.key
+    return text_of(targets) if callable(targets) else "given for each image"
 
 
 def _boxes(given: Any) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from explainers.render.sheet import AnyCell
 from explainers.run.evaluate.folder import Folder
 from explainers.run.figure_files import file_name, written_figure, written_sheet
 from explainers.run.true_classes import true_name
-from explainers.targets import Target
+from explainers.targets import Function, Target
 
 EXTREMES = 4  # images at either end
 
@@ -93,6 +93,18 @@ def write_extremes(
         path = out / f"figure-extremes-{file_name(name)}.{format}"
         made_files.append(written_sheet(path, [line for line in lines if line], cell=128))
     return made_files
+
+
+def watched_object(targets: Any, rows: Sequence[Row]) -> Target | None:
+    """The target object that all images were watched by; None where it was classes, or objects of their own.
+
+    Args:
+        targets: what was asked for; a function may choose classes, or be a target of its own, as the rows say.
+    """
+    if isinstance(targets, Target):
+        return targets
+    named = any(isinstance(row["target"], str) for row in rows)
+    return Function(targets) if callable(targets) and named else None
 
 
 def _target(row: Row, file: ImageFile, photo: Photo, source: Folder, same: Target | None) -> Any:

@@ -74,10 +74,11 @@ class Folder:
     preprocessing: AnyPreprocessing
     device: torch.device
     size: int
-    max_pixels: int
+    max_pixels: int | None
     masks: Beside | None = None
     labels: Mapping[str, int] | None = None
     failed: list[tuple[str, str]] = field(default_factory=list)
+    unmasked: list[str] = field(default_factory=list)  # reasons, of images that failed because of their masks
     seen: dict[str, tuple[dict[str, np.ndarray], str]] = field(default_factory=dict)
     """Where the network's input lies in each photo or volume, and its content, by its name."""
     own: ImageTargets | None = None  # a target of each image
@@ -96,27 +97,32 @@ class Folder:
     def of_images(self) -> Iterator[Batch]:
         """Batches of one shape each, in the order of the files, the same in every run.
 
+        An image whose mask is missing, damaged or of another size is one that cannot be read.
+
         Raises:
-            MapError: images without a mask, or a mask that does not fit its image.
+            MapError: no image has a mask that can be used.
         """
         if self.own is not None:
             self.own.check(self.files)
         if self.masks is not None:
             names = [file.name for file in self.files]
             self.masks.refuse_shared(names)
-            missing = self.masks.missing(names)
-            if missing:
-                self.masks.path(missing[0])  # says what was looked for
+            self.masks.refuse_foreign(names)
         waiting: dict[tuple[int, ...], list[_Item]] = {}
         with ThreadPoolExecutor(READERS) as pool:
             for item in read_ahead(pool, self.files, self._read, 2 * self.size):
                 if item.reason:
                     self.failed.append((item.name, item.reason))
+                    self.unmasked += [item.reason] * item.unmasked
                     continue
                 shape = tuple(item.image.shape)
                 waiting.setdefault(shape, []).append(item)
                 if len(waiting[shape]) == self.size:
                     yield self._batch(waiting.pop(shape))
+        if self.unmasked and len(self.failed) == len(self.files):
+            count = len(self.unmasked)
+            which = f"none of the {count} masks can be used, the first since" if count > 1 else "no mask can be used:"
+            raise MapError(f"{which} {self.unmasked[0]}")
         for items in waiting.values():
             yield self._batch(items)
 
@@ -148,9 +154,14 @@ class Folder:
             self.seen[file.name] = (self.kind.places(subject), key)
             image = self.kind.input(subject)
             target = None if self.own is None else self.own.of(file, subject, photographic(self.preprocessing))
-        except ImageError as error:
+        except (ImageError, MapError) as error:
             return _Item(file.name, reason=str(error))
-        mask = None if self.masks is None else self._mask(file.name, self.kind.size(subject), tuple(image.shape[1:]))
+        try:
+            mask = (
+                None if self.masks is None else self._mask(file.name, self.kind.size(subject), tuple(image.shape[1:]))
+            )
+        except (MapError, ImageError) as error:
+            return _Item(file.name, reason=str(error), unmasked=True)
         return _Item(file.name, image, mask, key, target=target)
 
     def _mask(self, name: str, photo: tuple[int, ...], size: tuple[int, ...]) -> Tensor:
@@ -188,4 +199,5 @@ class _Item:
     mask: Tensor | None = None
     key: str = ""
     reason: str = ""
+    unmasked: bool = False
     target: Any = None

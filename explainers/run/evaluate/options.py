@@ -10,7 +10,6 @@ from typing import Any
 import torch
 
 from explainers.core.preprocessing import AnyPreprocessing
-from explainers.data.images import MAX_PIXELS
 from explainers.errors import OptionError
 from explainers.models import as_preprocessing
 from explainers.network.output import Output
@@ -27,10 +26,11 @@ class EvaluationOptions:
     output folder, or as what: "png" (as True), "svg" or "pdf"; maps: whether to keep the maps of image files there, for
     a report; batch_size: images explained at once (passes find their own batch size); preprocessing: from photo to
     network input, where the model does not bring its own, in any form that `as_preprocessing` understands;
-    skip_unsupported: leave out methods that cannot be right on this network; max_pixels: larger images are refused;
-    precision, compile: of perturbation passes, see `Predictor`; boxes: true boxes of the photos, where detections are
-    scored: a table (CSV or COCO), or "detected", each detection's own; explain: of several inputs the one that is
-    explained, forward_kwargs: of forward, both as for every explainer.
+    skip_unsupported: leave out methods that cannot be right on this network; max_pixels: larger images are refused,
+    None: of more than 100 million pixels, or 500 million values of a volume, signal or clip; precision, compile: of
+    perturbation passes, see `Predictor`; boxes: true boxes of the photos, where detections are scored: a table (CSV or
+    COCO), or "detected", each detection's own; explain: of several inputs the one that is explained, forward_kwargs:
+    of forward, both as for every explainer.
     """
 
     activation: str | None = "auto"
@@ -41,7 +41,7 @@ class EvaluationOptions:
     batch_size: int = 8
     preprocessing: AnyPreprocessing | None = None
     skip_unsupported: bool = False
-    max_pixels: int = MAX_PIXELS
+    max_pixels: int | None = None
     precision: str | torch.dtype = "float32"
     compile: bool = False
     boxes: str | Path | None = None

@@ -29,34 +29,34 @@ class StoredMaps:
     folder: Beside
     files: Mapping[str, ImageFile]
     preprocessing: AnyPreprocessing
-    max_pixels: int
+    max_pixels: int | None
     ending: str = ""
 
     def __call__(self, names: Sequence[str], size: tuple[int, ...]) -> Tensor:
         """(N, H, W) maps of images.
 
         Raises:
-            MapError: a map is damaged, or of another size. ImageError: a picture that cannot be read.
+            MapError: a map is missing, damaged, or of another size. ImageError: a picture that cannot be read.
         """
-        return torch.stack([self._map(name, size) for name in names])
+        return torch.stack([self.read(name, self.ending, size) for name in names])
 
     def digest(self, names: Sequence[str]) -> str:
-        """Of the files' contents.
-
-        Raises:
-            MapError: a map is missing.
-        """
+        """Of the files' contents, and of what is wrong with those that are missing or cannot be read."""
         found = hashlib.sha256()
         for name in names:
-            self.folder.path(name, self.ending)
             try:
                 found.update(self.folder.digest(name, self.ending))
-            except MapError as error:  # a file that cannot be read costs its image, as one that is damaged does
+            except MapError as error:  # costs its image, as a file that is damaged does
                 found.update(str(error).encode("utf-8", "backslashreplace"))
         return found.hexdigest()
 
-    def _map(self, name: str, size: tuple[int, ...]) -> Tensor:
-        path = self.folder.path(name, self.ending)
+    def read(self, name: str, ending: str, size: tuple[int, ...]) -> Tensor:
+        """(H, W) the map of an image in the file with this ending.
+
+        Raises:
+            MapError, ImageError: as when it is called.
+        """
+        path = self.folder.path(name, ending)
         kind = kind_of(self.preprocessing)
         values = kind.map_in(path, self.max_pixels)
         if values.shape == size:
@@ -65,11 +65,15 @@ class StoredMaps:
         return placed(values, kind.size(subject), size, self.preprocessing, str(path), False)
 
 
-def found_maps(folder: Path, files: Sequence[ImageFile], title: str) -> dict[str, Any]:
+def found_maps(folder: Path, files: Sequence[ImageFile], title: str, *, detections: bool = False) -> dict[str, Any]:
     """Explainers made of maps in files: one for the folder, or one for each method whose maps a run of `explain` left
-    in it, under titles such as `maps/grad-cam`."""
+    in it, under titles such as `maps/grad-cam`.
+
+    Args:
+        detections: whether they may be numbered, as those of an image's detections are.
+    """
     names = [file.name for file in files]
-    endings = list(methods_of(folder, names))
+    endings = list(methods_of(folder, names, numbered=detections))
     title = title or folder.name
     if not endings:
         return {title: folder}

@@ -107,6 +107,8 @@ def _stored(folder: Path, ending: str, files: Sequence[ImageFile] | None, option
     if files is None or options.preprocessing is None:
         raise OptionError(f"maps in {folder} belong to image files: they need a folder of images and its preprocessing")
     beside = Beside(folder, "map")
-    beside.refuse_shared([file.name for file in files], ending)
+    names = [file.name for file in files]
+    beside.refuse_shared(names, ending)
+    beside.refuse_foreign(names, ending)
     maps = StoredMaps(beside, {file.name: file for file in files}, options.preprocessing, options.max_pixels, ending)
     return Stored(maps, maps.digest)

@@ -84,7 +84,7 @@ class RunOptions:
     figures: str = "png"
     overlays: bool = True
     maps: bool = True
-    max_pixels: int = 100_000_000
+    max_pixels: int | None = None
     skip_unsupported: bool = False
 
     def __post_init__(self) -> None:

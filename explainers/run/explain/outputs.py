@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from explainers.core.maps import CONSTANT, CONSTANT_REASON, is_constant
+from explainers.core.maps import CONSTANT, constant_reason, is_constant
 from explainers.data.images import ImageFile, Photo, write_image
 from explainers.models import LoadedModel
 from explainers.render import with_boxes
@@ -82,7 +82,8 @@ class Outputs:
                 base = self._base(file, finding, part if len(told.parts) > 1 else None)
                 row = self._row(file, subject, finding, part, told)
                 if is_constant(torch.from_numpy(values)):
-                    row["status"], row["reason"] = CONSTANT, "; ".join(filter(None, (CONSTANT_REASON, row["reason"])))
+                    why = constant_reason(torch.from_numpy(values), finding.layers)
+                    row["status"], row["reason"] = CONSTANT, "; ".join(filter(None, (why, row["reason"])))
                 error = None if finding.standard_error is None else finding.standard_error[rank]
                 if error is not None and np.isnan(error).all():
                     row["reason"] = "; ".join(filter(None, (row["reason"], NO_ERROR)))

@@ -120,9 +120,10 @@ def run(
         keys = [key for key in keys if key in noted]  # others were read ahead when the run was given up
         folder.check(keys)
         summary.dropped = _dropped(folder, keys, {file.name for file in files})
-        summary.constant = [
-            (row["file"], row["method"]) for row in folder.journal.rows(keys) if row["status"] == CONSTANT
-        ]
+        for row in folder.journal.rows(keys):
+            if row["status"] == CONSTANT:
+                summary.constant.append((row["file"], row["method"]))
+                summary.because.setdefault(row["method"], row["reason"])
         made = finish(folder, options, keys, kind, [call.title for call in calls])
         summary.sheets = [path for path in made if path.name.startswith("sheet-")]
         nothing = bool(summary.failed) and not summary.explained + summary.resumed + len(summary.nothing)

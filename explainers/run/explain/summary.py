@@ -12,8 +12,9 @@ class RunSummary:
     """What a run did.
 
     failed: (file, reason); nothing: (file, reason), images in which there is nothing to explain; constant: (file,
-    method) whose map is the same everywhere; refused: method → reason, where skip_unsupported was set; dropped: (file,
-    why), images of earlier starts whose rows are no longer in the table.
+    method) whose map is the same everywhere; because: method → why the first of these is; refused: method → reason,
+    where skip_unsupported was set; dropped: (file, why), images of earlier starts whose rows are no longer in the
+    table.
     """
 
     out: Path
@@ -23,6 +24,7 @@ class RunSummary:
     failed: list[tuple[str, str]] = field(default_factory=list)
     nothing: list[tuple[str, str]] = field(default_factory=list)
     constant: list[tuple[str, str]] = field(default_factory=list)
+    because: dict[str, str] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
     dropped: list[tuple[str, str]] = field(default_factory=list)
     sheets: list[Path] = field(default_factory=list)

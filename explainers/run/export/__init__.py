@@ -1,5 +1,5 @@
 """What a finished run or evaluation left, in the formats of other tools: one file a format.
 
-`parquet.py` writes the table, with the types that its values had when they were made; `tiff.py` the maps. Begin with
-`parquet.py`.
+`exported.py` holds what they share: the folder that is read, the place that is written, what is told. Begin with it,
+then `zarr.py`. `parquet.py` writes the table with its types, the others maps, regions, pictures and scores.
 """

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from explainers import __version__
-from explainers.errors import DataError, DependencyError, OptionError
+from explainers.errors import DataError, OptionError, counted
+from explainers.run.export.exported import Exported, Named, finished, library, plain
 from explainers.run.report.folder import ReadFolder
 from explainers.storage.atomic import replaced
 from explainers.storage.paths import shown
@@ -24,14 +25,21 @@ INT64 = range(-(2**63), 2**63)
 
 
 @dataclass(frozen=True)
-class Table:
-    """What was written. path: the file; rows: how many; failed: how many of them have no result; named: the first of
-    those, each with the reason."""
+class Table(Exported):
+    """What was written. failed: how many rows have no result; named: the first of those, each with the reason."""
 
-    path: Path
-    rows: int
-    failed: int
-    named: tuple[tuple[str, str], ...] = ()
+    failed: int = 0
+    named: Named = ()
+
+    def remarks(self) -> Iterator[tuple[str, Named, int]]:
+        """Of the rows without a result."""
+        if self.failed:
+            headline = f"{counted(self.failed, 'row')} without a result, kept with status and reason:"
+            yield headline, self.named, self.failed
+
+    def facts(self) -> dict[str, Any]:
+        """The same as plain values."""
+        return {"out": str(self.path), "rows": self.counts["row"], "failed": self.failed, "named": self.named}
 
 
 def write_parquet(
@@ -51,20 +59,14 @@ def write_parquet(
         DataError: the folder holds neither, it has not come to its end, or its table was changed. DependencyError:
             pyarrow is missing. OptionError: the file is there, or has another ending. WriteError: it cannot be written.
     """
-    read = ReadFolder(Path(folder))
-    if read.command not in TABLES:
-        raise DataError(
-            f"{shown(folder)} was written by explain {read.command}; Parquet is made of explain run or evaluate"
-        )
+    read = finished(folder, TABLES, "Parquet")
     name = TABLES[read.command]
-    if read.manifest.get("status") not in ("done", "failed"):
-        raise DataError(f"{shown(folder)} has not come to its end; the same explain {read.command} goes on with it")
     path = (read.path / name).with_suffix(SUFFIX) if out is None else Path(out)
     if path.suffix != SUFFIX:
         raise OptionError(f"{shown(path)} does not end in {SUFFIX}; give the file a name that does")
     if path.exists() and not overwrite:
         raise OptionError(f"{shown(path)} exists; with overwrite (--overwrite) it is replaced")
-    arrow, parquet = _pyarrow()
+    arrow, parquet = (library(each, "parquet", "Parquet") for each in ("pyarrow", "pyarrow.parquet"))
     columns = read.columns(name)
     if not columns:
         raise DataError(f"{shown(read.path / name)} is missing or empty; run explain {read.command} again to make it")
@@ -83,16 +85,7 @@ def write_parquet(
                 failed += 1
                 if len(named) < NAMED:
                     named.append((title, reason))
-    return Table(path, count, failed, tuple(named))
-
-
-def _pyarrow() -> tuple[Any, Any]:
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError as error:
-        raise DependencyError(f"Parquet needs pyarrow ({error}): pip install 'explainers[parquet]'") from error
-    return pyarrow, pyarrow.parquet
+    return Table(path, {"row": count}, failed=failed, named=tuple(named))
 
 
 def _kinds(read: ReadFolder, columns: list[str]) -> dict[str, type]:
@@ -120,7 +113,7 @@ def _value(cell: str, kind: type, column: str) -> Any:
     if cell == "":
         return None
     if kind is str:
-        return cell.encode("utf-8", "backslashreplace").decode()  # which Parquet's UTF-8 can hold
+        return plain(cell)
     try:
         return {"True": True, "False": False}[cell] if kind is bool else kind(cell)
     except (ValueError, KeyError) as error:

@@ -42,8 +42,8 @@ class Kind(Protocol):
     def digest(self, subject: Subject) -> str:
         """What tells the values of a subject from any other's."""
 
-    def read(self, path: Path, most: int) -> Subject:
-        """What is in a file of at most so many pixels or values.
+    def read(self, path: Path, most: int | None) -> Subject:
+        """What is in a file of at most so many pixels or values; None: as many as are usual of this kind.
 
         Raises:
             ImageError: it cannot be read, or is larger.
@@ -78,14 +78,14 @@ class Kind(Protocol):
     def maps(self, subject: Subject, values: np.ndarray) -> Mapping[str, bytes]:
         """Files of the map, by suffix, beside the raw one: in the subject's own places, for other programs."""
 
-    def map_in(self, path: Path, most: int) -> np.ndarray:
+    def map_in(self, path: Path, most: int | None) -> np.ndarray:
         """(*axes) float32 of a map in a file beside the subject.
 
         Raises:
             MapError, ImageError: it cannot be read, or is no map.
         """
 
-    def mask_in(self, path: Path, most: int) -> np.ndarray:
+    def mask_in(self, path: Path, most: int | None) -> np.ndarray:
         """(*axes) bool of a mask in a file beside the subject.
 
         Raises:

@@ -11,7 +11,7 @@ import numpy as np
 from torch import Tensor
 
 from explainers.core.preprocessing import Preprocessing
-from explainers.data.images import ImageFile, Photo, find_images, read_image
+from explainers.data.images import MAX_PIXELS, ImageFile, Photo, find_images, read_image
 from explainers.data.images.companions import read_map, read_mask
 from explainers.render import Scale, Style, gradient_picture, outlined, overlay, scale_of
 from explainers.run.kinds.kind import Content, content_digest
@@ -37,9 +37,9 @@ class Photographs:
         """Of the pixels, or bands."""
         return content_digest(subject.input)
 
-    def read(self, path: Path, most: int) -> Photo:
+    def read(self, path: Path, most: int | None) -> Photo:
         """As the preprocessing needs it read; notes say where its crop has to be padded."""
-        photo = read_image(path, max_pixels=most, **self.preprocessing.reading())
+        photo = read_image(path, max_pixels=limit(most), **self.preprocessing.reading())
         padding = self.preprocessing.padding(*photo.pixels.shape[:2])
         return replace(photo, notes=(*photo.notes, padding)) if padding else photo
 
@@ -71,13 +71,13 @@ class Photographs:
         """None but the raw one."""
         return {}
 
-    def map_in(self, path: Path, most: int) -> np.ndarray:
+    def map_in(self, path: Path, most: int | None) -> np.ndarray:
         """An array, or the gray values of a picture."""
-        return read_map(path, max_pixels=most)
+        return read_map(path, max_pixels=limit(most))
 
-    def mask_in(self, path: Path, most: int) -> np.ndarray:
+    def mask_in(self, path: Path, most: int | None) -> np.ndarray:
         """An array, or a picture that is white inside."""
-        return read_mask(path, max_pixels=most)
+        return read_mask(path, max_pixels=limit(most))
 
     def _box(self, photo: Photo) -> tuple[float, float, float, float]:
         return self.preprocessing.box(photo.pixels.shape[0], photo.pixels.shape[1])
@@ -96,3 +96,8 @@ def picture(
     top, left, bottom, right = box
     drawn = overlay(photo.pixels, values, box=(top, left, bottom, right), style=style)
     return drawn if outline is None else outlined(drawn, np.asarray(outline), box=(top, left, bottom, right))
+
+
+def limit(most: int | None) -> int:
+    """How many pixels a photo may have."""
+    return MAX_PIXELS if most is None else most

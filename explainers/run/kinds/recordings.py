@@ -12,11 +12,18 @@ from torch import Tensor
 
 from explainers.core.preprocessing import ArrayPreprocessing
 from explainers.data.images import ImageFile
-from explainers.data.recordings import Recording, content_of, find_recordings, map_file, read_recording
-from explainers.errors import ImageError, MapError, counted
+from explainers.data.recordings import (
+    MOST_VALUES,
+    Recording,
+    content_of,
+    find_recordings,
+    map_file,
+    read_kind,
+    read_recording,
+)
+from explainers.errors import ImageError, MapError
 from explainers.render import Scale, Style
-from explainers.render.arrays import gray_of, signal_chart, slices_through, walk_through
-from explainers.render.arrays.volumes import animation
+from explainers.render.arrays import MapRow, bare, picture_of, pixels_of, walk
 from explainers.run.kinds.kind import Content, content_digest
 from explainers.storage.paths import shown
 
@@ -44,16 +51,9 @@ class Recordings:
         """Of the values."""
         return content_digest(subject.values)
 
-    def read(self, path: Path, most: int) -> Recording:
+    def read(self, path: Path, most: int | None) -> Recording:
         """With values that are finite, and as many axes as the kind has."""
-        found = read_recording(path, most=most)
-        if len(found.axes) != self.preprocessing.axes:
-            axes = len(found.axes)
-            raise ImageError(
-                f"{shown(path)} has {counted(axes, 'axis', 'axes')} behind its channels, and a {self.name} has "
-                f"{self.preprocessing.axes}"
-            )
-        return found
+        return read_kind(path, self.name, MOST_VALUES if most is None else most)
 
     def input(self, subject: Recording) -> Tensor:
         """(C, *axes)."""
@@ -74,20 +74,14 @@ class Recordings:
 
     def shown(self, subject: Recording) -> np.ndarray:
         """The middle slice or frame, or the curve of a signal."""
-        if self.name == "signal":
-            return signal_chart(subject.values, np.zeros(subject.axes, np.float32), rate=subject.rate)
-        return gray_of(subject.values[:, subject.axes[0] // 2])
+        return bare(subject)
 
     def drawn(self, subject: Recording, values: np.ndarray, style: Style, outline: Any = None) -> Mapping[str, Content]:
         """Of volumes and clips three planes through the map's maximum, and a walk through slices or time; of signals
         their curves. Of a map with channels what is largest in magnitude at each place."""
         full = self.preprocessing.back(values, subject.axes)
-        if self.name == "signal":
-            return {".png": signal_chart(subject.values, full, rate=subject.rate, style=style)}
-        full = full if full.ndim == len(subject.axes) else largest(full)
-        pixels = gray_of(subject.values)
-        three = slices_through(pixels, full, names=subject.axis_names, spacing=spacing_of(subject.affine), style=style)
-        return {".png": three, ".webp": animation(walk_through(pixels, full, axis=walked(None, subject), style=style))}
+        made: dict[str, Content] = {".png": pixels_of(picture_of(subject, [MapRow(full, style)]))}
+        return made if self.name == "signal" else made | {".webp": walk(subject, full, style)}
 
     def scale(self, values: np.ndarray, style: Style) -> Scale | None:
         """None: pictures have their own bar."""
@@ -98,20 +92,20 @@ class Recordings:
         suffix, data = map_file(self.preprocessing.back(values, subject.axes), subject)
         return {suffix: data}
 
-    def map_in(self, path: Path, most: int) -> np.ndarray:
+    def map_in(self, path: Path, most: int | None) -> np.ndarray:
         """The first channel of a NIfTI file or an array."""
         return self._beside(path, most, "map")
 
-    def mask_in(self, path: Path, most: int) -> np.ndarray:
+    def mask_in(self, path: Path, most: int | None) -> np.ndarray:
         """What is not 0 is inside."""
         mask = self._beside(path, most, "mask") != 0
         if not mask.any():
             raise MapError(f"the mask {shown(path)} has nothing inside (all its values are 0)")
         return mask
 
-    def _beside(self, path: Path, most: int, key: str) -> np.ndarray:
+    def _beside(self, path: Path, most: int | None, key: str) -> np.ndarray:
         try:
-            found = read_recording(path, most=most, key=key)
+            found = read_recording(path, most=MOST_VALUES if most is None else most, key=key)
         except ImageError as error:
             raise MapError(str(error)) from error
         if len(found.axes) != self.preprocessing.axes or len(found.values) != 1:
@@ -120,28 +114,3 @@ class Recordings:
                 f"{self.preprocessing.axes} of a {self.name}"
             )
         return found.values[0]
-
-
-def walked(path: Path | None, subject: Recording | None) -> int:
-    """The axis that a walk goes along: time of a clip, else that of slices, which in NIfTI's order is the last.
-
-    Args:
-        path: its file, by which it is told where `subject` is not known.
-    """
-    if subject is None:
-        return 2 if path is not None and path.name.endswith((".nii", ".nii.gz")) else 0
-    return 2 if subject.header is not None else 0
-
-
-def largest(values: np.ndarray) -> np.ndarray:
-    """(C, *axes) to (*axes): the value of the channel with the largest magnitude."""
-    found: np.ndarray = np.take_along_axis(values, np.abs(values).argmax(axis=0)[None], axis=0)[0]
-    return found
-
-
-def spacing_of(affine: np.ndarray | None) -> tuple[float, ...]:
-    """Millimetres between places along each axis, or 1."""
-    if affine is None:
-        return (1.0, 1.0, 1.0)
-    lengths = np.linalg.norm(affine[:3, :3], axis=0)
-    return tuple(float(length) for length in lengths) if (lengths > 0).all() else (1.0, 1.0, 1.0)

@@ -17,12 +17,14 @@ CURVE = list[list[float]]  # [shares, values]
 class MapEntry:
     """A map of an image by a method: where it lies, what it is of, and what was measured of it.
 
-    path: of the raw map, None where there is none; values: by score; curves: by score.
+    watched: f(x) of its target; quantity: what that is; path: of the raw map, None where there is none; values: by
+    score; curves: by score.
     """
 
     method: str
     target: str = ""
-    target_probability: float | None = None
+    watched: float | None = None
+    quantity: str = "probability"
     status: str = "ok"
     reason: str = ""
     layer: str = ""

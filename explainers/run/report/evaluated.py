@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from explainers.errors import OptionError
 from explainers.evaluation.controls import CONTROLS, is_control
+from explainers.evaluation.metric import Metric, metric_class
 from explainers.evaluation.rows import file_of
 from explainers.run.evaluate.folder import content_of
 from explainers.run.evaluate.kept import IMAGES
@@ -86,7 +88,8 @@ def _take(folder: ReadFolder, entry: Entry, row: Row, names: list[str] | None) -
     title, status = row["explainer"], row.get("status", "ok")
     if row.get("target") is not None and "predicted" in row and not entry.predicted:
         entry.predicted = true_name(row["predicted"], names)
-        entry.probability = number(row["probability"]) if row["predicted"] == row["target"] else None
+        known = row["predicted"] == row["target"] and row.get("quantity") != "score"
+        entry.probability = number(row["probability"]) if known else None
         if "true" in row:
             entry.true = true_name(row["true"], names)
             entry.right = row["predicted"] == row["true"]
@@ -96,7 +99,8 @@ def _take(folder: ReadFolder, entry: Entry, row: Row, names: list[str] | None) -
         entry.maps.append(map_)
     if row.get("target") is not None:
         map_.target = true_name(row["target"], names)
-        map_.target_probability = number(row.get("probability"))
+        map_.quantity = str(row.get("quantity") or "probability")
+        map_.watched = number(row.get("f(x)" if row.get("probability") is None else "probability"))
     if row.get("map") and map_.path is None:
         map_.path = folder.inside(str(row["map"]))
         entry.unlike = partial(_unlike, map_.path, folder.kind.digest if folder.kind else content_of)
@@ -117,8 +121,18 @@ def _curve_facts(row: Mapping[str, Any]) -> dict[str, Any]:
         **WAYS.get(row["metric"], {}),
         "baseline": str(row.get("baseline", "")),
         "patch": patch if isinstance(patch, int) else 1,
-        "f": str(row.get("activation", "")),
+        **_axes(row),
     }
+
+
+def _axes(row: Mapping[str, Any]) -> dict[str, str]:
+    """What a curve is over, and what it shows."""
+    try:
+        metric = metric_class(row["metric"])
+    except OptionError:  # of an earlier version, or registered by somebody
+        return {}
+    told = f": {row['quantity']}" if metric.heights == Metric.heights and row.get("quantity") else ""
+    return {"across": metric.across, "heights": metric.heights + told}
 
 
 def _thinned(curve: Any) -> CURVE:

@@ -176,7 +176,8 @@ class Packer:
         found: dict[str, Any] = {
             "method": self.places[map_.method],
             "target": map_.target,
-            "probability": short(map_.target_probability),
+            "watched": short(map_.watched),
+            "quantity": map_.quantity,
             "status": map_.status,
             "reason": map_.reason,
             "layer": map_.layer,

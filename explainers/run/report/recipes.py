@@ -130,7 +130,7 @@ def _python(
 
 
 def _python_of_arrays(name: str, options: Mapping[str, Any], given: Sequence[str], target: Any) -> str:
-    """A run over the one file, for `explain` takes photos alone."""
+    """A run over the one file, which reads it as the command does."""
     asked = "" if target is None else f", options=RunOptions(target={TARGET if target == TARGET else repr(target)})"
     return (
         "import explainers\n"

@@ -54,7 +54,11 @@ class Detected:
         least = f"a score of at least {self.min_score:g}"
         if outside := len(found.listed(self.min_score)):
             return f"no detection with {least} lies in the image ({outside} outside of it, or within a pixel)"
-        best = f"; the best has {float(found.scores.max()):.3g}" if len(found) else "; the network finds no box at all"
+        best = (
+            f"; the best has {float(found.scores.max()):.3g}"
+            if len(found)
+            else "; the network returns no box (many drop low scores themselves)"
+        )
         return f"no detection has {least}{best}"
 
 

@@ -41,10 +41,10 @@ class ImageTargets(ABC):
 
     @abstractmethod
     def check(self, files: Sequence[ImageFile]) -> None:
-        """See before anything is done that every image has what its target is made of.
+        """See before anything is done that there is what targets are made of; an image without it fails alone.
 
         Raises:
-            MapError: one has not.
+            MapError: no image has it.
         """
 
     def digest(self, file: ImageFile) -> bytes:

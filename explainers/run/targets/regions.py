@@ -22,7 +22,7 @@ ALL, PREDICTED, MASK, BOX, PIXEL = "all", "predicted", "mask:", "box:", "pixel:"
 SPELLINGS = "predicted, all, mask:FOLDER, box:X0,Y0,X1,Y1 or pixel:X,Y"
 
 
-def region_of(index: int | None, where: str, *, max_pixels: int = MAX_PIXELS) -> Target | ImageTargets:
+def region_of(index: int | None, where: str, *, max_pixels: int | None = None) -> Target | ImageTargets:
     """What `--where` means.
 
     Args:
@@ -81,7 +81,7 @@ class MaskRegions(ImageTargets):
 
     index: int | None
     masks: Beside
-    max_pixels: int = MAX_PIXELS
+    max_pixels: int | None = None
 
     @property
     def key(self) -> str:
@@ -97,22 +97,21 @@ class MaskRegions(ImageTargets):
         path = self.masks.path(file.name)
         seen = photo.pixels.shape[:2]
         size = preprocessing.crop or preprocessing.resized_size(*seen)
-        mask = read_mask(path, max_pixels=self.max_pixels)
+        mask = read_mask(path, max_pixels=MAX_PIXELS if self.max_pixels is None else self.max_pixels)
         field = placed(mask, seen, size, preprocessing, str(path), True) > 0
         if not bool(field.any()):
             raise ImageError(f"the mask {shown(path)} has nothing inside the part of the photo that the network sees")
         return Region(self.index, field, "in its mask")
 
     def check(self, files: Sequence[ImageFile]) -> None:
-        """See that every image has a mask, and none that could be another's.
+        """See that there are masks of the images, and none that could be another's.
 
         Raises:
-            MapError: one has not.
+            MapError: there are none, or one is.
         """
         names = [file.name for file in files]
         self.masks.refuse_shared(names)
-        if missing := self.masks.missing(names):
-            self.masks.path(missing[0])  # says what was looked for
+        self.masks.refuse_foreign(names)
 
     def digest(self, file: ImageFile) -> bytes:
         """Of the mask."""

@@ -8,14 +8,13 @@ from typing import Any
 from torch import Tensor
 
 from explainers.core.preprocessing import AnyPreprocessing
-from explainers.data.images import MAX_PIXELS
 from explainers.errors import TargetError
 from explainers.models.target_words import target_of
 from explainers.run.kinds import kind_of
 
 
 def spelled_target(
-    text: str, model: Any, preprocessing: AnyPreprocessing | None, *, max_pixels: int = MAX_PIXELS
+    text: str, model: Any, preprocessing: AnyPreprocessing | None, *, max_pixels: int | None = None
 ) -> Any:
     """What `--target` means to a network, see `target_of`; the file behind `like:` is read and prepared like images.
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from explainers.errors import TargetError
+from explainers.passes.activation import Reading
 from explainers.targets.answer import Answer
 from explainers.targets.class_targets import check_class, class_label
 from explainers.targets.detection.detections import Detections
@@ -213,6 +214,10 @@ class Box(Target):
     def outline(self, size: tuple[int, ...]) -> Tensor | None:
         """The box."""
         return None if self.box is None or not _overlap(self.box, size) else box_masks([self.box], size[:2])[0]  # type: ignore[arg-type]
+
+    def meaning(self, classes: Reading | None) -> str:
+        """A likeness of boxes, which is never below 0."""
+        return "how like the box the best detection is (IoU × likeness of the class × objectness or score), 0 to 1"
 
     def label(self, class_names: Sequence[str] | None = None) -> str:
         """CLASS at x0 y0 x1 y1."""

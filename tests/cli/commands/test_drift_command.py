@@ -2,66 +2,23 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import shutil
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from drift_case import LIGHT, SIZE, of_files, table
 from explainers.cli.main import main
 from PIL import Image, ImageSequence
 from training_case import command
 
 from explainers.baselines.training.run_folder import read_run
-from explainers.data.images import write_image
 from explainers.models.factory import function_from
 from explainers.render.sheet import SCALE
 from explainers.run.report.report import make_report
 from explainers.storage.verify import verify
-
-FACTORY = """
-import torch
-from torch import nn
-
-def make(classes=3):
-    torch.manual_seed(0)
-    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, classes))
-
-def other():
-    return make(5)
-"""
-LIGHT = ["--device", "cpu", "--no-figures", "--no-report", "-q"]
-SIZE = ["--size", "16x16"]
-TWO_METHODS = ["-m", "saliency", "-m", "smooth-grad", "--option", "smooth-grad.samples=2", "--batch-size", "4"]
-KILLED = """
-import os, signal, sys
-from explainers.storage.journal import Journal
-append, left, early, number = Journal.append, [int(sys.argv[1])], sys.argv[2] == "early", int(sys.argv[3])
-for each in (signal.SIGTERM, signal.SIGHUP):
-    signal.signal(each, signal.SIG_DFL)  # what runs the tests may ignore them
-signal.signal(signal.SIGINT, signal.default_int_handler)
-def counted(self, key, rows, files):
-    left[0] -= 1
-    if left[0] == 0 and early:
-        os.kill(os.getpid(), number)
-    append(self, key, rows, files)
-    if left[0] == 0:
-        os.kill(os.getpid(), number)
-Journal.append = counted
-from explainers.cli.main import main
-from PIL import Image, ImageSequence
-sys.exit(main(sys.argv[4:]))
-"""
-
-
-def table(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
 
 
 @pytest.fixture(scope="module")
@@ -70,31 +27,6 @@ def kept(tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("trained") / "RUN"
     assert main(command(out, "--epochs", "3", "--keep-every", "1", "-q", network="plain")) == 0
     return out
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory) -> Path:
-    """A folder with net.py, states of its network at three "epochs", and images of three classes."""
-    root = tmp_path_factory.mktemp("weights")
-    (root / "net.py").write_text(FACTORY)
-    network = function_from(f"{root / 'net.py'}:make")()
-    for number in (1, 5, 20):
-        torch.save(network.state_dict(), root / f"net-{number}.pt")
-        torch.manual_seed(number)
-        with torch.no_grad():
-            for value in network.parameters():
-                value += 0.2 * torch.randn_like(value)
-    for index in range(9):
-        pixels = np.random.default_rng(index).integers(0, 255, (16, 16, 3), np.uint8)
-        write_image(root / "images" / "abc"[index % 3] / f"{index}.png", pixels)
-    (root / "classes.txt").write_text("a\nb\nc\n")
-    return root
-
-
-def of_files(root: Path, out: Path, *more: str, files=("net-*.pt",)) -> list[str]:
-    given = [str(root / each) for each in files]
-    data = ["--data", str(root / "images"), "--ground-truth", "folders", "--labels", str(root / "classes.txt")]
-    return ["drift", *given, "--model", f"{root / 'net.py'}:make", *data, "--out", str(out), *SIZE, *LIGHT, *more]
 
 
 def test_the_epochs_of_a_training_beside_its_best(kept, tmp_path, capsys):
@@ -161,72 +93,6 @@ def test_whole_models_and_another_seed(weights, kept, tmp_path):
     rows = [row for row in table(tmp_path / "b/drift.csv") if row["checkpoint"] == str(copied)]
     assert len(rows) == 6
     assert all(float(row["ssim"]) == pytest.approx(1) for row in rows)
-
-
-@pytest.fixture(scope="module")
-def whole(weights, tmp_path_factory) -> Path:
-    """A comparison that nobody disturbed."""
-    out = tmp_path_factory.mktemp("whole")
-    assert main(of_files(weights, out, *TWO_METHODS)) == 0
-    return out
-
-
-@pytest.mark.parametrize(
-    ("name", "moment", "when"),
-    [
-        ("SIGKILL", 6, "early"),  # maps of the reference
-        ("SIGKILL", 23, "late"),  # another network
-        ("SIGTERM", 6, "early"),
-        ("SIGHUP", 23, "late"),
-    ],
-)
-def test_a_drift_that_is_ended_goes_on_to_the_same_table(weights, whole, tmp_path, name, moment, when):
-    out, number = tmp_path / "out", getattr(signal, name)
-    asked = of_files(weights, out, *TWO_METHODS)
-    line = [sys.executable, "-W", "ignore", "-c", KILLED, str(moment), when, str(int(number)), *asked]
-    ended = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True)
-    if name == "SIGKILL":
-        assert ended.returncode == -number
-    else:
-        assert ended.returncode == 130
-        assert ended.stderr.splitlines() == ["explain: interrupted; the same command goes on from here"]
-    before = (out / "journal.jsonl").read_bytes()
-    assert before.count(b"\n") == 1 + moment - (when == "early")
-    assert not (out / "drift.csv").exists()
-    assert not list(out.rglob(".*.tmp")) or name == "SIGKILL"
-    assert main(asked) == 0
-    assert (out / "journal.jsonl").read_bytes().startswith(before)
-    for each in ("drift.csv", "scores.csv", "networks.csv", "summary.csv", "summary.md"):
-        assert (out / each).read_text() == (whole / each).read_text()
-
-
-def test_what_is_done_is_not_done_again_and_more_networks_are_added(weights, tmp_path, monkeypatch):
-    out = tmp_path / "out"
-    assert main(of_files(weights, out, "-m", "saliency", files=("net-1.pt", "net-5.pt"))) == 0
-    first = (out / "journal.jsonl").read_bytes()
-    assert main(of_files(weights, out, "-m", "saliency", files=("net-1.pt", "net-5.pt"))) == 0
-    assert (out / "journal.jsonl").read_bytes() == first
-    assert main(of_files(weights, out, "-m", "saliency")) == 0
-    assert (out / "journal.jsonl").read_bytes().startswith(first)
-    assert [row["checkpoint"] for row in table(out / "networks.csv")] == ["net-1.pt", "net-5.pt", "net-20.pt"]
-    (damaged,) = list((out / "reference").glob("*.npy"))[:1]
-    damaged.write_bytes(b"nothing")
-    table_before = (out / "drift.csv").read_bytes()
-    assert main(of_files(weights, out, "-m", "saliency")) == 0
-    assert (out / "drift.csv").read_bytes() == table_before
-    assert not verify(out).problems
-
-
-def test_another_comparison_in_the_folder_is_refused(weights, tmp_path, capsys):
-    out = tmp_path / "out"
-    assert main(of_files(weights, out, "-m", "saliency")) == 0
-    assert main(of_files(weights, out, "-m", "grad-cam")) == 2
-    told = capsys.readouterr().err
-    assert (
-        "differs in methods.saliency (asked for there, not now); methods.grad-cam (not asked for there, asked" in told
-    )
-    assert "choose another output folder (--out)" in told
-    assert main(of_files(weights, out, "-m", "grad-cam", "--overwrite")) == 0
 
 
 def test_checkpoints_that_do_not_fit_cost_themselves_with_their_names(weights, tmp_path, capsys):

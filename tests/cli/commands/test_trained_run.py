@@ -208,4 +208,4 @@ def test_an_unfinished_or_foreign_folder_is_no_model(tmp_path, capsys):
     (tmp_path / "in").mkdir()
     write_split(data_set(DATA).test, tmp_path / "in", count=1)
     assert main([str(tmp_path / "in"), "--model", str(tmp_path / "in"), "-o", str(tmp_path / "o")]) == 2
-    assert "is a folder without a training in it (no run.json)" in capsys.readouterr().err
+    assert "a training in it (no run.json)" in capsys.readouterr().err

@@ -63,7 +63,7 @@ def test_maps_of_a_folder_of_scans_lie_where_the_scans_do(scans, here):
             np.testing.assert_array_equal(raw["affine"], source.affine)
         with Image.open(out / "overlays" / f"{name}.grad-cam.webp") as walk:
             assert walk.n_frames == SHAPE[2]
-        assert Image.open(out / "overlays" / f"{name}.grad-cam.png").size == (960, 660)
+        assert Image.open(out / "overlays" / f"{name}.grad-cam.png").size[0] == 960
     assert (out / "sheet-001.png").is_file()
     told = json.loads((out / "manifest.json").read_text())["preprocessing"]
     assert told == {"kind": "volume", "window": [0.0, 1000.0], "channels": 1, "source": "flags"}

@@ -27,8 +27,9 @@ class Optimizer:
 
     def __post_init__(self) -> None:
         if min([self.lr, *self.parts.values()]) <= 0 or self.weight_decay < 0:
+            parts = f"parts={dict(self.parts)}, " if self.parts else ""
             raise OptionError(
-                f"lr={self.lr}, parts={dict(self.parts)}, weight_decay={self.weight_decay}; expected learning rates "
+                f"lr={self.lr}, {parts}weight_decay={self.weight_decay}; expected learning rates "
                 "above 0 and a weight decay of at least 0"
             )
 

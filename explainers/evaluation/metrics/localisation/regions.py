@@ -150,6 +150,8 @@ class IoUCurve(MaskMetric):
 
     name = "iou-curve"
     reference = "Jaccard 1912"
+    across = "threshold"
+    heights = "intersection over union"
 
     def judged(self, maps: Tensor, masks: Tensor, subject: Subject) -> list[Measured]:
         """With the curve."""

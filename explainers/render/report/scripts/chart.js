@@ -21,9 +21,9 @@ function stops(low, high, whole) {
   return found;
 }
 
-// lines: [{label, x, y, gray, colour}], colour: the number of one, where it is not the line's own. onMove: called with the place under the pointer, in the axis' numbers.
+// lines: [{label, x, y, gray, colour}], colour: the number of one, where it is not the line's own. heights: what they show. onMove: called with the place under the pointer, in the axis' numbers.
 // Returns {node, mark(x)}.
-export function chart({ lines, axis, title, label, onMove }) {
+export function chart({ lines, axis, title, heights, label, onMove }) {
   const xs = lines.flatMap((line) => line.x);
   const ys = lines.flatMap((line) => line.y);
   const x = { low: Math.min(...xs), high: Math.max(...xs) };
@@ -65,7 +65,7 @@ export function chart({ lines, axis, title, label, onMove }) {
   }
   const heading = title ? element("h3", {}, title) : null;
   return {
-    node: element("div", {}, ...[heading, picture, legend].filter(Boolean)),
+    node: element("div", {}, heading, heights ? element("p", { class: "heights" }, heights) : null, picture, legend),
     mark(at) {
       marker.setAttribute("x1", across(at));
       marker.setAttribute("x2", across(at));

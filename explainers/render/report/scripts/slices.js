@@ -6,6 +6,9 @@ import { report } from "./report.js";
 // What each of the images is: a photo, volume, signal or clip.
 export const kindOf = () => report.kind ?? "photo";
 
+// What its positions are called.
+export const placesOf = () => ({ volume: "voxels", signal: "samples" })[kindOf()] ?? "pixels";
+
 // How many there are, 1 of what is no volume.
 export const countOf = (image) => image.slices?.at.length ?? 1;
 

@@ -9,9 +9,12 @@ import { clamp, element, percent, shortNumber } from "./numbers.js";
 import { Pane } from "./pane.js";
 import { MADE, perturbed } from "./perturbed.js";
 import { report } from "./report.js";
-import { SliceControl, countOf, peakOf, toldSlice } from "./slices.js";
+import { SliceControl, countOf, peakOf, placesOf, toldSlice } from "./slices.js";
 import { ALL, choose, mapOf, setOpacity, state } from "./state.js";
 import { View } from "./view.js";
+
+// What is watched of a map's target: a probability in percent, anything else under its name.
+const watchedOf = (map) => (map.quantity === "probability" ? percent(map.watched) : `${map.quantity} ${shortNumber(map.watched)}`);
 
 const FIRST = 6; // methods that are shown without being asked for
 
@@ -82,7 +85,7 @@ export class Viewer extends View {
 
   under(map) {
     const parts = [];
-    if (map.target) parts.push(`of ${map.target}${map.probability === null ? "" : ` (${percent(map.probability)})`}`);
+    if (map.target) parts.push(`of ${map.target}${map.watched === null ? "" : ` (${watchedOf(map)})`}`);
     if (map.layer) parts.push(`layer ${map.layer}`);
     const nodes = [parts.join(", "), parts.length ? "; " : ""];
     if (map.status !== "ok" || map.reason) {
@@ -235,7 +238,7 @@ export class Viewer extends View {
   curvePart() {
     const names = report.scores.map((score) => score.name).filter((name) => this.curves.some((each) => each[name]));
     if (!names.length) return null;
-    const part = element("section", { class: "curves" }, element("h3", {}, "When pixels come in, or go"));
+    const part = element("section", { class: "curves" }, element("h3", {}, `When ${placesOf()} come in, or go`));
     const score = element("select", { "aria-label": "Curve of the score" }, ...names.map((name) => element("option", {}, name)));
     const grid = element("div", { class: "curvegrid" });
     const bar = element("div", { class: "curvebar" }, score);
@@ -254,7 +257,7 @@ export class Viewer extends View {
       .map((map, index) => ({ label: report.titles[map.method], index, gray: map.method >= report.methods.length, curve: this.curves[index]?.[name] }))
       .filter((line) => line.curve)
       .map((line) => ({ ...line, x: line.curve[0], y: line.curve[1] }));
-    const share = element("input", { type: "range", min: 0, max: 1000, value: 200, "aria-label": "Share of the pixels" });
+    const share = element("input", { type: "range", min: 0, max: 1000, value: 200, "aria-label": `Share of the ${placesOf()}` });
     const which = element("select", { "aria-label": "Image by the map of" });
     const drawable = lines.filter((line) => this.maps.some((map) => map.index === line.index && map.full));
     which.append(...drawable.map((line) => element("option", { value: line.index }, line.label)));
@@ -265,7 +268,7 @@ export class Viewer extends View {
       const at = share.value / 1000;
       picture.mark(at);
       const line = lines.find((each) => each.index === Number(which.value)) ?? lines[0];
-      const told = `${line.label}: f is ${shortNumber(heightAt(line, at))} at ${percent(at)}`;
+      const told = `${line.label}: ${facts.heights ?? "f(x)"} is ${shortNumber(heightAt(line, at))} at ${percent(at)}`;
       const map = this.maps.find((each) => each.index === line.index);
       const possible = facts.way && report.kind === "photo" && MADE.has(facts.baseline) && this.photo && map?.full;
       canvas.hidden = !possible;
@@ -278,7 +281,8 @@ export class Viewer extends View {
     };
     const picture = chart({
       lines,
-      axis: facts.way === "in" && !facts.backwards ? "share of pixels put in" : facts.way ? "share of pixels changed" : "share, or threshold",
+      axis: facts.across ?? "share, or threshold",
+      heights: facts.heights,
       label: `Curves of ${name}: ${lines.map((line) => line.label).join(", ")}`,
       onMove: (at) => {
         share.value = Math.round(1000 * at);

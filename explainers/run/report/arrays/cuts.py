@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from explainers.render.arrays import fewer
+
 SLICES = 48  # of a volume or clip at most
 MOST = 1 << 18  # values of a map at most: half a megabyte of text
 SAMPLES = 4096  # of a signal's map at most
@@ -59,11 +61,7 @@ def smaller(values: np.ndarray, height: int, width: int) -> np.ndarray:
     """(S, H, W) as (S, height, width): of each block the value of the largest magnitude, so that no peak is lost."""
     if values.shape[1:] == (height, width):
         return values
-    for axis, count in ((1, height), (2, width)):
-        starts = np.arange(count) * values.shape[axis] // count
-        high, low = np.maximum.reduceat(values, starts, axis), np.minimum.reduceat(values, starts, axis)
-        values = np.where(high >= -low, high, low)
-    return values
+    return fewer(fewer(values, height, 1), width, 2)
 
 
 def nearest(mask: np.ndarray, height: int, width: int) -> np.ndarray:

@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from explainers.data.images import MAX_PIXELS
 from explainers.data.recordings import Recording
 from explainers.errors import ExplainersError, ImageError, MapError
+from explainers.render.arrays import largest, spacing_of, walked
 from explainers.render.arrays.plain import curve_file, curve_size, gray_slices, slice_file, true_size
 from explainers.render.arrays.volumes import strongest
 from explainers.render.report import pack_bits
 from explainers.render.style import limits_of
-from explainers.run.kinds.recordings import Recordings, largest, spacing_of, walked
+from explainers.run.kinds.recordings import Recordings
 from explainers.run.report.agreement import disagreement, ranks_of
 from explainers.run.report.arrays.cuts import SAMPLES, bounded, chosen, cut, nearest, place_in, smaller
 from explainers.run.report.entry import Entry, MapEntry, Shown
@@ -183,7 +183,7 @@ class RecordingPacker(Packer):
         if not entry.source.exists():
             return None, GONE.replace("photo", self.kind.name)
         try:
-            found = self.kind.read(entry.source, self.shown.max_pixels or MAX_PIXELS)
+            found = self.kind.read(entry.source, self.shown.max_pixels)
             unlike = entry.unlike(found)
         except (ExplainersError, OSError) as error:
             return None, "" if entry.problem else f"the file cannot be read: {error}"
@@ -196,7 +196,7 @@ class RecordingPacker(Packer):
         if entry.mask is None:
             return None
         try:
-            mask = self.kind.mask_in(entry.mask, self.shown.max_pixels or MAX_PIXELS)
+            mask = self.kind.mask_in(entry.mask, self.shown.max_pixels)
         except (MapError, ImageError, OSError):
             return None
         if mask.shape != axes:

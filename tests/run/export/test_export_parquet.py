@@ -8,7 +8,6 @@ import sys
 
 import pytest
 from explainers.cli.main import main
-from PIL import Image
 
 from explainers.errors import DataError, DependencyError, OptionError
 from explainers.run.export import parquet as module
@@ -16,27 +15,12 @@ from explainers.run.export.parquet import write_parquet
 from explainers.run.report.folder import ReadFolder
 
 parquet = pytest.importorskip("pyarrow.parquet")
-HOSTILE = ("=1+1 ü.png", "007.png", "a,b'\"c.png", "sub/-x.png")
 TABLES = {"run": ("results.csv", "file"), "evaluate": ("scores.csv", "image")}
-
-
-@pytest.fixture(scope="module")
-def folders(tmp_path_factory):
-    """A run and an evaluation over images of hostile names and one that is none."""
-    root = tmp_path_factory.mktemp("export")
-    for number, name in enumerate(HOSTILE):
-        (root / "in" / name).parent.mkdir(parents=True, exist_ok=True)
-        Image.new("L", (28, 28), 40 * number).save(root / "in" / name)
-    (root / "in" / "broken.png").write_bytes(b"no image")
-    common = [str(root / "in"), "--model", "embedded", "-m", "saliency", "--no-report", "--quiet"]
-    main(["run", *common, "--no-overlays", "--out", str(root / "run")])
-    main(["evaluate", *common, "--metric", "sparseness", "--no-figures", "--out", str(root / "evaluate")])
-    return root
 
 
 @pytest.mark.parametrize("command", TABLES)
 @pytest.mark.parametrize("batch", [1, 2, 4096])
-def test_every_cell_comes_back(folders, tmp_path, monkeypatch, command, batch):
+def test_every_cell_comes_back(folders, hostile, tmp_path, monkeypatch, command, batch):
     monkeypatch.setattr(module, "BATCH", batch)
     name, key = TABLES[command]
     read = ReadFolder(folders / command)
@@ -44,13 +28,13 @@ def test_every_cell_comes_back(folders, tmp_path, monkeypatch, command, batch):
     table = parquet.read_table(made.path)
     rows, cells = table.to_pylist(), read.table(name)
     assert table.column_names == read.columns(name)
-    assert made.rows == len(rows) == len(cells) > 0
+    assert made.counts["row"] == len(rows) == len(cells) > 0
     for row, cell in zip(rows, cells, strict=True):
         for column, text in cell.items():
             value = row[column]
             assert (value is None) == (text == "")
             assert value is None or value == type(value)(text)
-    assert {row[key] for row in rows} >= set(HOSTILE)
+    assert {row[key] for row in rows} >= set(hostile)
     assert str(table.schema.field(key).type) == "string"
     assert str(table.schema.field("predicted").type) == "int64"
     assert str(table.schema.field("seconds").type) == "double"

@@ -14,27 +14,12 @@ from explainers.run.export.tiff import write_tiff
 from explainers.run.report.folder import ReadFolder
 
 tifffile = pytest.importorskip("tifffile")
-HOSTILE = ("=1+1 ü.png", "007.png", "sub/-x.png")
 
 
-@pytest.fixture(scope="module")
-def ran(tmp_path_factory):
-    """A run over images of hostile names and one that is none."""
-    root = tmp_path_factory.mktemp("tiff")
-    drawn = np.random.default_rng(0)
-    for name in HOSTILE:
-        (root / "in" / name).parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(drawn.integers(0, 255, (40, 28), np.uint8)).save(root / "in" / name)
-    (root / "in" / "broken.png").write_bytes(b"no image")
-    arguments = ["run", str(root / "in"), "--model", "embedded", "-m", "saliency", "-m", "grad-cam", "--no-report"]
-    assert main([*arguments, "--quiet", "--no-overlays", "--out", str(root / "run")]) == 1
-    return root / "run"
-
-
-def test_every_map_comes_back_to_the_bit_with_its_place(ran, tmp_path):
+def test_every_map_comes_back_to_the_bit_with_its_place(ran, hostile, tmp_path):
     made = write_tiff(ran, tmp_path / "maps")
     rows = [row for _, unit in ReadFolder(ran).units() for row in unit if row.get("map")]
-    assert made.files == len(rows) == 2 * len(HOSTILE) == len(list((tmp_path / "maps").rglob("*.tif")))
+    assert made.counts["map"] == len(rows) == 2 * len(hostile) == len(list((tmp_path / "maps").rglob("*.tif")))
     for row in rows:
         path = (tmp_path / "maps" / row["map"].removeprefix("maps/")).with_suffix(".tif")
         with np.load(ran / row["map"]) as saved, tifffile.TiffFile(path) as read:
@@ -65,7 +50,7 @@ def test_a_map_that_is_lost_is_left_out_and_one_that_is_constant_is_named(ran, t
     changed = [{**rows[0], "map": "maps/lost.npz"}, {**rows[1], "status": "constant"}, {**rows[2], "map": "../out.npz"}]
     monkeypatch.setattr(ReadFolder, "units", lambda self: iter([("x", changed)]))
     made = write_tiff(ran, tmp_path)
-    assert made.files == 1
+    assert made.counts["map"] == 1
     assert "no longer there" in made.left_out[0][1]
     assert len(made.left_out) == 2
     assert made.constant == (f"{rows[1]['file']}, {rows[1]['method']}",)
@@ -74,7 +59,7 @@ def test_a_map_that_is_lost_is_left_out_and_one_that_is_constant_is_named(ran, t
 def test_the_command_writes_beside_the_maps_once(ran, capsys):
     assert main(["export", str(ran), "--to", "tiff"]) == 0
     printed = capsys.readouterr()
-    assert printed.out.startswith("6 maps\nfolder")
+    assert printed.out.startswith("8 maps\nfolder")
     assert "broken.png: " in printed.err
     assert main(["export", str(ran), "--to", "tiff"]) == 2
     assert "with --overwrite those of the same name are replaced" in capsys.readouterr().err

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from explainers.errors import DependencyError, ModelFileError
-from explainers.models.onnx_graph import end_of_file
+from explainers.models.onnx.end_of_graph import end_of_file
 from explainers.storage.paths import shown
 
 
