@@ -12,9 +12,12 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from explainers import __version__
-from explainers.errors import DataError, DependencyError, OptionError, counted
+from explainers.errors import DataError, DependencyError, MapError, OptionError, counted
 from explainers.run.report.folder import ReadFolder
+from explainers.run.report.maps import load
 from explainers.storage.atomic import unwritten
 from explainers.storage.journal import Row
 from explainers.storage.owner import MADE
@@ -125,6 +128,16 @@ class Maps:
                     self.leave_out(row, str(row.get("reason") or kept))
                 else:
                     yield row, path
+
+    def loaded(self) -> Iterator[tuple[Row, np.ndarray, dict[str, Any]]]:
+        """The values of each map, and where it lies in its photo (`box`, `image_size`); a damaged one is left out."""
+        for row, path in self:
+            try:
+                values, saved = load(path, ("box", "image_size"))
+            except MapError as error:
+                self.leave_out(row, str(error))
+                continue
+            yield row, values, {name: saved[name].tolist() for name in ("box", "image_size")}
 
     def leave_out(self, row: Row, reason: str) -> None:
         """Note that there is nothing of a row, and why."""

@@ -12,10 +12,9 @@ import numpy as np
 from PIL import Image
 
 from explainers import __version__
-from explainers.errors import MapError, OptionError
+from explainers.errors import OptionError
 from explainers.run.export.exported import Exported, Maps, facts_of, finished
 from explainers.run.report.folder import ReadFolder
-from explainers.run.report.maps import load
 from explainers.storage.atomic import replaced
 from explainers.storage.paths import shown
 from explainers.storage.run_folder import SCHEMA_VERSION
@@ -57,13 +56,7 @@ def write_tiff(
 
 def _written(read: ReadFolder, target: Path) -> Exported:
     maps, files = Maps(read), 0
-    for row, path in maps:
-        try:
-            values, saved = load(path, ("box", "image_size"))
-        except MapError as error:
-            maps.leave_out(row, str(error))
-            continue
-        place = {"box": saved["box"].tolist(), "image_size": saved["image_size"].tolist()}
+    for row, values, place in maps.loaded():
         facts = facts_of(row, **place, schema_version=SCHEMA_VERSION, explainers=__version__)
         inside = PurePosixPath(str(row["map"])).relative_to("maps").with_suffix(".tif")
         _write(target / inside, values, facts)

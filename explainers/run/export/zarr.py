@@ -9,9 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from explainers.errors import MapError
 from explainers.run.export.exported import Exported, Maps, check_new, facts_of, finished, library, new_folder, origin
-from explainers.run.report.maps import load
 from explainers.storage.journal import Row
 
 KIND = "zarr"
@@ -48,13 +46,7 @@ def write_zarr(
     maps.left_out.clear()
     with new_folder(target, KIND, overwrite=overwrite, own=_is_own) as temporary:
         store = _Store(zarr, temporary, rows, {**origin(read), "model": read.manifest.get("model"), "units": UNITS})
-        for row, path in maps:
-            try:
-                values, saved = load(path, ("box", "image_size"))
-            except MapError as error:
-                maps.leave_out(row, str(error))
-                continue
-            place = {"box": saved["box"].tolist(), "image_size": saved["image_size"].tolist()}
+        for row, values, place in maps.loaded():
             store.add(str(row["method"]), values, facts_of(row, **place))
             maps.took(row)
         store.close()

@@ -36,7 +36,7 @@ def test_every_map_comes_back_to_the_bit_with_its_place(ran, hostile, tmp_path):
 def test_channels_are_pages(ran, tmp_path, monkeypatch):
     values = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
     saved = {"box": np.array([0, 0, 3, 4]), "image_size": np.array([3, 4])}
-    monkeypatch.setattr("explainers.run.export.tiff.load", lambda path, needed: (values, saved))
+    monkeypatch.setattr("explainers.run.export.exported.load", lambda path, needed: (values, saved))
     write_tiff(ran, tmp_path)
     first = next(tmp_path.rglob("*.tif"))
     np.testing.assert_array_equal(tifffile.imread(first), values)

@@ -9,8 +9,8 @@ import pytest
 from explainers.cli.main import main
 
 from explainers.errors import DataError, DependencyError, OptionError
-from explainers.run.export import zarr as module
-from explainers.run.export.zarr import write_zarr
+from explainers.run.export import exported
+from explainers.run.export.zarr import UNITS, write_zarr
 from explainers.run.report.folder import ReadFolder
 
 zarr = pytest.importorskip("zarr", minversion="3")
@@ -30,7 +30,7 @@ def test_every_map_comes_back_to_the_bit_with_what_it_is_of(ran, hostile, tmp_pa
         mine = [row for row in rows if row["method"] == method]
         assert (name, array.shape, array.chunks) == ("96x96", (len(hostile), 96, 96), (1, 96, 96))
         assert (array.dtype, array.metadata.dimension_names) == (np.float32, ("map", "y", "x"))
-        assert (array.attrs["method"], array.attrs["units"]) == (method, module.UNITS)
+        assert (array.attrs["method"], array.attrs["units"]) == (method, UNITS)
         for values, told, row in zip(array[:], array.attrs["maps"], mine, strict=True):
             with np.load(ran / row["map"]) as saved:
                 np.testing.assert_array_equal(values, saved["map"])
@@ -52,7 +52,7 @@ def test_sizes_channels_and_zeros_have_arrays_of_their_own(ran, tmp_path, monkey
     place = {"box": np.zeros(4), "image_size": np.ones(2)}
     made = [np.full((2, 3), -0.0, np.float32), np.arange(6, dtype=np.float32).reshape(1, 2, 3), np.ones((3, 2))]
     drawn = iter([*made, made[0]] * 2)
-    monkeypatch.setattr(module, "load", lambda path, needed: (next(drawn), place))
+    monkeypatch.setattr(exported, "load", lambda path, needed: (next(drawn), place))
     rows = [row for _, unit in ReadFolder(ran).units() for row in unit if row.get("map")]
     titled = [
         {**row, "method": "../a/b" if index < 3 else "..\\a_b", "file": "\udce9"} for index, row in enumerate(rows[:4])
