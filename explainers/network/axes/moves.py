@@ -11,7 +11,18 @@ from dataclasses import replace
 from typing import Any
 
 from explainers.network.axes.axis import (
-    FEW, MOST_MOVED, OTHER, UNKNOWN, Axes, Dim, bordered, dim, resized, together, unknown, viewed,
+    FEW,
+    MOST_MOVED,
+    OTHER,
+    UNKNOWN,
+    Axes,
+    Dim,
+    bordered,
+    dim,
+    resized,
+    together,
+    unknown,
+    viewed,
 )  # fmt: skip
 
 Operands = list[Axes | None]

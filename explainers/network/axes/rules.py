@@ -10,7 +10,18 @@ from typing import Any
 
 from explainers.network.axes import moves
 from explainers.network.axes.axis import (
-    MOST_MOVED, OTHER, UNKNOWN, Axes, Dim, bordered, dim, image_axes, joined, resized, together, unknown,
+    MOST_MOVED,
+    OTHER,
+    UNKNOWN,
+    Axes,
+    Dim,
+    bordered,
+    dim,
+    image_axes,
+    joined,
+    resized,
+    together,
+    unknown,
 )  # fmt: skip
 from explainers.network.axes.frequencies import as_complex, as_real, frequencies
 from explainers.network.axes.moves import Operands, Shape, index_of
