@@ -14,13 +14,12 @@ EXPECTED = 'a name a line, or JSON: a list of names, or {"0": name, "1": name, â
 
 
 def read_class_names(file: str | PathLike[str]) -> tuple[str, ...]:
-    """The names, the first that of class 0. Empty lines at the end do not count.
+    """The names, the first that of class 0. Empty lines do not count.
 
     In JSON a name may be a list that ends with it, as in ImageNet's class index (`["n01440764", "tench"]`).
 
     Raises:
-        OptionError: no such file, no text in UTF-8, other JSON, an empty line or a missing index between others, or no
-            name at all.
+        OptionError: no such file, no text in UTF-8, other JSON, a missing index between others, or no name at all.
     """
     path = Path(file)
     try:
@@ -31,20 +30,13 @@ def read_class_names(file: str | PathLike[str]) -> tuple[str, ...]:
         ) from error
     except OSError as error:
         raise OptionError(f"labels file {shown(path)} cannot be read: {error.strerror or error}") from error
-    names = _of_json(path, text) if path.suffix.lower() == ".json" else _of_lines(path, text)
+    if path.suffix.lower() == ".json":
+        names = _of_json(path, text)
+    else:
+        names = tuple(line.strip() for line in text.splitlines() if line.strip())
     if not names:
         raise OptionError(f"labels file {shown(path)} names no classes; expected {EXPECTED}")
     return names
-
-
-def _of_lines(path: Path, text: str) -> tuple[str, ...]:
-    lines = [line.strip() for line in text.rstrip().splitlines()]
-    if "" in lines:
-        raise OptionError(
-            f"labels file {shown(path)}, line {lines.index('') + 1} is empty: the names behind it would go to other "
-            "classes; name the class, or take the line out"
-        )
-    return tuple(lines)
 
 
 def _of_json(path: Path, text: str) -> tuple[str, ...]:

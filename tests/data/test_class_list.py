@@ -3,21 +3,22 @@
 import json
 
 import pytest
+from explainers.cli.main import main
 
+from explainers.data.box_table import read_boxes
 from explainers.data.class_list import read_class_names
 from explainers.errors import OptionError
 
 WANTED = ("cat", "dog", "42")
 READ = {
     "plain.txt": b"cat\ndog\n42\n",
-    "a byte-order mark and Windows' lines.txt": b"\xef\xbb\xbfcat\r\ndog\r\n42\r\n\r\n",
+    "a byte-order mark and Windows' lines.txt": b"\xef\xbb\xbfcat\r\n\r\ndog\r\n42\r\n\r\n",
     "list.json": b'["cat", "dog", 42]',
     "marked.json": b'\xef\xbb\xbf["cat", "dog", 42]',
     "indices in another order.json": b'{"1": "dog", "0": "cat", "2": 42}',
     "as ImageNet's.json": b'{"0": ["n1", "cat"], "1": ["n2", "dog"], "2": ["n3", "42"]}',
 }
 REFUSED = {
-    "gap.txt": (b"cat\n\ndog\n42\n", "line 2 is empty"),
     "empty.txt": (b"\n \n", "names no classes"),
     "empty.json": (b"[]", "names no classes"),
     "utf16.txt": ("cat\ndog".encode("utf-16"), "save it as UTF-8"),
@@ -55,9 +56,6 @@ def test_no_file_is_said(tmp_path):
 
 
 def test_other_tables_and_settings_may_begin_with_a_mark_too(tmp_path, capsys):
-    from explainers.cli.main import main
-    from explainers.data.box_table import read_boxes
-
     coco = {"images": [{"id": 1, "file_name": "a.png"}], "annotations": [{"image_id": 1, "bbox": [1, 2, 3, 4]}]}
     (tmp_path / "boxes.json").write_bytes(b"\xef\xbb\xbf" + json.dumps(coco).encode())
     assert [box.corners for box in read_boxes(tmp_path / "boxes.json")["a.png"]] == [(1, 2, 4, 6)]
