@@ -34,8 +34,9 @@ class Reading:
 
     name: "softmax", "sigmoid", "exp" (of log-probabilities), "percent" (of a hundred), None (the scores themselves) or
     "watched" (scores (N, 2 T) of T target objects, whose second half is f(x) already, see
-    `explainers.targets.target_scores`); why: the reason, for people; probability: whether f(x) is known to lie in 0 … 1; negative: the scores are those of the other class of
-    a one-score network, −s, and f(x) is 1 − p; assumed: nobody said so, and it cannot be seen in the network.
+    `explainers.targets.target_scores`); why: the reason, for people; probability: whether f(x) is known to lie in
+    0 … 1; negative: the scores are those of the other class of a one-score network, −s, and f(x) is 1 − p; assumed:
+    nobody said so, and it cannot be seen in the network.
     """
 
     name: str | None
