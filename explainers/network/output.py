@@ -129,7 +129,7 @@ def _end(node: Any, depth: int) -> str | None:
         return name
     if name == "Log":  # written out
         (source, _), *_ = node.next_functions
-        return LOGARITHMS.get(_end(source, depth + 1) if source is not None else None)
+        return None if source is None else LOGARITHMS.get(_end(source, depth + 1) or "")
     if not PASSING.fullmatch(name) or depth > 50:
         return None
     ends = {_end(source, depth + 1) for source, _ in node.next_functions if source is not None}

@@ -188,10 +188,9 @@ def bordered(before: Dim, ahead: float, behind: float, size: int) -> Dim:
     if part.axis not in POSITIONS or part.rolled or part.size * part.stride != part.whole:
         return resized(before, size)
     share = (1 + part.ahead + part.behind) / before.size
-    ends = [(part.ahead, ahead), (part.behind, behind)]
-    ends = ends[::-1] if part.flipped else ends
-    ends = [_end(found, added * share, few=abs(added) <= FEW) for found, added in ends]
-    first, last = ends[::-1] if part.flipped else ends
+    added = (behind, ahead) if part.flipped else (ahead, behind)
+    first = _end(part.ahead, added[0] * share, few=abs(added[0]) <= FEW)
+    last = _end(part.behind, added[1] * share, few=abs(added[1]) <= FEW)
     return Dim((replace(part, size=size, stride=1, whole=size, ahead=first, behind=last),))
 
 

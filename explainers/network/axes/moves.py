@@ -207,7 +207,7 @@ def padded(node: Any, operands: Operands, shape: Shape) -> Axes | None:
         if tokens and min(map(signed, pad)) >= 0:
             made.append(replace(each, before=each.before + pad[0], after=each.after + pad[1]))
         else:
-            made.append(bordered(each, *map(signed, pad), size) if pad else each)
+            made.append(bordered(each, signed(pad[0]), signed(pad[1]), size) if pad else each)
     return tuple(made)
 
 
@@ -220,7 +220,7 @@ def framed(node: Any, operands: Operands, shape: Shape) -> Axes | None:
     for behind in range(len(node._saved_padding) // 2):
         place = len(shape) - 1 - behind
         pad = node._saved_padding[2 * behind : 2 * behind + 2]
-        made[place] = bordered(made[place], *map(signed, pad), shape[place])
+        made[place] = bordered(made[place], signed(pad[0]), signed(pad[1]), shape[place])
     return tuple(made)
 
 
