@@ -15,8 +15,8 @@ import torch
 from torch import nn
 
 from explainers.core.preprocessing import Preprocessing
-from explainers.data.class_list import read_class_names
 from explainers.errors import ModelFileError, OptionError
+from explainers.models.class_list import read_class_names
 from explainers.models.efficientnet_lite import from_photographs
 from explainers.models.embedded import embedded_model
 from explainers.models.factory import from_factory

@@ -239,7 +239,7 @@ def into_nothing(operands: Operands, shape: Shape) -> Axes | None:
 def _placed(axes: Axes, shape: Shape) -> Axes:
     made = []
     for each, size in zip(axes, shape, strict=True):
-        near = size - each.size <= max(FEW, int(each.size * MOST_MOVED))
+        near = size - each.size <= 2 * max(FEW, int(each.size * MOST_MOVED))  # at both ends
         made.append(each if each.size == size else resized(each, size) if near else dim(OTHER, size))
     return tuple(made)
 

@@ -6,8 +6,8 @@ import pytest
 from explainers.cli.main import main
 
 from explainers.data.box_table import read_boxes
-from explainers.data.class_list import read_class_names
 from explainers.errors import OptionError
+from explainers.models.class_list import read_class_names
 
 WANTED = ("cat", "dog", "42")
 READ = {
