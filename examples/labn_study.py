@@ -245,7 +245,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3, help="trainings of each network (default %(default)s)")
     parser.add_argument("--baseline", action="append", choices=tuple(WHAT), help="may be repeated; all by default")
     options = parser.parse_args()
-    data = data_set(f"magnetogram:size={options.size},train={options.train},val={options.val},test={3 * options.images}")
+    data = data_set(
+        f"magnetogram:size={options.size},train={options.train},val={options.val},test={3 * options.images}"
+    )
     accuracies = {name: [trained(options, name, seed, data)[1] for seed in range(options.seeds)] for name in VARIANTS}
     results = {
         pixels.name: {
