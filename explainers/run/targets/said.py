@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -26,21 +28,28 @@ class Said:
 
 
 def said_in(path: Path) -> Said | None:
-    """What a file says; None where it says nothing, as one that was made elsewhere.
+    """What a file says; None where it says nothing, as one that was made elsewhere, or is damaged as a whole.
 
     Raises:
-        MapError: it cannot be read.
+        MapError: what it says cannot be read.
     """
     if path.suffix != ".npz":
         return None
     try:
-        with np.load(path, allow_pickle=False) as saved:
-            if not {"target", "method"} <= set(saved.files) or saved["target"].ndim:
-                return None
+        saved = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError, BadZipFile):
+        return None  # who reads the map says what is wrong with it
+    if isinstance(saved, np.ndarray):
+        return None
+    with saved:
+        if not {"target", "method"} <= set(saved.files):
+            return None
+        try:
+            target = saved["target"]
             outline = np.asarray(saved["outline"], dtype=bool) if "outline" in saved.files else None
-            return Said(saved["target"].item(), outline)
-    except (OSError, ValueError, KeyError) as error:
-        raise MapError(f"cannot read {shown(path)}: {error}") from error
+        except (OSError, ValueError, EOFError, BadZipFile, zlib.error) as error:
+            raise MapError(f"cannot read of what target {shown(path)} is: {error}") from error
+    return None if target.ndim else Said(target.item(), outline)
 
 
 def refuse_other(path: Path, asked: int | str | Target, size: tuple[int, ...]) -> None:

@@ -65,9 +65,8 @@ class DetectionMaps:
         file, ending = str(told["file"]), f"{self.maps.ending}.{told['detection']}"
         if told["detection"] == 1 and folder.find(file, ending) is None:
             plain = folder.find(file, self.maps.ending)
-            if (
-                plain is not None and (said := said_in(plain)) is not None and said.outline is not None
-            ):  # else it could be of the whole image
+            said = None if plain is None else said_in(plain)
+            if said is not None and said.outline is not None:  # else it could be of the whole image
                 return file, self.maps.ending
         return file, ending
 
