@@ -35,14 +35,12 @@ def said_in(path: Path) -> Said | None:
     """
     if path.suffix != ".npz":
         return None
-    try:
-        saved = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError, BadZipFile):
-        return None  # who reads the map says what is wrong with it
-    if isinstance(saved, np.ndarray):
-        return None
-    with saved:
-        if not {"target", "method"} <= set(saved.files):
+    with path.open("rb") as file:
+        try:
+            saved = np.load(file, allow_pickle=False)
+        except (OSError, ValueError, EOFError, BadZipFile):
+            return None  # who reads the map says what is wrong with it
+        if isinstance(saved, np.ndarray) or not {"target", "method"} <= set(saved.files):
             return None
         try:
             target = saved["target"]
