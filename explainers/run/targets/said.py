@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from zipfile import BadZipFile
 
 import numpy as np
@@ -35,18 +35,25 @@ def said_in(path: Path) -> Said | None:
     """
     if path.suffix != ".npz":
         return None
-    with path.open("rb") as file:
-        try:
-            saved = np.load(file, allow_pickle=False)
-        except (OSError, ValueError, EOFError, BadZipFile):
-            return None  # who reads the map says what is wrong with it
-        if isinstance(saved, np.ndarray) or not {"target", "method"} <= set(saved.files):
-            return None
-        try:
-            target = saved["target"]
-            outline = np.asarray(saved["outline"], dtype=bool) if "outline" in saved.files else None
-        except (OSError, ValueError, EOFError, BadZipFile, zlib.error) as error:
-            raise MapError(f"cannot read of what target {shown(path)} is: {error}") from error
+    try:
+        with path.open("rb") as file:
+            return _said(path, file)
+    except OSError:
+        return None  # who reads the map says what is wrong with it
+
+
+def _said(path: Path, file: BinaryIO) -> Said | None:
+    try:
+        saved = np.load(file, allow_pickle=False)
+    except (ValueError, EOFError, BadZipFile):
+        return None
+    if isinstance(saved, np.ndarray) or not {"target", "method"} <= set(saved.files):
+        return None
+    try:
+        target = saved["target"]
+        outline = np.asarray(saved["outline"], dtype=bool) if "outline" in saved.files else None
+    except (OSError, ValueError, EOFError, BadZipFile, zlib.error) as error:
+        raise MapError(f"cannot read of what target {shown(path)} is: {error}") from error
     return None if target.ndim else Said(target.item(), outline)
 
 
