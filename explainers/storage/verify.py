@@ -49,12 +49,15 @@ def verify(folder: Path) -> Verified:
     found = Verified(str((head or manifest or {}).get("command", "unknown")))
     if not (folder / JOURNAL).is_file():
         found.problems.append(f"{JOURNAL} is missing")
+    elif not (folder / JOURNAL).stat().st_size:
+        found.problems.append(f"{JOURNAL} is empty; the same command does everything again")
     elif head is None:
         found.problems.append(f"{JOURNAL}: the first line is damaged, or an earlier version wrote it")
     elif head.get("fingerprint") != fingerprint(head["facts"]):
         found.problems.append(f"{JOURNAL}: the first line does not fit its fingerprint")
-    if damaged := journal.damaged() - (head is None and (folder / JOURNAL).is_file()):
-        found.problems.append(f"{JOURNAL}: {damaged} lines are damaged; the same command does their images again")
+    if (damaged := journal.damaged() - (head is None)) > 0:  # the first line is told of above
+        lines = "1 line is" if damaged == 1 else f"{damaged} lines are"
+        found.problems.append(f"{JOURNAL}: {lines} damaged; the same command does the images in question again")
     dropped = {entry[0] if isinstance(entry, list) else entry for entry in (manifest or {}).get("dropped", [])}
     for entry in journal.entries():
         if not {row.get("file", row.get("image")) for row in entry["rows"]} <= dropped:
