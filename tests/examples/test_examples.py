@@ -39,7 +39,7 @@ def test_the_folder_example_runs(tmp_path):
 
 def test_a_small_study_runs_and_goes_on(tmp_path):
     script = [EXAMPLES / "labn_study.py", "--out", str(tmp_path), "--seeds", "1", "--size", "32"]
-    small = ["--train", "32", "--epochs", "1", "--images", "2", "--baseline", "black"]
+    small = ["--train", "16", "--val", "4", "--epochs", "1", "--images", "2", "--baseline", "black"]
     first = ran(*script, *small)
     assert first.returncode == 0, first.stderr
     table = (tmp_path / "table.md").read_text()
@@ -67,7 +67,20 @@ def test_the_bias_image_of_the_study_is_the_mean_of_its_training_images(monkeypa
 def test_a_small_study_of_ala_runs_and_goes_on(tmp_path):
     script = [EXAMPLES / "ala_study.py", "--out", str(tmp_path / "out"), "--docs", str(tmp_path)]
     small = ["--encoder", "tiny-vit", "--size", "32", "--seeds", "1", "--images", "6", "--scored", "2", "--worst", "4"]
-    small += ["--train", "32", "--epochs", "2", "--pretraining", "64", "--pretraining-epochs", "1", "--decoder", "8"]
+    small += [
+        "--train",
+        "16",
+        "--val",
+        "8",
+        "--epochs",
+        "2",
+        "--pretraining",
+        "64",
+        "--pretraining-epochs",
+        "1",
+        "--decoder",
+        "8",
+    ]
     small += ["--validation", "4", "--masks", "10", "--queries", "4", "--tolerance", "0.05"]
     first = ran(*script, *small)
     assert first.returncode == 0, first.stderr

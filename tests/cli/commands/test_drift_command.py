@@ -197,9 +197,7 @@ def test_pictures_show_every_network(weights, tmp_path):
         with Image.open(out / f"{each}.png") as strip:
             cell = 112 + 8
             assert strip.size == (4 * cell + 8, 2 * (cell + 2 * 17 + SCALE) + 8)
-    before = {path.name: path.read_bytes() for path in out.glob("figure-*.png")}
-    assert main([*drawn, "--film", "2"]) == 0
-    assert {path.name: path.read_bytes() for path in out.glob("figure-*.png")} == before
+    before = {path.name for path in out.glob("figure-*.png")}
     assert main([*drawn, "--film", "2", "--figures", "svg"]) == 0
     names = {path.name for path in out.glob("figure-*")}
     assert names == {name.replace(".png", ".svg") for name in before} | {f"{each}.webp" for each in strips}
