@@ -57,13 +57,13 @@ def prepared(image: Any, preprocessing: AnyPreprocessing | None, network: Any) -
         ImageError: what is given cannot be read, or is none that the network takes.
     """
     kind = _kind(image, preprocessing, network)
+    if isinstance(image, (list, tuple)) and image and all(isinstance(each, Tensor) for each in image):
+        image = _stacked(list(image), "tensors", "one size for all")
     if kind == PHOTO:
         if isinstance(preprocessing, ArrayPreprocessing):
             preprocessing = None
         return _photos(image, preprocessing)
     known = preprocessing if isinstance(preprocessing, ArrayPreprocessing) else None
-    if isinstance(image, (list, tuple)) and image and all(isinstance(each, Tensor) for each in image):
-        image = _stacked(list(image), "tensors", "one size for all")
     if isinstance(image, Tensor):
         return _tensor(image, kind, known)
     return _recordings(image, kind, known, network)
