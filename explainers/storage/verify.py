@@ -11,10 +11,12 @@ from explainers.errors import DataError
 from explainers.storage.fingerprint import fingerprint
 from explainers.storage.journal import Journal
 from explainers.storage.listing import unlike
-from explainers.storage.owner import JOURNAL, MANIFEST
+from explainers.storage.owner import CONFIG, JOURNAL, MANIFEST
 from explainers.storage.paths import shown
+from explainers.storage.sought import not_written
 
-RESULT, CONFIG, EPOCHS = "result.json", "run.json", "epochs"  # of a training
+RESULT, EPOCHS = "result.json", "epochs"  # of a training
+WRITERS = ("run", "evaluate", "drift", "train")
 
 
 @dataclass
@@ -41,9 +43,7 @@ def verify(folder: Path) -> Verified:
     if (folder / CONFIG).is_file():
         return _training(folder)
     if not any((folder / name).is_file() for name in (JOURNAL, MANIFEST)):
-        raise DataError(
-            f"{shown(folder)} holds no run, evaluation or training: there is no {JOURNAL}, {MANIFEST} or {CONFIG}"
-        )
+        raise DataError(not_written(folder, WRITERS))
     journal = Journal(folder / JOURNAL)
     head, manifest = journal.head(), _json(folder / MANIFEST)
     found = Verified(str((head or manifest or {}).get("command", "unknown")))
