@@ -169,6 +169,17 @@ def test_a_small_training_runs_and_writes_its_files(tmp_path):
     assert len(list((tmp_path / "data/samples").glob("*.png"))) == 24
 
 
+def numbers(value):
+    """Every number in what JSON holds, in its order."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        for each in value:
+            yield from numbers(each)
+    elif isinstance(value, int | float):
+        yield value
+
+
 def test_the_study_of_attention_mining_runs_and_goes_on(tmp_path):
     """Each row and seed leaves a file; what is there is not trained again, and words around the table stay."""
     results = tmp_path / "results"
@@ -191,7 +202,12 @@ def test_the_study_of_attention_mining_runs_and_goes_on(tmp_path):
     again = ran(*script, *small, *rows, "--seeds", "0")
     assert again.returncode == 0, again.stderr
     assert again.stdout.splitlines()[:-1] == [f"abn       seed 0: {results / 'abn-0.json'}"]
-    assert {path.name: path.read_bytes() for path in results.iterdir()} == files
+    made = {path.name: path.read_bytes() for path in results.iterdir()}
+    first, second = ([*numbers(json.loads(each.pop("abn-0.json")))] for each in (files, made))
+    assert made == files
+    # Passes are batched by how long they take, and sums of float32 by how they are batched: the last decimal may differ.
+    assert len(first) > 100
+    np.testing.assert_allclose(second, first, rtol=0, atol=1.001e-3)
     assert page.read_text().startswith("Words before.")
     assert page.read_text().endswith("Words behind.\n")
     other = ran(*script, *small, "--rows", "abn", "--seeds", "0", "--images", "3")
