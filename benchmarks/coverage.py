@@ -29,7 +29,7 @@ def coverage(shape: str, count: int, repetitions: int, *, resamples: int = 1000,
     rng = np.random.default_rng(seed)
     held = 0
     for repetition in range(repetitions):
-        interval = interval_of(draw(rng, count), resamples=resamples, seed=repetition)
+        interval = interval_of(draw(rng, count), share=shape.startswith("share"), resamples=resamples, seed=repetition)
         assert interval is not None
         held += interval[0] <= wanted <= interval[1]
     return held / repetitions

@@ -14,7 +14,7 @@ from .spelling import given
 def fill(arguments: argparse.Namespace, path: Path, whole: argparse.ArgumentParser) -> None:
     """Values of a TOML file for what was not typed."""
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         whole.error(f"--config {path}: {getattr(error, 'strerror', None) or error}")
     actions = _actions(whole, arguments.command)

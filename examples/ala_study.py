@@ -191,8 +191,9 @@ def kept(options: argparse.Namespace, title: str, seed: int, make: Callable[[], 
     told = {name: value for name, value in vars(options).items() if name not in ("out", "docs", "seeds", "device")}
     if path.is_file():
         found = json.loads(path.read_text(encoding="utf-8"))
-        if found["settings"] != told:
-            differing = sorted(name for name in told if found["settings"].get(name) != told[name])
+        earlier = {"val": 200, **found["settings"]}  # before it could be chosen
+        if earlier != told:
+            differing = sorted(name for name in told if earlier.get(name) != told[name])
             raise SystemExit(
                 f"{path} was measured with another {', '.join(differing)}; give the same, another --docs, or remove it"
             )
@@ -261,6 +262,7 @@ def arguments() -> argparse.Namespace:
     add("--size", type=int, default=64, help="side of the birds' images; 0: the data set's own (default %(default)s)")
     add("--classes", type=int, default=4, help="of the birds (default %(default)s)")
     add("--train", type=int, default=1000, help="training images (default %(default)s)")
+    add("--val", type=int, default=200, help="of the birds' images for validation (default %(default)s)")
     add("--epochs", type=int, default=12, help="of every training, an even number (default %(default)s)")
     add("--pretraining", type=int, default=3000, help="images that the encoder learns from (default %(default)s)")
     add("--pretraining-epochs", type=int, default=12, help="default %(default)s")
@@ -282,8 +284,8 @@ def arguments() -> argparse.Namespace:
 
 def main() -> None:
     options = arguments()
-    birds = f"birds:size={options.size},classes={options.classes},train={options.train},val=200,test={options.images}"
-    data = data_set(options.data or birds)
+    birds = f"birds:size={options.size},classes={options.classes},train={options.train}"
+    data = data_set(options.data or f"{birds},val={options.val},test={options.images}")
     start = encoder(options, data)
     found: dict[str, list[dict[str, Any]]] = {title: [] for title in rows(options)}
     for title, made in every_row(options, data, start):

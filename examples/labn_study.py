@@ -239,12 +239,15 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("labn-study"))
     parser.add_argument("--size", type=int, default=64, help="side of the images (default %(default)s)")
     parser.add_argument("--train", type=int, default=3000, help="training images (default %(default)s)")
+    parser.add_argument("--val", type=int, default=500, help="validation images (default %(default)s)")
     parser.add_argument("--epochs", type=int, default=10, help="default %(default)s")
     parser.add_argument("--images", type=int, default=100, help="test images with a flare (default %(default)s)")
     parser.add_argument("--seeds", type=int, default=3, help="trainings of each network (default %(default)s)")
     parser.add_argument("--baseline", action="append", choices=tuple(WHAT), help="may be repeated; all by default")
     options = parser.parse_args()
-    data = data_set(f"magnetogram:size={options.size},train={options.train},val=500,test={3 * options.images}")
+    data = data_set(
+        f"magnetogram:size={options.size},train={options.train},val={options.val},test={3 * options.images}"
+    )
     accuracies = {name: [trained(options, name, seed, data)[1] for seed in range(options.seeds)] for name in VARIANTS}
     results = {
         pixels.name: {

@@ -69,7 +69,6 @@ def after(found: Drift, epoch: float | None = None) -> list[str]:
 def cell(parts: Sequence[Values]) -> dict[str, Any] | None:
     """Mean, 95 % interval over images (of each the mean over the seeds that have it), and the mean of each seed."""
     values = _joined(parts)
-    values = values[~np.isnan(values)]
     if len(values) < 2:
         return None
     low, high = interval_of(values) or (np.nan, np.nan)
@@ -121,9 +120,12 @@ def _said(found: Drift, name: str, key: str) -> Values:
 
 def _joined(parts: Sequence[Values]) -> np.ndarray:
     """(n,) values of the images, of each the mean over the seeds that have it: seeds share their test images."""
-    rows = sorted({row for part in parts for row in part})
-    with np.errstate(invalid="ignore"):
-        return np.array([np.nanmean([part.get(row, np.nan) for part in parts]) for row in rows])
+    rows: dict[int, list[float]] = {}
+    for part in parts:
+        for row, value in part.items():
+            if not np.isnan(value):  # a likeness to a map that is the same everywhere
+                rows.setdefault(row, []).append(value)
+    return np.array([np.mean(rows[row]) for row in sorted(rows)])
 
 
 def _curves(found: Drift) -> dict[str, Any]:

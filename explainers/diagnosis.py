@@ -21,7 +21,7 @@ from explainers.passes.activation import Reading, reading_of
 from explainers.passes.one_score import in_force, remark
 from explainers.targets import Answer, Box, Region, Target, settle
 from explainers.targets.target_scores import TargetScores
-from explainers.targets.task import Task, several_inputs, task_of
+from explainers.targets.task import Task, how_to_bind, several_inputs, task_of
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def diagnose(model: Any, images: Tensor, *, output: Output | None = None) -> Dia
 
     Cost: about forty forward and backward passes of one image.
     """
-    network = as_network(model)
+    network = as_network(model, several=True)
     images = checked_images(images, network)[:1]
     look = _looked(network, images, output)
     notes = list(dict.fromkeys(look.notes))
@@ -225,7 +225,7 @@ def _looked(network: Any, images: Tensor, output: Output | None) -> _Look:
         except Exception as error:  # a diagnosis is wanted most where the network itself fails
             look.task = Task(several_inputs(network))
             look.failure = f"the network fails on images of shape {tuple(images.shape)}: {_told(error)}"
-            look.notes = (look.failure,)
+            look.notes = (look.failure, *how_to_bind(network))
             return look
         look.output = describe(returned)
         try:

@@ -107,6 +107,7 @@ def _evaluate(
 ) -> int:
     from explainers.evaluation.rows import NOTHING
     from explainers.run.evaluate.outputs import CONTENTS
+    from explainers.run.evaluate.stored_maps import UNSAID
     from explainers.storage.run_folder import RunFolder
 
     from ..scoring.scored_images import scored_images
@@ -147,6 +148,11 @@ def _evaluate(
     tell_failures(failed, images)
     for name, reason in dict.fromkeys((row["image"], row["reason"]) for row in result.rows if row["status"] == NOTHING):
         note(arguments, f"nothing to explain in {printable(name)}: {reason}")
+    for title in result.facts.get(UNSAID, ()):
+        note(
+            arguments,
+            f"the maps of {title} do not say what target they are of; they count as maps of the one asked for",
+        )
     if not arguments.json:
         tell_tables(result.summary(), out)
     page = report_at_end(arguments, out)

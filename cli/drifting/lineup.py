@@ -50,13 +50,12 @@ def _holds_weights(spec: str) -> bool:
 def _networks(arguments: argparse.Namespace, load: Any) -> dict[str, Any]:
     from explainers.baselines.training.run_folder import is_run
     from explainers.run.drift.checkpoints import of_models, of_training
+    from explainers.storage.sought import not_written
 
     given, models = list(arguments.networks), list(arguments.model or [])
     folders = [each for each in given if Path(each).is_dir()]
     if strange := [each for each in folders if not is_run(Path(each))]:
-        raise OptionError(
-            f"{strange[0]} is a folder and holds no training; give files of weights, or the folder of one"
-        )
+        raise OptionError(not_written(Path(strange[0]), ("train",), instead="files of weights"))
     if folders and len(folders) < len(given):
         raise OptionError("give the folder of a training, or files of weights, not both")
     if not given and not models:

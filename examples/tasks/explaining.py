@@ -85,17 +85,17 @@ def table(found: dict[str, np.ndarray], truth: Tensor) -> str:
     titles = SCORES[: next(iter(found.values())).shape[1]]
     lines = ["| method | " + " | ".join(titles) + " |", "|---|" + "---|" * len(titles)]
     for name, values in found.items():
-        lines.append(f"| {name} | " + " | ".join(_cell(values[:, row]) for row in range(len(titles))) + " |")
+        lines.append(f"| {name} | " + " | ".join(map(_cell, values.swapaxes(0, 1), titles)) + " |")
     share = truth.flatten(1).double().mean().item()
     return "\n".join([*lines, "", f"{len(truth)} inputs; what was planted is {share:.1%} of an input.", ""])
 
 
-def _cell(values: np.ndarray) -> str:
+def _cell(values: np.ndarray, title: str) -> str:
     """Of (trainings, N); over those inputs alone whose maps have a value, and then it says of how many."""
     count = values.shape[1]
     values = values[:, ~np.isnan(values).any(axis=0)]
     left = "" if values.shape[1] == count else f", {values.shape[1]} of {count}"
-    interval = interval_of(values.mean(axis=0))
+    interval = interval_of(values.mean(axis=0), share=title == SCORES[0])
     told = " / ".join(f"{mean:.2f}" for mean in values.mean(axis=1))
     if interval is None:
         return "–"

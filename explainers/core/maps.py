@@ -104,21 +104,27 @@ CONSTANT = "constant"  # the status of a map that shows nothing
 CONSTANT_REASON = "the map is the same everywhere, so it shows nothing of this image"
 
 
-def constant_reason(values: Tensor, layers: Sequence[str] = ()) -> str:
-    """What is said of a map that is the same everywhere: why, as far as that can be told, and what to try.
+def constant_reason(values: Tensor, layers: Sequence[str] = (), *, ours: bool = True) -> str:
+    """What is said of a map that is the same everywhere: its value, why, as far as can be told, and what to try.
 
     Args:
-        layers: that its method read.
+        layers: that its method read; ours: whether one of our methods made it, so that more is known of why.
     """
     zero = not bool(values.any())
+    value = f"{0.0 if zero else float(values.flatten()[0]):.3g} at all positions"
+    if not ours:
+        return f"{CONSTANT_REASON}: it is {value}; look at how it was made, or score a method by its name beside it"
     if layers:
         where = f"layer{'s' * (len(layers) > 1)} {', '.join(layers)}"
-        why = f"nothing in {where} speaks for the target" if zero else f"{where} says the same at all positions"
-        return f"{CONSTANT_REASON}: {why}; try an earlier one, such as --layer -2, layer-cam, or rise, which reads none"
-    if zero:
+        why = f"nothing in {where} speaks for the target" if zero else f"{where} says the same everywhere"
+        step = "try an earlier one, such as --layer -2, layer-cam, or rise, which reads none"
+    elif zero:
         why = "no change of the image that the method looks at changes the score"
-        return f"{CONSTANT_REASON}: {why}; try another target, or a method of another kind (rise, grad-cam)"
-    return CONSTANT_REASON
+        step = "try another target, or a method of another kind (rise, grad-cam)"
+    else:
+        why = "to the method every part of the image counts alike"
+        step = "try another target, smaller parts where the method has such an option, or a method of another kind"
+    return f"{CONSTANT_REASON}: it is {value}, {why}; {step}"
 
 
 def is_constant(values: Tensor) -> bool:

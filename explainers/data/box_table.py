@@ -73,7 +73,7 @@ def _csv(table: Path) -> Iterator[tuple[str, str, Any, frozenset[str]]]:
 
 def _coco(table: Path, found: dict[str, list[TrueBox]]) -> Iterator[tuple[str, str, Any, frozenset[str]]]:
     """Boxes of the annotations; photos without one are put into `found`."""
-    content = json.loads(table.read_text(encoding="utf-8"))
+    content = json.loads(table.read_text(encoding="utf-8-sig"))
     try:
         names = {image["id"]: str(image["file_name"]) for image in content["images"]}
         classes = {each["id"]: str(each["name"]) for each in content.get("categories", [])}

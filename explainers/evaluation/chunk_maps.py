@@ -25,11 +25,13 @@ class Stored:
     """Maps that exist already.
 
     maps: from the names of images and the size (*axes) of the network's input to (N, *axes); digest: from the names to
-    what tells the maps from others under these names. A MapError of `maps` costs the guilty image alone.
+    what tells the maps from others under these names; check: of names, size and what is watched of each (a class, "not"
+    or a target object), refuses maps of something else. A MapError of `maps` or `check` costs the guilty image alone.
     """
 
     maps: Callable[[Sequence[str], tuple[int, ...]], Tensor]
     digest: Callable[[Sequence[str]], str]
+    check: Callable[[Sequence[str], tuple[int, ...], Sequence[Any]], None] | None = None
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,10 @@ class ChunkMaps:
         explainer, layers = self.explainers[name], ()  # type: Any, tuple[str, ...]
         start = time.perf_counter()
         if isinstance(explainer, Stored):
-            returned: Any = explainer.maps(chunk.names, tuple(chunk.images.shape[2:]))
+            size = tuple(chunk.images.shape[2:])
+            if explainer.check is not None:
+                explainer.check(chunk.names, size, [chunk.asked(row) for row in range(len(chunk))])
+            returned: Any = explainer.maps(chunk.names, size)
         else:
             called = chunk.explainer(explainer)
             returned = _explained(called, chunk)

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from explainers.core.explainer import Explainer
 from explainers.core.image_by_image import OF_THE_METHOD, Failure, in_parts, is_of_the_run
 from explainers.core.maps import constant_reason, is_constant
 from explainers.errors import ExplainersError, LayerError, UnsupportedError
@@ -142,7 +143,10 @@ class Engine:
         same = [row for row in range(len(chunk)) if row not in made.failed and is_constant(made.maps[row])]
         good = [row for row in range(len(chunk)) if row not in made.failed and row not in same]
         rows = [failed_row(chunk.names[row], name, reason) for row, reason in sorted(made.failed.items())]
-        rows += [constant_row(chunk.names[row], name, constant_reason(made.maps[row], made.layers)) for row in same]
+        ours = isinstance(self.explainers[name], Explainer)
+        for row in same:
+            why = constant_reason(made.maps[row], made.layers, ours=ours)
+            rows.append(constant_row(chunk.names[row], name, why))
         if not good:
             return rows
         for part, found in in_parts(good, lambda part: self._measured(name, all_maps, part), _of_the_run):

@@ -23,16 +23,18 @@ class Metric(ABC):
     Class attributes:
         name: registry key and command-line name; better: "higher" or "lower"; reference: the paper; needs: subset of
         {"masks", "explainer", "network", "classes"}: ground truth, calling the explainer again, access to the network's
-        layers, predicted classes; boxes: whether it asks no more of a mask than its box, so that filled boxes serve;
-        axes: how many axes of positions its maps may have: one (signals), two (images), three (volumes); ratios:
-        whether it divides by f(x), which then has to be a probability; across, heights: what its curves are over and
-        what they show, where it has some.
+        layers, predicted classes; share: whether a value is yes or no, 1 or 0, so that the mean is a share also where
+        all are equal; boxes: whether it asks no more of a mask than its box, so that filled boxes serve; axes:
+        how many axes of positions its maps may have: one (signals), two (images), three (volumes); ratios: whether it
+        divides by f(x), which then has to be a probability; across, heights: what its curves are over and what they
+        show, where it has some.
     """
 
     name: ClassVar[str]
     better: ClassVar[str]
     reference: ClassVar[str]
     needs: ClassVar[frozenset[str]] = frozenset()
+    share: ClassVar[bool] = False
     boxes: ClassVar[bool] = False
     axes: ClassVar[tuple[int, ...]] = (1, 2, 3)
     ratios: ClassVar[bool] = False

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from explainers.core.preprocessing import AnyPreprocessing, ArrayPreprocessing, Preprocessing, as_column
 from explainers.core.preprocessing.arrays import AXES
-from explainers.errors import ImageError, OptionError
-from explainers.network.input import convolution_axes, first_channels, first_parameter
+from explainers.errors import ImageError, OptionError, counted
+from explainers.network.input import convolution_axes, first_channels, first_parameter, runs
 from explainers.network.inputs import Inputs, Key, chosen, inputs_of
 from explainers.network.unwrapping import needs_several
 
@@ -57,13 +57,13 @@ def prepared(image: Any, preprocessing: AnyPreprocessing | None, network: Any) -
         ImageError: what is given cannot be read, or is none that the network takes.
     """
     kind = _kind(image, preprocessing, network)
+    if isinstance(image, (list, tuple)) and image and all(isinstance(each, Tensor) for each in image):
+        image = _stacked(list(image), "tensors", "one size for all")
     if kind == PHOTO:
         if isinstance(preprocessing, ArrayPreprocessing):
             preprocessing = None
         return _photos(image, preprocessing)
     known = preprocessing if isinstance(preprocessing, ArrayPreprocessing) else None
-    if isinstance(image, (list, tuple)) and image and all(isinstance(each, Tensor) for each in image):
-        image = _stacked(list(image), "tensors", "one size for all")
     if isinstance(image, Tensor):
         return _tensor(image, kind, known)
     return _recordings(image, kind, known, network)
@@ -93,9 +93,36 @@ def _kind(image: Any, preprocessing: AnyPreprocessing | None, network: Any) -> s
             )
         return PHOTO
     if isinstance(first, Tensor):
-        return "signal" if first.ndim == 3 and axes and 2 not in axes else PHOTO
+        return _kind_of_tensor(first, network, alone=first is image)
     found = kinds_in(path) if path is not None and told == PHOTO and path.is_file() else set()
     return found.pop() if found else told
+
+
+def _kind_of_tensor(given: Tensor, network: Any, *, alone: bool) -> str:
+    """What a tensor is to a network whose convolutions go over several numbers of axes, or that has none: three axes
+    may be signals (N, C, L) or one photo (C, H, W), and it is whichever of the two the network takes.
+
+    Args:
+        alone: whether it is no list's first, whose members have no N.
+
+    Raises:
+        ImageError: it takes both.
+    """
+    if given.ndim == 2:
+        return "signal"  # (C, L), as no photo is
+    if given.ndim != 3 or not alone:
+        return PHOTO
+    parameter = first_parameter(network)
+    values = given if parameter is None else given.to(parameter.device, parameter.dtype)
+    signal, photo = runs(network, values[:1]), runs(network, values[None])
+    if signal and photo:
+        count, channels, length = given.shape
+        raise ImageError(
+            f"a tensor {tuple(given.shape)} is {counted(count, 'signal')} (N, C, L) = ({count}, {channels}, {length}) "
+            f"or one photo (C, H, W), and this network takes both; pass the photo as tensor[None], or say that "
+            "they are signals: preprocessing=explainers.models.ArrayPreprocessing('signal')"
+        )
+    return "signal" if signal else PHOTO
 
 
 def _photos(image: Any, preprocessing: Preprocessing | None) -> Prepared:
@@ -109,7 +136,8 @@ def _photos(image: Any, preprocessing: Preprocessing | None) -> Prepared:
     if preprocessing is None:
         raise ImageError(
             "how this network takes a photo is not known: load it with explainers.load_model, pass preprocessing=, "
-            "or pass a tensor (N, C, H, W) as the network takes it"
+            "or pass a tensor (N, C, H, W) as the network takes it; where it takes signals or volumes, say so: "
+            "preprocessing=explainers.models.ArrayPreprocessing('signal')"
         )
     given = image if isinstance(image, (list, tuple)) else [image]
     photos = [as_photo(value, **preprocessing.reading()) for value in given]

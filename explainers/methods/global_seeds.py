@@ -1,7 +1,8 @@
-"""The global generators of torch and NumPy under a seed, for packages that draw from nothing else."""
+"""The global generators of torch, NumPy and Python under a seed, for packages that draw from nothing else."""
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -19,12 +20,14 @@ def seeded(seed: int) -> Iterator[None]:
     import numpy as np
 
     with GLOBAL_SWITCHES, torch.random.fork_rng():
-        state, default = np.random.get_state(), torch.get_default_dtype()
+        state, drawn, default = np.random.get_state(), random.getstate(), torch.get_default_dtype()
         torch.set_default_dtype(torch.float32)
         torch.manual_seed(seed)
         np.random.seed(seed)
+        random.seed(seed)  # scikit-learn draws when it is imported
         try:
             yield
         finally:
             torch.set_default_dtype(default)
             np.random.set_state(state)
+            random.setstate(drawn)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from torch import nn
 
 from explainers.core.preprocessing import Preprocessing
 from explainers.errors import ModelFileError, OptionError
+from explainers.models.class_list import read_class_names
 from explainers.models.efficientnet_lite import from_photographs
 from explainers.models.embedded import embedded_model
 from explainers.models.factory import from_factory
@@ -72,7 +72,7 @@ def load_model(
     Raises:
         ModelFileError: unknown spec, unreadable or unfitting file, or one that runs code, without trust.
         DependencyError: the library for this spec is missing or broken.
-        OptionError: no such device, or another number of labels than classes.
+        OptionError: no such device, a file of labels that is none, or another number of labels than classes.
     """
     chosen, own = choose_device(device), as_preprocessing(preprocessing)
     text = str(spec)
@@ -184,19 +184,4 @@ def _from_folder(request: Request) -> Parts:
 
 
 def _labels(labels: Sequence[str] | str | PathLike[str]) -> tuple[str, ...]:
-    if not isinstance(labels, (str, PathLike)):
-        return tuple(labels)
-    path = Path(labels)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise OptionError(f"labels file {path} cannot be read: {error}") from error
-    if path.suffix.lower() == ".json":
-        try:
-            names = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise OptionError(f"labels file {path} is no JSON: {error}") from error
-        if isinstance(names, dict):
-            names = [names[key] for key in sorted(names, key=int)]
-        return tuple(str(name[-1] if isinstance(name, list) else name) for name in names)
-    return tuple(line.strip() for line in text.splitlines() if line.strip())
+    return read_class_names(labels) if isinstance(labels, (str, PathLike)) else tuple(labels)

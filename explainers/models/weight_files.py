@@ -198,7 +198,7 @@ def fit_state(network: nn.Module, state: dict[str, Tensor], path: Path) -> list[
     """Load a state dict into a network, every tensor or none; returns notes on names that were changed or left out.
 
     Raises:
-        ModelFileError: names are missing, left over, or have other shapes.
+        ModelFileError: names are missing, left over, or have other shapes or kinds of numbers.
     """
     wanted = network.state_dict()
     state, notes = named_as(wanted, state, path)
@@ -208,12 +208,30 @@ def fit_state(network: nn.Module, state: dict[str, Tensor], path: Path) -> list[
         for key, value in wanted.items()
         if key in state and value.shape != state[key].shape
     ]
+    trained = {key for key, _ in network.named_parameters(remove_duplicate=False)}
+    kinds = [
+        f"{key} {state[key].dtype} in the file, {value.dtype} in the network"
+        for key, value in wanted.items()
+        if key in state and _other_kind(state[key], value, trained=key in trained)
+    ]
     problems = [
         f"{len(names)} {what} ({', '.join(names[:3])}{' …' if len(names) > 3 else ''})"
-        for what, names in (("missing", missing), ("left over", extra), ("of another shape", shapes))
+        for what, names in (
+            ("missing", missing),
+            ("left over", extra),
+            ("of another shape", shapes),
+            ("of another kind of number", kinds),
+        )
         if names
     ]
     if problems:
         raise ModelFileError(f"the weights in {shown(path)} do not fit {type(network).__name__}: {'; '.join(problems)}")
     network.load_state_dict(state)
     return notes
+
+
+def _other_kind(found: Tensor, wanted: Tensor, *, trained: bool) -> bool:
+    """Imaginary parts would be lost; whole numbers in place of weights are codes whose scale is elsewhere."""
+    if found.is_complex() or wanted.is_complex():
+        return found.is_complex() != wanted.is_complex()
+    return trained and wanted.is_floating_point() and not found.is_floating_point()

@@ -95,7 +95,7 @@ def _wanted_axes(images: Tensor, network: Any) -> int | None:
     hooked = [module for module in modules if isinstance(module, tuple(CONVOLUTIONS.values()))]
     handles = [module.register_forward_pre_hook(in_own_thread(look)) for module in hooked]
     try:
-        works = not hooked or _runs(network, images[:1])
+        works = not hooked or runs(network, images[:1])
     finally:
         for handle in handles:
             handle.remove()
@@ -107,10 +107,10 @@ def _wanted_channels(images: Tensor, network: Any) -> int | None:
     kind, given = CONVOLUTIONS[images.ndim - 2], images.shape[1]
     modules = network.modules() if isinstance(network, nn.Module) else ()
     taken: list[Any] = [module.in_channels for module in modules if isinstance(module, kind)]
-    if not taken or given in taken or _runs(network, images[:1]):
+    if not taken or given in taken or runs(network, images[:1]):
         return None
     other = images.new_zeros(1, taken[0], *images.shape[2:])
-    return taken[0] if _runs(network, other) else None
+    return taken[0] if runs(network, other) else None
 
 
 def first_parameter(network: Any) -> Tensor | None:
@@ -147,10 +147,11 @@ def input_channels(network: Any, size: tuple[int, int]) -> int:
     if first is None or first.in_channels == 3:
         return 3
     image = torch.zeros(1, first.in_channels, *size, device=first.weight.device, dtype=first.weight.dtype)
-    return first.in_channels if _runs(network, image) and not _runs(network, image[:, :1].repeat(1, 3, 1, 1)) else 3
+    return first.in_channels if runs(network, image) and not runs(network, image[:, :1].repeat(1, 3, 1, 1)) else 3
 
 
-def _runs(network: Any, image: Tensor) -> bool:
+def runs(network: Any, image: Tensor) -> bool:
+    """Whether the network takes an image (1, C, *axes), by a pass of it."""
     with torch.no_grad(), preserved(network):
         try:
             run(network, image)

@@ -121,8 +121,8 @@ class Survey:
         if not stages and moved:
             raise LayerError(
                 f'positions in the layers of {self.network} cannot be tied to the image (those of "{moved[-1]}" are '
-                "cropped, mirrored, shuffled or folded before, or the image has no part in them); name a layer with "
-                "layer= and say with spatial= how its output becomes (N, C, h, w), or use saliency"
+                "cropped, padded, mirrored, warped, shuffled or folded before, or the image has no part in them); name "
+                "a layer with layer= and say with spatial= how its output becomes (N, C, h, w), or use saliency"
             )
         if not stages:
             raise LayerError(

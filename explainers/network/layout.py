@@ -75,8 +75,8 @@ def _is_batch(first: Dim) -> bool:
 
 
 def _told_apart(axes: Axes, names: Sequence[str]) -> Layout | None:
-    """Each axis in a dimension of its own. Of a signal that is its length behind the channels, without class tokens."""
-    if len(names) == 1 and any(each.before or each.after for each in axes):
+    """Each axis in a dimension of its own, without class tokens. Of a signal that is its length behind the channels."""
+    if any(each.before or each.after for each in axes):
         return None
     places = {each.positions[0]: place for place, each in enumerate(axes) if len(each.positions) == 1}
     if sum(len(each.positions) for each in axes) != len(places) or not places:

@@ -21,6 +21,7 @@ from explainers.network.unwrapping import as_network
 Output = Callable[[Any], Tensor]
 
 ENDS = {"Softmax": "a softmax", "LogSoftmax": "a log-softmax", "Sigmoid": "a sigmoid", "LogSigmoid": "a log-sigmoid"}
+LOGARITHMS = {"Softmax": "LogSoftmax", "Sigmoid": "LogSigmoid"}
 # What passes values on, or picks, joins, limits or averages them: probabilities stay probabilities.
 PASSING = re.compile(
     "Alias|Amax|Amin|Cat|Clamp|ClampMax|ClampMin|Clone|Expand|Index|IndexSelect|Max|Mean|Min|Narrow|Permute|ReshapeAlias|"
@@ -126,6 +127,9 @@ def _end(node: Any, depth: int) -> str | None:
     name = re.sub(r"Backward\d*$", "", type(node).__name__)
     if name in ENDS:
         return name
+    if name == "Log":  # written out
+        (source, _), *_ = node.next_functions
+        return None if source is None else LOGARITHMS.get(_end(source, depth + 1) or "")
     if not PASSING.fullmatch(name) or depth > 50:
         return None
     ends = {_end(source, depth + 1) for source, _ in node.next_functions if source is not None}
@@ -238,6 +242,10 @@ def _advice(returned: Any) -> str:
         )
     if isinstance(value, Tensor) and value.ndim == 1:
         return f"{pick}{access}[:, None] for one score per image"
+    if isinstance(value, Tensor) and value.ndim == 2 and not value.is_complex():
+        return "Whole numbers are decisions, which do not move with the image: return the scores behind them"
+    if type(value).__module__.split(".")[0] in ("numpy", "tensorflow", "jax"):
+        return f"Pass output= to make a tensor of it, for example output=lambda y: torch.as_tensor({access})"
     return f"{pick}{access}"
 
 

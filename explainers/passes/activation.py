@@ -21,6 +21,7 @@ FUNCTIONS: dict[str | None, Callable[[Tensor], Tensor]] = {
     "softmax": lambda scores: scores.softmax(dim=1),
     "sigmoid": torch.sigmoid,
     "exp": torch.exp,
+    "percent": lambda scores: scores / 100,
     "watched": lambda scores: scores.unflatten(1, (2, -1))[:, 1].repeat(1, 2),
 }
 SATURATED = 13.8  # |score| from which p (1 − p) < 1e-6: the score moves by 1, the probability by less than a millionth
@@ -31,10 +32,11 @@ SUM_SLACK = 5e-3  # of the sum of probabilities that a network computes in half 
 class Reading:
     """From scores (N, classes) to f(x) of each class, in the same shape.
 
-    name: "softmax", "sigmoid", "exp" (of log-probabilities), None (the scores themselves) or "watched" (scores (N, 2 T)
-    of T target objects, whose second half is f(x) already, see `explainers.targets.target_scores`); why: the reason,
-    for people; probability: whether f(x) is known to lie in 0 … 1; negative: the scores are those of the other class of
-    a one-score network, −s, and f(x) is 1 − p; assumed: nobody said so, and it cannot be seen in the network.
+    name: "softmax", "sigmoid", "exp" (of log-probabilities), "percent" (of a hundred), None (the scores themselves) or
+    "watched" (scores (N, 2 T) of T target objects, whose second half is f(x) already, see
+    `explainers.targets.target_scores`); why: the reason, for people; probability: whether f(x) is known to lie in
+    0 … 1; negative: the scores are those of the other class of a one-score network, −s, and f(x) is 1 − p; assumed:
+    nobody said so, and it cannot be seen in the network.
     """
 
     name: str | None
@@ -147,7 +149,7 @@ def _seen(network: Any, images: Tensor, scores: Tensor, output: Output | None) -
     if scores.shape[1] > 1 and getattr(network, "gives_logits", False):
         return Reading("softmax", "logits, by the network's own account")
     if not within:
-        return None
+        return _percent(network, images, scores, output)
     tried = _tried(network, images, output)
     if not all(map(_within, tried)):
         return None
@@ -156,6 +158,16 @@ def _seen(network: Any, images: Tensor, scores: Tensor, output: Output | None) -
     if tried and float(torch.cat([scores[:1], *tried]).std(dim=0).amax()) > 0:
         return Reading(None, "the scores stay in 0 … 1 and are taken as probabilities", assumed=True)
     return None
+
+
+def _percent(network: Any, images: Tensor, scores: Tensor, output: Output | None) -> Reading | None:
+    """Softmax of these would be 1 for the largest whatever is done to the image."""
+    if scores.shape[1] == 1 or not _of_a_hundred(scores):
+        return None
+    tried = _tried(network, images, output)
+    if not tried or not all(map(_of_a_hundred, tried)):
+        return None
+    return Reading("percent", "percentages: the scores lie in 0 … 100 and sum to 100")
 
 
 def _assumed(scores: Tensor) -> Reading:
@@ -196,6 +208,10 @@ def _tried(network: Any, images: Tensor, output: Output | None) -> list[Tensor]:
 
 def _within(scores: Tensor) -> bool:
     return bool(((scores >= -1e-6) & (scores <= 1 + 1e-6)).all())
+
+
+def _of_a_hundred(scores: Tensor) -> bool:
+    return _within(scores / 100) and _sums_to_one(scores / 100)
 
 
 def _sums_to_one(scores: Tensor) -> bool:

@@ -60,11 +60,7 @@ def write_regions(
         WriteError: the file cannot be written.
     """
     check_threshold(threshold)
-    read = ReadFolder(Path(folder))
-    if read.command != "run":
-        raise DataError(
-            f"{shown(folder)} was written by explain {read.command}; regions are made of what explain run left"
-        )
+    read = ReadFolder(Path(folder), ("run",), "regions")
     rows = [row for _, unit in read.units() for row in unit if row.get("map")]
     if not rows:
         raise DataError(f"{shown(folder)} holds no maps (was it made with --no-maps?)")

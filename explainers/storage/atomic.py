@@ -13,6 +13,17 @@ from typing import Any
 from explainers.errors import WriteError
 from explainers.storage.paths import shown
 
+REMEDIES = {
+    errno.ENOSPC: "make room on the disk",
+    errno.EDQUOT: "make room in your quota",
+    errno.EROFS: "choose a folder that can be written to",
+    errno.EACCES: "choose a folder that you may write to",
+    errno.EPERM: "choose a folder that you may write to",
+    errno.EEXIST: "a file stands where a folder has to be: move it, or choose another folder",
+    errno.ENOTDIR: "a file stands where a folder has to be: move it, or choose another folder",
+    errno.EISDIR: "a folder stands where a file has to be: move it, or choose another name",
+    errno.ENAMETOOLONG: "choose a shorter name",
+}
 OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)  # what no other file would be spared
 
 
@@ -87,4 +98,6 @@ def is_of_the_disk(error: WriteError) -> bool:
 
 def unwritten(path: Path, error: OSError) -> WriteError:
     """What to raise when a file or folder cannot be written."""
-    return WriteError(f"cannot write {shown(path)}: {error.strerror or error}; what was written before is whole")
+    remedy = REMEDIES.get(error.errno or 0)
+    told = f"{error.strerror or error}{f' ({remedy})' if remedy else ''}"
+    return WriteError(f"cannot write {shown(path)}: {told}; what was written before is whole")

@@ -10,6 +10,7 @@ from typing import Any
 from explainers.storage.journal import Journal
 
 JOURNAL, MANIFEST = "journal.jsonl", "manifest.json"
+CONFIG = "run.json"  # of a training
 REPORT = "report"  # the folder of the page that shows a run
 MADE = ".explainers-made"  # in a folder of images that a command made for itself
 

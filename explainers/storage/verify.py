@@ -11,10 +11,12 @@ from explainers.errors import DataError
 from explainers.storage.fingerprint import fingerprint
 from explainers.storage.journal import Journal
 from explainers.storage.listing import unlike
-from explainers.storage.owner import JOURNAL, MANIFEST
+from explainers.storage.owner import CONFIG, JOURNAL, MANIFEST
 from explainers.storage.paths import shown
+from explainers.storage.sought import not_written
 
-RESULT, CONFIG, EPOCHS = "result.json", "run.json", "epochs"  # of a training
+RESULT, EPOCHS = "result.json", "epochs"  # of a training
+WRITERS = ("run", "evaluate", "drift", "train")
 
 
 @dataclass
@@ -41,20 +43,21 @@ def verify(folder: Path) -> Verified:
     if (folder / CONFIG).is_file():
         return _training(folder)
     if not any((folder / name).is_file() for name in (JOURNAL, MANIFEST)):
-        raise DataError(
-            f"{shown(folder)} holds no run, evaluation or training: there is no {JOURNAL}, {MANIFEST} or {CONFIG}"
-        )
+        raise DataError(not_written(folder, WRITERS))
     journal = Journal(folder / JOURNAL)
     head, manifest = journal.head(), _json(folder / MANIFEST)
     found = Verified(str((head or manifest or {}).get("command", "unknown")))
     if not (folder / JOURNAL).is_file():
         found.problems.append(f"{JOURNAL} is missing")
+    elif not (folder / JOURNAL).stat().st_size:
+        found.problems.append(f"{JOURNAL} is empty; the same command does everything again")
     elif head is None:
         found.problems.append(f"{JOURNAL}: the first line is damaged, or an earlier version wrote it")
     elif head.get("fingerprint") != fingerprint(head["facts"]):
         found.problems.append(f"{JOURNAL}: the first line does not fit its fingerprint")
-    if damaged := journal.damaged() - (head is None and (folder / JOURNAL).is_file()):
-        found.problems.append(f"{JOURNAL}: {damaged} lines are damaged; the same command does their images again")
+    if (damaged := journal.damaged() - (head is None)) > 0:  # the first line is told of above
+        lines = "1 line is" if damaged == 1 else f"{damaged} lines are"
+        found.problems.append(f"{JOURNAL}: {lines} damaged; the same command does the images in question again")
     dropped = {entry[0] if isinstance(entry, list) else entry for entry in (manifest or {}).get("dropped", [])}
     for entry in journal.entries():
         if not {row.get("file", row.get("image")) for row in entry["rows"]} <= dropped:

@@ -125,15 +125,35 @@ def _of_classes(targets: tuple[tuple[str, str], ...], order: list[int]) -> list[
 
 def several_inputs(network: Any) -> str:
     """What is said of a network that needs more than images; empty where it does not."""
+    needed = _needed(network)
+    return f"several inputs: forward needs {', '.join(needed)}" if len(needed) > 1 else ""
+
+
+def how_to_bind(network: Any) -> list[str]:
+    """How such a network is explained: in Python with all its inputs, and by the commands with the others bound."""
+    needed = _needed(network)
+    if len(needed) < 2:
+        return []
+    first, *others = needed
+    inputs = ", ".join(f"{name!r}: {name}" for name in needed)
+    return [
+        f"in Python all inputs go in, and explain= names the one that is explained: explainers.explain(network, "
+        f"{{{inputs}}}, 'grad-cam', explain={first!r}) (docs/several-inputs.md)",
+        f"the commands explain networks of one input: let --model FILE.py:make return a module whose forward({first}) "
+        f"calls this one with {', '.join(others)} that it holds; explain doctor looks at that one",
+    ]
+
+
+def _needed(network: Any) -> list[str]:
+    """The arguments of forward that have no default."""
     if not isinstance(network, nn.Module):
-        return ""
+        return []
     try:
         parameters = list(inspect.signature(network.forward).parameters.values())
     except (TypeError, ValueError):
-        return ""
+        return []
     plain = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    needed = [each.name for each in parameters if each.kind in plain and each.default is inspect.Parameter.empty]
-    return f"several inputs: forward needs {', '.join(needed)}" if len(needed) > 1 else ""
+    return [each.name for each in parameters if each.kind in plain and each.default is inspect.Parameter.empty]
 
 
 def _lowered(index: int) -> tuple[str, str]:

@@ -36,10 +36,13 @@ def without(*path):
 
 
 def test_no_training_is_told_with_the_file_that_is_missing(tmp_path):
+    (tmp_path / "log.csv").touch()
     for read in (read_config, read_run, rebuilt):
         with pytest.raises(ModelFileError) as caught:
             read(tmp_path)
-        assert str(caught.value) == f"no training in {tmp_path}: run.json is missing"
+        assert str(caught.value) == (
+            f"{tmp_path} holds nothing of explain train (no run.json); give the folder that explain train wrote"
+        )
 
 
 @pytest.mark.parametrize("text", ["", '{"format": 1, "netw', "\x00\x01", "nonsense"])

@@ -76,10 +76,11 @@ def test_doctor_tells_of_a_network_that_fails_and_says_it_once_for_all_methods(m
     assert "torch " in printed
     assert "note         the network fails on images of shape (1, 3, 48, 48): RuntimeError: no table" in printed
     assert printed.count("no table for this size") == 2  # the note, and the reason of all methods
-    assert main(["doctor", *made("Two")]) == 2
-    printed = capsys.readouterr()
-    assert "torch " in printed.out
-    assert "Two takes (images, table)" in printed.err
+    main(["doctor", *made("Two")])
+    printed = capsys.readouterr().out
+    assert "several inputs: forward needs images, table" in printed
+    assert "(network, {'images': images, 'table': table}, 'grad-cam', explain='images')" in printed
+    assert "return a module whose forward(images) calls this one with table that it holds" in printed
 
 
 def test_every_method_that_can_run_is_meant_by_all(images, made, tmp_path):

@@ -34,6 +34,9 @@ def test_numbers_of_every_kind(tmp_path, kind):
     for name in ("a.npy", "f.npy", "a.npz", "one.npz"):
         assert np.array_equal(read_array(tmp_path / name, "map", max_pixels=LIMIT), values)
     assert np.array_equal(read_mask(tmp_path / "a.npy", max_pixels=LIMIT), values != 0)
+    np.save(tmp_path / "nan.npy", np.where(values != 0, 1.0, np.nan))  # NaN is not 0, so that it would be inside
+    with pytest.raises(MapError, match=r"mask .*nan\.npy has NaN in it"):
+        read_mask(tmp_path / "nan.npy", max_pixels=LIMIT)
 
 
 @pytest.mark.parametrize(

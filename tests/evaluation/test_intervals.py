@@ -32,6 +32,21 @@ def test_one_image_has_no_interval_and_equal_ones_have_none_to_speak_of():
     assert interval_of(np.full(5, 0.25)) == (0.25, 0.25)
 
 
+@pytest.mark.parametrize(("value", "ends"), [(1.0, (0.025 ** (1 / 30), 1)), (0.0, (0, 1 - 0.025 ** (1 / 30)))])
+def test_thirty_hits_are_a_share_and_thirty_similarities_of_one_are_not(value, ends):
+    """The ends are Clopper and Pearson's in closed form."""
+    values = np.full(30, value)
+    assert interval_of(values) == (value, value)
+    assert interval_of(values, share=True) == pytest.approx(ends, abs=1e-9)
+
+
+def test_ones_and_zeros_are_a_share_without_saying_so_and_fractions_are_none():
+    mixed = np.array([1.0, 1, 1, 0])
+    assert interval_of(mixed) == interval_of(mixed, share=True) == share_interval(3, 4)
+    halves = np.array([1.0, 1, 0.5, 1])  # of two detections in a photo one was found
+    assert interval_of(halves, share=True) == interval_of(halves) != share_interval(3, 4)
+
+
 @pytest.mark.parametrize("offset", [0.0, 1e6])
 def test_the_interval_moves_with_the_values(offset):
     values = np.random.default_rng(0).exponential(size=12)
@@ -43,7 +58,7 @@ def test_the_interval_of_a_share_is_exact(count):
     for hits in {0, 1, count // 3, count}:
         wanted = stats.binomtest(hits, count).proportion_ci(0.95, method="exact")
         assert share_interval(hits, count) == pytest.approx(tuple(wanted), abs=1e-9)
-        assert interval_of(np.arange(count) < hits) == share_interval(hits, count)
+        assert interval_of(np.arange(count) < hits, share=True) == share_interval(hits, count)
 
 
 def test_the_interval_of_a_value_that_is_no_mean_is_scipys_bca():
@@ -87,7 +102,8 @@ def test_the_interval_holds_the_true_value_about_as_often_as_it_says(shape, coun
         "lognormal": (lambda: rng.lognormal(size=count), math.exp(0.5)),
         "rare": (lambda: (rng.random(count) < 0.1).astype(float), 0.1),
     }[shape]
-    held = [low <= wanted <= high for low, high in (interval_of(draw(), resamples=500) for _ in range(300))]
+    found = [interval_of(draw(), share=shape == "rare", resamples=500) for _ in range(300)]
+    held = [low <= wanted <= high for low, high in found]
     noise = NormalDist().inv_cdf(0.99) * math.sqrt(least * (1 - least) / 300)
     assert np.mean(held) >= least - noise
 

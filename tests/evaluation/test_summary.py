@@ -48,6 +48,20 @@ def test_equal_means_that_no_other_explainer_is_better():
     assert [row["no_other_is_better"] for row in summary.rows()] == [True, True, False]
 
 
+@pytest.mark.parametrize(
+    ("metric", "low"),
+    [
+        ("pointing-game", 0.025 ** (1 / 20)),
+        ("increase", 0.025 ** (1 / 20)),
+        ("energy-pointing-game", 1),
+        ("relevance-rank", 1),
+    ],
+)
+def test_a_score_of_yes_or_no_may_fail_on_the_next_image_and_an_overlap_of_one_tells_no_such_thing(metric, low):
+    interval = table({"one": [1.0] * 20}, metric).cells["one", metric].interval
+    assert interval == pytest.approx((low, 1))
+
+
 @pytest.mark.parametrize("turn", [False, True])
 def test_which_of_two_is_better_is_told_by_the_images_that_both_have(turn):
     """On twelve common images `one` is better on each; an image that only `two` has lifts its mean above."""

@@ -39,7 +39,7 @@ def test_the_folder_example_runs(tmp_path):
 
 def test_a_small_study_runs_and_goes_on(tmp_path):
     script = [EXAMPLES / "labn_study.py", "--out", str(tmp_path), "--seeds", "1", "--size", "32"]
-    small = ["--train", "32", "--epochs", "1", "--images", "2", "--baseline", "black"]
+    small = ["--train", "16", "--val", "4", "--epochs", "1", "--images", "2", "--baseline", "black"]
     first = ran(*script, *small)
     assert first.returncode == 0, first.stderr
     table = (tmp_path / "table.md").read_text()
@@ -67,7 +67,20 @@ def test_the_bias_image_of_the_study_is_the_mean_of_its_training_images(monkeypa
 def test_a_small_study_of_ala_runs_and_goes_on(tmp_path):
     script = [EXAMPLES / "ala_study.py", "--out", str(tmp_path / "out"), "--docs", str(tmp_path)]
     small = ["--encoder", "tiny-vit", "--size", "32", "--seeds", "1", "--images", "6", "--scored", "2", "--worst", "4"]
-    small += ["--train", "32", "--epochs", "2", "--pretraining", "64", "--pretraining-epochs", "1", "--decoder", "8"]
+    small += [
+        "--train",
+        "16",
+        "--val",
+        "8",
+        "--epochs",
+        "2",
+        "--pretraining",
+        "64",
+        "--pretraining-epochs",
+        "1",
+        "--decoder",
+        "8",
+    ]
     small += ["--validation", "4", "--masks", "10", "--queries", "4", "--tolerance", "0.05"]
     first = ran(*script, *small)
     assert first.returncode == 0, first.stderr
@@ -156,6 +169,17 @@ def test_a_small_training_runs_and_writes_its_files(tmp_path):
     assert len(list((tmp_path / "data/samples").glob("*.png"))) == 24
 
 
+def numbers(value):
+    """Every number in what JSON holds, in its order."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        for each in value:
+            yield from numbers(each)
+    elif isinstance(value, int | float):
+        yield value
+
+
 def test_the_study_of_attention_mining_runs_and_goes_on(tmp_path):
     """Each row and seed leaves a file; what is there is not trained again, and words around the table stay."""
     results = tmp_path / "results"
@@ -178,7 +202,12 @@ def test_the_study_of_attention_mining_runs_and_goes_on(tmp_path):
     again = ran(*script, *small, *rows, "--seeds", "0")
     assert again.returncode == 0, again.stderr
     assert again.stdout.splitlines()[:-1] == [f"abn       seed 0: {results / 'abn-0.json'}"]
-    assert {path.name: path.read_bytes() for path in results.iterdir()} == files
+    made = {path.name: path.read_bytes() for path in results.iterdir()}
+    first, second = ([*numbers(json.loads(each.pop("abn-0.json")))] for each in (files, made))
+    assert made == files
+    # Passes are batched by how long they take, and sums of float32 by how they are batched: the last decimal may differ.
+    assert len(first) > 100
+    np.testing.assert_allclose(second, first, rtol=0, atol=1.001e-3)
     assert page.read_text().startswith("Words before.")
     assert page.read_text().endswith("Words behind.\n")
     other = ran(*script, *small, "--rows", "abn", "--seeds", "0", "--images", "3")

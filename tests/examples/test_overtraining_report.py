@@ -95,3 +95,12 @@ def test_measured_values_survive_json_and_make_the_page_and_the_figure(report, t
     assert cell in page
     report.draw(tmp_path / "figure.png", results)
     assert (tmp_path / "figure.png").stat().st_size > 5000
+
+
+def test_images_without_a_likeness_are_left_out_in_silence(report, recwarn):
+    """A mean over the seeds that have it; where no seed has it, such as of maps that are constant, the image counts nowhere."""
+    made = report.cell([{0: 0.2, 1: np.nan, 2: 0.5}, {0: 0.4, 1: np.nan, 2: np.nan}])
+    assert made["images"] == 2
+    assert made["mean"] == pytest.approx((0.3 + 0.5) / 2)
+    assert made["seeds"] == pytest.approx([0.35, 0.4])
+    assert not recwarn.list

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import numpy as np
 import pytest
 import torch
@@ -12,6 +14,7 @@ import explainers
 from explainers import LIME, AblationCAM, GroupCAM, KernelSHAP, Occlusion, ScoreCAM
 from explainers.core.maps import upsample
 from explainers.errors import OptionError, UnsupportedError
+from explainers.methods.global_seeds import seeded
 
 
 class Dead(Chain):
@@ -120,6 +123,17 @@ def test_kernel_shap_of_an_additive_score_is_what_each_segment_adds():
     torch.testing.assert_close(maps[0].double(), wanted, rtol=1e-3, atol=1e-3)
 
 
+def test_one_segment_alone_has_what_it_adds_to_the_substrate():
+    images = torch.full((2, 3, 6, 6), 0.5)
+    found = explainers.create("kernel-shap", lambda x: x.mean((1, 2, 3))[:, None], activation=None, segments=1)(images)
+    torch.testing.assert_close(found, images[:, 0])
+
+
+def test_a_stride_that_leaves_gaps_between_windows_is_refused():
+    with pytest.raises(OptionError, match=r"stride=\(2, 3\) is larger than the window \(2 × 2\)"):
+        explainers.create("occlusion", lambda x: x.mean((2, 3)), window=2, stride=(2, 3))(torch.rand(1, 3, 6, 6))
+
+
 def test_random_methods_leave_the_generators_alone():
     pytest.importorskip("captum")
     torch.manual_seed(3)
@@ -128,6 +142,15 @@ def test_random_methods_leave_the_generators_alone():
     LIME(lively_once(), samples=10, segments=2)(torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0)))
     assert torch.equal(torch.get_rng_state(), before[0])
     assert (np.random.get_state()[1] == before[1]).all()
+
+
+def test_what_draws_from_pythons_generator_leaves_it_alone():
+    before = random.getstate()
+    with seeded(3):
+        first = random.random()
+    with seeded(3):
+        assert random.random() == first
+    assert random.getstate() == before
 
 
 def lively_once():

@@ -115,6 +115,20 @@ def test_what_may_belong_to_the_network_is_never_left_out(tmp_path):
         assert loaded_equals(network, before)
 
 
+@pytest.mark.parametrize("kind", [torch.complex64, torch.int8, torch.bool])
+def test_weights_of_another_kind_of_number_are_refused(kind, tmp_path):
+    network = small()
+    state, name = network.state_dict(), next(name for name, _ in network.named_parameters())
+    before = {key: value.clone() for key, value in state.items()}
+    with pytest.raises(
+        ModelFileError, match=rf"1 of another kind of number \({name} {kind} in the file, torch.float32"
+    ):
+        fit_state(network, {**before, name: before[name].to(kind)}, tmp_path / "w.pt")
+    assert loaded_equals(network, before)
+    fit_state(network, {key: value.double() for key, value in before.items()}, tmp_path / "w.pt")  # an average of all
+    assert loaded_equals(network, before)
+
+
 def test_a_network_that_has_a_loss_keeps_it(tmp_path):
     network = nn.ModuleDict({"criterion": nn.Linear(2, 2), "net": nn.Linear(2, 2)})
     state = other_values(network)

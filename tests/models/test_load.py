@@ -298,7 +298,7 @@ def test_a_class_with_several_names_is_meant_by_each_that_no_other_has():
 
 def test_labels_from_files(factory, tmp_path):
     (tmp_path / "names.txt").write_text("ant\nbee\n\ncow\n", encoding="utf-8")
-    (tmp_path / "names.json").write_text('{"0": ["n01", "ant"], "1": ["n02", "bee"], "10": ["n03", "cow"]}')
+    (tmp_path / "names.json").write_text('{"0": ["n01", "ant"], "2": ["n03", "cow"], "1": ["n02", "bee"]}')
     for name in ("names.txt", "names.json"):
         loaded = load_model(f"{factory}:make", labels=tmp_path / name, device="cpu")
         assert loaded.class_names == ("ant", "bee", "cow")

@@ -67,6 +67,9 @@ ENDINGS = {  # what a network ends in → the reading's name, and f(x) of its th
     "sigmoids joined": (lambda x: torch.cat([x[:, :1].sigmoid(), x[:, 1:].sigmoid()], 1), None, torch.sigmoid),
     "sigmoid by hand": (lambda x: 1 / (1 + (-x).exp()), None, torch.sigmoid),
     "log-sigmoid": (nn.functional.logsigmoid, "exp", torch.sigmoid),
+    "log of a sigmoid": (lambda x: x.sigmoid().clamp_min(1e-9).log(), "exp", torch.sigmoid),
+    "log of a softmax": (lambda x: softmaxed(x).log(), "softmax", softmaxed),
+    "percentages": (lambda x: 100 * softmaxed(x), "percent", softmaxed),
 }
 
 
@@ -76,7 +79,7 @@ def test_probabilities_stay_what_they_are_and_scores_become_them(ending, black_b
     function, name, wanted = ENDINGS[ending]
     network = Ended(function)
     logits = several(logit(IMAGES)[:, None])
-    if black_box and ending == "log-sigmoid":
+    if black_box and ending in ("log-sigmoid", "log of a sigmoid"):
         pytest.skip("log-probabilities of labels look like scores to whoever sees values alone")
     model = (lambda images: network(images).detach()) if black_box else network
     scores = class_scores(model, IMAGES)
@@ -215,6 +218,15 @@ def test_a_tuple_with_two_candidates_is_refused_with_the_spelling_of_each():
     assert scores_of({"features": features, "head": logits}, 2, Pick("head")) is logits
     with pytest.raises(OutputError, match="output 'heads': the network returned dict with keys"):
         scores_of({"features": features, "head": logits}, 2, Pick("heads"))
+
+
+def test_what_is_no_tensor_or_a_decision_is_refused_with_what_would_do():
+    with pytest.raises(OutputError, match=r"returned ndarray.*output=lambda y: torch\.as_tensor\(y\)"):
+        scores_of(torch.rand(2, 3).numpy(), 2)
+    with pytest.raises(OutputError, match=r"returned tuple.*torch\.as_tensor\(y\[0\]\)"):
+        scores_of((torch.rand(2, 3).numpy(),), 2)
+    with pytest.raises(OutputError, match=r"torch\.int64.*Whole numbers are decisions"):
+        scores_of(torch.ones(2, 3, dtype=torch.int64), 2)
 
 
 @pytest.mark.parametrize("ending", ["Sigmoid", "Softmax", None])

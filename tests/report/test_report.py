@@ -271,7 +271,7 @@ def test_photos_of_a_report_are_no_images_to_explain(run):
 
 
 def test_a_folder_that_holds_no_run_is_refused(tmp_path):
-    with pytest.raises(DataError, match="holds nothing of explain run, evaluate, drift, train"):
+    with pytest.raises(DataError, match="holds nothing of explain run, evaluate, drift or train"):
         make_report(tmp_path)
     with pytest.raises(OptionError, match="at least 32"):
         ReportOptions(side=8)

@@ -46,7 +46,7 @@ def test_opens_from_a_file_with_photos_and_maps(opened, run):
     page.wait_for_selector(".card canvas.heat")
     assert len(names(page)) == 6
     assert page.locator("#count").inner_text() == "6 images"
-    page.wait_for_function("[...document.querySelectorAll('.card img')].every(each => each.naturalWidth > 0)")
+    page.wait_for_function("() => [...document.querySelectorAll('.card img')].every(each => each.naturalWidth > 0)")
     drawn = page.evaluate(
         "[...document.querySelectorAll('canvas.heat')].map(each => Math.max(...each.getContext('2d')"
         ".getImageData(0, 0, each.width, each.height).data.filter((_, at) => at % 4 === 3)))"
@@ -169,7 +169,7 @@ def test_zoom_and_pan_are_linked(opened, run):
     box = page.locator(".frame").nth(1).bounding_box()
     page.mouse.move(box["x"] + 40, box["y"] + 60)
     page.mouse.wheel(0, -600)
-    page.wait_for_function("document.querySelector('.frame .stage').style.transform.includes('scale(')")
+    page.wait_for_function("() => document.querySelector('.frame .stage').style.transform.includes('scale(')")
     transforms = page.locator(".frame .stage").evaluate_all("nodes => nodes.map(node => node.style.transform)")
     assert len(set(transforms)) == 1
     scale = float(re.search(r"scale\(([\d.]+)\)", transforms[0])[1])
@@ -228,7 +228,7 @@ def test_one_file_holds_all(opened, scored, tmp_path):
     alone.write_bytes(scored.read_bytes())
     page = opened.go(alone)
     page.wait_for_selector(".card canvas.heat")
-    page.wait_for_function("[...document.querySelectorAll('.card img')].every(each => each.naturalWidth > 0)")
+    page.wait_for_function("() => [...document.querySelectorAll('.card img')].every(each => each.naturalWidth > 0)")
     assert page.locator(".card img").count() == 4
 
 
@@ -247,16 +247,16 @@ def test_by_the_keyboard_alone(opened, run):
     page.wait_for_selector(".pane canvas.heat")
     assert page.locator("#viewer-name").inner_text() == "3.png"
     page.keyboard.press("ArrowRight")
-    page.wait_for_function("document.getElementById('viewer-name').textContent === '4.png'")
+    page.wait_for_function("() => document.getElementById('viewer-name').textContent === '4.png'")
     page.wait_for_selector(".pane canvas.heat")
     page.locator(".frame").nth(1).focus()
     page.keyboard.press("ArrowDown")
-    page.wait_for_function("document.getElementById('told').textContent.includes('grad-cam')")
+    page.wait_for_function("() => document.getElementById('told').textContent.includes('grad-cam')")
     page.keyboard.press("+")
     assert "scale(1.5)" in page.locator(".frame .stage").first.get_attribute("style")
     page.keyboard.press("Escape")
-    page.wait_for_function("!document.getElementById('viewer').open")
-    page.wait_for_function("document.activeElement.querySelector('.name')?.textContent === '4.png'")
+    page.wait_for_function("() => !document.getElementById('viewer').open")
+    page.wait_for_function("() => document.activeElement.querySelector('.name')?.textContent === '4.png'")
     assert "image=" not in page.url
 
 

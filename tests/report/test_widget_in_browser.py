@@ -46,7 +46,7 @@ def opened(chromium, case):
     found = Opened(page)
     found.go(case.path)
     page.wait_for_function(
-        "[...document.querySelectorAll('[data-explainers]')].every(each => each.shadowRoot?.querySelector('canvas.heat'))"
+        "() => [...document.querySelectorAll('[data-explainers]')].every(each => each.shadowRoot?.querySelector('canvas.heat'))"
     )
     yield page
     assert found.wrong == []
@@ -128,8 +128,12 @@ def test_nothing_for_axe_to_say(chromium, case, ground):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright")
     page = chromium.new_page()
     page.goto(case.path.as_uri())
-    page.wait_for_function("document.querySelectorAll('[data-explainers]')[1].shadowRoot?.querySelector('canvas.heat')")
-    page.wait_for_function("document.querySelectorAll('[data-explainers]')[0].shadowRoot?.querySelector('canvas.heat')")
+    page.wait_for_function(
+        "() => document.querySelectorAll('[data-explainers]')[1].shadowRoot?.querySelector('canvas.heat')"
+    )
+    page.wait_for_function(
+        "() => document.querySelectorAll('[data-explainers]')[0].shadowRoot?.querySelector('canvas.heat')"
+    )
     page.add_style_tag(content=f"body {{ background: {ground}; color: {'#111' if ground == '#ffffff' else '#ddd'} }}")
     theme = "light" if ground == "#ffffff" else "dark"
     for host in page.locator("[data-explainers]").all():

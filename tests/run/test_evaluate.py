@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,10 +19,13 @@ from explainers.errors import ImageError
 
 
 def test_tables_and_figures_of_the_command(tmp_path, capsys):
-    out = tmp_path / "out"
+    out, images = tmp_path / "out", tmp_path / "in"
+    images.mkdir()
+    for path in sorted(Path(FOLDER).glob("*.png"))[:8]:
+        shutil.copy(path, images)
     arguments = [
         "evaluate",
-        str(FOLDER),
+        str(images),
         "--model",
         "embedded",
         "--masks",
@@ -35,10 +40,10 @@ def test_tables_and_figures_of_the_command(tmp_path, capsys):
     assert main([*arguments, "--out", str(out)]) == 0
     printed = capsys.readouterr().out
     assert printed.splitlines()[0].split()[:3] == ["explainer", "deletion", "↓"]
-    assert "24 images; […] 95 % interval" in printed
+    assert "8 images; […] 95 % interval" in printed
     assert "pid@16 ↑, pid@32 ↑: patch 16 32, baseline zero, steps 4" in printed
     rows = table(out / "scores.csv")
-    assert len(rows) == 24 * 5 * 4
+    assert len(rows) == 8 * 5 * 4
     assert rows[0].keys() >= {
         "image",
         "explainer",
@@ -68,14 +73,12 @@ def test_tables_and_figures_of_the_command(tmp_path, capsys):
     }
     for name in figures:
         assert read_image(out / name).pixels.std() > 5
-    assert main([*arguments, "--out", str(out), "--figures", "pdf", "-q"]) == 0
-    assert {path.name for path in out.glob("figure-*")} == {name.replace(".png", ".pdf") for name in figures}
     assert main([*arguments, "--out", str(out), "--figures", "svg", "-q"]) == 0
     assert {path.name for path in out.glob("figure-*")} == {name.replace(".png", ".svg") for name in figures}
     assert ">grad-cam</text>" in (out / "figure-curves-deletion.svg").read_text()
     assert ">best: 0" in (out / "figure-extremes-grad-cam.svg").read_text()
     capsys.readouterr()
-    assert main([*arguments, "--out", str(out), "--json"]) == 0
+    assert main([*arguments, "--out", str(out), "--json", "--no-figures", "--no-report"]) == 0
     assert len(json.loads(capsys.readouterr().out)["scores"]) == 5 * 4
 
 

@@ -28,6 +28,13 @@ def test_no_two_images_share_an_output_name(tmp_path, names, expected):
     assert tuple(bases([ImageFile(tmp_path / name, name) for name in names]).values()) == expected
 
 
+def test_very_long_names_leave_room_for_what_comes_behind_them(tmp_path):
+    names = [f"day/{'é' * 120}{end}.png" for end in "ab"]  # 241 bytes each, which file systems allow
+    found = bases([ImageFile(tmp_path / name, name) for name in names])
+    assert len(set(found.values())) == 2
+    assert all(each.startswith("day/éé") and len(each.encode()) < 170 for each in found.values())
+
+
 def test_names_of_an_earlier_start_are_kept_and_not_given_to_others(tmp_path):
     files = [ImageFile(tmp_path / name, name) for name in ("a.jpg", "a.jpg.png", "a.png")]
     found = bases(files, {"a.jpg.png": "a.jpg"})

@@ -188,9 +188,7 @@ def test_maps_of_other_images_and_of_another_cut_are_refused(edit, data):
 
 def test_folders_that_are_no_list_are_refused(listed, tmp_path):
     for folder in (tmp_path, tmp_path / "none", listed[0]):
-        with pytest.raises(
-            DataError, match="holds no maps to edit; explain edit-list RUN --out FOLDER makes such a folder"
-        ):
+        with pytest.raises(DataError, match="; for edited maps give the folder that explain edit-list wrote"):
             edited_maps(folder, listed[1])
 
 

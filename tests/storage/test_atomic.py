@@ -47,7 +47,9 @@ def test_an_error_of_the_system_is_a_write_error_with_the_path(tmp_path):
     path.write_text("before")
     with pytest.raises(WriteError) as caught:
         half_written(path, OSError(28, "No space left on device"))
-    assert str(caught.value) == (f"cannot write {path}: No space left on device; what was written before is whole")
+    assert str(caught.value) == (
+        f"cannot write {path}: No space left on device (make room on the disk); what was written before is whole"
+    )
     assert path.read_text() == "before"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -166,3 +168,20 @@ def test_a_file_system_without_locks_is_told_and_used(tmp_path, monkeypatch):
         with locked(tmp_path / "out"):
             write_bytes(tmp_path / "out" / "a.txt", b"x")
     assert (tmp_path / "out" / "a.txt").read_bytes() == b"x"
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("file/table.csv", "a file stands where a folder has to be: move it, or choose another folder"),
+        ("folder", "a folder stands where a file has to be: move it, or choose another name"),
+        ("x" * 300, "choose a shorter name"),
+    ],
+)
+def test_what_cannot_be_written_is_told_with_what_to_do(tmp_path, name, told):
+    (tmp_path / "file").touch()
+    (tmp_path / "folder" / "inner").mkdir(parents=True)
+    with pytest.raises(WriteError) as caught:
+        write_bytes(tmp_path / name, b"values")
+    assert f"({told}); what was written before is whole" in str(caught.value)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]

@@ -78,6 +78,10 @@ def test_a_journal_that_is_empty_or_gone_is_begun_anew_and_that_is_said(done, ha
     before, journal = table(), out / "journal.jsonl"
     journal.write_bytes(b"") if harm == "is empty" else journal.unlink()
     capsys.readouterr()
+    assert main(["verify", str(out)]) == 1
+    said = capsys.readouterr().out
+    assert f"journal.jsonl {harm}" in said
+    assert "damaged" not in said
     assert main(asked) == 0  # also under -q: what was done there is gone
     assert f"journal.jsonl {harm}, and nothing else tells what was done there" in capsys.readouterr().err
     assert table() == before

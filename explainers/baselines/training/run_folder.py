@@ -13,7 +13,9 @@ from explainers.errors import ModelFileError, OptionError
 from explainers.storage.atomic import write_bytes, write_json
 from explainers.storage.csv_text import csv_text
 from explainers.storage.fingerprint import differences
+from explainers.storage.owner import CONFIG
 from explainers.storage.run_folder import REPORT, Contents, RunFolder
+from explainers.storage.sought import not_written
 
 FORMAT = 1
 PARTS = {  # what a configuration must have
@@ -22,8 +24,7 @@ PARTS = {  # what a configuration must have
     "data": ("spec",),
     "settings": ("epochs",),
 }
-CONFIG, LAST, BEST, LOG, RESULT, EPOCHS = (
-    "run.json",
+LAST, BEST, LOG, RESULT, EPOCHS = (
     "last.safetensors",
     "best.safetensors",
     "log.csv",
@@ -65,6 +66,8 @@ def read_config(folder: Path) -> dict[str, Any]:
     Raises:
         ModelFileError: there is none, or its file is damaged or of a later format.
     """
+    if not is_run(folder):
+        raise ModelFileError(not_written(folder, ("train",)))
     config = _json(folder / CONFIG)
     if config.get("format") != FORMAT:
         raise ModelFileError(
@@ -167,8 +170,6 @@ def write_log(path: Path, history: Sequence[Mapping[str, Any]]) -> None:
 def _json(path: Path) -> dict[str, Any]:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ModelFileError(f"no training in {path.parent}: {path.name} is missing") from error
     except (OSError, ValueError) as error:
         raise ModelFileError(f"{path} cannot be read: {error}") from error
     if not isinstance(values, dict):

@@ -10,11 +10,12 @@ import torch
 from torch import nn
 
 from explainers.baselines.networks.registry import create_network
-from explainers.baselines.training.run_folder import BEST, CONFIG, RESULT, read_config, read_run
+from explainers.baselines.training.run_folder import BEST, RESULT, read_config, read_run
 from explainers.core.preprocessing import Preprocessing
 from explainers.errors import ModelFileError
 from explainers.models.source import Parts, Request, register_folder_source
 from explainers.models.weight_files import fit_state, read_state
+from explainers.storage.owner import CONFIG
 
 LIBRARIES = ("torchvision", "timm", "open_clip")  # whose networks a file may name without running anybody's code
 

@@ -131,10 +131,13 @@ def read_mask(path: Path, *, max_pixels: int) -> np.ndarray:
     """(H, W) bool of a mask file: gray values from 128 on, or non-zero values of an array, are inside.
 
     Raises:
-        MapError: not two-dimensional, or nothing inside. ImageError: a picture that cannot be read.
+        MapError: not two-dimensional, NaN in it, or nothing inside. ImageError: a picture that cannot be read.
     """
     if path.suffix.lower() in ARRAYS:
-        mask = read_array(path, "mask", max_pixels=max_pixels) != 0
+        values = read_array(path, "mask", max_pixels=max_pixels)
+        if (values != values).any():  # would be inside, as it is not 0
+            raise MapError(f"the mask {shown(path)} has NaN in it; expected 0 outside and another number inside")
+        mask = values != 0
     else:
         mask = read_image(path, max_pixels=max_pixels).pixels.max(axis=2) >= INSIDE
     if not mask.any():

@@ -187,8 +187,6 @@ def _mean(values: np.ndarray, seed: int) -> Mean:
     known = values[~np.isnan(values)]
     if not len(known):
         return Mean(float("nan"), None, 0)
-    if known.min() == known.max() and len(known) > 1:  # a likeness of 1 is a value, no hit among so many images
-        return Mean(float(known[0]), (float(known[0]), float(known[0])), len(known))
     return Mean(float(known.mean()), interval_of(known, seed=seed), len(known))
 
 

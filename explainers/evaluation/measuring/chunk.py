@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from explainers.core.targets import NotClasses, resolve_targets
+from explainers.core.targets import NOT, NotClasses, resolve_targets
 from explainers.errors import OptionError, OutputError, TargetError
 from explainers.evaluation.measuring.batch import Batch
 from explainers.evaluation.measuring.fillings import IMAGE, Baseline, baseline_name, baseline_of, image_seed
@@ -17,7 +17,7 @@ from explainers.evaluation.measuring.watched import Explain, Watched, watched
 from explainers.passes.activation import Reading, reading_of
 from explainers.passes.one_score import Remarks
 from explainers.passes.predictor import Predictor
-from explainers.targets import Function, holds_targets
+from explainers.targets import Function, Target, holds_targets
 
 SCORES = Reading(None, "the scores themselves", probability=False)
 
@@ -119,6 +119,12 @@ class Chunk:
         if self.watched is None:
             return "probability" if self.reading.probability else "score"
         return self.watched.targets[row].quantity_of(self.watched.scores.classes)
+
+    def asked(self, row: int) -> int | str | Target:
+        """What is watched of an image: a class, "not" where it is the other class of one score, or a target object."""
+        if self.watched is None:
+            return NOT if self.reading.negative else int(self.targets[row])
+        return self.watched.targets[row]
 
     def target(self, row: int) -> int | str:
         """What is watched of an image, for tables."""

@@ -91,6 +91,7 @@ class Increase(FadedMetric):
 
     name = "increase"
     better = "higher"
+    share = True
 
     def value(self, clean: float, faded: float) -> float:
         """1 or 0."""

@@ -194,6 +194,7 @@ def _resolve(name: str) -> type[QuantusMetric]:
         "quantus_name": name,
         "better": DIRECTIONS.get(direction, ""),
         "needs": frozenset(needs),
+        "share": name == "PointingGame",
         "__doc__": f"{name} of Quantus.",
     }
     return type(f"Quantus{name}", (QuantusMetric,), body)

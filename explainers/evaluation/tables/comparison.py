@@ -87,7 +87,7 @@ def compared(
     for name, images in found.items():
         cells[name, score] = Cell(
             values[name],
-            interval_of(np.stack(list(images.values())), combine, seed=seed),
+            interval_of(np.stack(list(images.values())), combine, share=metric.share, seed=seed),
             len(images),
             bool(sign)
             and name in own

@@ -13,6 +13,7 @@ from torch import Tensor
 from explainers.core.explainer import Explained, told
 from explainers.core.perturbation_explainer import PerturbationExplainer
 from explainers.core.registry import register
+from explainers.errors import OptionError
 from explainers.methods.perturbation.region import Region, Roi, placed, region_of, sides
 from explainers.network.output import Output
 from explainers.passes.activation import Reading
@@ -71,6 +72,11 @@ class Occlusion(PerturbationExplainer):
         lengths = [span.stop - span.start for span in region]
         window = sides("window", self.window, [math.ceil(length / 8) for length in lengths])
         stride = sides("stride", self.stride, [max(1, side // 2) for side in window])
+        if any(step > side for step, side in zip(stride, window, strict=True)):
+            raise OptionError(
+                f"stride={self.stride} is larger than the window ({' × '.join(map(str, window))}): nothing would hide "
+                "what lies between the windows, and the map would be 0 there; take a stride up to the window"
+            )
         boxes = _boxes(lengths, window, stride)
         rows = zip(images, substrate_of(images, self.substrate), classes, strict=True)
         return told(torch.stack([self._map(*row, region, boxes, reading) for row in rows]), reading)

@@ -10,6 +10,8 @@ DEPTH, ROW, COLUMN, BATCH = "depth", "row", "column", "batch"
 POSITIONS = (DEPTH, ROW, COLUMN)  # a signal has the last one, an image the last two
 OTHER = "other"  # channels, heads, frequencies: known not to be positions of the image
 UNKNOWN = "unknown"  # an operation came between of which it is not known what it moves
+MOST_MOVED = 1 / 8  # of an axis: what is cut off or added beyond this at one end moves what is left
+FEW = 2  # positions that may always be cut off or added
 
 
 @dataclass(frozen=True)
@@ -17,6 +19,8 @@ class Part:
     """A regular part of one axis: `size` steps of `stride` out of `whole` positions.
 
     flipped, rolled: the positions run backwards, or begin so many steps later.
+    ahead, behind: what a border has added before the first and behind the last position, as a share of the axis; below
+    0 what was cut off.
     """
 
     axis: str
@@ -25,12 +29,19 @@ class Part:
     whole: int = 0
     flipped: bool = False
     rolled: int = 0
+    ahead: float = 0.0
+    behind: float = 0.0
+
+    @property
+    def moved(self) -> bool:
+        """Whether a position lies elsewhere than at its share of the axis."""
+        far = max(abs(self.ahead), abs(self.behind)) > MOST_MOVED + 1e-6
+        return self.flipped or self.rolled != 0 or far
 
     @property
     def covers(self) -> bool:
         """Whether it runs over the whole axis in the order of the image, in steps that may be coarse."""
-        upright = not self.flipped and self.rolled == 0
-        return self.axis in POSITIONS and upright and self.size * self.stride == self.whole
+        return self.axis in POSITIONS and not self.moved and self.size * self.stride == self.whole
 
 
 def whole(axis: str, size: int) -> Part:
@@ -163,7 +174,35 @@ def resized(before: Dim, size: int) -> Dim:
     part = before.parts[0]
     if part.rolled or part.size * part.stride != part.whole:
         return dim(OTHER, size)
-    return Dim((replace(whole(part.axis, size), flipped=part.flipped),))
+    return Dim((replace(part, size=size, stride=1, whole=size),))
+
+
+def bordered(before: Dim, ahead: float, behind: float, size: int) -> Dim:
+    """A dimension with so many positions more before and behind the others, or fewer: now of this size.
+
+    A few at a time are not counted; what is cut off again is as if it had never been there.
+    """
+    if size == 1 or len(before.parts) != 1 or before.before or before.after:
+        return resized(before, size)
+    part = before.parts[0]
+    if part.axis not in POSITIONS or part.rolled or part.size * part.stride != part.whole:
+        return resized(before, size)
+    share = (1 + part.ahead + part.behind) / before.size
+    added = (behind, ahead) if part.flipped else (ahead, behind)
+    first = _end(part.ahead, added[0] * share, few=abs(added[0]) <= FEW)
+    last = _end(part.behind, added[1] * share, few=abs(added[1]) <= FEW)
+    return Dim((replace(part, size=size, stride=1, whole=size, ahead=first, behind=last),))
+
+
+def _end(found: float, added: float, *, few: bool) -> float:
+    """What one end has more than the axis, where this much comes to it."""
+    if not few:
+        both = found + added
+    elif found * added < 0:  # back towards the axis
+        both = math.copysign(max(0.0, abs(found) - abs(added)), found)
+    else:
+        both = found
+    return both if abs(both) > 1e-9 else 0.0
 
 
 def together(operands: Sequence[Axes], shape: Sequence[int]) -> Axes:
@@ -181,7 +220,7 @@ def _agreed(found: Sequence[Dim], size: int) -> Dim:
     kinds = {each.positions: each for each in reversed(found) if each.positions}
     if len(kinds) == 1:
         (only,) = kinds.values()
-        moved = any(part.flipped or part.rolled for each in found for part in each.parts)
+        moved = any(part.moved for each in found for part in each.parts)
         return only if not moved else dim(OTHER, size)
     if kinds:
         return dim(OTHER, size)

@@ -10,11 +10,23 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from explainers.network.axes.axis import OTHER, UNKNOWN, Axes, Dim, dim, resized, together, unknown, viewed
+from explainers.network.axes.axis import (
+    FEW,
+    MOST_MOVED,
+    OTHER,
+    UNKNOWN,
+    Axes,
+    Dim,
+    bordered,
+    dim,
+    resized,
+    together,
+    unknown,
+    viewed,
+)  # fmt: skip
 
 Operands = list[Axes | None]
 Shape = tuple[int, ...]
-MOST_CUT = 8  # a crop of more than an eighth of an axis at one end moves what is left
 
 
 def index_of(value: int, count: int) -> int:
@@ -88,7 +100,9 @@ def _cut(before: Dim, start: int, end: int, step: int, size: int) -> Dim:
         if start <= before.before and end >= before.before + patches:
             return replace(before, before=before.before - start, after=before.after - (before.size - end))
         return dim(OTHER, size)
-    margin = max(2, before.size // MOST_CUT) if before.positions else before.size
+    if len(before.parts) == 1 and not before.before and not before.after:
+        return bordered(before, -start, end - before.size, size)
+    margin = max(FEW, int(before.size * MOST_MOVED)) if before.positions else before.size
     far = start > margin or before.size - end > margin
     return dim(OTHER, size) if far else resized(before, size)
 
@@ -130,6 +144,9 @@ def concatenated(node: Any, operands: Operands, shape: Shape) -> Axes | None:
         return tuple(around)
     ahead = before if silent_behind or not silent_before else total - behind
     old = tokens[place]
+    if len(shape) > 3 and len(old.parts) == 1 and not old.before and not old.after:  # a border, put beside an image
+        around[place] = bordered(old, ahead, total - ahead, shape[place])
+        return tuple(around)
     around[place] = replace(old, before=old.before + ahead, after=old.after + total - ahead)
     return tuple(around)
 
@@ -190,7 +207,40 @@ def padded(node: Any, operands: Operands, shape: Shape) -> Axes | None:
         if tokens and min(map(signed, pad)) >= 0:
             made.append(replace(each, before=each.before + pad[0], after=each.after + pad[1]))
         else:
-            made.append(resized(each, size))
+            made.append(bordered(each, signed(pad[0]), signed(pad[1]), size) if pad else each)
+    return tuple(made)
+
+
+def framed(node: Any, operands: Operands, shape: Shape) -> Axes | None:
+    """Borders of reflected or repeated positions."""
+    operand = operands[0]
+    if operand is None:
+        return None
+    made = list(operand)
+    for behind in range(len(node._saved_padding) // 2):
+        place = len(shape) - 1 - behind
+        pad = node._saved_padding[2 * behind : 2 * behind + 2]
+        made[place] = bordered(made[place], signed(pad[0]), signed(pad[1]), shape[place])
+    return tuple(made)
+
+
+def warped(_: Any, operands: Operands, shape: Shape) -> Axes | None:
+    """Sampled at places that only tensors say: the grid of a spatial transformer is not the image's."""
+    operand = operands[0]
+    return operand and (*operand[:2], *(dim(OTHER, size) for size in shape[2:]))
+
+
+def into_nothing(operands: Operands, shape: Shape) -> Axes | None:
+    """Something new, into which a tensor is written at a place that the graph does not say."""
+    known = [axes for axes in operands[1:] if axes is not None and len(axes) == len(shape)]
+    return _placed(known[0], shape) if len(known) == 1 else None
+
+
+def _placed(axes: Axes, shape: Shape) -> Axes:
+    made = []
+    for each, size in zip(axes, shape, strict=True):
+        near = size - each.size <= 2 * max(FEW, int(each.size * MOST_MOVED))  # at both ends
+        made.append(each if each.size == size else resized(each, size) if near else dim(OTHER, size))
     return tuple(made)
 
 

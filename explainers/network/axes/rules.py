@@ -4,12 +4,29 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from explainers.network.axes import moves
-from explainers.network.axes.axis import OTHER, UNKNOWN, Axes, Dim, dim, image_axes, joined, resized, together, unknown
+from explainers.network.axes.axis import (
+    MOST_MOVED,
+    OTHER,
+    UNKNOWN,
+    Axes,
+    Dim,
+    bordered,
+    dim,
+    image_axes,
+    joined,
+    resized,
+    together,
+    unknown,
+)  # fmt: skip
+from explainers.network.axes.frequencies import as_complex, as_real, frequencies
 from explainers.network.axes.moves import Operands, Shape, index_of
+
+MOST_OWN = 3  # positions that the padding of a small convolution may add at each end
 
 Rule = Callable[[Any, Operands, Shape], Axes | None]
 
@@ -27,6 +44,8 @@ def first_operand(node: Any, operands: Operands, shape: Shape) -> Axes | None:
     """Written into in place; cut-outs (`regions`) that are written into something new stay what they are."""
     if operands and operands[0] is None and any(_cut_out(axes, len(shape)) for axes in operands[1:]):
         return regions(node, operands, shape)
+    if operands and operands[0] is None and type(node).__name__ == "CopySlices":
+        return moves.into_nothing(operands, shape)
     return elementwise(node, operands[:1], shape)
 
 
@@ -38,15 +57,40 @@ def normalised(node: Any, operands: Operands, shape: Shape, rank: int = 4) -> Ax
     return defined if nothing and defined is not None else axes
 
 
-def convolved(_: Any, operands: Operands, shape: Shape, rank: int = 4) -> Axes | None:
+def convolved(node: Any, operands: Operands, shape: Shape, rank: int = 4) -> Axes | None:
     """(N, C, …), whose last dimensions are the operand's, resized; (N, C, h, w) where nothing is known of them."""
     defined, operand = _defined(shape, rank), operands[0]
     if operand is None:
         return defined
-    last = [resized(before, size) for before, size in zip(operand[2:], shape[2:], strict=True)]
+    strides = getattr(node, "_saved_stride", ())
+    known = len(strides) == len(shape) - 2 and not getattr(node, "_saved_transposed", False)
+    steps = strides if known else [None] * (len(shape) - 2)
+    last = [_windowed(*each) for each in zip(operand[2:], shape[2:], steps, strict=True)]
     if defined is not None and all(each.unknown or each.size == 1 for each in last):
         last = list(defined[2:])
     return (operand[0], dim(OTHER, shape[1]), *last)
+
+
+def _windowed(before: Dim, size: int, stride: int | None) -> Dim:
+    """What windows in these steps leave: of a border as much less as they are larger than their own padding.
+
+    They add one where that is far larger than they are; a few positions are not counted.
+    """
+    if stride is None or not before.parts:
+        return resized(before, size)
+    more = stride * size - before.size - (stride - 1)  # by as much is their own padding larger, at least
+    if more / 2 > max(MOST_OWN, before.size * MOST_MOVED):
+        return resized(bordered(before, more / 2, more / 2, before.size + more), size)
+    part, less = before.parts[0], -more
+    added = sum(max(0.0, each) for each in (part.ahead, part.behind))
+    if len(before.parts) != 1 or not added:
+        return resized(before, size)
+    if less <= 0:
+        return resized(before, size)
+    cells = added * before.size / (1 + part.ahead + part.behind)
+    left = max(0.0, 1 - less / cells) if cells > less + 1e-6 else 0.0
+    ahead, behind = (each * left if each > 0 else each for each in (part.ahead, part.behind))
+    return resized(replace(before, parts=(replace(part, ahead=ahead, behind=behind),)), size)
 
 
 def pooled(node: Any, operands: Operands, shape: Shape, rank: int = 4) -> Axes | None:
@@ -109,7 +153,7 @@ def strips(node: Any, operands: Operands, shape: Shape) -> Axes | None:
 
 
 def transformed(_: Any, operands: Operands, shape: Shape) -> Axes | None:
-    """Frequencies, and what recurrent layers have read so far: of positions mixed, or not known."""
+    """What recurrent layers have read so far: of positions mixed, or not known."""
     return None if all(axes is None for axes in operands) else unknown(shape)
 
 
@@ -141,23 +185,26 @@ RULES: dict[str, Rule] = {
                     convolved),
     **dict.fromkeys(("SlowConv3D", "SlowConvDilated3D", "ConvDepthwise3D"), convolved),
     **dict.fromkeys(("MaxPool2DWithIndices", "AvgPool2D", "AdaptiveAvgPool2D", "AdaptiveMaxPool2D",
-                     "FractionalMaxPool2D", "PixelShuffle", "PixelUnshuffle", "GridSampler2D"), pooled),
+                     "FractionalMaxPool2D", "PixelShuffle", "PixelUnshuffle"), pooled),
     **dict.fromkeys(("MaxPool3DWithIndices", "AvgPool3D", "AdaptiveAvgPool3D", "AdaptiveMaxPool3D",
-                     "FractionalMaxPool3D", "GridSampler3D"), pooled),
+                     "FractionalMaxPool3D"), pooled),
     **dict.fromkeys(("NativeBatchNorm", "CudnnBatchNorm", "MiopenBatchNorm", "NativeGroupNorm"), normalised),
     **dict.fromkeys(("Mean", "Sum", "Amax", "Amin", "Max", "Min", "Std", "Var", "Prod", "Logsumexp", "Median",
                      "LinalgVectorNorm", "Norm"), reduced),
     **dict.fromkeys(("Mm", "Bmm", "Addmm", "Baddbmm"), multiplied),
     **dict.fromkeys(("Linear", "ScaledDotProductFlashAttentionForCpu", "ScaledDotProductFlashAttention",
                      "ScaledDotProductEfficientAttention", "ScaledDotProductCudnnAttention"), attended),
-    **dict.fromkeys(("FftC2C", "FftR2C", "FftC2R", "MkldnnRnnLayer", "CudnnRnn"), transformed),
+    **dict.fromkeys(("FftC2C", "FftR2C", "FftC2R"), frequencies),
+    **dict.fromkeys(("MkldnnRnnLayer", "CudnnRnn"), transformed),
+    **dict.fromkeys(("GridSampler2D", "GridSampler3D"), moves.warped),
+    "ViewAsReal": as_real, "ViewAsComplex": as_complex,
     **dict.fromkeys(("CopySlices", "IndexPut", "SliceScatter", "SelectScatter", "Scatter", "ScatterAdd", "IndexAdd",
                      "IndexCopy", "IndexFill", "MaskedScatter"), first_operand),
     **dict.fromkeys(("View", "UnsafeView", "ReshapeAlias", "Squeeze", "Unsqueeze"), moves.rearranged),
     **dict.fromkeys(("Transpose", "T"), moves.transposed),
     **dict.fromkeys(("Split", "SplitWithSizes"), moves.split),
     **dict.fromkeys(("Select", "Unbind"), moves.selected),
-    **dict.fromkeys(("Sort", "IndexSelect", "Gather", "Index", "Take", "Diagonal", "Rot90"), moves.shuffled),
+    **dict.fromkeys(("Sort", "Topk", "IndexSelect", "Gather", "Index", "Take", "Diagonal", "Rot90"), moves.shuffled),
     "AsStrided": moves.strided, "Permute": moves.permuted, "Slice": moves.sliced, "Cat": moves.concatenated,
     "Stack": moves.stacked, "Flip": moves.flipped, "Roll": moves.rolled, "ConstantPadNd": moves.padded,
     "Repeat": moves.repeated, "Im2Col": patches, "Unfold": strips,
@@ -176,6 +223,7 @@ def rule_of(node: Any, rank: int = 4) -> Rule:
     name = type(node).__name__.partition("Backward")[0]
     if REGIONS.search(type(node).__name__):
         return regions
-    resizes = name.startswith(("Upsample", "ReflectionPad", "ReplicationPad"))
-    rule = pooled if resizes else RULES.get(name, elementwise)
+    if name.startswith(("ReflectionPad", "ReplicationPad")):
+        return moves.framed
+    rule = pooled if name.startswith("Upsample") else RULES.get(name, elementwise)
     return partial(rule, rank=rank) if rule in DEFINING else rule

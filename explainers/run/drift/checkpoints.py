@@ -17,6 +17,7 @@ from explainers.evaluation.drifting.networks import Checkpoint
 from explainers.models.weight_files import fit_state, read_state
 from explainers.storage.listing import unlike
 from explainers.storage.paths import shown
+from explainers.storage.sought import not_written
 
 Load = Callable[..., Any]  # from a specification, and weights, to a LoadedModel
 BEST_NAME = "best"
@@ -152,7 +153,7 @@ def _expanded(given: str) -> list[Path]:
         return [path]
     matching = [Path(each) for each in glob.glob(given)] if glob.has_magic(given) else []
     if not matching:
-        raise ModelFileError(f"no file {shown(path)}")
+        raise ModelFileError(not_written(path, ("train",), instead="files of weights"))
     return sorted(matching, key=lambda each: (_number(each) is None, _number(each) or 0, str(each)))
 
 

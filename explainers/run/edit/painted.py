@@ -19,8 +19,9 @@ from explainers.data.images.formats.pillow import pillow_image
 from explainers.errors import DataError, ImageError, MapError, counted
 from explainers.run.edit.pictures import digest, over_input
 from explainers.storage.journal import Journal, Row
-from explainers.storage.owner import JOURNAL, command_of
+from explainers.storage.owner import JOURNAL
 from explainers.storage.paths import shown
+from explainers.storage.sought import not_written, written_by
 
 MAPS, TABLE = "maps", "edit-list.csv"
 TRANSPARENT = "transparency composited on white"
@@ -65,10 +66,8 @@ def edited_maps(folder: str | PathLike[str], data: DataSet) -> EditedMaps:
         list. ImageError: a damaged one.
     """
     folder = Path(folder)
-    if not (folder / JOURNAL).is_file() or command_of(folder / JOURNAL) != "edit-list":
-        raise DataError(
-            f"{shown(folder)} holds no maps to edit; explain edit-list RUN --out FOLDER makes such a folder"
-        )
+    if written_by(folder) != "edit-list":
+        raise DataError(not_written(folder, ("edit-list",), "edited maps"))
     journal = Journal(folder / JOURNAL)
     rows = list(journal.rows())
     _check_cut(folder, Preprocessing(**(journal.head() or {})["facts"]["preprocessing"]), data.preprocessing)

@@ -40,6 +40,7 @@ from explainers.run.evaluate.inputs import bound_explainers, of_inputs, reader
 from explainers.run.evaluate.kept import IMAGES, Keeper, classes_of
 from explainers.run.evaluate.options import EvaluationOptions
 from explainers.run.evaluate.outputs import CONTENTS, check_made, write_manifest, write_tables
+from explainers.run.evaluate.stored_maps import check_references, not_saying
 from explainers.run.evaluate.titles import titled_explainers, titled_metrics
 from explainers.run.targets import Detected, any_input, impossible_first, output_for, settled_target
 from explainers.run.targets.objects import ImageTargets
@@ -151,6 +152,7 @@ def evaluate(
                 "for a folder, targets are None, a class index, a class name, 'label', Detected, one target object "
                 "or a function"
             )
+    check_references(chosen, targets)
     engine = Engine(
         network,
         {**controls(options.seed), **chosen},
@@ -170,6 +172,7 @@ def evaluate(
             image = None if bound is not None else any_input(options.preprocessing, images)
             with impossible_first(engine.explainers.values(), classes, model, image, output):
                 done = folder.begin(facts, journal.whole)
+        facts |= not_saying(chosen)
         keeper = None
         if folder is not None and isinstance(source, Folder):
             keeper = Keeper(folder.path, source, names, options.maps)

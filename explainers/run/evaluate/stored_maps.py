@@ -15,8 +15,17 @@ from explainers.core.preprocessing import AnyPreprocessing
 from explainers.data.images import ImageFile
 from explainers.data.images.companions import Beside, methods_of
 from explainers.errors import MapError
+from explainers.evaluation.chunk_maps import Stored
 from explainers.run.kinds import kind_of
 from explainers.run.targets.placed import placed
+from explainers.run.targets.said import refuse_other, said_in
+from explainers.storage.journal import Journal
+from explainers.storage.owner import JOURNAL
+from explainers.storage.paths import shown
+from explainers.targets import Similarity
+
+UNSAID = "maps_without_target"  # in the manifest
+LOOKED_AT = 64  # files that tell whether a folder's maps say of what they are
 
 
 @dataclass(frozen=True)
@@ -39,6 +48,44 @@ class StoredMaps:
             MapError: a map is missing, damaged, or of another size. ImageError: a picture that cannot be read.
         """
         return torch.stack([self.read(name, self.ending, size) for name in names])
+
+    def check(self, names: Sequence[str], size: tuple[int, ...], asked: Sequence[Any]) -> None:
+        """See that the maps are of the targets that are asked for; files that were made elsewhere do not say.
+
+        Raises:
+            MapError: one is of another target, missing, or damaged.
+        """
+        for name, target in zip(names, asked, strict=True):
+            refuse_other(self.folder.path(name, self.ending), target, size)
+
+    def check_reference(self, asked: Any) -> None:
+        """See that maps of a run are of likeness to the reference that is asked for, whatever its file is called.
+
+        Raises:
+            MapError: they are of another one.
+        """
+        if not isinstance(asked, Similarity):
+            return
+        facts = (Journal(self.folder.folder.parent / JOURNAL).head() or {}).get("facts", {})
+        made = str(facts.get("options", {}).get("target"))
+        if made.startswith("Similarity(") and made.endswith(f"{asked.name!r})") and made != asked.key:
+            raise MapError(  # of a file of another name each map says so itself
+                f"{shown(self.folder.folder)} holds maps of what is {asked.label()}, but with other contents in "
+                f"{asked.name} than it has now, or prepared in another way: score them with the reference that they "
+                "were made for, or make maps of this one (explain run)"
+            )
+
+    @property
+    def unsaid(self) -> bool:
+        """Whether maps do not say what target they are of, going by those of a few images."""
+        for name in list(self.files)[:LOOKED_AT]:
+            try:
+                path = self.folder.find(name, self.ending) or self.folder.find(name, f"{self.ending}.1")
+                if path is not None and said_in(path) is None:
+                    return True
+            except MapError:  # costs its image, when it comes to it
+                continue
+        return False
 
     def digest(self, names: Sequence[str]) -> str:
         """Of the files' contents, and of what is wrong with those that are missing or cannot be read."""
@@ -63,6 +110,26 @@ class StoredMaps:
             return torch.from_numpy(values)
         subject = kind.read(self.files[name].path, self.max_pixels)
         return placed(values, kind.size(subject), size, self.preprocessing, str(path), False)
+
+
+def check_references(explainers: Mapping[str, Any], asked: Any) -> None:
+    """See that maps in files are of likeness to the reference that is asked for, if that is asked.
+
+    Raises:
+        MapError: some are not.
+    """
+    for each in explainers.values():
+        if isinstance(each, Stored) and isinstance(each.maps, StoredMaps):
+            each.maps.check_reference(asked)
+
+
+def not_saying(explainers: Mapping[str, Any]) -> dict[str, list[str]]:
+    """For the manifest: titles of maps in files that do not say what target they are of, where there are any."""
+    stored = {
+        title: getattr(each.maps, "maps", each.maps) for title, each in explainers.items() if isinstance(each, Stored)
+    }
+    titles = [title for title, each in stored.items() if isinstance(each, StoredMaps) and each.unsaid]
+    return {UNSAID: titles} if titles else {}
 
 
 def found_maps(folder: Path, files: Sequence[ImageFile], title: str, *, detections: bool = False) -> dict[str, Any]:

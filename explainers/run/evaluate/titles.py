@@ -111,4 +111,4 @@ def _stored(folder: Path, ending: str, files: Sequence[ImageFile] | None, option
     beside.refuse_shared(names, ending)
     beside.refuse_foreign(names, ending)
     maps = StoredMaps(beside, {file.name: file for file in files}, options.preprocessing, options.max_pixels, ending)
-    return Stored(maps, maps.digest)
+    return Stored(maps, maps.digest, maps.check)

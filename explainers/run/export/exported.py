@@ -65,10 +65,7 @@ def finished(folder: str | PathLike[str], commands: Collection[str], what: str) 
     Raises:
         DataError: it holds nothing of them, or has not come to its end.
     """
-    read = ReadFolder(Path(folder))
-    if read.command not in commands:
-        wanted = " or ".join(f"explain {command}" for command in commands)
-        raise DataError(f"{shown(folder)} was written by explain {read.command}; {what} is made of {wanted}")
+    read = ReadFolder(Path(folder), commands, what)
     if read.manifest.get("status") not in ("done", "failed"):
         raise DataError(f"{shown(folder)} has not come to its end; the same explain {read.command} goes on with it")
     return read

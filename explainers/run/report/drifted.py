@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
+from explainers.evaluation.drifting.table_lines import CHECKPOINT, NETWORK_SEED
 from explainers.run.report.entry import Shown
 from explainers.run.report.folder import ReadFolder
 
@@ -20,7 +22,7 @@ def drifted(folder: ReadFolder) -> Shown:
     networks = facts.get("networks") or []
     found.facts = [
         ("reference", str(reference.get("name", ""))),
-        ("networks", str(len(networks)) if networks else "not known yet"),
+        ("networks", _counted(networks)),
         ("methods", ", ".join(facts.get("methods") or [])),
         ("images", str(facts.get("images", ""))),
     ]
@@ -35,6 +37,14 @@ def drifted(folder: ReadFolder) -> Shown:
     ]
     found.cautions = [f"{name} was left out: {reason}" for name, reason in (facts.get("refused") or {}).items()]
     return found
+
+
+def _counted(networks: list[dict[str, Any]]) -> str:
+    """How many networks were compared: rows of chance are none, and those of another training seed are told apart."""
+    kinds = [each.get("kind") for each in networks]
+    others = kinds.count(NETWORK_SEED)
+    told = str(kinds.count(CHECKPOINT)) + (f", and {others} of another training seed" if others else "")
+    return told if networks else "not known yet"
 
 
 def _markdown(folder: ReadFolder) -> tuple[list[list[list[str]]], list[str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,39 +14,29 @@ from explainers.run.kinds import told_kind
 from explainers.run.kinds.recordings import Recordings
 from explainers.storage.csv_text import unescaped
 from explainers.storage.journal import Journal, Row
-from explainers.storage.owner import JOURNAL, MANIFEST, command_of
-from explainers.storage.paths import shown
-from explainers.storage.verify import CONFIG
-
-KINDS = ("run", "evaluate", "drift", "train")
+from explainers.storage.owner import JOURNAL, MANIFEST
+from explainers.storage.sought import not_written, written_by
+from explainers.storage.verify import WRITERS
 
 
 class ReadFolder:
     """Facts of a folder of `explain run`, `evaluate`, `drift` or `train`; nothing is written to it.
 
+    Args:
+        commands: one of which must have written it; purpose: what is made of it, for the error.
+
     Raises:
-        DataError: it is none, or nothing was done in it.
+        DataError: none of them has.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, commands: Collection[str] = WRITERS, purpose: str = "") -> None:
+        command = written_by(path)
+        if command is None or command not in commands:
+            raise DataError(not_written(path, commands, purpose))
+        self.path, self.command = path, command
         self.journal = Journal(path / JOURNAL)
         self.manifest = self.json(MANIFEST) or {}
         self.head = self.journal.head() or {}
-        self.command = self._command()
-
-    def _command(self) -> str:
-        if (self.path / CONFIG).is_file():
-            return "train"
-        told = [command_of(self.path / name) for name in (JOURNAL, MANIFEST) if (self.path / name).is_file()]
-        command = next(filter(None, told), None)
-        if command not in KINDS:
-            inner = [each for each in sorted(self.path.glob("*")) if (each / JOURNAL).is_file()]
-            hint = f"; there is one in {shown(inner[0])}" if inner else ""
-            raise DataError(
-                f"{shown(self.path)} holds nothing of explain {', '.join(KINDS)} that a report could show{hint}"
-            )
-        return command
 
     @property
     def facts(self) -> dict[str, Any]:

@@ -108,34 +108,21 @@ def _command(name: str, options: Mapping[str, Any], model: Mapping[str, Any], ta
 def _python(
     name: str, options: Mapping[str, Any], model: Mapping[str, Any], target: Any, preprocessing: Any, typed: bool
 ) -> str:
-    given = [repr(str(model["spec"]))]
+    given, imports = [repr(str(model["spec"]))], "import explainers\n"
     if model.get("weights"):
         given.append(f"weights={str(model['weights'])!r}")
     if typed:
         told = {key: value for key, value in preprocessing.items() if key != "source"}
         array = "kind" in told
         given.append(f"preprocessing={'ArrayPreprocessing' if array else 'explainers.Preprocessing'}(**{told!r})")
-        if array:
-            return _python_of_arrays(name, options, given, target)
+        imports += "from explainers.models import ArrayPreprocessing\n" * array
     asked = [f"method={name!r}"]
     if target is not None:
         asked.append(f"target={TARGET if target == TARGET else repr(target)}")
     asked += [f"{key}={value!r}" for key, value in options.items()]
     return (
-        "import explainers\n\n"
+        f"{imports}\n"
         f"model = explainers.load_model({', '.join(given)})\n"
         f"explanation = explainers.explain(model, {PHOTO}, {', '.join(asked)})\n"
         'explanation.save("map.png")\n'
-    )
-
-
-def _python_of_arrays(name: str, options: Mapping[str, Any], given: Sequence[str], target: Any) -> str:
-    """A run over the one file, which reads it as the command does."""
-    asked = "" if target is None else f", options=RunOptions(target={TARGET if target == TARGET else repr(target)})"
-    return (
-        "import explainers\n"
-        "from explainers.models import ArrayPreprocessing\n"
-        "from explainers.run import MethodCall, RunOptions, run\n\n"
-        f"model = explainers.load_model({', '.join(given)})\n"
-        f'run({PHOTO}, model, [MethodCall({name!r}, {dict(options)!r})], "explained"{asked}, batch_size=1)\n'
     )

@@ -7,7 +7,7 @@ from typing import Any
 from explainers.baselines.training.run_folder import LOG, RESULT, WATCHED
 from explainers.run.report.entry import Shown
 from explainers.run.report.folder import ReadFolder, number
-from explainers.storage.verify import CONFIG
+from explainers.storage.owner import CONFIG
 
 MOST = 24  # pictures
 PICTURES = ("*.png", "*.webp")

@@ -149,8 +149,8 @@ def test_only_the_groups_are_explained_and_groups_of_the_users_are_told(weights,
     ("line", "words"),
     [
         ([], "nothing to compare"),
-        (["{root}/images"], "holds no training"),
-        (["{root}/missing.pt"], "no file"),
+        (["{root}/images"], "holds nothing of explain train (no run.json); give files of weights, or the folder"),
+        (["{root}/missing.pt"], "missing.pt; give files of weights, or the folder that explain train wrote"),
         (["{root}/net-1.pt"], "name the network that they belong to (--model)"),
         (["{kept}", "{root}/net-1.pt"], "not both"),
         (["{root}/net-1.pt", "--model", "{root}/net.py:make", "--data", "{root}/images"], "there is one network"),
@@ -197,9 +197,7 @@ def test_pictures_show_every_network(weights, tmp_path):
         with Image.open(out / f"{each}.png") as strip:
             cell = 112 + 8
             assert strip.size == (4 * cell + 8, 2 * (cell + 2 * 17 + SCALE) + 8)
-    before = {path.name: path.read_bytes() for path in out.glob("figure-*.png")}
-    assert main([*drawn, "--film", "2"]) == 0
-    assert {path.name: path.read_bytes() for path in out.glob("figure-*.png")} == before
+    before = {path.name for path in out.glob("figure-*.png")}
     assert main([*drawn, "--film", "2", "--figures", "svg"]) == 0
     names = {path.name for path in out.glob("figure-*")}
     assert names == {name.replace(".png", ".svg") for name in before} | {f"{each}.webp" for each in strips}

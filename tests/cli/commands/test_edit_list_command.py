@@ -230,9 +230,9 @@ def test_the_list_tells_what_it_wrote_and_keeps_what_was_edited(run, tmp_path, c
         (["train", "abn", "--out", "NEW", "--resume-from", "RUN", "--edited", "EDIT"], "none of the "),
         (
             ["train", "abn", "--out", "NEW", "--resume-from", "RUN", "--edited", "RUN"],
-            "holds no maps to edit; explain edit",
+            "was written by explain train; for edited maps give the folder that explain edit-list wrote",
         ),
-        (["train", "abn", "--out", "NEW", "--resume-from", "EDIT"], "no training in "),
+        (["train", "abn", "--out", "NEW", "--resume-from", "EDIT"], "was written by explain edit-list; give the "),
         (
             ["train", "abn", "--out", "NEW", "--resume-from", "RUN", "--weights", "DEFAULT"],
             "and --resume-from brings all weights; leave one out",

@@ -64,4 +64,4 @@ def test_overwriting_removes_the_report_and_makes_it_anew(tmp_path, images):
 
 def test_a_folder_of_something_else(tmp_path, capsys):
     assert main(["report", str(tmp_path)]) == 2
-    assert "holds nothing of explain run, evaluate, drift, train" in capsys.readouterr().err
+    assert "holds nothing of explain run, evaluate, drift or train" in capsys.readouterr().err

@@ -71,7 +71,7 @@ def test_sizes_channels_and_zeros_have_arrays_of_their_own(ran, tmp_path, monkey
 
 
 def test_what_cannot_be_exported_is_told_in_one_line(ran, folders, tmp_path, monkeypatch):
-    with pytest.raises(DataError, match="explain evaluate; Zarr is made of explain run"):
+    with pytest.raises(DataError, match="explain evaluate; for Zarr give the folder that explain run wrote"):
         write_zarr(folders / "evaluate", tmp_path / "z")
     with monkeypatch.context() as patched:
         patched.setattr(ReadFolder, "units", lambda self: iter([]))

@@ -63,6 +63,7 @@ class PointingGame(MaskMetric):
 
     name = "pointing-game"
     reference = "Zhang et al. 2016"
+    share = True
 
     def __init__(self, *, tolerance: float = 15) -> None:
         if not tolerance >= 0:

@@ -111,8 +111,9 @@ export class Viewer extends View {
     }
     if (image.right === false) said.append(element("span", { class: "wrong" }, ` ✕ it is ${image.true}`));
     if (image.right === true) said.append(element("span", { class: "right" }, " ✓ right"));
-    if (image.disagreement !== null) said.append(`, disagreement of methods ${image.disagreement.toFixed(2)}`);
-    if (image.notes) said.append(`; ${image.notes}`);
+    const more = (mark, text) => said.append(said.hasChildNodes() ? `${mark} ${text}` : text); // a value is read as no class
+    if (image.disagreement !== null) more(",", `disagreement of methods ${image.disagreement.toFixed(2)}`);
+    if (image.notes) more(";", image.notes);
     const step = (label, to, text) =>
       element("button", { type: "button", disabled: !to, onclick: () => to && this.open(to), "aria-label": label }, text);
     const close = element("button", { type: "button", class: "close", onclick: () => this.node.close() }, "Close");

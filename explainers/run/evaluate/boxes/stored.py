@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -15,6 +14,7 @@ from torch import Tensor
 from explainers.data.images.companions import Beside
 from explainers.errors import MapError
 from explainers.run.evaluate.boxes.source import BoxRows
+from explainers.run.targets.said import said_in
 from explainers.storage.paths import shown
 
 
@@ -65,7 +65,8 @@ class DetectionMaps:
         file, ending = str(told["file"]), f"{self.maps.ending}.{told['detection']}"
         if told["detection"] == 1 and folder.find(file, ending) is None:
             plain = folder.find(file, self.maps.ending)
-            if plain is not None and _outline(plain) is not None:  # else it could be of the whole image
+            said = None if plain is None else said_in(plain)
+            if said is not None and said.outline is not None:  # else it could be of the whole image
                 return file, self.maps.ending
         return file, ending
 
@@ -73,28 +74,24 @@ class DetectionMaps:
         file, ending = self._named(name)
         path = self.maps.folder.path(file, ending)
         values = self.maps.read(file, ending, size)
-        outline = self.boxes.targets[name].outline(size)
-        if outline is not None and (said := _outline(path)) is not None and not _alike(said, outline.numpy()):
+        outline, said = self.boxes.targets[name].outline(size), said_in(path)
+        if said is not None and said.outline is not None and outline is not None and not _alike(said.outline, outline):
             raise MapError(
                 f"{shown(path)} says that it is of another box than {name}: it was made with another network, "
                 "--min-score, or way of preparing photos"
             )
+        label = self.boxes.columns[name]["class"]
+        if said is not None and said.target != label:
+            raise MapError(
+                f"{shown(path)} is a map of a detection of class {said.target}, and {name} is of class {label}: it was "
+                "made with another network, --min-score, or way of preparing photos, or is no map of detections"
+            )
         return values
 
 
-def _outline(path: Path) -> np.ndarray | None:
-    """(h, w) bool of the box that a run's map is of; None where the file does not say."""
-    if path.suffix != ".npz":
-        return None
-    try:
-        with np.load(path, allow_pickle=False) as saved:
-            return np.asarray(saved["outline"], dtype=bool) if "outline" in saved.files else None
-    except (OSError, ValueError, KeyError) as error:
-        raise MapError(f"cannot read {shown(path)}: {error}") from error
-
-
-def _alike(one: np.ndarray, other: np.ndarray) -> bool:
+def _alike(one: np.ndarray, box: Tensor) -> bool:
     """Whether two boxes are the same to a pixel."""
+    other = box.numpy()
     if one.shape != other.shape or not one.any() or not other.any():
         return False
     first, second = (
