@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import inspect
 import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -192,17 +190,6 @@ def warn_if_normalised(scores: Tensor) -> None:
             "that the papers use. Explain the network without its last layer, or pass output= to get the logits.",
             stacklevel=2,
         )
-
-
-def output_name(output: Output) -> str:
-    """What tells an `output=` from another, as far as plain text does."""
-    if isinstance(output, (Pick, Negative)):
-        return repr(output)
-    name = f"{getattr(output, '__module__', '')}.{getattr(output, '__qualname__', type(output).__qualname__)}"
-    try:
-        return f"{name} {hashlib.sha256(inspect.getsource(output).encode()).hexdigest()[:12]}"
-    except (OSError, TypeError):  # typed at a prompt, or no function
-        return name
 
 
 def describe(value: Any) -> str:
