@@ -166,7 +166,7 @@ def see_order(scores: Tensor) -> None:
     if apart or (end in ("LogSoftmax", "LogSigmoid") and factor < 0) or _surprisals(scores.detach()):
         raise OutputError(
             f"the scores are {'distances' if apart else 'negative log-probabilities'}, so that the smallest is that of "
-            "the likeliest class. Turn them round: output=lambda y: -y (--output FILE.py:function)"
+            "the likeliest class. Turn them round: output=lambda y: -y (--output FILE.py:function), which gives -y"
         )
 
 

@@ -21,11 +21,11 @@ PLAIN = (bool, int, float, complex, str, bytes, PurePath, np.generic, torch.dtyp
 DEEPEST = 12  # steps from a function to what it uses
 _INSTALLED = tuple(
     Path(path).resolve()
-    for path in {
-        *(sysconfig.get_path(key) for key in ("stdlib", "platstdlib", "purelib", "platlib")),
-        Path(torch.__file__).parents[1],
-        Path(__file__).parents[1],
-    }
+    for path in (
+        *map(sysconfig.get_path, ("stdlib", "platstdlib", "purelib", "platlib")),
+        str(Path(torch.__file__).parents[1]),
+        str(Path(__file__).parents[1]),
+    )
 )
 
 

@@ -95,10 +95,10 @@ class Beside:
         """
         owner: dict[Path, str] = {}
         for name in names:
-            path, *others = self._all(name, ending) or [None]
-            if others:  # costs this image, when it comes to it
+            found = self._all(name, ending)
+            if len(found) != 1:  # several cost this image, when it comes to it
                 continue
-            if path is not None and owner.setdefault(path, name) != name:
+            if owner.setdefault(path := found[0], name) != name:
                 raise MapError(
                     f"{shown(path)} could be the {self.kind} of {shown(owner[path])} and of {shown(name)}; give each a "
                     f"file with its whole name, such as {shown(name)}{ending}{path.suffix}"
