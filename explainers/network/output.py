@@ -20,6 +20,7 @@ Output = Callable[[Any], Tensor]
 
 ENDS = {"Softmax": "a softmax", "LogSoftmax": "a log-softmax", "Sigmoid": "a sigmoid", "LogSigmoid": "a log-sigmoid"}
 DISTANCES = ("Cdist", "EuclideanDist")
+FARTHEST = 50  # nodes behind each other that are looked at
 LOGARITHMS = {"Softmax": "LogSoftmax", "Sigmoid": "LogSigmoid"}
 # What passes values on, or picks, joins, limits or averages them: probabilities stay probabilities.
 PASSING = re.compile(
@@ -128,30 +129,40 @@ def end_of(scores: Tensor) -> str | None:
 
 def scaled_end(scores: Tensor) -> tuple[str | None, float]:
     """(The normalisation or distance that scores come out of, what number it is multiplied by), as the graph tells."""
-    return (None, 1.0) if scores.grad_fn is None else _end(scores.grad_fn, 0)
+    return (None, 1.0) if scores.grad_fn is None else _end(scores.grad_fn, {})
 
 
-def _end(node: Any, depth: int) -> tuple[str | None, float]:
+def _end(node: Any, known: dict[Any, tuple[str | None, float]], depth: int = 0) -> tuple[str | None, float]:
+    """Of a node of the graph; known: what was found of nodes, which many ways may lead to."""
+    if node not in known:
+        known[node] = _found_end(node, known, depth + 1) if depth < FARTHEST else (None, 1.0)
+    return known[node]
+
+
+def _found_end(node: Any, known: dict[Any, tuple[str | None, float]], depth: int) -> tuple[str | None, float]:
     name = re.sub(r"Backward\d*$", "", type(node).__name__)
     if name in ENDS or name in DISTANCES:
         return name, 1.0
     sources = [source for source, _ in node.next_functions if source is not None]
     factor = -1.0 if name == "Neg" else _number(node) if name == "Mul" else 1.0
-    if depth > 50 or (len(sources) > 1 and name == "Mul") or factor is None:
+    if factor is None or (len(sources) > 1 and name == "Mul"):
         return None, 1.0
     if name == "Log":  # written out
-        end, inner = _end(sources[0], depth + 1) if sources else (None, 1.0)
+        end, inner = _end(sources[0], known, depth) if sources else (None, 1.0)
         return (LOGARITHMS.get(end or ""), 1.0) if inner == 1 else (None, 1.0)
     if name not in ("Neg", "Mul") and not PASSING.fullmatch(name):
         return None, 1.0
-    ends = {_end(source, depth + 1) for source in sources}
+    ends = {_end(source, known, depth) for source in sources}
     end, inner = ends.pop() if len(ends) == 1 else (None, 1.0)
     return (None if name == "Mean" and end in ("LogSoftmax", "LogSigmoid") else end), inner * factor
 
 
 def _number(node: Any) -> float | None:
     """What a product's node multiplies by, where that is one number."""
-    other = node._saved_other if node._saved_self is None else node._saved_self
+    try:
+        other = node._saved_other if node._saved_self is None else node._saved_self
+    except (RuntimeError, AttributeError):  # a graph that was gone through already
+        return None
     return float(other) if other is not None and other.numel() == 1 else None
 
 
