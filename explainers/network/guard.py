@@ -233,7 +233,7 @@ class _Willing:
         torch.utils.checkpoint.CheckpointFunction = Checkpoint  # type: ignore[misc]
         Tensor.register_hook = register_hook  # type: ignore[assignment, method-assign]
         Tensor.retain_grad = retain_grad  # type: ignore[assignment, method-assign]
-        RemovableHandle.__init__ = handle  # type: ignore[method-assign]
+        RemovableHandle.__init__ = handle  # type: ignore[assignment, method-assign]
 
     def _put_back(self) -> None:
         torch.utils.checkpoint.CheckpointFunction = self.checkpoint  # type: ignore[misc]
