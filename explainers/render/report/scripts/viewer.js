@@ -98,7 +98,7 @@ export class Viewer extends View {
       const precise = (map.range[1] - map.range[0]) / (2 ** map.bits - 1) / 2;
       const count = countOf(this.image);
       const slices = count > 1 ? `${count} slices of ` : "";
-      nodes.push(`${slices}${map.grid[0] / count} × ${map.grid[1]} ${map.of ? `of ${map.of[0]} × ${map.of[1]} values (of each block the largest)` : "values"}, each ±\u00a0${shortNumber(precise)} `);
+      nodes.push(`${slices}${map.grid[0] / count} × ${map.grid[1]} ${map.of ? `of ${map.of[0]} × ${map.of[1]} values (of each block the largest)` : "values"}, each `, element("span", { class: "whole" }, `± ${shortNumber(precise)}`), " ");
     }
     return nodes;
   }
