@@ -35,8 +35,11 @@ class Widget extends View {
     this.light();
     // A notebook's own light or dark is known by the colour of its text alone, and may change: as a short transition.
     this.node.addEventListener("transitionend", () => this.light());
-    // Where it changed while the widget was out of sight there was no transition.
+    // JupyterLab's change makes no transition, but an attribute of the page; and a widget may be out of sight meanwhile.
     new IntersectionObserver(() => this.light()).observe(this.host);
+    const own = new WeakRef(this); // the page outlives a widget
+    const changed = new MutationObserver(() => (own.deref() ? requestAnimationFrame(() => own.deref()?.light()) : changed.disconnect()));
+    for (const node of [document.documentElement, document.body]) changed.observe(node, { attributes: true });
     this.draw();
   }
 
