@@ -229,7 +229,11 @@ def test_a_slice_shows_what_is_replaced_along_a_curve(opened, scored):
     report = make_report(scored, ReportOptions(single_file=True))  # of a folder no script may read a picture's pixels
     data, heavy = held(report)
     maps = data["images"][0]["maps"]
-    place = next(index for index, each in enumerate(maps) if "grid" in each and data["methods"][each["method"]]["title"] == "saliency")
+    place = next(
+        index
+        for index, each in enumerate(maps)
+        if "grid" in each and data["methods"][each["method"]]["title"] == "saliency"
+    )
     values = values_of(maps[place], heavy[0]["maps"][place])
     order = np.argsort(-values.flatten(), kind="stable")
 
@@ -245,7 +249,9 @@ def test_a_slice_shows_what_is_replaced_along_a_curve(opened, scored):
     for share in (0, 0.25, 0.5, 1):
         page.get_by_label("Share of the voxels").fill(str(int(1000 * share)))
         told = page.locator(".curves .saying").inner_text()
-        assert float(re.search(r"shown, ([\d.]+) % of it;", told)[1]) == pytest.approx(100 * gone(share, strongest), abs=0.6)
+        assert float(re.search(r"shown, ([\d.]+) % of it;", told)[1]) == pytest.approx(
+            100 * gone(share, strongest), abs=0.6
+        )
         assert blue(page) == pytest.approx(gone(share, strongest), abs=0.03)
     page.get_by_label("Share of the voxels").fill("500")
     before = page.locator(".pane img").first.get_attribute("src")
