@@ -223,7 +223,52 @@ def test_a_region_is_of_all_slices(opened, scored):
     assert float(iou) == 1
     assert page.locator(".frame svg .truth").first.get_attribute("d") != ""
     assert page.locator(".curves svg.chart > path").count() > 2
-    assert page.locator(".curves canvas").get_attribute("hidden") is not None, "curves change volumes, not slices"
+
+
+def test_a_slice_shows_what_is_replaced_along_a_curve(opened, scored):
+    report = make_report(scored, ReportOptions(single_file=True))  # of a folder no script may read a picture's pixels
+    data, heavy = held(report)
+    maps = data["images"][0]["maps"]
+    place = next(
+        index
+        for index, each in enumerate(maps)
+        if "grid" in each and data["methods"][each["method"]]["title"] == "saliency"
+    )
+    values = values_of(maps[place], heavy[0]["maps"][place])
+    order = np.argsort(-values.flatten(), kind="stable")
+
+    def gone(share, at):
+        found = np.zeros(values.size, bool)
+        found[order[: round(share * values.size)]] = True
+        return found.reshape(8, -1)[at].mean()
+
+    page = opened.go(report, "#image=a.nii.gz")
+    page.wait_for_selector(".pane canvas.heat")
+    page.get_by_label("Image by the map of").select_option("saliency")
+    strongest = BLOBS["a"][2]
+    for share in (0, 0.25, 0.5, 1):
+        page.get_by_label("Share of the voxels").fill(str(int(1000 * share)))
+        told = page.locator(".curves .saying").inner_text()
+        assert float(re.search(r"shown, ([\d.]+) % of it;", told)[1]) == pytest.approx(
+            100 * gone(share, strongest), abs=0.6
+        )
+        assert blue(page) == pytest.approx(gone(share, strongest), abs=0.03)
+    page.get_by_label("Share of the voxels").fill("500")
+    before = page.locator(".pane img").first.get_attribute("src")
+    page.locator(".controls .slices input").fill("7")
+    page.wait_for_function("before => document.querySelector('.pane img').getAttribute('src') !== before", arg=before)
+    assert blue(page) == pytest.approx(gone(0.5, 7), abs=0.03), "it follows the slice"
+    assert gone(0.5, 7) != pytest.approx(gone(0.5, strongest), abs=0.1)
+
+
+def blue(page):
+    """The share of the canvas beside the curves that is not gray."""
+    return page.locator(".curves canvas").evaluate("""canvas => {
+        const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+        let count = 0;
+        for (let place = 0; place < data.length; place += 4) count += data[place + 2] > data[place] + 40;
+        return count / (data.length / 4);
+    }""")
 
 
 def test_a_signal_says_value_and_time(opened, signal):

@@ -35,6 +35,11 @@ class Widget extends View {
     this.light();
     // A notebook's own light or dark is known by the colour of its text alone, and may change: as a short transition.
     this.node.addEventListener("transitionend", () => this.light());
+    // JupyterLab's change makes no transition, but an attribute of the page; and a widget may be out of sight meanwhile.
+    new IntersectionObserver(() => this.light()).observe(this.host);
+    const own = new WeakRef(this); // the page outlives a widget
+    const changed = new MutationObserver(() => (own.deref() ? requestAnimationFrame(() => own.deref()?.light()) : changed.disconnect()));
+    for (const node of [document.documentElement, document.body]) changed.observe(node, { attributes: true });
     this.draw();
   }
 
@@ -126,9 +131,9 @@ class Widget extends View {
 
 function under(map, image) {
   const precise = (map.range[1] - map.range[0]) / (2 ** map.bits - 1) / 2;
-  const values = `${map.grid[0]} × ${map.grid[1]} values, each ±\u00a0${shortNumber(precise)}`;
+  const values = [`${map.grid[0]} × ${map.grid[1]} values, each `, element("span", { class: "whole" }, `± ${shortNumber(precise)}`)];
   const state = map.status === "ok" ? null : element("span", { class: "status" }, `${map.status}: it shows nothing; `);
-  return [...(map.said && map.said !== image.said ? [map.said, "; "] : []), ...(state ? [state] : []), ...(map.note ? [map.note, "; "] : []), values];
+  return [...(map.said && map.said !== image.said ? [map.said, "; "] : []), ...(state ? [state] : []), ...(map.note ? [map.note, "; "] : []), ...values];
 }
 
 function begin() {

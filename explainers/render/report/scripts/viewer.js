@@ -7,7 +7,7 @@ import { resized, steps } from "./field.js";
 import { joined, MEAN, SPREAD } from "./joined.js";
 import { clamp, element, percent, shortNumber } from "./numbers.js";
 import { Pane } from "./pane.js";
-import { MADE, perturbed } from "./perturbed.js";
+import { MADE, perturbed, replaced } from "./perturbed.js";
 import { report } from "./report.js";
 import { SliceControl, countOf, peakOf, placesOf, toldSlice } from "./slices.js";
 import { ALL, choose, mapOf, setOpacity, state } from "./state.js";
@@ -34,6 +34,7 @@ export class Viewer extends View {
   async open(image) {
     this.image = image;
     this.slices = null;
+    this.drawCurves = null;
     this.reset();
     if (!this.node.open) this.node.showModal();
     if (state.image !== image.name) choose({ image: image.name });
@@ -79,6 +80,7 @@ export class Viewer extends View {
     const focused = this.panes.findIndex((pane) => pane.frame === document.activeElement);
     this.photo = photo;
     this.drawPanes();
+    this.drawCurves?.();
     this.panes[focused]?.frame.focus({ preventScroll: true });
     document.getElementById("told").textContent = toldSlice(image, wanted);
   }
@@ -96,7 +98,7 @@ export class Viewer extends View {
       const precise = (map.range[1] - map.range[0]) / (2 ** map.bits - 1) / 2;
       const count = countOf(this.image);
       const slices = count > 1 ? `${count} slices of ` : "";
-      nodes.push(`${slices}${map.grid[0] / count} × ${map.grid[1]} ${map.of ? `of ${map.of[0]} × ${map.of[1]} values (of each block the largest)` : "values"}, each ±\u00a0${shortNumber(precise)} `);
+      nodes.push(`${slices}${map.grid[0] / count} × ${map.grid[1]} ${map.of ? `of ${map.of[0]} × ${map.of[1]} values (of each block the largest)` : "values"}, each `, element("span", { class: "whole" }, `± ${shortNumber(precise)}`), " ");
     }
     return nodes;
   }
@@ -271,15 +273,24 @@ export class Viewer extends View {
       const line = lines.find((each) => each.index === Number(which.value)) ?? lines[0];
       const told = `${line.label}: ${facts.heights ?? "f(x)"} is ${shortNumber(heightAt(line, at))} at ${percent(at)}`;
       const map = this.maps.find((each) => each.index === line.index);
-      const possible = facts.way && report.kind === "photo" && MADE.has(facts.baseline) && this.photo && map?.full;
+      const lacking = facts.way ? this.lacking(facts, map) : "";
+      const possible = facts.way && !lacking;
       canvas.hidden = !possible;
-      saying.textContent = `${told}. ${possible ? this.saying(facts) : ""}`;
+      saying.textContent = `${told}. ${lacking}`;
       if (!possible) return;
       if (!order.has(line.index)) order.set(line.index, steps(map.full, facts.patch));
       const [height, width] = image.input;
-      perturbed(canvas, { image, photo: this.photo, steps: order.get(line.index), curve: facts, share: at, height, width });
+      const given = { image, photo: this.photo, steps: order.get(line.index), curve: facts, share: at, height, width };
+      if (image.slices) {
+        const gone = replaced(canvas, { ...given, slice: { at: this.slice, count: countOf(image) } });
+        saying.textContent += this.sayingOfSlice(map, gone);
+      } else {
+        perturbed(canvas, given);
+        saying.textContent += this.saying(facts);
+      }
       canvas.setAttribute("aria-label", told);
     };
+    this.drawCurves = draw;
     const picture = chart({
       lines,
       axis: facts.across ?? "share, or threshold",
@@ -296,6 +307,21 @@ export class Viewer extends View {
     if (drawable.length) bar.append(element("label", {}, "image by ", which));
     draw();
     return [element("div", {}, picture.node, share), element("div", {}, canvas, saying)];
+  }
+
+  // Why there is no picture of a point of a curve, "" where there is one.
+  lacking(facts, map) {
+    if (this.image.line) return "Signals have no picture along a curve.";
+    if (!this.photo) return "Without its picture there is none along the curve.";
+    if (!map?.full) return "The map of this line is not kept, so there is no picture of it.";
+    if (this.image.slices) return facts.patch > 1 ? "There is no picture of volumes that are changed by blocks." : "";
+    return MADE.has(facts.baseline) ? "" : `A picture with the baseline ${facts.baseline} cannot be drawn here.`;
+  }
+
+  sayingOfSlice(map, gone) {
+    const { of, at } = this.image.slices;
+    const fewer = map.of || at.length < of ? ", in the order of the values that this page keeps" : "";
+    return `Blue: replaced so far in the slice shown, ${percent(gone)} of it${fewer}; equal values may go in another order.`;
   }
 
   saying(facts) {
