@@ -295,3 +295,11 @@ def _advice(returned: Any) -> str:
 
 def _listed(rows: list[int]) -> str:
     return ", ".join(str(row) for row in rows[:8]) + (" …" if len(rows) > 8 else "")
+
+
+def gradient_notes(scores: Tensor) -> list[str]:
+    """What gradient methods would have to know of scores (N, classes)."""
+    if not scores.requires_grad:
+        return ["the scores carry no gradient: black-box methods only"]
+    end = ENDS.get(end_of(scores) or "")
+    return [f"the scores come out of {end}; gradient methods want logits (output=)"] if end else []

@@ -59,3 +59,14 @@ def _too_large(reading: Reading, scores: Tensor) -> str:
     except OutputError as error:
         return str(error)
     return ""
+
+
+def assumptions(reading: Reading, scores: Tensor) -> list[str]:
+    """What was assumed of scores (N, classes), and how to overrule it."""
+    if not reading.assumed:
+        return []
+    if scores.shape[1] == 1:
+        text = remark(reading, scores) or "f(x) is assumed: activation='sigmoid' (--activation sigmoid) for a logit"
+        return [text, "targets='not' (--target not) explains the other class of a network with one score"]
+    several = "activation='sigmoid' (--activation sigmoid) for labels that do not exclude each other"
+    return [f"f(x) is assumed: {several}, activation=None (--activation none) for values"]

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from explainers.cli.main import main
 from PIL import Image
-from recording_case import BLOBS, LENGTH, LOUD, RATE, SHAPE, clips, network, scan, scans, sounds
+from recording_case import AFFINE, BLOBS, LENGTH, LOUD, RATE, SHAPE, clips, network, scan, scans, sounds
 from report_case import Opened, browser
 
 from explainers.run.report.report import ReportOptions, make_report
@@ -81,7 +81,9 @@ def test_a_volume_is_its_slices_with_the_raw_values_of_the_map(volumes):
     assert (data["kind"], [image["name"] for image in data["images"]]) == ("volume", ["a.nii.gz", "b.nii.gz"])
     for image, more, (name, blob) in zip(data["images"], heavy, BLOBS.items(), strict=True):
         assert image["lacking"] == ""
-        assert image["slices"] == {"axis": "z", "at": list(range(8)), "of": 8}
+        slices = image["slices"]
+        assert [slices[key] for key in ("axis", "at", "of", "along")] == ["z", list(range(8)), 8, 2]
+        assert [(each["name"], each["length"]) for each in slices["axes"]] == [("x", 14), ("y", 10), ("z", 8)]
         assert image["input"] == [14, 10]
         assert image["size"][1] / image["size"][0] == pytest.approx(14 * 2 / 10, rel=0.01), "in millimetres"
         for map_, text, method in zip(image["maps"], more["maps"], ("grad-cam", "saliency"), strict=True):
@@ -90,7 +92,7 @@ def test_a_volume_is_its_slices_with_the_raw_values_of_the_map(volumes):
             np.testing.assert_allclose(
                 values_of(map_, text).reshape(8, 14, 10), raw.transpose(2, 0, 1), atol=float(np.ptp(raw)) / 65000
             )
-            assert map_["slice"] == blob[2]
+            assert (map_["slice"], map_["peak"]) == (blob[2], list(blob))
         assert len(more["photos"]) == 8
         for place, uri in enumerate(more["photos"]):
             gray = picture(uri)
@@ -115,7 +117,7 @@ def test_a_signal_is_its_curve_with_a_row_of_values(signal):
 def test_a_clip_is_its_frames(clip):
     data, heavy = held(make_report(clip, ReportOptions(single_file=True)))
     (image,), (more,) = data["images"], heavy
-    assert image["slices"] == {"axis": "frame", "at": [0, 1, 2], "of": 3}
+    assert [image["slices"][key] for key in ("axis", "at", "of", "along")] == ["frame", [0, 1, 2], 3, 0]
     assert image["maps"][0]["slice"] == 2
     field = values_of(image["maps"][0], more["maps"][0]).reshape(3, 6, 9)
     assert np.unravel_index(field.argmax(), field.shape) == (2, 4, 7)
@@ -211,6 +213,43 @@ def test_slices_in_a_browser_by_slider_and_keys(opened, volumes):
     assert page.evaluate("document.activeElement.matches('.frame')"), "the keys stay where they were"
     page.get_by_text("Strongest slice").click()
     page.wait_for_function("() => document.querySelector('.pane img').getAttribute('src').endsWith('-02.jpg')")
+
+
+@pytest.mark.parametrize(("axis", "name"), [(0, "x"), (1, "y")])
+def test_a_volume_is_seen_along_its_other_axes(opened, volumes, axis, name):
+    """Photo and map of the slice through the bright place, whose other two axes stay in their order."""
+    page = opened.go(make_report(volumes, ReportOptions(single_file=True)), "#image=a.nii.gz")
+    page.wait_for_selector(".pane canvas.heat")
+    page.locator(".frame").nth(1).focus()
+    page.keyboard.press(str(axis + 1))
+    page.wait_for_selector(".pane canvas.photo")
+    blob = BLOBS["a"]
+    assert page.locator(".slices .told").inner_text() == f"{name} {blob[axis]} of 0 … {SHAPE[axis] - 1}"
+    pressed = page.locator(".axes button")
+    assert [each.get_attribute("aria-pressed") for each in pressed.all()] == [str(axis == k).lower() for k in range(3)]
+    down, across = (other for other in range(3) if other != axis)
+    pane = page.locator(".pane", has=page.get_by_text("saliency", exact=True))
+    box = pane.locator(".frame").bounding_box()
+    assert box["height"] / box["width"] == pytest.approx(
+        SHAPE[down] * AFFINE[down, down] / (SHAPE[across] * AFFINE[across, across]), rel=0.05
+    )
+    x, y = (box[side] * (blob[at] + 0.5) / SHAPE[at] for side, at in (("width", across), ("height", down)))
+    page.mouse.move(box["x"] + x, box["y"] + y)
+    page.wait_for_function("() => [...document.querySelectorAll('.pane .value')].some(each => each.textContent)")
+    with np.load(volumes / "maps" / "a.saliency.npz") as saved:
+        assert float(pane.locator(".value").inner_text()) == pytest.approx(float(saved["map"][blob]), rel=0.1)
+    brightest = page.evaluate(
+        "() => { const c = document.querySelector('.pane canvas.photo'); const d = c.getContext('2d')"
+        ".getImageData(0, 0, c.width, c.height).data; let best = 0; for (let at = 0; at < d.length; at += 4) "
+        "if (d[at] > d[best]) best = at; best /= 4; "
+        "return [Math.floor(best / c.width) / c.height, best % c.width / c.width]; }"
+    )
+    assert [int(share * SHAPE[at]) for share, at in zip(brightest, (down, across), strict=True)] == pytest.approx(
+        [blob[down], blob[across]], abs=1
+    )
+    page.locator(".axes button", has_text="z").click()
+    page.wait_for_selector(".pane img.photo")
+    assert page.locator(".slices .told").inner_text() == f"z {blob[2]} of 0 … 7"
 
 
 def test_a_region_is_of_all_slices(opened, scored):

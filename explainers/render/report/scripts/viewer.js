@@ -9,7 +9,7 @@ import { clamp, element, percent, shortNumber } from "./numbers.js";
 import { Pane } from "./pane.js";
 import { MADE, perturbed, replaced } from "./perturbed.js";
 import { report } from "./report.js";
-import { SliceControl, countOf, peakOf, placesOf, toldSlice } from "./slices.js";
+import { SliceControl, countOf, peakOf, pictureFromTheSide, placesOf, toldSlice, turned } from "./slices.js";
 import { ALL, choose, mapOf, setOpacity, state } from "./state.js";
 import { View } from "./view.js";
 
@@ -33,6 +33,8 @@ export class Viewer extends View {
 
   async open(image) {
     this.image = image;
+    this.seen = image; // a volume along the axis that is chosen
+    this.all = null;
     this.slices = null;
     this.drawCurves = null;
     this.reset();
@@ -71,18 +73,37 @@ export class Viewer extends View {
 
   // Shows another slice in all panes, and says which.
   async turnTo(slice) {
-    const { image } = this;
-    this.slice = clamp(slice, 0, countOf(image) - 1);
+    const { seen } = this;
+    this.slice = clamp(slice, 0, countOf(seen) - 1);
     const wanted = this.slice;
     this.slices.show(wanted);
-    const photo = await pictureOf(image, wanted);
-    if (this.image !== image || this.slice !== wanted) return;
+    const photo = seen.slices.stored ? await this.fromTheSide(seen, wanted) : await pictureOf(seen, wanted);
+    if (this.seen !== seen || this.slice !== wanted) return;
     const focused = this.panes.findIndex((pane) => pane.frame === document.activeElement);
     this.photo = photo;
     this.drawPanes();
     this.drawCurves?.();
     this.panes[focused]?.frame.focus({ preventScroll: true });
-    document.getElementById("told").textContent = toldSlice(image, wanted);
+    document.getElementById("told").textContent = toldSlice(seen, wanted);
+  }
+
+  // Looks along another axis of a volume, where the map is strongest.
+  async look(axis) {
+    const focused = this.controls.contains(document.activeElement);
+    this.seen = turned(this.image, axis);
+    this.slice = peakOf(this.seen, mapOf(this.image));
+    this.zoomBy(0);
+    this.drawControls();
+    if (focused) this.controls.querySelectorAll(".axes button")[axis].focus();
+    await this.turnTo(this.slice);
+  }
+
+  // The picture of a slice along another axis than that of the slices that are kept; null where there are no pictures.
+  async fromTheSide(seen, at) {
+    const { image } = this;
+    this.all ??= Promise.all(image.slices.at.map((_, each) => pictureOf(image, each)));
+    const pictures = await this.all;
+    return pictures.every((each) => each?.naturalWidth) ? pictureFromTheSide(pictures, seen.slices, at) : null;
   }
 
   under(map) {
@@ -162,7 +183,7 @@ export class Viewer extends View {
   }
 
   drawControls() {
-    this.slices = this.image.slices ? new SliceControl(this.image, this.slice, (at) => this.turnTo(at), () => peakOf(this.image, mapOf(this.image))) : null;
+    this.slices = this.image.slices ? new SliceControl(this.seen, this.slice, (at) => this.turnTo(at), () => peakOf(this.seen, mapOf(this.image)), (axis) => this.look(axis)) : null;
     const chips = element("fieldset", {}, element("legend", {}, "Shown side by side"));
     for (const title of this.titles()) {
       const input = element("input", { type: "checkbox", checked: this.wanted().includes(title) });
@@ -209,7 +230,7 @@ export class Viewer extends View {
     if (shown.includes(MEAN) || shown.includes(SPREAD)) Object.assign(all, joined(this.maps));
     this.panes = shown
       .filter((title) => title === report.kind || all[title])
-      .map((title) => new Pane(this.image, this.photo, all[title] ?? null, this.mask, this));
+      .map((title) => new Pane(this.seen, this.photo, all[title] ?? null, this.mask, this));
     const least = this.image.line ? 40 : ({ 1: 26, 2: 22, 3: 18 }[this.panes.length] ?? 14);
     this.board.style.setProperty("--pane", `${least}rem`);
     this.board.style.maxWidth = this.image.line ? "64rem" : `${34 * this.panes.length}rem`;
@@ -353,7 +374,7 @@ export class Viewer extends View {
 
   keys() {
     const line = element("p", { class: "keys" });
-    for (const [key, text] of [["←", ""], ["→", "image before and after "], ["Esc", "close "], ["+", ""], ["−", ""], ["0", "zoom, on a picture "], ["arrows", "move the pointer on a picture "], ...(this.image.slices ? [["Page Up", ""], ["Page Down", "slice after and before"]] : [])]) {
+    for (const [key, text] of [["←", ""], ["→", "image before and after "], ["Esc", "close "], ["+", ""], ["−", ""], ["0", "zoom, on a picture "], ["arrows", "move the pointer on a picture "], ...(this.image.slices ? [["Page Up", ""], ["Page Down", "slice after and before "], ["1", ""], ["2", ""], ["3", "axis of the slices"]] : [])]) {
       line.append(element("kbd", {}, key), ` ${text}`);
     }
     return line;
@@ -365,6 +386,11 @@ export class Viewer extends View {
     if (turn) {
       event.preventDefault();
       this.turnTo(this.slice + turn);
+      return;
+    }
+    if (this.slices && ["1", "2", "3"].includes(event.key)) {
+      event.preventDefault();
+      this.look(Number(event.key) - 1);
       return;
     }
     const [before, after] = this.neighbours(this.image);

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -72,3 +73,18 @@ def nearest(mask: np.ndarray, height: int, width: int) -> np.ndarray:
     )
     found: np.ndarray = mask[:, rows][:, :, columns]
     return found
+
+
+def seen_along(
+    axis: int, places: Sequence[int], axes: Sequence[int], names: Sequence[str], spacing: Sequence[float]
+) -> dict[str, Any]:
+    """What the page has to know of slices at `places` along an axis, from which it makes those along the others.
+
+    Args:
+        axes: how long each of the volume's axes is; names: of them; spacing: between places along each.
+    """
+    kept = [
+        {"name": name, "length": length, "extent": length * apart}
+        for name, length, apart in zip(names, axes, spacing, strict=True)
+    ]
+    return {"axis": names[axis], "at": list(places), "of": axes[axis], "along": axis, "axes": kept}
