@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from explainers.errors import ExplainersError, OptionError, OutputError
+from explainers.network.ends import ENDS, at_least_single, scaled_end
 from explainers.network.guard import exact, preserved
 from explainers.network.input import fixed_batch, run
-from explainers.network.output import ENDS, Negative, Output, at_least_single, scaled_end, scores_of
+from explainers.network.output import Negative, Output, scores_of
 from explainers.network.unwrapping import as_network
 
 ACTIVATIONS = ("auto", "softmax", "sigmoid", None)
