@@ -9,11 +9,12 @@ from torch import Tensor, nn
 
 from explainers import methods as registry
 from explainers.errors import ExplainersError
+from explainers.network.ends import gradient_notes
 from explainers.network.guard import exact, preserved
 from explainers.network.input import checked_images, first_parameter, run
 from explainers.network.inputs import bound, made_up
 from explainers.network.layers import Layer
-from explainers.network.output import Output, describe, gradient_notes, scores_of
+from explainers.network.output import Output, describe, scores_of
 from explainers.network.rectifiers import Rectifiers, find_rectifiers
 from explainers.network.survey import survey
 from explainers.network.task_layers.bottleneck import bottleneck
@@ -242,8 +243,7 @@ def _looked(network: Any, images: Tensor, output: Output | None) -> _Look:
                 if look.task.dense:
                     look.default = _encoder(network, images, settled.scores(network, images, watch=False))
             elif look.task.found is not None:
-                look.failure = NOTHING_FOUND
-                look.notes = (NOTHING_FOUND,)
+                look.failure, look.notes = NOTHING_FOUND, (NOTHING_FOUND,)
                 return look
             scores = scores_of(returned, 1, picked)
             look.classes = _classes(look.task, scores, Answer(returned, 1, output))

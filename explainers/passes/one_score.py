@@ -7,7 +7,7 @@ import warnings
 from torch import Tensor
 
 from explainers.errors import OutputError
-from explainers.network.output import at_least_single
+from explainers.network.ends import at_least_single
 from explainers.passes.activation import Reading
 
 LOGIT = (

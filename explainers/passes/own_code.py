@@ -11,13 +11,12 @@ from pathlib import Path, PurePath
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from explainers.network.output import Negative, Pick
 
-PLAIN = (bool, int, float, complex, str, bytes, PurePath, np.generic, torch.dtype, torch.device)
+PLAIN = (bool, int, float, complex, str, bytes, PurePath, torch.dtype, torch.device)
 DEEPEST = 12  # steps from a function to what it uses
 _INSTALLED = tuple(
     Path(path).resolve()
@@ -62,19 +61,17 @@ def _parts(value: Any, seen: set[int], depth: int) -> Iterator[str]:
             yield from _parts(each, seen, depth + 1)
     elif isinstance(value, (set, frozenset)):
         yield repr(sorted(repr(each) for each in value if isinstance(each, PLAIN)))
-    elif isinstance(value, (Tensor, np.ndarray)):
+    elif isinstance(value, Tensor):
+        yield from _numbers(value.detach().cpu().float().numpy())
+    elif type(value).__module__ == "numpy" and hasattr(value, "tobytes"):  # not imported here: methods need torch alone
         yield from _numbers(value)
     elif isinstance(value, (functools.partial, MethodType)):
-        inner = (
-            (value.func, value.args, value.keywords)
-            if isinstance(value, functools.partial)
-            else (
-                value.__func__,
-                value.__self__,
-            )
-        )
-        for each in inner:
-            yield from _parts(each, seen, depth + 1)
+        inner: tuple[Any, ...]
+        if isinstance(value, functools.partial):
+            inner = value.func, value.args, value.keywords
+        else:
+            inner = value.__func__, value.__self__
+        yield from _parts(inner, seen, depth + 1)
     else:
         yield from _code(value, seen, depth)
 
@@ -121,9 +118,9 @@ def _names(code: CodeType) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _numbers(value: Tensor | np.ndarray) -> Iterator[str]:
-    array = value.detach().cpu().float().numpy() if isinstance(value, Tensor) else value
-    yield f"{array.shape} {array.dtype} {hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()}"
+def _numbers(array: Any) -> Iterator[str]:
+    """Of an array or a number of NumPy."""
+    yield f"{array.shape} {array.dtype} {hashlib.sha256(array.tobytes()).hexdigest()}"
 
 
 def _source(value: Any) -> str:

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from explainers.errors import OutputError
-from explainers.network.output import Output, describe, main_output, scores_of, see_order
+from explainers.network.ends import see_order
+from explainers.network.output import Output, describe, main_output, scores_of
 from explainers.passes.activation import Reading
 from explainers.targets.per_image import image_of
 

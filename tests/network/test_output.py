@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from explainers.errors import OutputError
-from explainers.network.output import end_of, scaled_end, scores_of
+from explainers.network.ends import end_of, scaled_end
+from explainers.network.output import scores_of
 
 FEATURES, LOGITS, MAPS = torch.rand(2, 15), torch.rand(2, 5), torch.rand(2, 3, 4, 4)
 
