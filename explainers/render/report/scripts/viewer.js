@@ -10,7 +10,7 @@ import { Pane } from "./pane.js";
 import { MADE, perturbed, replaced } from "./perturbed.js";
 import { recipes } from "./recipe.js";
 import { report } from "./report.js";
-import { SliceControl, countOf, peakOf, pictureFromTheSide, placesOf, toldSlice, turned } from "./slices.js";
+import { SliceControl, countOf, peakOf, pictureFromTheSide, placesOf, toldSlice, turned, valuesTold } from "./slices.js";
 import { ALL, choose, mapOf, setOpacity, state } from "./state.js";
 import { View } from "./view.js";
 
@@ -118,9 +118,7 @@ export class Viewer extends View {
     }
     if (map.grid) {
       const precise = (map.range[1] - map.range[0]) / (2 ** map.bits - 1) / 2;
-      const count = countOf(this.image);
-      const slices = count > 1 ? `${count} slices of ` : "";
-      nodes.push(`${slices}${map.grid[0] / count} × ${map.grid[1]} ${map.of ? `of ${map.of[0]} × ${map.of[1]} values (of each block the largest)` : "values"}, each `, element("span", { class: "whole" }, `± ${shortNumber(precise)}`), " ");
+      nodes.push(`${valuesTold(map, this.image)}, each `, element("span", { class: "whole" }, `± ${shortNumber(precise)}`), " ");
     }
     return nodes;
   }
