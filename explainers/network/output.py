@@ -84,7 +84,7 @@ def scores_of(returned: Any, count: int, output: Output | None = None) -> Tensor
         source = "the network returned" if output is None else "output= gave"
         raise OutputError(
             f"{source} {describe(returned if output is None else scores)}; expected scores of shape (N, classes). "
-            f"{_advice(returned)}"
+            f"{_advice(scores if _has_boxes(scores) else returned)}"
         )
     if len(scores) != count:
         raise OutputError(
@@ -173,6 +173,8 @@ def _is_scores(item: Any) -> bool:
 
 
 def _advice(returned: Any) -> str:
+    if _has_boxes(returned):
+        return "These are boxes: pass targets=explainers.targets.Box() (--task detection) to explain one of them"
     value, access = returned, "y"
     pick = "Pass output= to pick them, for example output=lambda y: "
     if len(inside := list(_candidates(returned))) == 1:
@@ -187,6 +189,11 @@ def _advice(returned: Any) -> str:
             'Pass targets=explainers.targets.Region(class, "predicted") (--where predicted) for a class of a '
             f"segmentation network in a region, or output=lambda y: {access}.mean((2, 3)) for one over all positions"
         )
+    if isinstance(value, Tensor) and value.ndim == 5:
+        return (
+            "Of a volume's classes at each position, pass targets=explainers.targets.Function(lambda y: y[class][mask]"
+            f".mean()) (--target FILE.py:function), or output=lambda y: {access}.mean((2, 3, 4)) for all positions"
+        )
     if isinstance(value, Tensor) and value.ndim == 1:
         return f"{pick}{access}[:, None] for one score per image"
     if isinstance(value, Tensor) and value.ndim == 2 and not value.is_complex():
@@ -194,6 +201,13 @@ def _advice(returned: Any) -> str:
     if type(value).__module__.split(".")[0] in ("numpy", "tensorflow", "jax"):
         return f"Pass output= to make a tensor of it, for example output=lambda y: torch.as_tensor({access})"
     return f"{pick}{access}"
+
+
+def _has_boxes(returned: Any) -> bool:
+    """Whether these are detections: torchvision's dictionaries, transformers' outputs, or what an adapter gives."""
+    first = returned[0] if isinstance(returned, (tuple, list)) and returned else returned
+    names = first if isinstance(first, Mapping) else dir(first) if hasattr(first, "__dataclass_fields__") else ()
+    return "pred_boxes" in names or {"boxes", "scores", "labels"} <= set(names)
 
 
 def _listed(rows: list[int]) -> str:
