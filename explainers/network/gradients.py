@@ -78,3 +78,11 @@ def gradients_of(
             "the network checkpoints its activations in the reentrant form, which allows no gradient of an input; "
             "use checkpoint(…, use_reentrant=False), or switch checkpointing off"
         ) from error
+
+
+def has_gradient(total: Tensor, images: Tensor) -> bool:
+    """Whether a graph leads from a total to the images."""
+    try:
+        return gradients_of(total, [images])[0] is not None
+    except RuntimeError:  # something was changed in place on the way back, so there is a way
+        return True

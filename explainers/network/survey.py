@@ -16,7 +16,7 @@ from explainers.network.axes.axis import Axes, image_axes
 from explainers.network.axes.trace import Recorded, Trace
 from explainers.network.batch_norm_backward import sound_batch_norm
 from explainers.network.branches.junction import with_junction
-from explainers.network.gradients import gradients_of
+from explainers.network.gradients import gradients_of, has_gradient
 from explainers.network.guard import in_own_thread
 from explainers.network.input import another, fixed_batch, run
 from explainers.network.layer_choice import Survey
@@ -183,11 +183,11 @@ class _Watch:
         reaches: dict[int, bool | None] = dict.fromkeys(range(len(self.tensors)))
         if live and scores.requires_grad:
             # The plain sum of a softmax is constant, so the scores are weighed unevenly.
-            total = (scores * torch.linspace(1, 2, scores.shape[1], device=scores.device)).sum()
+            total = (scores * torch.linspace(1, 2, scores.shape[1], device=scores.device, dtype=scores.dtype)).sum()
             with sound_batch_norm(scores):
-                *grads, whole = gradients_of(total, [*(self.tensors[index] for index in live), images])
-            # Where not even the image has one, an operation behind all of this has no gradient, and nothing is known.
-            known = whole is not None or any(grad is not None for grad in grads)
+                grads = gradients_of(total, [self.tensors[index] for index in live], retain=True)
+                # Where not even the image has one, an operation behind all has no gradient, and nothing is known.
+                known = any(grad is not None for grad in grads) or has_gradient(total, images)
             for index, grad in zip(live, grads, strict=True) if known else ():
                 reaches[index] = False if grad is None else _patches_matter(self.layers[index].layout, grad)
         self.layers = [

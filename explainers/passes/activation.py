@@ -172,7 +172,7 @@ def _by_values(network: Any, images: Tensor, scores: Tensor, output: Output | No
         return None
     tried = _tried(network, images, output)
     if found is not None:
-        kept = tried and all(_spelled(found, each) for each in tried)
+        kept = tried and all(_spelled(found, each) for each in tried) and _undecided(found, [scores, *tried])
         return Reading(found, SPELLINGS[found]) if kept else None
     seen = torch.cat([scores[:1], *tried])
     if tried and _of_a_hundred(seen) and float(seen.amax()) > 90 and float(seen.std()) > 0:
@@ -190,6 +190,11 @@ SPELLINGS = {
 def _spelled(name: str, scores: Tensor) -> bool:
     values = FUNCTIONS[name](scores)
     return scores.shape[1] > 1 and _within(values) and _sums_to_one(values)
+
+
+def _undecided(name: str, seen: list[Tensor]) -> bool:
+    """Whether two classes had a part: of scores such as (0, −40), one power is 1 and the other 0 by chance."""
+    return max(float((1 - FUNCTIONS[name](each).amax(dim=1)).amax()) for each in seen) > 0.05
 
 
 def _assumed(scores: Tensor) -> Reading:

@@ -66,8 +66,11 @@ def _parts(value: Any, seen: set[int], depth: int) -> Iterator[str]:
     elif type(value).__module__ == "numpy" and hasattr(value, "tobytes"):  # not imported here: methods need torch alone
         yield from _numbers(value)
     elif isinstance(value, (functools.partial, MethodType)):
-        partial = isinstance(value, functools.partial)
-        inner = (value.func, value.args, value.keywords) if partial else (value.__func__, value.__self__)
+        inner: tuple[Any, ...]
+        if isinstance(value, functools.partial):
+            inner = value.func, value.args, value.keywords
+        else:
+            inner = value.__func__, value.__self__
         yield from _parts(inner, seen, depth + 1)
     else:
         yield from _code(value, seen, depth)

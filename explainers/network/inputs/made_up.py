@@ -64,7 +64,7 @@ def _guesses(network: nn.Module, image: Tensor) -> Iterator[tuple[str, Tensor]]:
     draw = torch.Generator().manual_seed(1)
 
     def noise(*shape: int) -> Tensor:
-        return torch.randn(*shape, generator=draw).to(image)
+        return torch.randn(*shape, generator=draw, dtype=torch.float32, device="cpu").to(image)
 
     yield f"noise of shape {tuple(image.shape)}", noise(*image.shape)
     linear = [module.in_features for module in network.modules() if isinstance(module, nn.Linear)]

@@ -65,6 +65,12 @@ def smaller(values: np.ndarray, height: int, width: int) -> np.ndarray:
     return fewer(fewer(values, height, 1), width, 2)
 
 
+def below_each_other(whole: np.ndarray, height: int, width: int) -> tuple[np.ndarray, tuple[int, int] | None]:
+    """Slices (S, H, W) as one field (S · height, width), and the (H, W) that they had, None where all is kept."""
+    kept = smaller(whole, height, width)
+    return kept.reshape(-1, width), None if kept.shape == whole.shape else (whole.shape[1], whole.shape[2])
+
+
 def nearest(mask: np.ndarray, height: int, width: int) -> np.ndarray:
     """(S, H, W) as (S, height, width): of each block the value at its middle."""
     rows, columns = (

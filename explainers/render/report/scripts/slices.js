@@ -106,6 +106,14 @@ export function toldSlice(image, at) {
   return `${axis} ${places[at]} of 0 … ${of - 1}`;
 }
 
+// How many values of a map are kept: "8 slices of 14 × 10 values".
+export function valuesTold(map, image) {
+  const count = countOf(image);
+  const slices = count > 1 ? `${count} slices of ` : "";
+  const values = map.of ? `of ${map.of[0]} × ${map.of[1]} values (of each block the largest)` : "values";
+  return `${slices}${map.grid[0] / count} × ${map.grid[1]} ${values}`;
+}
+
 // The axes to choose from, the slider, what it says, and the way back to where the map is strongest. image: as it is seen;
 // turn: to a slice; strongest: which that is; look: along an axis.
 export class SliceControl {

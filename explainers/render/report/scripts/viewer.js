@@ -8,8 +8,9 @@ import { joined, MEAN, SPREAD } from "./joined.js";
 import { clamp, element, percent, shortNumber } from "./numbers.js";
 import { Pane } from "./pane.js";
 import { MADE, perturbed, replaced } from "./perturbed.js";
+import { recipes } from "./recipe.js";
 import { report } from "./report.js";
-import { SliceControl, countOf, peakOf, pictureFromTheSide, placesOf, toldSlice, turned } from "./slices.js";
+import { SliceControl, countOf, peakOf, pictureFromTheSide, placesOf, toldSlice, turned, valuesTold } from "./slices.js";
 import { ALL, choose, mapOf, setOpacity, state } from "./state.js";
 import { View } from "./view.js";
 
@@ -117,9 +118,7 @@ export class Viewer extends View {
     }
     if (map.grid) {
       const precise = (map.range[1] - map.range[0]) / (2 ** map.bits - 1) / 2;
-      const count = countOf(this.image);
-      const slices = count > 1 ? `${count} slices of ` : "";
-      nodes.push(`${slices}${map.grid[0] / count} × ${map.grid[1]} ${map.of ? `of ${map.of[0]} × ${map.of[1]} values (of each block the largest)` : "values"}, each `, element("span", { class: "whole" }, `± ${shortNumber(precise)}`), " ");
+      nodes.push(`${valuesTold(map, this.image)}, each `, element("span", { class: "whole" }, `± ${shortNumber(precise)}`), " ");
     }
     return nodes;
   }
@@ -175,7 +174,7 @@ export class Viewer extends View {
     this.controls = element("div", { class: "controls" });
     this.board = element("div", { class: "panes" });
     inner.append(this.controls, this.board);
-    for (const part of [this.curvePart(), this.measured(), this.again()]) if (part) inner.append(part);
+    for (const part of [this.curvePart(), this.measured(), recipes(this.image)]) if (part) inner.append(part);
     inner.append(this.keys());
     this.node.querySelector(".inner").replaceWith(inner);
     this.drawControls();
@@ -352,26 +351,6 @@ export class Viewer extends View {
     return `The ${which} important pixels ${how} ${filling[facts.baseline]}; drawn here from photo and map, close to what the network saw.`;
   }
 
-  again() {
-    const known = report.methods.filter((method) => method.command && this.image.maps.some((map) => report.titles[map.method] === method.title));
-    if (!known.length || !this.image.path) return null;
-    const method = element("select", { "aria-label": "Method" }, ...known.map((each) => element("option", {}, each.title)));
-    if (known.some((each) => each.title === state.method)) method.value = state.method;
-    const body = element("div", {});
-    const draw = () => {
-      const found = known.find((each) => each.title === method.value);
-      const path = this.image.path;
-      const { target } = this.image.maps.find((map) => report.titles[map.method] === found.title);
-      body.replaceChildren(
-        ...code("Command", filled(found.command, shellQuoted(path), shellQuoted(target))),
-        ...code("Python", filled(found.python, JSON.stringify(path), /^\d+$/.test(target) ? target : JSON.stringify(target))),
-      );
-    };
-    method.addEventListener("change", draw);
-    draw();
-    return element("section", { class: "again" }, element("div", { class: "head" }, element("h3", {}, "Make this map again"), method), body);
-  }
-
   keys() {
     const line = element("p", { class: "keys" });
     for (const [key, text] of [["←", ""], ["→", "image before and after "], ["Esc", "close "], ["+", ""], ["−", ""], ["0", "zoom, on a picture "], ["arrows", "move the pointer on a picture "], ...(this.image.slices ? [["Page Up", ""], ["Page Down", "slice after and before "], ["1", ""], ["2", ""], ["3", "axis of the slices"]] : [])]) {
@@ -399,34 +378,6 @@ export class Viewer extends View {
     event.preventDefault();
     this.open(to);
   }
-}
-
-function code(title, text) {
-  const copy = element("button", { type: "button", "aria-label": `Copy ${title}` }, "Copy");
-  copy.addEventListener("click", async () => {
-    try {
-      await navigator.clipboard.writeText(text);
-      copy.textContent = "Copied";
-    } catch {
-      getSelection().selectAllChildren(body);
-      copy.textContent = "Selected: copy with Ctrl-C";
-    }
-    setTimeout(() => {
-      copy.textContent = "Copy";
-    }, 2500);
-  });
-  const body = element("pre", {}, text);
-  return [element("h4", {}, title, copy), body];
-}
-
-// A recipe for this image, with the class of its map where each image has its own.
-function filled(text, path, target) {
-  return text.replace("\0photo\0", () => path).replace("\0target\0", () => target);
-}
-
-// A word as a POSIX shell takes it.
-function shellQuoted(word) {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'"'"'`)}'`;
 }
 
 // The photo, or one slice, as an <img> that is loaded; null where there is none to show.

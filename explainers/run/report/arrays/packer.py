@@ -15,7 +15,7 @@ from explainers.render.arrays import largest, spacing_of, walked
 from explainers.render.arrays.plain import curve_file, curve_size, gray_slices, slice_file, true_size
 from explainers.render.arrays.volumes import strongest
 from explainers.render.report import pack_bits
-from explainers.render.report.cuts import SAMPLES, bounded, chosen, cut, nearest, place_in, seen_along, smaller
+from explainers.render.report.cuts import SAMPLES, below_each_other, bounded, chosen, cut, nearest, place_in, seen_along
 from explainers.render.style import limits_of
 from explainers.run.kinds.recordings import Recordings
 from explainers.run.report.agreement import disagreement, ranks_of
@@ -172,9 +172,7 @@ class RecordingPacker(Packer):
         else:
             whole = cut(field.values, axis, places, field.axes[axis])
             height, width = bounded(whole.shape)
-        kept = smaller(whole, height, width)
-        of = None if kept.shape == whole.shape else (whole.shape[1], whole.shape[2])
-        flat = kept.reshape(-1, width)
+        flat, of = below_each_other(whole, height, width)
         return Cut(flat, flat, (0.0, 0.0, 1.0, 1.0), (1, 1), field.note, ends, of)
 
     def _subject(self, entry: Entry) -> tuple[Recording | None, str]:
