@@ -18,8 +18,8 @@ def with_boxes(picture: np.ndarray, boxes: Sequence[tuple[Corners, str]]) -> np.
     """A picture with boxes around what was found in it, the first on top.
 
     Args:
-        picture: (H, W, 3) uint8; boxes: each with its caption, which stands in its upper left corner, moved as far as it
-            needs to stay in the picture; they may reach beyond the picture.
+        picture: (H, W, 3) uint8; boxes: each with its caption, which stands in its upper left corner, moved as far as
+            it needs to stay in the picture; they may reach beyond the picture.
 
     Returns:
         (H, W, 3) uint8, a copy; small ones are enlarged by a whole number, so that captions do not cover them.

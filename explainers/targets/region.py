@@ -112,8 +112,8 @@ class Region(Target):
         box = (x, y, x + 1, y + 1) if len(self.where) == 2 else self.where
         if box[0] < 0 or box[1] < 0 or box[2] > size[1] or box[3] > size[0]:
             raise TargetError(
-                f"Region: the {_where_label(self.where)[3:]} does not lie in the image, which is {size[1]} wide, {size[0]} "
-                "high"
+                f"Region: the {_where_label(self.where)[3:]} does not lie in the image, which is {size[1]} wide, "
+                f"{size[0]} high"
             )
         return box  # type: ignore[no-any-return]
 

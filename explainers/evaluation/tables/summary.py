@@ -105,9 +105,9 @@ class Summary:
     def notes(self) -> list[str]:
         """What has to be known to read the table."""
         lines = [f"{self.images} image{'s' * (self.images != 1)}; {LEGEND}"]
-        if self.images < 2:
+        if self.images == 1:
             lines.append("a single image has no interval and nothing to test")
-        elif self.images < FEW:
+        elif 0 < self.images < FEW:
             lines.append(
                 f"fewer than {FEW} images: intervals of skewed scores hold the true value less often than they say "
                 "(docs/metrics.md)"
