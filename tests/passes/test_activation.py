@@ -92,6 +92,14 @@ def test_probabilities_stay_what_they_are_and_scores_become_them(ending, black_b
     assert torch.allclose(reading(scores), wanted(logits), atol=1e-5)
 
 
+@pytest.mark.parametrize("black_box", [False, True])
+def test_one_large_logit_is_no_logarithm_whose_power_is_one(black_box):
+    """Of (s, 0) with s near -40, two and ten to the power of it sum to 1 by chance."""
+    network = Ended(lambda x: torch.stack([-40 - x[:, 0].abs(), torch.zeros(len(x))], 1))
+    model = (lambda images: network(images).detach()) if black_box else network
+    assert reading_of(model, IMAGES, class_scores(model, IMAGES)).name == "softmax"
+
+
 REVERSED = {  # whose smallest score is that of the likeliest class
     "negative log-softmax": lambda x: -x.log_softmax(1),
     "times minus one": lambda x: x.log_softmax(1) * -1,
