@@ -120,8 +120,8 @@ def _check_flags(arguments: argparse.Namespace, kind: str) -> None:
     where = getattr(arguments, "where", None)
     if kind != PHOTOS and where is not None and where not in ("predicted", "all"):
         raise OptionError(
-            f"--where {where} is said of photos, and these are {kind}s; pass --target FILE.py:function, with a function "
-            "such as lambda y: y[class][mask].mean()"
+            f"--where {where} is said of photos, and these are {kind}s; pass --target FILE.py:function, with a "
+            "function such as lambda y: y[class][mask].mean()"
         )
 
 
