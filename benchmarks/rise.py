@@ -17,7 +17,7 @@ import statistics
 import subprocess
 import sys
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ from explainers.data.images import find_images, read_image
 
 warnings.filterwarnings("ignore")
 PARTS = ("overhead", "memory", "fidelity", "time")
+DESIGNS = ("paper", "balanced")
 SETTINGS: dict[str, dict[str, Any]] = {
     "float32": {},
     "auto": {"precision": "auto"},
@@ -144,22 +145,23 @@ def prepared(loaded: LoadedModel, photos: Iterable[np.ndarray]) -> Tensor:
     return torch.stack([loaded.preprocessing(photo) for photo in photos]).to(DEVICE)
 
 
-def fidelity(loaded: LoadedModel, batch: Tensor, converged: int) -> tuple[list[str], dict[str, float]]:
+def fidelity(
+    loaded: LoadedModel, batch: Tensor, converged: int, keep: Path | None
+) -> tuple[list[str], dict[str, float]]:
     """Correlation with the map of `converged` masks against the number of masks, on a trained network."""
-    images = len(batch)
-    truth = RISE(loaded, masks=converged, seed=1, precision="auto")(batch)
     counts = [count for count in COUNTS if count <= converged // 4]
-    found: dict[str, dict[int, list[float]]] = {
-        design: {count: [] for count in counts} for design in ("paper", "balanced")
+    curves = [
+        kept(
+            keep,
+            f"{loaded.spec}: {number} of {len(batch)}, {converged}",
+            lambda image=image: curve(loaded, image, converged, counts),
+        )
+        for number, image in enumerate(batch, start=1)
+    ]
+    means = {
+        design: {count: statistics.fmean(curve[design][str(count)] for curve in curves) for count in counts}
+        for design in DESIGNS
     }
-    for design, table in found.items():
-
-        def watch(estimate: RiseEstimate, table: dict[int, list[float]] = table) -> None:
-            if estimate.masks in table:
-                table[estimate.masks].append(correlation(estimate.maps[0], truth[estimate.image].cpu()))
-
-        RISE(loaded, masks=counts[-1], seed=2, precision="auto", design=design, watch=watch)(batch)
-    means = {design: {count: statistics.fmean(table[count]) for count in counts} for design, table in found.items()}
     needed = {design: crossing(table, GOAL) for design, table in means.items()}
     lines = ["| masks | paper | balanced |", "|---|---|---|"]
     lines += [f"| {count} | {means['paper'][count]:.3f} | {means['balanced'][count]:.3f} |" for count in counts]
@@ -167,11 +169,37 @@ def fidelity(loaded: LoadedModel, batch: Tensor, converged: int) -> tuple[list[s
         return [*lines, "", f"Up to {counts[-1]} masks one of them does not reach a mean correlation of {GOAL}."], {}
     lines += [
         "",
-        f"A mean correlation of {GOAL} over {images} images is reached with {needed['paper']:.0f} masks by the paper's "
-        f"design and with {needed['balanced']:.0f} by the balanced one: "
+        f"A mean correlation of {GOAL} over {len(batch)} images is reached with {needed['paper']:.0f} masks by the "
+        f"paper's design and with {needed['balanced']:.0f} by the balanced one: "
         f"{needed['paper'] / needed['balanced']:.1f} times fewer.",
     ]
     return lines, needed
+
+
+def curve(loaded: LoadedModel, image: Tensor, converged: int, counts: list[int]) -> dict[str, dict[str, float]]:
+    """Of one image (C, H, W): by design and number of masks, the correlation with its map of `converged` others."""
+    truth = RISE(loaded, masks=converged, seed=1, precision="auto")(image[None])[0].cpu()
+    found: dict[str, dict[str, float]] = {design: {} for design in DESIGNS}
+    for design, table in found.items():
+
+        def watch(estimate: RiseEstimate, table: dict[str, float] = table) -> None:
+            if estimate.masks in counts:
+                table[str(estimate.masks)] = correlation(estimate.maps[0], truth)
+
+        RISE(loaded, masks=counts[-1], seed=2, precision="auto", design=design, watch=watch)(image[None])
+    return found
+
+
+def kept(keep: Path | None, name: str, measure: Callable[[], Any]) -> Any:
+    """What an earlier call measured under that name, else what is measured now, which goes into the file."""
+    rows = [json.loads(line) for line in keep.read_text().splitlines()] if keep and keep.exists() else []
+    done = next((row["found"] for row in rows if row["name"] == name), None)
+    if done is None:
+        done = measure()
+        if keep:
+            with keep.open("a") as file:
+                file.write(json.dumps({"name": name, "found": done}) + "\n")
+    return done
 
 
 def crossing(table: dict[int, float], goal: float) -> float:
@@ -240,6 +268,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=24, help="of the fidelity")
     parser.add_argument("--converged", type=int, default=32_768, help="masks of the maps that fidelity compares with")
     parser.add_argument("--photographs", type=Path, help="a folder of them: fidelity on these instead of digits")
+    parser.add_argument("--keep", type=Path, help="a file that keeps fidelity's images as they are done, to go on from")
     parser.add_argument("--needed", type=json.loads, help='instead of fidelity, e.g. {"paper": 2100, "balanced": 360}')
     parser.add_argument("--peak", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -256,10 +285,12 @@ def main() -> None:
     if "fidelity" in parts:
         if options.photographs:
             about = "Network for photographs (EfficientNet-Lite0), photographs of 224 × 224"
-            lines, needed = fidelity(*of_photographs(options.images, options.photographs), options.converged)
+            lines, needed = fidelity(
+                *of_photographs(options.images, options.photographs), options.converged, options.keep
+            )
         else:
             about = "Embedded classifier, generated test images of 96 × 96"
-            lines, needed = fidelity(*of_digits(options.images), options.converged)
+            lines, needed = fidelity(*of_digits(options.images), options.converged, options.keep)
         text += ["## Fidelity", "", f"{about}; against maps of {options.converged} masks.", "", *lines, ""]
     if "overhead" in parts:
         text += [

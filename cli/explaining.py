@@ -77,7 +77,16 @@ def explained_images(
         )
     for title, reason in summary.refused.items():
         note(arguments, f"left out {title}: {reason}")
+    from explainers.run.explain.summary import CHANGED
+
     for name, reason in summary.dropped:
+        if reason == CHANGED:
+            note(
+                arguments,
+                f"{printable(name)}, or what is explained of it, has changed since an earlier run, whose "
+                "rows of it are no longer in the table",
+            )
+            continue
         note(arguments, f"{printable(name)} ({reason}) is no longer in the table; an earlier run had it")
     if summary.constant:
         count, (name, title) = len(summary.constant), summary.constant[0]

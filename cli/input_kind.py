@@ -119,7 +119,10 @@ def _check_flags(arguments: argparse.Namespace, kind: str) -> None:
             raise OptionError(f"--{flag.replace('_', '-')} is made for {what}, and these are {kind}s")
     where = getattr(arguments, "where", None)
     if kind != PHOTOS and where is not None and where not in ("predicted", "all"):
-        raise OptionError(f"--where {where} is said of photos, and these are {kind}s; expected predicted or all")
+        raise OptionError(
+            f"--where {where} is said of photos, and these are {kind}s; pass --target FILE.py:function, with a "
+            "function such as lambda y: y[class][mask].mean()"
+        )
 
 
 def batch_size(arguments: argparse.Namespace) -> int:

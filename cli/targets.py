@@ -85,7 +85,6 @@ def typed_detections(arguments: argparse.Namespace) -> Any:
         return None
     for name in ("target", "where", "top_k", "ground_truth"):
         if getattr(arguments, name, None) is not None:
-            raise OptionError(
-                f"--{name.replace('_', '-')} names classes; --task detection explains boxes: leave it out"
-            )
+            flag, what = f"--{name.replace('_', '-')}", "regions" if name == "where" else "classes"
+            raise OptionError(f"{flag} names {what}; --task detection explains boxes: leave out {flag}")
     return Detected(Detected.count if count is None else count, Detected.min_score if least is None else least)

@@ -52,7 +52,7 @@ def page(options: argparse.Namespace, found: Found, papers: Mapping[str, Sequenc
         "",
         "The first training's maps of the same six test images:",
         "",
-        "![A row of maps for each method](ala-study-maps.png)",
+        "![A row of maps for each method](ala-study-maps.webp)",
     ]
 
 

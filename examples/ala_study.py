@@ -8,7 +8,7 @@ Everything is measured on generated birds, whose class is decided by beak and ta
 on other birds and sentences about them (`pretrain_clip.py`); with --data, --encoder and --weights on real photographs
 and a real encoder. Start the same command again after an interruption and it goes on: trainings from their last epoch,
 and each row and seed that is scored stays as a small file in --docs/ala-study. It writes `ala-study.md`, in which what
-stands outside the two marks is left alone (`ala_report.py`), and `ala-study-maps.png`.
+stands outside the two marks is left alone (`ala_report.py`), and `ala-study-maps.webp`.
 """
 
 from __future__ import annotations
@@ -292,7 +292,7 @@ def main() -> None:
         found[title].append(made)
     papers = {title: row.paper for title, row in rows(options).items()}
     written(options.docs / "ala-study.md", page(options, found, papers))
-    write_maps(options, data, start, options.docs / "ala-study-maps.png")
+    write_maps(options, data, start, options.docs / "ala-study-maps.webp")
     print(f"table  {options.docs / 'ala-study.md'}")
 
 

@@ -133,7 +133,7 @@ def read(results: Path) -> dict[str, Found]:
 
 
 def write_report(results: Path, report: Path, data: DataSet) -> None:
-    """`amb-study.md`, in which what stands outside the marks stays as it is, and `amb-study-maps.png`."""
+    """`amb-study.md`, in which what stands outside the marks stays as it is, and `amb-study-maps.webp`."""
     found = read(results)
     path = report / "amb-study.md"
     text = path.read_text(encoding="utf-8") if path.is_file() else HEAD + BEGIN + END
@@ -143,7 +143,7 @@ def write_report(results: Path, report: Path, data: DataSet) -> None:
     behind = rest.split(END, 1)[1]
     report.mkdir(parents=True, exist_ok=True)
     write_bytes(path, (before + BEGIN + "\n".join(measured(found)) + "\n" + END + behind).encode())
-    maps(report / "amb-study-maps.png", found, data)
+    maps(report / "amb-study-maps.webp", found, data)
     print(f"report  {path}")
 
 

@@ -51,6 +51,7 @@ METHODS = {
     "guided-grad-cam": "guided-grad-cam",
     "smooth-grad": "smooth-grad",
 }
+OWN = {"attention": "attention"}  # what a network that explains itself shows
 ONLY = ("plain", "plain-with-augmentation", "plain-without-augmentation", "abn")
 SETTINGS = (
     "width",
@@ -79,6 +80,11 @@ class Training:
     @property
     def variant(self) -> str:
         return f"{self.network}, {'with' if self.augmented else 'without'} augmentation"
+
+    @property
+    def methods(self) -> dict[str, str]:
+        """Of the drift, RISE aside, and of the randomisation test."""
+        return OWN if self.network == "abn" else METHODS
 
     @property
     def folder(self) -> str:
@@ -158,7 +164,7 @@ def compared(options: argparse.Namespace, training: Training) -> Drift:
     networks = of_training(folder, load)
     alike = [each for each in trainings(options) if each.variant == training.variant and each != training]
     others = of_models([str(options.out / "runs" / each.folder) for each in alike], load)
-    methods: dict[str, object] = {"attention": "attention"} if training.network == "abn" else dict(METHODS)
+    methods: dict[str, object] = dict(training.methods)
     if training.network == "plain":
         methods["rise"] = ("rise", {"masks": options.masks, "precision": "auto"})
     out = options.out / "drift" / training.folder
@@ -183,7 +189,7 @@ def randomised(options: argparse.Namespace, training: Training) -> dict[str, lis
     result = explainers.evaluate(
         loaded,
         shots,
-        dict(METHODS),
+        dict(training.methods),
         ["model-randomisation"],
         labels=torch.tensor([data.test.labels[row] for row in rows]),
         out=options.out / "sanity" / training.folder,
@@ -191,7 +197,7 @@ def randomised(options: argparse.Namespace, training: Training) -> dict[str, lis
         activation="softmax",
     )
     found = result.values("model-randomisation")
-    return {method: list(found[method].values()) for method in METHODS}
+    return {method: list(found[method].values()) for method in training.methods}
 
 
 def settings_of(options: argparse.Namespace) -> dict[str, Any]:
@@ -221,8 +227,7 @@ def known(options: argparse.Namespace, variant: str) -> Measured | None:
 def measure(options: argparse.Namespace, every: Sequence[Training]) -> Measured:
     """The values of one kind of training, from all its seeds."""
     found = [compared(options, each) for each in every]
-    network = every[0].network
-    sanity = [randomised(options, each) for each in every] if network == "plain" else []
+    sanity = [randomised(options, each) for each in every]
     return {"settings": settings_of(options), "variant": every[0].variant, **measured(found, sanity)}
 
 

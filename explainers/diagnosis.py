@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from torch import Tensor, nn
 
 from explainers import methods as registry
 from explainers.errors import ExplainersError
+from explainers.network.ends import gradient_notes
 from explainers.network.guard import exact, preserved
 from explainers.network.input import checked_images, first_parameter, run
+from explainers.network.inputs import bound, made_up
 from explainers.network.layers import Layer
-from explainers.network.output import ENDS, Output, describe, end_of, scores_of
+from explainers.network.output import Output, describe, scores_of
 from explainers.network.rectifiers import Rectifiers, find_rectifiers
 from explainers.network.survey import survey
 from explainers.network.task_layers.bottleneck import bottleneck
 from explainers.network.unwrapping import as_network, class_name
-from explainers.passes.activation import Reading, reading_of
-from explainers.passes.one_score import in_force, remark
+from explainers.passes.activation import reading_of
+from explainers.passes.one_score import assumptions, in_force
 from explainers.targets import Answer, Box, Region, Target, settle
 from explainers.targets.target_scores import TargetScores
 from explainers.targets.task import Task, how_to_bind, several_inputs, task_of
@@ -31,7 +33,7 @@ class Diagnosis:
     stages: (label, (C, h, w)) of the layers that -1, -2, … mean, the last first; candidates: all spatial layers;
     activation: what turns scores into f(x); methods: name → "" where it works, else the reason why not; task: what it
     does, as far as that can be told; targets: (what can be explained, the options of `explain run` for it); default:
-    the layer that `layer=None` means where it is not the last stage.
+    the layer that `layer=None` means where it is not the last stage; untried: why no method was tried, else "".
     """
 
     network: str
@@ -53,6 +55,7 @@ class Diagnosis:
     task: str = ""
     targets: tuple[tuple[str, str], ...] = ()
     default: str | None = None
+    untried: str = ""
 
     @property
     def layer(self) -> str | None:
@@ -79,15 +82,18 @@ class Diagnosis:
             f"output       {self.output}" + ("" if self.classes is None else f" → {self.classes} classes"),
             *([f"task         {self.task}"] if self.task else []),
             *([f"f(x)         {self.activation}"] if self.activation else []),
-            f"layer=None   {self.layer or 'no spatial layer found'}",
+            *([] if self.untried else [f"layer=None   {self.layer or 'no spatial layer found'}"]),
             *(["stages", *stages] if stages else []),
-            f"candidates   {len(self.candidates)} spatial layers",
+            *([] if self.untried else [f"candidates   {len(self.candidates)} spatial layers"]),
             f"rectifiers   {self.strict or 'no ReLU'}"
             + (f"; smooth: {self.smooth}" if self.smooth else "")
             + (f"; closed to view: {self.opaque}" if self.opaque else ""),
             *[f"note         {note}" for note in self.notes],
-            f"works        {', '.join(works) or 'nothing'}",
-            *(["does not", *fails] if fails else []),
+            *(
+                [f"methods      none was tried: {self.untried}"]
+                if self.untried
+                else [f"works        {', '.join(works) or 'nothing'}", *(["does not", *fails] if fails else [])]
+            ),
             *(["what can be explained", *_commands(command, self.targets)] if self.targets else []),
         ]
         return "\n".join(lines)
@@ -107,6 +113,18 @@ def diagnose(model: Any, images: Tensor, *, output: Output | None = None) -> Dia
     Cost: about forty forward and backward passes of one image.
     """
     network = as_network(model, several=True)
+    if found := made_up(network, images):
+        inputs, said = found
+        one = bound(network, 0)
+        with one.given(inputs):
+            made = _diagnosed(one, images, output)
+        task = "; ".join(filter(None, (several_inputs(network), made.task)))
+        notes = (f"made up to look at it: {said}", *how_to_bind(network), *made.notes)
+        return replace(made, network=class_name(network), task=task, targets=(), notes=notes)
+    return _diagnosed(network, images, output)
+
+
+def _diagnosed(network: Any, images: Tensor, output: Output | None) -> Diagnosis:
     images = checked_images(images, network)[:1]
     look = _looked(network, images, output)
     notes = list(dict.fromkeys(look.notes))
@@ -136,6 +154,7 @@ def diagnose(model: Any, images: Tensor, *, output: Output | None = None) -> Dia
         task=look.task.name,
         targets=look.task.targets,
         default=look.default,
+        untried=look.failure,
     )
 
 
@@ -171,24 +190,6 @@ def _by_reason(methods: dict[str, str]) -> dict[str, str]:
         if reason:
             names.setdefault(reason, []).append(name)
     return {reason: ", ".join(each) for reason, each in names.items()}
-
-
-def _gradient_notes(scores: Tensor) -> list[str]:
-    if not scores.requires_grad:
-        return ["the scores carry no gradient: black-box methods only"]
-    end = ENDS.get(end_of(scores) or "")
-    return [f"the scores come out of {end}; gradient methods want logits (output=)"] if end else []
-
-
-def _reading_notes(reading: Reading, scores: Tensor) -> list[str]:
-    """What was assumed, and how to overrule it."""
-    if not reading.assumed:
-        return []
-    if scores.shape[1] == 1:
-        text = remark(reading, scores) or "f(x) is assumed: activation='sigmoid' (--activation sigmoid) for a logit"
-        return [text, "targets='not' (--target not) explains the other class of a network with one score"]
-    several = "activation='sigmoid' (--activation sigmoid) for labels that do not exclude each other"
-    return [f"f(x) is assumed: {several}, activation=None (--activation none) for values"]
 
 
 NOTHING_FOUND = "the network finds no box in the image looked at, so that no method can be tried; give one (--image)"
@@ -242,16 +243,15 @@ def _looked(network: Any, images: Tensor, output: Output | None) -> _Look:
                 if look.task.dense:
                     look.default = _encoder(network, images, settled.scores(network, images, watch=False))
             elif look.task.found is not None:
-                look.failure = NOTHING_FOUND
-                look.notes = (NOTHING_FOUND,)
+                look.failure, look.notes = NOTHING_FOUND, (NOTHING_FOUND,)
                 return look
             scores = scores_of(returned, 1, picked)
             look.classes = _classes(look.task, scores, Answer(returned, 1, output))
             look.rectifiers = find_rectifiers(scores, leaf)
-            look.notes += tuple(_gradient_notes(scores))
+            look.notes += tuple(gradient_notes(scores))
             reading = reading_of(network, images, scores, "auto", picked, check=False)
             look.activation = str(in_force(reading, scores))
-            look.notes += tuple(_reading_notes(reading, scores))
+            look.notes += tuple(assumptions(reading, scores))
         except ExplainersError as error:
             look.notes += (str(error),)
         look.stages, look.candidates, note = _layers(network, images, picked)

@@ -25,8 +25,16 @@ def _seeded() -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With `-n`, what shares a fixture goes to one worker: the tests of a file, or of one network of the collection."""
+    """With `-n`, what shares a fixture goes to one worker: the tests of a file, or of one network of the collection.
+
+    The networks come last: they are many small groups, so that no worker waits at the end for another's long file.
+    """
+    networks = {
+        item: case.params["bench"]
+        for item in items
+        if (case := getattr(item, "callspec", None)) and "bench" in case.params
+    }
     for item in items:
-        case = getattr(item, "callspec", None)
-        network = case.params.get("bench") if case else None
-        item.add_marker(pytest.mark.xdist_group(f"{item.path.stem} {network}" if network else item.path.stem))
+        group = f"{item.path.stem} {networks[item]}" if item in networks else item.path.stem
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: item in networks)

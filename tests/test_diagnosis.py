@@ -6,6 +6,7 @@ import pytest
 import torch
 from detectors import GridDetector, detector, read_grid
 from small import Residual, lively
+from torch import nn
 
 import explainers
 
@@ -68,13 +69,56 @@ def test_where_nothing_is_found_no_method_is_tried_and_the_image_is_blamed():
 
 
 @pytest.mark.parametrize(
-    ("output", "message"),
+    ("output", "message", "methods"),
     [
-        (lambda raw: raw.boxes, "output= fails on what the network returned, a tensor of shape (1, 8, 2, 2)"),
-        (lambda raw: read_grid(raw) * 2, "gives detections of 2 images for 1"),
+        (
+            lambda raw: raw.boxes,
+            "output= fails on what the network returned, a tensor of shape (1, 8, 2, 2)",
+            "methods      none was tried: ",
+        ),
+        (lambda raw: read_grid(raw) * 2, "gives detections of 2 images for 1", "works        nothing"),
     ],
 )
-def test_an_adapter_that_is_wrong_is_the_reason(output, message):
+def test_an_adapter_that_is_wrong_is_the_reason(output, message, methods):
     told = explainers.diagnose(GridDetector(), torch.rand(1, 3, 16, 16), output=output)
     assert message in str(told)
-    assert "works        nothing" in str(told)
+    assert methods in str(told)
+
+
+class Fused(nn.Module):
+    """A photo, and a second input that is scaled and added to the pooled features."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.photo = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
+        self.width = width
+        self.other = nn.Linear(width, 4) if width else None
+        self.head = nn.Linear(4, 3)
+
+    def forward(self, photo, other):
+        if self.other is None and other.shape != photo.shape:
+            raise ValueError("both sides are photos")
+        added = self.photo(other).mean((2, 3)) if self.other is None else self.other(other)
+        return self.head(self.photo(photo).mean((2, 3)) + added)
+
+
+@pytest.mark.parametrize(("width", "made"), [(0, "(1, 3, 12, 12)"), (5, "(1, 5)")])
+def test_a_network_of_several_inputs_is_tried_with_inputs_made_up(width, made):
+    told = explainers.diagnose(Fused(width), torch.rand(1, 3, 12, 12))
+    assert (told.untried, told.methods["grad-cam"], told.methods["saliency"], told.classes) == ("", "", "", 3)
+    assert told.layer == ("photo" if width else "photo#1"), "of a shared layer the run of the first input"
+    assert told.task.startswith("several inputs: forward needs photo, other; ")
+    assert f"made up to look at it: other noise of shape {made}" in told.notes
+    assert told.network == "Fused"
+
+
+def test_a_network_of_inputs_that_cannot_be_made_up_is_not_said_to_fail():
+    class Named(Fused):
+        def forward(self, photo, other):
+            return super().forward(photo, other["age"])
+
+    told = explainers.diagnose(Named(5), torch.rand(1, 3, 12, 12))
+    assert told.untried != ""
+    assert "methods      none was tried: " in str(told)
+    assert "does not" not in str(told)
+    assert "no spatial layer" not in str(told)

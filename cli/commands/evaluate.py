@@ -181,8 +181,8 @@ def _note_too_few(arguments: argparse.Namespace, images: Any, chosen: int, prepr
         more = "fewer methods" if needed is None else f"at least {needed}"
         note(
             arguments,
-            f"with {len(files)} images no difference between {titles} maps (controls among them) can be found, "
-            f"however large; that needs {more}",
+            f"with {len(files)} image{'s' * (len(files) != 1)} no difference between {titles} maps (controls among "
+            f"them) can be found, however large; that needs {more}",
         )
 
 

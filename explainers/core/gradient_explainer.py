@@ -11,7 +11,8 @@ from explainers.core.explainer import Explainer
 from explainers.core.maps import reduce_channels
 from explainers.core.targets import resolve_targets
 from explainers.errors import OptionError
-from explainers.network.output import Output, warn_if_normalised
+from explainers.network.ends import warn_if_normalised
+from explainers.network.output import Output
 
 
 class GradientExplainer(Explainer):

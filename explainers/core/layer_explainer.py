@@ -14,6 +14,7 @@ from explainers.core.maps import upsample
 from explainers.core.targets import resolve_targets
 from explainers.errors import LayerError
 from explainers.network.capture import Capture
+from explainers.network.ends import warn_if_normalised
 from explainers.network.gradients import target_gradients
 from explainers.network.guard import exact, preserved
 from explainers.network.input import checked_images
@@ -21,7 +22,7 @@ from explainers.network.inputs import fed_runs, is_bound
 from explainers.network.layer_choice import LayerChoice, Survey
 from explainers.network.layers import Layer
 from explainers.network.layout import Layout
-from explainers.network.output import Output, scores_of, warn_if_normalised
+from explainers.network.output import Output, scores_of
 from explainers.network.survey import survey
 from explainers.network.task_layers import bottleneck, extent_of, trunk
 from explainers.passes.activation import reading_of

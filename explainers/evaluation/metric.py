@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
@@ -58,6 +58,10 @@ class Metric(ABC):
     def caution(self) -> str:
         """What has to be known to read the value, for the foot of tables."""
         return ""
+
+    def caution_of(self, rows: Sequence[dict[str, Any]]) -> str:
+        """The same, going by the rows of the table that have a value of this metric."""
+        return self.caution()
 
     def combined(self, parts: np.ndarray, counts: np.ndarray) -> np.ndarray:
         """Values over data sets from sums of `parts` (R, …) over `counts` (R,) images; by default there are no parts

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from explainers.data.recordings import Recording
     from explainers.render import Style
     from explainers.render.arrays import MapRow
+    from explainers.render.report import WidgetMap, WidgetVolume
 
 
 @dataclass(frozen=True, repr=False)
@@ -91,6 +92,13 @@ class ArrayExplanation(Explanation):
             rows = [self.row(index, k, each, style=style) for k, each in enumerate(said)]
             pictures.append(picture_of(self.recordings[index], rows, self.names[index]))
         return figure_of(pictures)
+
+    def on_widget(self, index: int, said: str, maps: list[WidgetMap]) -> WidgetVolume:
+        """The slices of a volume or clip."""
+        from explainers.render.report import WidgetVolume
+
+        subject, made = self.recordings[index], self.preprocessing
+        return WidgetVolume(self.names[index], subject, made.kind, made.window, said, maps)
 
     def row(self, index: int = 0, target: int = 0, said: str = "", *, style: Style | None = None) -> MapRow:
         """A map as it is drawn, below the method's name and what is said."""

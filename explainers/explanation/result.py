@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from explainers.explanation.prepared import Box
     from explainers.render import Style
+    from explainers.render.report import WidgetImage, WidgetMap, WidgetVolume
     from explainers.render.sheet import AnyCell
 
 
@@ -150,6 +151,12 @@ class Explanation:
         if reading is not None and reading.probability:
             return f"{name} {float(reading(scores)[0, target]):.2f}"
         return f"{name} {float(scores[0, target]):.3g}"
+
+    def on_widget(self, index: int, said: str, maps: list[WidgetMap]) -> WidgetImage | WidgetVolume:
+        """What lies below maps in the widget of a notebook."""
+        from explainers.render.report import WidgetImage
+
+        return WidgetImage(f"image {index + 1}", self.pixels[index], self.boxes[index], said, maps)
 
     def _repr_png_(self) -> bytes:
         from explainers.render.report import IMAGES

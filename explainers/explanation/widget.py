@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from explainers.explanation.result import Explanation
-    from explainers.render.report import WidgetImage, WidgetMap
+    from explainers.render.report import WidgetImage, WidgetMap, WidgetVolume
 
 
 def png(figure: Figure) -> bytes:
@@ -40,7 +40,7 @@ def bundle(explanations: Sequence[Explanation], picture: Callable[[], bytes], te
 
 
 def html_of(explanations: Sequence[Explanation], picture: bytes) -> str:
-    """The widget; of volumes, signals and clips the picture alone.
+    """The widget; of signals the picture alone.
 
     Args:
         explanations: of the same images, by one or several methods; picture: PNG, for where no script runs.
@@ -52,7 +52,7 @@ def html_of(explanations: Sequence[Explanation], picture: bytes) -> str:
 
     count = len(explanations[0])
     methods = ", ".join(dict.fromkeys(each.method for each in explanations))
-    if explanations[0].axes != 2:
+    if explanations[0].axes == 1:
         more = f'<p style="opacity:0.8">The first {IMAGES} of {count} are shown.</p>' if count > IMAGES else ""
         return still(picture, f"Heat maps by {methods}") + more
     images = [_image(explanations, index) for index in range(min(count, IMAGES))]
@@ -73,15 +73,13 @@ def _bundle_of(text: str, explanations: Sequence[Explanation], shown: Callable[[
     return bundle(explanations, lambda: png(shown()), text)
 
 
-def _image(explanations: Sequence[Explanation], index: int) -> WidgetImage:
-    from explainers.render.report import WidgetImage
-
+def _image(explanations: Sequence[Explanation], index: int) -> WidgetImage | WidgetVolume:
     first = explanations[0]
     targets = {tuple(each.targets[index].flatten().tolist()) for each in explanations}
     one = targets.pop() if len(targets) == 1 else ()
     said = first.label(index, one[0]) if len(one) == 1 else ""
     maps = [_map(each, index, k) for each in explanations for k in range(each.targets[index].numel())]
-    return WidgetImage(f"image {index + 1}", first.pixels[index], first.boxes[index], said, maps)
+    return first.on_widget(index, said, maps)
 
 
 def _map(explanation: Explanation, index: int, k: int) -> WidgetMap:

@@ -42,7 +42,7 @@ def read_class_names(file: str | PathLike[str]) -> tuple[str, ...]:
 def _of_json(path: Path, text: str) -> tuple[str, ...]:
     try:
         found = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise OptionError(f"labels file {shown(path)} is no JSON: {error}") from error
     if isinstance(found, dict):
         indices = [str(index) for index in range(len(found))]

@@ -11,8 +11,8 @@ from explainers.errors import UnsupportedError
 from explainers.network.batch_norm_backward import sound_batch_norm
 
 NO_GRADIENT = (
-    "the scores carry no gradient: the network runs under no_grad, detaches its features, or is a black box. "
-    "Remove that, or use a method that needs forward passes alone (rise, occlusion)"
+    "the scores carry no gradient: the network runs under no_grad, detaches its features, is quantised, or is a black "
+    "box. Remove that, or use a method that needs forward passes alone (rise, occlusion)"
 )
 
 
@@ -32,7 +32,7 @@ def target_gradients(
         classes: (N, K).
         inputs: tensors (N, …) of that graph.
         retain: keep the graph for another backward pass.
-        unused: inputs that the scores do not depend on get zeros.
+        unused: inputs that the scores do not depend on get zeros, if they depend on any.
         differentiable: the gradients have a graph of their own, to the weights too; it is kept.
 
     Returns:
@@ -51,7 +51,8 @@ def target_gradients(
         total = scores.gather(1, classes[:, k : k + 1]).sum()
         with sound_batch_norm(scores):
             grads = gradients_of(total, inputs, retain=retain or k < last, differentiable=differentiable)
-        if not unused and any(grad is None for grad in grads):
+        lost = [grad is None for grad in grads]
+        if all(lost) or (any(lost) and not unused):
             raise UnsupportedError(NO_GRADIENT)
         filled = [torch.zeros_like(value) if grad is None else grad for value, grad in zip(inputs, grads, strict=True)]
         per_class.append(tuple(filled))
@@ -77,3 +78,11 @@ def gradients_of(
             "the network checkpoints its activations in the reentrant form, which allows no gradient of an input; "
             "use checkpoint(…, use_reentrant=False), or switch checkpointing off"
         ) from error
+
+
+def has_gradient(total: Tensor, images: Tensor) -> bool:
+    """Whether a graph leads from a total to the images."""
+    try:
+        return gradients_of(total, [images])[0] is not None
+    except RuntimeError:  # something was changed in place on the way back, so there is a way
+        return True

@@ -22,6 +22,7 @@ HOOK_TABLES = (
     "_backward_hooks",
 )
 INSTALLED = "_output_capturing_hooks_installed"  # a flag of transformers, whose first pass sets hooks once for all
+MOST_NOTED = 100_000  # hooks
 GLOBAL_SWITCHES = threading.RLock()  # held by whoever sets a switch or a generator that all of torch shares
 
 
@@ -114,8 +115,8 @@ def preserved(model: object) -> Iterator[None]:
     """Evaluation mode inside; afterwards modes, `requires_grad`, `.grad`, buffers and hooks are what they were.
 
     Calls of several threads wait for each other where their networks have a module in common. Passes of others that
-    come through no explainer are not held up: hooks act in the thread that set them alone. A network in train mode is
-    in evaluation mode for them too, meanwhile; and a hook that they set meanwhile is taken for one of the call's.
+    come through no explainer are not held up: hooks act in the thread that set them alone, and those that they set
+    meanwhile stay. A network in train mode is in evaluation mode for them too, meanwhile.
 
     The train/eval flags are set one by one instead of through `model.eval()`, because networks override `train()` with
     side effects (merged adapters, frozen batch norm) and exported ones refuse it.
@@ -124,7 +125,7 @@ def preserved(model: object) -> Iterator[None]:
         yield
         return
     modules = list(model.modules())
-    with alone(*modules), _restored(model, modules), _willing():
+    with alone(*modules), _willing(), _restored(model, modules):
         yield
 
 
@@ -146,8 +147,8 @@ def _restored(model: nn.Module, modules: list[nn.Module]) -> Iterator[None]:
                 module.training = training
             for table, keys in tables.items():
                 live: dict[int, object] = getattr(module, table, {})
-                for key in [key for key in live if key not in keys]:
-                    del live[key]
+                for key in [key for key in list(live) if key not in keys and key not in _WILLING.foreign]:
+                    live.pop(key, None)
         for module in without:  # with its hooks goes what says that they are there, or no pass would set them again
             getattr(module, "__dict__", {}).pop(INSTALLED, None)
         for parameter, requires_grad, grad in parameters:
@@ -177,11 +178,13 @@ class _Willing:
     Reentrant checkpoints, which allow no gradient of an inner tensor and hide what is inside, run their function as if
     there were none: the values are the same, only memory is not saved. `register_hook` and `retain_grad` of a tensor
     without gradient, an error in torch, do nothing: none will come. What is exchanged asks in which thread it is.
+    Hooks that other threads set meanwhile are noted: they are not the call's.
     """
 
     def __init__(self) -> None:
         self.depth: dict[int, int] = {}  # of each thread that is inside
         self.checkpoint: Any = None
+        self.foreign: dict[int, None] = {}  # numbers of hooks that threads outside have set
 
     def enter(self) -> None:
         with _table:
@@ -202,7 +205,15 @@ class _Willing:
     def _exchange(self) -> None:
         self.checkpoint, depth = torch.utils.checkpoint.CheckpointFunction, self.depth
         plain_checkpoint, plain_hook, plain_retain = self.checkpoint, Tensor.register_hook, Tensor.retain_grad
-        self.hook, self.retain = plain_hook, plain_retain
+        self.hook, self.retain, self.handle = plain_hook, plain_retain, RemovableHandle.__init__
+        plain_handle, foreign = self.handle, self.foreign
+
+        def handle(made: RemovableHandle, *given: Any, **named: Any) -> None:
+            plain_handle(made, *given, **named)
+            if threading.get_ident() not in depth:
+                foreign[made.id] = None
+                if len(foreign) > MOST_NOTED:
+                    foreign.pop(next(iter(foreign)), None)
 
         class Checkpoint(plain_checkpoint):  # type: ignore[misc, valid-type]
             @classmethod
@@ -222,11 +233,14 @@ class _Willing:
         torch.utils.checkpoint.CheckpointFunction = Checkpoint  # type: ignore[misc]
         Tensor.register_hook = register_hook  # type: ignore[assignment, method-assign]
         Tensor.retain_grad = retain_grad  # type: ignore[assignment, method-assign]
+        RemovableHandle.__init__ = handle  # type: ignore[assignment, method-assign]
 
     def _put_back(self) -> None:
         torch.utils.checkpoint.CheckpointFunction = self.checkpoint  # type: ignore[misc]
         Tensor.register_hook = self.hook  # type: ignore[method-assign]
         Tensor.retain_grad = self.retain  # type: ignore[method-assign]
+        RemovableHandle.__init__ = self.handle  # type: ignore[method-assign]
+        self.foreign.clear()
 
 
 _WILLING = _Willing()

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import inspect
 import re
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,19 +11,12 @@ import torch
 from torch import Tensor
 
 from explainers.errors import OutputError, TargetError
+from explainers.network.ends import see_order
 from explainers.network.guard import exact, preserved
 from explainers.network.input import run
 from explainers.network.unwrapping import as_network
 
 Output = Callable[[Any], Tensor]
-
-ENDS = {"Softmax": "a softmax", "LogSoftmax": "a log-softmax", "Sigmoid": "a sigmoid", "LogSigmoid": "a log-sigmoid"}
-LOGARITHMS = {"Softmax": "LogSoftmax", "Sigmoid": "LogSigmoid"}
-# What passes values on, or picks, joins, limits or averages them: probabilities stay probabilities.
-PASSING = re.compile(
-    "Alias|Amax|Amin|Cat|Clamp|ClampMax|ClampMin|Clone|Expand|Index|IndexSelect|Max|Mean|Min|Narrow|Permute|ReshapeAlias|"
-    "Select|Slice|Split|Squeeze|Stack|T|ToCopy|Transpose|Unbind|UnsafeView|Unsqueeze|View"
-)
 
 
 @dataclass(frozen=True)
@@ -62,11 +52,6 @@ class Pick:
         raise OutputError(f"output {self.key!r}: the network returned {describe(returned)}, which has no such part")
 
 
-def at_least_single(values: Tensor) -> Tensor:
-    """Half precision as float32; anything else as it is."""
-    return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
-
-
 def class_scores(model: Any, images: Tensor, output: Output | None = None) -> Tensor:
     """Scores (N, classes) of images (N, C, *axes) in evaluation mode, without gradient; the network stays as found."""
     network = as_network(model)
@@ -82,7 +67,8 @@ def scores_of(returned: Any, count: int, output: Output | None = None) -> Tensor
         output: takes `returned` and gives the scores instead; for regression, segmentation, several heads.
 
     Raises:
-        OutputError: nothing in it is (N, classes), several tensors are, or a score is NaN or infinite.
+        OutputError: nothing in it is (N, classes), several tensors are, a score is NaN or infinite, or the smallest is
+            that of the likeliest class.
         TargetError: `output` is `Negative`, and there is not one score.
     """
     if isinstance(output, Negative):
@@ -98,7 +84,7 @@ def scores_of(returned: Any, count: int, output: Output | None = None) -> Tensor
         source = "the network returned" if output is None else "output= gave"
         raise OutputError(
             f"{source} {describe(returned if output is None else scores)}; expected scores of shape (N, classes). "
-            f"{_advice(returned)}"
+            f"{_advice(scores if _has_boxes(scores) else returned)}"
         )
     if len(scores) != count:
         raise OutputError(
@@ -115,48 +101,9 @@ def scores_of(returned: Any, count: int, output: Output | None = None) -> Tensor
             f"the network's scores are NaN or infinite for image {_listed(rows)} of the batch; check its weights and "
             "the normalisation of the images, or use float32 instead of half precision"
         )
+    if not hasattr(output, "reading"):  # columns of target objects mean what those say
+        see_order(scores)
     return scores
-
-
-def end_of(scores: Tensor) -> str | None:
-    """The normalisation that scores come out of, a key of ENDS, as their graph tells; None where there is none."""
-    return None if scores.grad_fn is None else _end(scores.grad_fn, 0)
-
-
-def _end(node: Any, depth: int) -> str | None:
-    name = re.sub(r"Backward\d*$", "", type(node).__name__)
-    if name in ENDS:
-        return name
-    if name == "Log":  # written out
-        (source, _), *_ = node.next_functions
-        return None if source is None else LOGARITHMS.get(_end(source, depth + 1) or "")
-    if not PASSING.fullmatch(name) or depth > 50:
-        return None
-    ends = {_end(source, depth + 1) for source, _ in node.next_functions if source is not None}
-    end = ends.pop() if len(ends) == 1 else None
-    return None if name == "Mean" and end in ("LogSoftmax", "LogSigmoid") else end
-
-
-def warn_if_normalised(scores: Tensor) -> None:
-    """Gradient methods are defined on logits; say so when the network ends in a softmax or sigmoid."""
-    end = end_of(scores)
-    if end is not None:
-        warnings.warn(
-            f"the scores come out of {ENDS[end]}: the map shows the gradient of a probability, not of the logit "
-            "that the papers use. Explain the network without its last layer, or pass output= to get the logits.",
-            stacklevel=2,
-        )
-
-
-def output_name(output: Output) -> str:
-    """What tells an `output=` from another, as far as plain text does."""
-    if isinstance(output, (Pick, Negative)):
-        return repr(output)
-    name = f"{getattr(output, '__module__', '')}.{getattr(output, '__qualname__', type(output).__qualname__)}"
-    try:
-        return f"{name} {hashlib.sha256(inspect.getsource(output).encode()).hexdigest()[:12]}"
-    except (OSError, TypeError):  # typed at a prompt, or no function
-        return name
 
 
 def describe(value: Any) -> str:
@@ -226,6 +173,8 @@ def _is_scores(item: Any) -> bool:
 
 
 def _advice(returned: Any) -> str:
+    if _has_boxes(returned):
+        return "These are boxes: pass targets=explainers.targets.Box() (--task detection) to explain one of them"
     value, access = returned, "y"
     pick = "Pass output= to pick them, for example output=lambda y: "
     if len(inside := list(_candidates(returned))) == 1:
@@ -240,6 +189,11 @@ def _advice(returned: Any) -> str:
             'Pass targets=explainers.targets.Region(class, "predicted") (--where predicted) for a class of a '
             f"segmentation network in a region, or output=lambda y: {access}.mean((2, 3)) for one over all positions"
         )
+    if isinstance(value, Tensor) and value.ndim == 5:
+        return (
+            "Of a volume's classes at each position, pass targets=explainers.targets.Function(lambda y: y[class][mask]"
+            f".mean()) (--target FILE.py:function), or output=lambda y: {access}.mean((2, 3, 4)) for all positions"
+        )
     if isinstance(value, Tensor) and value.ndim == 1:
         return f"{pick}{access}[:, None] for one score per image"
     if isinstance(value, Tensor) and value.ndim == 2 and not value.is_complex():
@@ -247,6 +201,13 @@ def _advice(returned: Any) -> str:
     if type(value).__module__.split(".")[0] in ("numpy", "tensorflow", "jax"):
         return f"Pass output= to make a tensor of it, for example output=lambda y: torch.as_tensor({access})"
     return f"{pick}{access}"
+
+
+def _has_boxes(returned: Any) -> bool:
+    """Whether these are detections: torchvision's dictionaries, transformers' outputs, or what an adapter gives."""
+    first = returned[0] if isinstance(returned, (tuple, list)) and returned else returned
+    names = first if isinstance(first, Mapping) else dir(first) if hasattr(first, "__dataclass_fields__") else ()
+    return "pred_boxes" in names or {"boxes", "scores", "labels"} <= set(names)
 
 
 def _listed(rows: list[int]) -> str:

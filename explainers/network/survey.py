@@ -16,7 +16,7 @@ from explainers.network.axes.axis import Axes, image_axes
 from explainers.network.axes.trace import Recorded, Trace
 from explainers.network.batch_norm_backward import sound_batch_norm
 from explainers.network.branches.junction import with_junction
-from explainers.network.gradients import gradients_of
+from explainers.network.gradients import gradients_of, has_gradient
 from explainers.network.guard import in_own_thread
 from explainers.network.input import another, fixed_batch, run
 from explainers.network.layer_choice import Survey
@@ -67,7 +67,7 @@ def _observed(network: nn.Module, images: Tensor, scores: Callable[[Any, int], T
         if watch.unrecorded:
             watch = _Watch(network, leaf, _recorded(network, leaf, scores))
             returned = watch.run(leaf)
-        watch.mark_reach(scores(returned, len(images)))
+        watch.mark_reach(scores(returned, len(images)), leaf)
         watch.mark_fed(images)
     return with_junction(watch.survey(), network, images, scores)
 
@@ -177,17 +177,18 @@ class _Watch:
         lengths = {each.prefix + math.prod(each.grid) for each in tokens}
         return not layout.sequence and not lengths.isdisjoint(layout.grid) and distortion(layout.grid, self.image) > 0
 
-    def mark_reach(self, scores: Tensor) -> None:
+    def mark_reach(self, scores: Tensor, images: Tensor) -> None:
         """Which outputs the scores depend on, and for tokens whether through the patches or the prefix alone."""
         live = [index for index, tensor in enumerate(self.tensors) if tensor.requires_grad]
         reaches: dict[int, bool | None] = dict.fromkeys(range(len(self.tensors)))
         if live and scores.requires_grad:
             # The plain sum of a softmax is constant, so the scores are weighed unevenly.
-            weights = torch.linspace(1, 2, scores.shape[1], device=scores.device, dtype=scores.dtype)
-            total = (scores * weights).sum()
+            total = (scores * torch.linspace(1, 2, scores.shape[1], device=scores.device, dtype=scores.dtype)).sum()
             with sound_batch_norm(scores):
-                grads = gradients_of(total, [self.tensors[index] for index in live])
-            for index, grad in zip(live, grads, strict=True):
+                grads = gradients_of(total, [self.tensors[index] for index in live], retain=True)
+                # Where not even the image has one, an operation behind all has no gradient, and nothing is known.
+                known = any(grad is not None for grad in grads) or has_gradient(total, images)
+            for index, grad in zip(live, grads, strict=True) if known else ():
                 reaches[index] = False if grad is None else _patches_matter(self.layers[index].layout, grad)
         self.layers = [
             replace(layer, calls=self.calls[layer.name], reaches=reaches[index])
@@ -199,10 +200,9 @@ class _Watch:
         """Which outputs the image has a way past, to the scores."""
         narrow = set(self.trace.narrows(scores))
         for index, (layer, node) in enumerate(zip(self.layers, self.nodes, strict=True)):
-            key = (layer.name, layer.call)
             if narrow and node is not None and node not in narrow:
-                self.passed.add(key)
-            self.layers[index] = replace(layer, passed=key in self.passed)
+                self.passed.add((layer.name, layer.call))
+            self.layers[index] = replace(layer, passed=(layer.name, layer.call) in self.passed)
 
     def mark_fed(self, images: Tensor) -> None:
         """Which outputs change with the image, of those that the graph does not join to it."""

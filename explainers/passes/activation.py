@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from explainers.errors import ExplainersError, OptionError, OutputError
+from explainers.network.ends import ENDS, at_least_single, scaled_end
 from explainers.network.guard import exact, preserved
 from explainers.network.input import fixed_batch, run
-from explainers.network.output import ENDS, Negative, Output, at_least_single, end_of, scores_of
+from explainers.network.output import Negative, Output, scores_of
 from explainers.network.unwrapping import as_network
 
 ACTIVATIONS = ("auto", "softmax", "sigmoid", None)
@@ -21,6 +22,8 @@ FUNCTIONS: dict[str | None, Callable[[Tensor], Tensor]] = {
     "softmax": lambda scores: scores.softmax(dim=1),
     "sigmoid": torch.sigmoid,
     "exp": torch.exp,
+    "exp2": torch.exp2,
+    "exp10": lambda scores: 10**scores,
     "percent": lambda scores: scores / 100,
     "watched": lambda scores: scores.unflatten(1, (2, -1))[:, 1].repeat(1, 2),
 }
@@ -32,11 +35,11 @@ SUM_SLACK = 5e-3  # of the sum of probabilities that a network computes in half 
 class Reading:
     """From scores (N, classes) to f(x) of each class, in the same shape.
 
-    name: "softmax", "sigmoid", "exp" (of log-probabilities), "percent" (of a hundred), None (the scores themselves) or
-    "watched" (scores (N, 2 T) of T target objects, whose second half is f(x) already, see
-    `explainers.targets.target_scores`); why: the reason, for people; probability: whether f(x) is known to lie in
-    0 … 1; negative: the scores are those of the other class of a one-score network, −s, and f(x) is 1 − p; assumed:
-    nobody said so, and it cannot be seen in the network.
+    name: "softmax", "sigmoid", "exp" (of log-probabilities; "exp2", "exp10" of those to other bases), "percent" (of a
+    hundred), None (the scores themselves) or "watched" (scores (N, 2 T) of T target objects, whose second half is f(x)
+    already, see `explainers.targets.target_scores`); why: the reason, for people; probability: whether f(x) is known to
+    lie in 0 … 1; negative: the scores are those of the other class of a one-score network, −s, and f(x) is 1 − p;
+    assumed: nobody said so, and it cannot be seen in the network.
     """
 
     name: str | None
@@ -138,8 +141,11 @@ def _declared(network: Any) -> Reading | None:
 
 def _seen(network: Any, images: Tensor, scores: Tensor, output: Output | None) -> Reading | None:
     """What can be seen at the end of the network, or in its values."""
-    end = getattr(network, "end", None) if not isinstance(network, nn.Module) else _graph_end(network, images, output)
+    end, factor = _graph_end(network, images, output)
     within = _within(scores)
+    if end in ("Softmax", "Sigmoid") and factor == 100:
+        return Reading("percent", f"percentages: the network ends in {ENDS[end]} times 100")
+    end = end if factor == 1 else None
     if end in ("Softmax", "Sigmoid") and within:
         return Reading(None, f"probabilities already: the network ends in {ENDS[end]}")
     if end == "LogSigmoid":
@@ -148,11 +154,9 @@ def _seen(network: Any, images: Tensor, scores: Tensor, output: Output | None) -
         return Reading("softmax", f"the network ends in {ENDS[end]}")
     if scores.shape[1] > 1 and getattr(network, "gives_logits", False):
         return Reading("softmax", "logits, by the network's own account")
-    if not within:
-        return _percent(network, images, scores, output)
-    tried = _tried(network, images, output)
-    if not all(map(_within, tried)):
-        return None
+    tried = _tried(network, images, output) if within else []
+    if not within or not all(map(_within, tried)):
+        return _by_values(network, images, scores, output)
     if scores.shape[1] > 1 and all(map(_sums_to_one, [scores, *tried])):
         return Reading(None, "probabilities already: the scores lie in 0 … 1 and sum to 1")
     if tried and float(torch.cat([scores[:1], *tried]).std(dim=0).amax()) > 0:
@@ -160,14 +164,37 @@ def _seen(network: Any, images: Tensor, scores: Tensor, output: Output | None) -
     return None
 
 
-def _percent(network: Any, images: Tensor, scores: Tensor, output: Output | None) -> Reading | None:
-    """Softmax of these would be 1 for the largest whatever is done to the image."""
-    if scores.shape[1] == 1 or not _of_a_hundred(scores):
+def _by_values(network: Any, images: Tensor, scores: Tensor, output: Output | None) -> Reading | None:
+    """Other spellings of probabilities, of which the softmax would say something else, or 1 whatever is done."""
+    found = next((each for each in SPELLINGS if _spelled(each, scores)), None)
+    single = scores.shape[1] == 1 and _of_a_hundred(scores)
+    if found is None and not single:
         return None
     tried = _tried(network, images, output)
-    if not tried or not all(map(_of_a_hundred, tried)):
-        return None
-    return Reading("percent", "percentages: the scores lie in 0 … 100 and sum to 100")
+    if found is not None:
+        kept = tried and all(_spelled(found, each) for each in tried) and _undecided(found, [scores, *tried])
+        return Reading(found, SPELLINGS[found]) if kept else None
+    seen = torch.cat([scores[:1], *tried])
+    if tried and _of_a_hundred(seen) and float(seen.amax()) > 90 and float(seen.std()) > 0:
+        return Reading("percent", "one score that stays in 0 … 100, taken as a percentage", assumed=True)
+    return None
+
+
+SPELLINGS = {
+    "percent": "percentages: the scores lie in 0 … 100 and sum to 100",
+    "exp2": "logarithms to base 2: two to the power of the scores sums to 1",
+    "exp10": "logarithms to base 10: ten to the power of the scores sums to 1",
+}
+
+
+def _spelled(name: str, scores: Tensor) -> bool:
+    values = FUNCTIONS[name](scores)
+    return scores.shape[1] > 1 and _within(values) and _sums_to_one(values)
+
+
+def _undecided(name: str, seen: list[Tensor]) -> bool:
+    """Whether two classes had a part: of scores such as (0, −40), one power is 1 and the other 0 by chance."""
+    return max(float((1 - FUNCTIONS[name](each).amax(dim=1)).amax()) for each in seen) > 0.05
 
 
 def _assumed(scores: Tensor) -> Reading:
@@ -182,13 +209,17 @@ def _few(network: Any, images: Tensor) -> Tensor:
     return images[:1].expand(size, *images.shape[1:])
 
 
-def _graph_end(network: nn.Module, images: Tensor, output: Output | None) -> str | None:
+def _graph_end(network: Any, images: Tensor, output: Output | None) -> tuple[str | None, float]:
+    """What the network ends in, and times what number."""
+    if not isinstance(network, nn.Module):
+        return getattr(network, "end", None), 1.0
     few = _few(network, images)
-    try:
-        with exact(few, gradients=True):
-            return end_of(scores_of(run(network, few.detach().clone().requires_grad_()), len(few), output))
-    except (ExplainersError, RuntimeError):  # no pass with a graph: its values are all that can be seen
-        return None
+    with exact(few, gradients=True):
+        try:
+            returned = run(network, few.detach().clone().requires_grad_())
+        except (ExplainersError, RuntimeError):  # no pass with a graph: its values are all that can be seen
+            return None, 1.0
+        return scaled_end(scores_of(returned, len(few), output))
 
 
 def _tried(network: Any, images: Tensor, output: Output | None) -> list[Tensor]:
@@ -211,7 +242,7 @@ def _within(scores: Tensor) -> bool:
 
 
 def _of_a_hundred(scores: Tensor) -> bool:
-    return _within(scores / 100) and _sums_to_one(scores / 100)
+    return _within(scores / 100)
 
 
 def _sums_to_one(scores: Tensor) -> bool:

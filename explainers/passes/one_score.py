@@ -7,12 +7,17 @@ import warnings
 from torch import Tensor
 
 from explainers.errors import OutputError
-from explainers.network.output import at_least_single
+from explainers.network.ends import at_least_single
 from explainers.passes.activation import Reading
 
 LOGIT = (
     "the network gives one score per image, which is taken as a logit: f(x) is its sigmoid. Use activation=None "
     "(--activation none) if it is a value, or activation='sigmoid' (--activation sigmoid) if it is a logit"
+)
+
+PERCENT = (
+    "the network gives one score per image that stays in 0 … 100, which is taken as a percentage: f(x) is its "
+    "hundredth. Use activation=None (--activation none) if it is a value"
 )
 
 
@@ -25,8 +30,10 @@ def in_force(reading: Reading, scores: Tensor) -> Reading:
 
 def remark(reading: Reading, scores: Tensor) -> str:
     """What a person should know of the reading of scores (N, classes), with the ways to overrule it; "" for nothing."""
-    if reading.name != "sigmoid" or not reading.assumed:
+    if not reading.assumed or reading.name not in ("sigmoid", "percent"):
         return ""
+    if reading.name == "percent":
+        return PERCENT
     return _too_large(reading, scores) or LOGIT
 
 
@@ -34,13 +41,14 @@ class Remarks:
     """Warns of the reading of one score, once of each kind however many batches it is called with."""
 
     def __init__(self) -> None:
-        self.said: set[bool] = set()
+        self.said: set[str] = set()
 
     def __call__(self, reading: Reading, scores: Tensor, *, stacklevel: int = 2) -> None:
         """Warn of what there is to say of scores (N, classes)."""
         text = remark(reading, scores)
-        if text and (text == LOGIT) not in self.said:
-            self.said.add(text == LOGIT)
+        kind = text if text in (LOGIT, PERCENT) else "too large"  # which names the score
+        if text and kind not in self.said:
+            self.said.add(kind)
             warnings.warn(text, stacklevel=stacklevel + 1)
 
 
@@ -51,3 +59,14 @@ def _too_large(reading: Reading, scores: Tensor) -> str:
     except OutputError as error:
         return str(error)
     return ""
+
+
+def assumptions(reading: Reading, scores: Tensor) -> list[str]:
+    """What was assumed of scores (N, classes), and how to overrule it."""
+    if not reading.assumed:
+        return []
+    if scores.shape[1] == 1:
+        text = remark(reading, scores) or "f(x) is assumed: activation='sigmoid' (--activation sigmoid) for a logit"
+        return [text, "targets='not' (--target not) explains the other class of a network with one score"]
+    several = "activation='sigmoid' (--activation sigmoid) for labels that do not exclude each other"
+    return [f"f(x) is assumed: {several}, activation=None (--activation none) for values"]

@@ -12,10 +12,11 @@ import torch
 from torch import Tensor
 
 from explainers.errors import OptionError
+from explainers.network.ends import at_least_single
 from explainers.network.guard import alone, exact, preserved
 from explainers.network.input import checked_images, fixed_batch
 from explainers.network.inputs import ALL, Key, bound, inputs_of
-from explainers.network.output import Output, at_least_single, scores_of
+from explainers.network.output import Output, scores_of
 from explainers.network.unwrapping import as_network, check_one_input
 from explainers.passes.batch_size import BatchSize, does_not_fit, is_out_of_memory
 from explainers.passes.replica import Network, Replica

@@ -18,8 +18,8 @@ def with_boxes(picture: np.ndarray, boxes: Sequence[tuple[Corners, str]]) -> np.
     """A picture with boxes around what was found in it, the first on top.
 
     Args:
-        picture: (H, W, 3) uint8; boxes: each with its caption, which stands in its upper left corner; they may reach
-            beyond the picture.
+        picture: (H, W, 3) uint8; boxes: each with its caption, which stands in its upper left corner, moved as far as
+            it needs to stay in the picture; they may reach beyond the picture.
 
     Returns:
         (H, W, 3) uint8, a copy; small ones are enlarged by a whole number, so that captions do not cover them.
@@ -41,7 +41,11 @@ def with_boxes(picture: np.ndarray, boxes: Sequence[tuple[Corners, str]]) -> np.
         draw.rectangle((left, top, right, bottom), outline=RIM, width=2 * line)
         draw.rectangle((left, top, right, bottom), outline=LINE, width=line)
         text = "".join(letter if letter.isprintable() else "�" for letter in caption)
-        space = draw.textbbox((left + 2 * line, top + 2 * line), text, font=font)
+        x, y = left + 2 * line, top + 2 * line
+        space = draw.textbbox((x, y), text, font=font)
+        x = max(2 * line, x - max(0, round(space[2]) + 2 - width))
+        y = max(2 * line, y - max(0, round(space[3]) + 2 - height))
+        space = draw.textbbox((x, y), text, font=font)
         draw.rectangle((space[0] - 1, space[1] - 1, space[2] + 1, space[3] + 1), fill=RIM)
-        draw.text((left + 2 * line, top + 2 * line), text, fill=LINE, font=font)
+        draw.text((x, y), text, fill=LINE, font=font)
     return np.asarray(made)

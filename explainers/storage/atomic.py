@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -24,6 +25,7 @@ REMEDIES = {
     errno.EISDIR: "a folder stands where a file has to be: move it, or choose another name",
     errno.ENAMETOOLONG: "choose a shorter name",
 }
+_numbers = itertools.count()
 OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)  # what no other file would be spared
 
 
@@ -37,7 +39,7 @@ def replaced(path: Path) -> Iterator[Path]:
     Raises:
         WriteError: it cannot be written.
     """
-    temporary = path.with_name(f".{path.name[:80]}.{os.getpid()}.tmp")
+    temporary = unfinished(path)
     try:
         _make(path.parent)
         yield temporary
@@ -49,6 +51,12 @@ def replaced(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink()
+
+
+def unfinished(path: Path) -> Path:
+    """A name beside a file that is written to, which no other thread or process writes to: of names that begin alike,
+    what is cut to fit into a file system would be one."""
+    return path.with_name(f".{path.name[:60]}.{os.getpid()}{next(_numbers):08d}.tmp")
 
 
 def write_bytes(path: Path, data: bytes) -> None:

@@ -52,6 +52,7 @@ class RunFolder:
     def __init__(self, path: Path, contents: Contents) -> None:
         self.path, self.contents = path, contents
         self.journal = Journal(path / JOURNAL)
+        self.checked: set[str] | None = None  # units that the results are made of
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -124,6 +125,7 @@ class RunFolder:
             WriteError: somebody has removed something meanwhile.
         """
         self.journal.check(keys)
+        self.checked = set(keys)
         names = [name for entry in self.journal.entries(keys) for name in entry["files"]]
         lost = [name for name in names if not (self.path / name).exists()]
         if lost:
@@ -137,10 +139,13 @@ class RunFolder:
         """Everything needed to repeat the run, as JSON; what is none of JSON's values as text.
 
         Args:
-            files: that the command made of all units together, to be listed with size and hash.
+            files: that the command made of all units together, to be listed with size and hash. Units of earlier
+                starts that are no part of what was checked are listed as `stale`.
         """
         own: dict[str, Any] = {"schema_version": SCHEMA_VERSION, "command": self.contents.command}
         made: Listing = listed(self.path, files)
+        if self.checked is not None:
+            own["stale"] = [each["id"] for each in self.journal.entries() if each["id"] not in self.checked]
         write_json(self.path / MANIFEST, {**own, **facts, **({"files": made} if made else {})}, default=str)
 
     def clear(self) -> None:

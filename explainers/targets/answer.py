@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from explainers.errors import OutputError
+from explainers.network.ends import see_order
 from explainers.network.output import Output, describe, main_output, scores_of
 from explainers.passes.activation import Reading
 from explainers.targets.per_image import image_of
@@ -60,7 +61,7 @@ class Answer:
         """Class scores at each position (N, classes, h, w), of a segmentation network.
 
         Raises:
-            OutputError: the network has none.
+            OutputError: the network has none, or the smallest is that of the likeliest class.
         """
         value = self.picked
         if not isinstance(value, Tensor) or value.ndim < 3 or not value.is_floating_point() or len(value) != self.count:
@@ -70,6 +71,7 @@ class Answer:
             )
         if not bool(torch.isfinite(value.detach()).all()):
             raise OutputError("the network's scores are NaN or infinite at some positions")
+        see_order(value)
         return value
 
     @cached_property

@@ -65,7 +65,10 @@ class Region(Target):
         """
         scores = answer.dense_scores.detach()
         if scores.ndim != 4:
-            raise OutputError(f"Region needs scores (N, classes, h, w), and the network returned {describe(scores)}")
+            raise OutputError(
+                f"Region needs scores (N, classes, h, w), and the network returned {describe(scores)}; of volumes and "
+                "signals pass a function such as lambda y: y[class][mask].mean() (--target FILE.py:function)"
+            )
         grid, size = tuple(scores.shape[2:]), answer.size or tuple(scores.shape[2:])
         predicted = self._predicted(answer)
         if self.where == PREDICTED:
@@ -109,7 +112,8 @@ class Region(Target):
         box = (x, y, x + 1, y + 1) if len(self.where) == 2 else self.where
         if box[0] < 0 or box[1] < 0 or box[2] > size[1] or box[3] > size[0]:
             raise TargetError(
-                f"Region: {_where_label(self.where)} does not lie in the image, which is {size[1]} wide, {size[0]} high"
+                f"Region: the {_where_label(self.where)[3:]} does not lie in the image, which is {size[1]} wide, "
+                f"{size[0]} high"
             )
         return box  # type: ignore[no-any-return]
 

@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from explainers.network.output import output_name
 from explainers.passes.activation import Reading
+from explainers.passes.own_code import function_name
 from explainers.targets.answer import Answer
 from explainers.targets.per_image import as_batch
 
@@ -102,4 +102,4 @@ def text_of(value: Any) -> str:
     if isinstance(value, Tensor):
         content = hashlib.sha256(value.detach().cpu().contiguous().numpy().tobytes()).hexdigest()[:32]
         return f"{tuple(value.shape)} {value.dtype} {content}"
-    return output_name(value) if callable(value) else repr(value)
+    return function_name(value) if callable(value) else repr(value)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import dataclass
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from explainers.errors import OutputError
+from explainers.network.inputs import needed
 from explainers.network.output import Output
 from explainers.targets.answer import Answer
 from explainers.targets.detection import Detections, detections_of, may_be_detections
@@ -125,35 +125,23 @@ def _of_classes(targets: tuple[tuple[str, str], ...], order: list[int]) -> list[
 
 def several_inputs(network: Any) -> str:
     """What is said of a network that needs more than images; empty where it does not."""
-    needed = _needed(network)
-    return f"several inputs: forward needs {', '.join(needed)}" if len(needed) > 1 else ""
+    names = needed(network)
+    return f"several inputs: forward needs {', '.join(names)}" if len(names) > 1 else ""
 
 
 def how_to_bind(network: Any) -> list[str]:
     """How such a network is explained: in Python with all its inputs, and by the commands with the others bound."""
-    needed = _needed(network)
-    if len(needed) < 2:
+    names = needed(network)
+    if len(names) < 2:
         return []
-    first, *others = needed
-    inputs = ", ".join(f"{name!r}: {name}" for name in needed)
+    first, *others = names
+    inputs = ", ".join(f"{name!r}: {name}" for name in names)
     return [
         f"in Python all inputs go in, and explain= names the one that is explained: explainers.explain(network, "
         f"{{{inputs}}}, 'grad-cam', explain={first!r}) (docs/several-inputs.md)",
         f"the commands explain networks of one input: let --model FILE.py:make return a module whose forward({first}) "
         f"calls this one with {', '.join(others)} that it holds; explain doctor looks at that one",
     ]
-
-
-def _needed(network: Any) -> list[str]:
-    """The arguments of forward that have no default."""
-    if not isinstance(network, nn.Module):
-        return []
-    try:
-        parameters = list(inspect.signature(network.forward).parameters.values())
-    except (TypeError, ValueError):
-        return []
-    plain = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    return [each.name for each in parameters if each.kind in plain and each.default is inspect.Parameter.empty]
 
 
 def _lowered(index: int) -> tuple[str, str]:

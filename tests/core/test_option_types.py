@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import pytest
@@ -53,18 +54,30 @@ def test_a_metric_refuses_a_value_that_is_not_of_the_kind_of_its_default(name, k
 
 @pytest.mark.parametrize("value", ["many", ("a", 1), {"a": 1}])
 def test_no_option_of_any_method_or_metric_ends_in_another_error(value):
-    for name in explainers.available():
-        for key in options(explainers.method(name)):
-            try:
-                create_method(name, Residual(), **{key: value})
-            except explainers.errors.ExplainersError:
-                continue
-    for name in explainers.available_metrics():
-        for key in metric_options(metric_class(name)):
-            try:
-                explainers.create_metric(name, **{key: value})
-            except explainers.errors.ExplainersError:
-                continue
+    tried = [
+        (partial(create_method, name, Residual()), name, key)
+        for name in explainers.available()
+        for key in options(explainers.method(name))
+    ]
+    tried += [
+        (partial(explainers.create_metric, name), name, key)
+        for name in explainers.available_metrics()
+        for key in metric_options(metric_class(name))
+    ]
+    others = {(name, key): error for create, name, key in tried if (error := other_error(create, {key: value}))}
+    assert others == {}
+    assert len(tried) > 100
+
+
+def other_error(create, option):
+    """What creating ends in where it is no error of the project's, None where it is one or nothing goes wrong."""
+    try:
+        create(**option)
+    except explainers.errors.ExplainersError:
+        return None
+    except Exception as error:
+        return error
+    return None
 
 
 def test_a_class_refuses_what_create_refuses():
@@ -81,9 +94,10 @@ def test_options_of_captum_are_held_to_its_declarations():
 
 
 def test_values_of_numpy_and_torch_fit_where_plain_ones_do():
-    create_method("smooth-grad", Residual(), samples=np.int64(3), sigma=np.float32(0.5))
-    explainers.create_metric("road", percent=np.array([10, 20]))
-    explainers.create_metric("road", percent=torch.tensor([10, 20]))
+    made = create_method("smooth-grad", Residual(), samples=np.int64(3), sigma=np.float32(0.5))
+    assert (made.samples, made.sigma) == (3, 0.5)
+    for percent in (np.array([10, 20]), torch.tensor([10, 20])):
+        assert [int(each) for each in explainers.create_metric("road", percent=percent).percent] == [10, 20]
 
 
 @pytest.mark.parametrize(

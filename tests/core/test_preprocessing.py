@@ -68,6 +68,11 @@ def test_one_channel_is_the_luma():
     [
         {"mean": (0.5,)},
         {"std": (1, 0, 1)},
+        {"std": (1, float("nan"), 1)},
+        {"mean": (float("inf"), 0, 0)},
+        {"resize": (99_999, 99_999)},
+        {"resize": 99_999},
+        {"crop": (99_999, 99_999)},
         {"channels": 0},
         {"interpolation": "cubic"},
         {"crop": (0, 5)},

@@ -57,6 +57,25 @@ def test_slope_and_intercept_of_a_nifti_file_are_applied(tmp_path):
     np.testing.assert_allclose(read_recording(tmp_path / "a.nii.gz").values[0], expected, atol=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("place", "form", "numbers", "said"),
+    [
+        (280, "4f", [np.nan] * 4, "its affine says no place .* not finite"),
+        (280, "12f", [0] * 12, "its affine says no place .* no inverse"),
+        (252, "2h3f", [1, 0, 5, 5, 5], "is damaged .*w2 should be positive"),  # a quaternion that is none
+        (112, "2f", [1, np.nan], "is damaged .*intercept"),
+        (40, "4h", [3, 4, 0, 6], "holds no values"),
+        (108, "f", [np.inf], "is damaged"),
+    ],
+)
+def test_headers_that_say_no_place_or_scale_are_one_error(tmp_path, place, form, numbers, said):
+    data = bytearray(nibabel.Nifti1Image(values(), AFFINE).to_bytes())
+    struct.pack_into(f"<{form}", data, place, *numbers)
+    (tmp_path / "a.nii").write_bytes(data)
+    with pytest.raises(ImageError, match=said):
+        read_recording(tmp_path / "a.nii")
+
+
 def test_axes_behind_the_third_are_channels(tmp_path):
     data = values((4, 5, 6, 2))
     found = read_recording(nifti(tmp_path / "a.nii", data))
@@ -188,6 +207,13 @@ def test_floats_and_extensible_wav_files_with_chunks_before_the_samples(tmp_path
     parts.append(b"data" + struct.pack("<I", 12) + samples.tobytes())
     (tmp_path / "a.wav").write_bytes(b"RIFF" + struct.pack("<I", 4 + sum(map(len, parts))) + b"WAVE" + b"".join(parts))
     np.testing.assert_array_equal(read_recording(tmp_path / "a.wav").values, samples[None])
+
+
+def test_wav_samples_that_do_not_fill_their_bytes_are_refused(tmp_path):
+    body = b"fmt " + struct.pack("<IHHIIHH", 16, 1, 1, 100, 400, 4, 24) + b"data" + struct.pack("<I", 8) + b"\0" * 8
+    (tmp_path / "a.wav").write_bytes(b"RIFF" + struct.pack("<I", 4 + len(body)) + b"WAVE" + body)
+    with pytest.raises(ImageError, match="24 bits in 4 bytes for its 1 channels"):
+        read_recording(tmp_path / "a.wav")
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from evaluation_case import CONTROLS, brightness, images, masks, network
@@ -166,6 +168,7 @@ def test_one_image_has_a_value_and_no_interval():
     assert cell.interval is None
     assert cell.chance  # nothing can be told from a control with one image
     assert "a single image has no interval" in str(result)
+    assert "interval" not in "".join(replace(result.summary(), images=0).notes()[1:])
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,7 @@ def test_a_small_study_of_ala_runs_and_goes_on(tmp_path):
     assert len(measured) == 7
     assert "| ALA without SBN | " in text
     assert text.count("| *the paper, CUB-200-2011* |") == 5
-    assert (tmp_path / "ala-study-maps.png").stat().st_size > 1000
+    assert (tmp_path / "ala-study-maps.webp").stat().st_size > 1000
     found = json.loads(measured[0].read_text())
     assert all(len(values) <= 6 for values in found["values"].values())
     document.write_text("Words of ours.\n" + text)
@@ -116,7 +116,7 @@ def test_a_small_overtraining_study_runs_and_goes_on(tmp_path):
     for method in ("saliency", "deconvolution", "guided-backprop-minus", "guided-grad-cam", "smooth-grad", "rise"):
         redrawn = method != "rise"  # a third table has what redrawn weights do, of methods of gradients
         assert study.count(f"| plain, with augmentation | {method} | ") == 2 + redrawn
-    assert study.count("| abn, with augmentation | attention | ") == 2
+    assert study.count("| abn, with augmentation | attention | ") == 3
     journals = {path: path.read_bytes() for path in tmp_path.glob("*/*/journal.jsonl")}
     again = ran(*script)
     assert again.returncode == 0, again.stderr
@@ -196,7 +196,7 @@ def test_the_study_of_attention_mining_runs_and_goes_on(tmp_path):
     assert len(held["values"]["threshold-insertion"]) == 2
     page = tmp_path / "amb-study.md"
     assert page.read_text().count("| *the paper, CUB-200-2010* |") == 3
-    assert (tmp_path / "amb-study-maps.png").stat().st_size > 1000
+    assert (tmp_path / "amb-study-maps.webp").stat().st_size > 1000
     page.write_text("Words before.\n" + page.read_text() + "Words behind.\n")
     (results / "abn-0.json").unlink()  # an interruption behind the training: it is scored again, not trained
     again = ran(*script, *small, *rows, "--seeds", "0")

@@ -42,6 +42,45 @@ def narrow_classifier(before: int) -> nn.Sequential:
 # torchvision's own classes with fewer channels and blocks: what a method has to get right is in how they are joined.
 
 
+def narrowed(name: str, factor: int, **options: Any) -> partial[nn.Module]:
+    """The same layers with a part of their channels; the image's and the classes' stay."""
+
+    def part(channels: int) -> int:
+        if channels in (1, 3, CLASSES):
+            return channels
+        assert channels % factor == 0, f"{channels} channels of {name} are no multiple of {factor}"
+        return channels // factor
+
+    def make() -> nn.Module:
+        network = tv(name, **options)()
+        for path, module in list(network.named_modules()):
+            if isinstance(module, nn.Conv2d):
+                depthwise = module.groups == module.in_channels
+                less: nn.Module = nn.Conv2d(
+                    part(module.in_channels), part(module.out_channels), module.kernel_size, module.stride,
+                    module.padding, groups=part(module.groups) if depthwise else module.groups,
+                    bias=module.bias is not None,
+                )  # fmt: skip
+            elif isinstance(module, nn.BatchNorm2d):
+                less = nn.BatchNorm2d(part(module.num_features), eps=module.eps)
+            elif isinstance(module, nn.Linear):
+                less = nn.Linear(part(module.in_features), part(module.out_features))
+            else:
+                continue
+            network.set_submodule(path, less)
+        return network
+
+    return partial(make)
+
+
+def reg_net(*, squeeze: bool) -> nn.Module:
+    from torchvision.models.regnet import BlockParams, RegNet
+
+    ratio = 0.25 if squeeze else None
+    blocks = BlockParams.from_init_params(depth=6, w_0=8, w_a=12.0, w_m=1.8, group_width=4, se_ratio=ratio)
+    return RegNet(blocks, CLASSES, stem_width=8)
+
+
 def vgg11(*, norm: bool) -> nn.Module:
     from torchvision.models.vgg import VGG, make_layers
 
@@ -207,27 +246,27 @@ TORCHVISION = (
     Case("alexnet", "torchvision", narrow_head("alexnet"), PX, layer="features.11", chain=True),
     Case("vgg11", "torchvision", partial(vgg11, norm=False), PX, layer="features.19", chain=True),
     Case("vgg11_bn", "torchvision", partial(vgg11, norm=True), PX, layer="features.27", chain=True),
-    Case("resnet18", "torchvision", tv("resnet18"), PX, layer="layer4", linear="fc", walk=RESNET),
+    Case("resnet18", "torchvision", narrowed("resnet18", 4), PX, layer="layer4", linear="fc", walk=RESNET),
     Case("resnext50_32x4d", "torchvision", partial(bottlenecks, groups=8, width_per_group=4), SMALL, layer="layer4", linear="fc", walk=RESNET),
     Case("resnet50", "torchvision", partial(bottlenecks, width_per_group=16), SMALL, layer="layer4", linear="fc", walk=RESNET),
     Case("densenet121", "torchvision", partial(dense_net), PX, layer="features", linear="classifier", cap=math.inf,
          walk=stages("features.relu0 7/2/3, features.denseblock1 3/2/1, features.denseblock2 2/2/0, "
                      "features.denseblock3 2/2/0, features 2/2/0")),
-    Case("googlenet", "torchvision", tv("googlenet", init_weights=False), PX, layer="inception5b", linear="fc",
+    Case("googlenet", "torchvision", narrowed("googlenet", 4, init_weights=False), PX, layer="inception5b", linear="fc",
          walk=stages("conv1 7/2/3, conv3 3/2/0, inception3b 3/2/0, inception4e 3/2/0, inception5b 2/2/0")),
-    Case("inception_v3", "torchvision", tv("inception_v3", init_weights=False), (3, 107, 107), layer="Mixed_7c",
+    Case("inception_v3", "torchvision", narrowed("inception_v3", 8, init_weights=False), (3, 107, 107), layer="Mixed_7c",
          linear="fc", walk=stages(
              "Conv2d_1a_3x3 3/2/0, Conv2d_2b_3x3 3/1/0, Conv2d_3b_1x1 3/2/0, Conv2d_4a_3x3 3/1/0, Mixed_5d 3/2/0, "
              "Mixed_6e 3/2/0, Mixed_7c 3/2/0")),
-    Case("squeezenet1_1", "torchvision", tv("squeezenet1_1"), PX, layer="features",
+    Case("squeezenet1_1", "torchvision", narrowed("squeezenet1_1", 4), PX, layer="features",
          linear="", walk=stages("features.1 3/2/0, features.4 3/2/0, features.7 3/2/0, features 3/2/0")),
     Case("mobilenet_v2", "torchvision", tv("mobilenet_v2", width_mult=0.35), PX, layer="features", linear="classifier.1",
          walk=stages("features.1 3/2/1, features.3 3/2/1, features.6 3/2/1, features.13 3/2/1, features 3/2/1")),
-    Case("mobilenet_v3_small", "torchvision", tv("mobilenet_v3_small"), PX, layer="features", rectifiers="mixed",
+    Case("mobilenet_v3_small", "torchvision", narrowed("mobilenet_v3_small", 4), PX, layer="features", rectifiers="mixed",
          walk=stages("features.0 3/2/1, features.1 3/2/1, features.3 3/2/1, features.8 5/2/2, features 5/2/2")),
-    Case("mnasnet0_5", "torchvision", tv("mnasnet0_5"), PX, layer="layers", linear="classifier.1",
+    Case("mnasnet0_5", "torchvision", narrowed("mnasnet0_5", 4), PX, layer="layers", linear="classifier.1",
          walk=stages("layers.7 3/2/1, layers.8 3/2/1, layers.9 5/2/2, layers.11 5/2/2, layers 5/2/2")),
-    Case("shufflenet_v2_x0_5", "torchvision", tv("shufflenet_v2_x0_5"), PX, layer="conv5", linear="fc",
+    Case("shufflenet_v2_x0_5", "torchvision", narrowed("shufflenet_v2_x0_5", 4), PX, layer="conv5", linear="fc",
          walk=stages("conv1 3/2/1, stage2.0.branch2.2 3/2/1, stage2 3/2/1, stage3 3/2/1, conv5 3/2/1")),
     Case("efficientnet_b0", "torchvision", partial(efficient_net, "efficientnet_b0"), PX, layer="features", rectifiers="smooth",
          linear="classifier.1",
@@ -235,8 +274,8 @@ TORCHVISION = (
     Case("efficientnet_v2_s", "torchvision", partial(efficient_net, "efficientnet_v2_s"), SMALL, layer="features", rectifiers="smooth",
          linear="classifier.1",
          walk=stages("features.1 3/2/1, features.2 3/2/1, features.3 3/2/1, features.5 3/2/1, features 3/2/1")),
-    Case("regnet_x_400mf", "torchvision", tv("regnet_x_400mf"), PX, layer="trunk_output", linear="fc", walk=REGNET),
-    Case("regnet_y_400mf", "torchvision", tv("regnet_y_400mf"), PX, layer="trunk_output", linear="fc", walk=REGNET),
+    Case("regnet_x_400mf", "torchvision", partial(reg_net, squeeze=False), PX, layer="trunk_output", linear="fc", walk=REGNET),
+    Case("regnet_y_400mf", "torchvision", partial(reg_net, squeeze=True), PX, layer="trunk_output", linear="fc", walk=REGNET),
     Case("convnext_tiny", "torchvision", partial(conv_next), PX, layer="features", rectifiers="smooth",
          walk=stages("features.1 4/4/0, features.3 2/2/0, features.5 2/2/0, features 2/2/0")),
     Case("swin_t", "torchvision", partial(swin, 1), PX, layer="norm", spatial=channels_last, rectifiers="smooth",

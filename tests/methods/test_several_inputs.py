@@ -277,9 +277,17 @@ def test_a_black_box_of_two_inputs():
 @pytest.mark.parametrize(
     ("change", "error", "text"),
     [
-        (lambda x: (x["photo"],), ImageError, r"1 by position; LateFusion.forward takes \(photo"),
-        (lambda x: {"photo": x["photo"]}, ImageError, r"'photo'; LateFusion.forward takes \(photo.*table"),
-        (lambda x: {"photo": x["photo"], "tabel": x["table"]}, ImageError, "'tabel'; LateFusion.forward takes"),
+        (lambda x: (x["photo"],), ImageError, r"1 by position, without 'table'; LateFusion.forward takes \(photo"),
+        (
+            lambda x: {"photo": x["photo"]},
+            ImageError,
+            r"'photo', without 'table'; LateFusion.forward takes \(photo.*table",
+        ),
+        (
+            lambda x: {"photo": x["photo"], "tabel": x["table"]},
+            ImageError,
+            "'tabel', without 'table'; LateFusion.forward takes",
+        ),
         (
             lambda x: (x["photo"], x["table"][:2]),
             ImageError,

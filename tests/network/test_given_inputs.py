@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 import explainers
-from explainers.errors import ImageError, TargetError
-from explainers.targets import Similarity
+from explainers.errors import ImageError, OutputError, TargetError
+from explainers.targets import Detections, Region, Similarity
 
 KINDS = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 
@@ -58,3 +58,40 @@ def test_scores_at_positions_lead_to_the_region_first():
         explainers.Saliency(nn.Conv2d(3, 4, 3))(torch.rand(1, 3, 8, 8), targets=0)
     text = str(told.value)
     assert 0 < text.index("(--where predicted)") < text.index("output=lambda y: y.mean((2, 3))")
+
+
+class Two(nn.Module):
+    def forward(self, photo, table, scale=1.0):
+        return scale * torch.cat([photo.mean((2, 3)), table], dim=1)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "lacking"), [({"photo": 0}, "'table'"), ({"photo": 0, "tabel": 1}, "'table'"), ((0,), "'table'")]
+)
+def test_an_input_that_is_missing_is_named(inputs, lacking):
+    given = (torch.rand(1, 3, 8, 8), torch.rand(1, 4))
+    inputs = {key: given[at] for key, at in inputs.items()} if isinstance(inputs, dict) else (given[0],)
+    with pytest.raises(ImageError, match=rf", without {lacking}; Two.forward takes"):
+        explainers.Saliency(Two())(inputs, 0)
+
+
+def test_scores_at_positions_of_a_volume_lead_to_a_function_that_works():
+    network, volumes = nn.Conv3d(1, 2, 3, padding=1), torch.rand(1, 1, 4, 5, 6)
+    for target, start in ((0, "Of a volume's classes"), (Region(0), "of volumes and signals pass")):
+        with pytest.raises(OutputError, match=rf"{start}.*--target FILE.py:function"):
+            explainers.Saliency(network)(volumes, target)
+    assert explainers.Saliency(network)(volumes, lambda y: y[1][1:3].mean()).shape == (1, 4, 5, 6)
+
+
+class Finds(nn.Module):
+    def forward(self, images):
+        place = images.mean((1, 2, 3))[:, None] * torch.tensor([1.0, 1, 7, 7])
+        return [{"boxes": box[None], "scores": box[:1] / 9, "labels": torch.tensor([1])} for box in place]
+
+
+@pytest.mark.parametrize(
+    "output", [None, lambda found: [Detections(each["boxes"], each["scores"], each["labels"]) for each in found]]
+)
+def test_a_class_of_a_detector_leads_to_its_boxes(output):
+    with pytest.raises(OutputError, match=r"These are boxes: pass .*Box\(\) \(--task detection\)"):
+        explainers.Saliency(Finds(), output=output)(torch.rand(1, 3, 8, 8), 0)

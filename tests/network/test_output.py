@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from explainers.errors import OutputError
+from explainers.network.ends import end_of, scaled_end
 from explainers.network.output import scores_of
 
 FEATURES, LOGITS, MAPS = torch.rand(2, 15), torch.rand(2, 5), torch.rand(2, 3, 4, 4)
@@ -46,3 +47,14 @@ def test_scores_that_lie_deeper_are_named_by_the_way_to_them(returned):
         scores_of(returned, 2)
     way = str(error.value).partition("for example output=")[2]
     assert torch.equal(scores_of(returned, 2, eval(way)), LOGITS)
+
+
+def test_the_end_of_a_graph_is_found_at_once_however_many_ways_lead_to_it():
+    ended = torch.rand(2, 3, requires_grad=True).softmax(1)
+    parts = torch.cat([ended[:, index : index + 1] for index in range(3)] * 100, 1)
+    for _ in range(22):  # 2 ** 22 ways
+        ended = torch.stack([ended, ended]).amax(0)
+    assert end_of(ended) == end_of(parts) == "Softmax"
+    assert scaled_end(100 * ended) == ("Softmax", 100)
+    assert scaled_end((-parts.log())[:, :2]) == ("LogSoftmax", -1)
+    assert end_of(ended * ended) is None

@@ -7,6 +7,7 @@ import torch
 from small import Chain, Residual, Tokens, lively
 
 import explainers
+from explainers.errors import UnsupportedError
 from explainers.network.survey import survey
 
 
@@ -88,3 +89,24 @@ def test_other_numbers_of_images_than_a_wrapper_binds_are_refused_with_the_cause
 def test_what_does_not_take_one_batch_is_refused_at_once(call):
     with pytest.raises(explainers.errors.UnsupportedError, match="explained is what takes one batch of images"):
         explainers.RISE(call)(torch.rand(1, 3, 8, 8))
+
+
+@pytest.mark.filterwarnings("ignore:torch.ao.quantization")
+def test_a_network_whose_end_is_quantised_is_refused_for_its_gradient_and_its_layers_are_found():
+    torch.manual_seed(0)
+    parts = [
+        torch.nn.Conv2d(3, 4, 3),
+        torch.nn.ReLU(),
+        torch.nn.AdaptiveAvgPool2d(1),
+        torch.nn.Flatten(),
+        torch.nn.Linear(4, 3),
+    ]
+    network = torch.ao.quantization.quantize_dynamic(torch.nn.Sequential(*parts).eval(), {torch.nn.Linear})
+    images = torch.rand(1, 3, 8, 8)
+    for name in ("grad-cam", "layer-cam", "full-grad", "saliency", "guided-backprop"):
+        with pytest.raises(UnsupportedError, match="carry no gradient.*is quantised.*rise, occlusion"):
+            explainers.create(name, network)(images)
+    for name in ("score-cam", "eigen-cam"):
+        explainer = explainers.create(name, network)
+        assert explainer(images).shape == (1, 8, 8)
+        assert explainer.layers == ("1",)

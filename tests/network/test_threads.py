@@ -302,3 +302,44 @@ def test_captums_hooks_are_not_met_by_passes_of_other_threads(name):
         found = together([job] * THREADS)
     assert all(torch.equal(maps, wanted) for each in found for maps in each)
     assert other.wrong == []
+
+
+def test_a_hook_that_another_thread_sets_meanwhile_stays_and_that_of_the_call_goes():
+    model = network()
+    module = next(iter(model.children()))
+    handles = []
+
+    def hook(*_):
+        return None
+
+    with preserved(model):
+        own = module.register_forward_hook(hook)
+        other = threading.Thread(target=lambda: handles.append(module.register_forward_hook(hook)))
+        other.start()
+        other.join()
+        assert set(module._forward_hooks) == {own.id, handles[0].id}
+    assert set(module._forward_hooks) == {handles[0].id}
+    handles[0].remove()
+    assert not module._forward_hooks
+
+
+def test_a_network_that_sets_hooks_in_its_forward_pass_predicts_beside_an_explainer():
+    class Looking(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body = network()
+
+        def forward(self, images):
+            seen = []
+            handle = next(iter(self.body.children())).register_forward_hook(lambda *given: seen.append(given[2]))
+            scores = self.body(images)
+            handle.remove()
+            assert seen  # its hook ran
+            return scores
+
+    model = Looking().eval()
+    wanted = explainers.create("saliency", model)(images(), 1)
+    with Predicting(model) as other:
+        found = [explainers.create("saliency", model)(images(), 1) for _ in range(40)]
+    assert all(torch.equal(maps, wanted) for maps in found)
+    assert other.wrong == []

@@ -5,9 +5,10 @@ import torch
 from torch import nn
 
 import explainers
-from explainers.errors import OptionError, OutputError, TargetError, UnsupportedError
+from explainers.errors import ExplainersError, OptionError, OutputError, TargetError, UnsupportedError
 from explainers.network.output import Negative, Pick, class_scores, scores_of
 from explainers.passes.activation import reading_of
+from explainers.passes.one_score import remark
 
 IMAGES = torch.rand(3, 3, 8, 10, generator=torch.Generator().manual_seed(3))
 WATCHING = {
@@ -70,6 +71,9 @@ ENDINGS = {  # what a network ends in → the reading's name, and f(x) of its th
     "log of a sigmoid": (lambda x: x.sigmoid().clamp_min(1e-9).log(), "exp", torch.sigmoid),
     "log of a softmax": (lambda x: softmaxed(x).log(), "softmax", softmaxed),
     "percentages": (lambda x: 100 * softmaxed(x), "percent", softmaxed),
+    "percentages of labels": (lambda x: 100 * x.sigmoid(), "percent", torch.sigmoid),
+    "log to base 2": (lambda x: softmaxed(x).log2(), "exp2", softmaxed),
+    "log to base 10": (lambda x: softmaxed(x).clamp_min(1e-9).log10(), "exp10", softmaxed),
 }
 
 
@@ -79,13 +83,73 @@ def test_probabilities_stay_what_they_are_and_scores_become_them(ending, black_b
     function, name, wanted = ENDINGS[ending]
     network = Ended(function)
     logits = several(logit(IMAGES)[:, None])
-    if black_box and ending in ("log-sigmoid", "log of a sigmoid"):
-        pytest.skip("log-probabilities of labels look like scores to whoever sees values alone")
+    if black_box and ending in ("log-sigmoid", "log of a sigmoid", "percentages of labels"):
+        pytest.skip("log-probabilities and percentages of labels look like scores to whoever sees values alone")
     model = (lambda images: network(images).detach()) if black_box else network
     scores = class_scores(model, IMAGES)
     reading = reading_of(model, IMAGES, scores)
     assert reading.name == name
     assert torch.allclose(reading(scores), wanted(logits), atol=1e-5)
+
+
+@pytest.mark.parametrize("black_box", [False, True])
+def test_one_large_logit_is_no_logarithm_whose_power_is_one(black_box):
+    """Of (s, 0) with s near -40, two and ten to the power of it sum to 1 by chance."""
+    network = Ended(lambda x: torch.stack([-40 - x[:, 0].abs(), torch.zeros(len(x))], 1))
+    model = (lambda images: network(images).detach()) if black_box else network
+    assert reading_of(model, IMAGES, class_scores(model, IMAGES)).name == "softmax"
+
+
+REVERSED = {  # whose smallest score is that of the likeliest class
+    "negative log-softmax": lambda x: -x.log_softmax(1),
+    "times minus one": lambda x: x.log_softmax(1) * -1,
+    "negative log of a softmax": lambda x: -softmaxed(x).log(),
+    "negative log-sigmoid": lambda x: -nn.functional.logsigmoid(x),
+    "distances": lambda x: torch.cdist(x, torch.eye(3)),
+}
+
+
+@pytest.mark.parametrize("ending", REVERSED)
+def test_scores_of_which_the_smallest_is_the_likeliest_are_refused_everywhere(ending):
+    network = Ended(REVERSED[ending])
+    told = r"(distances|negative log-prob).* output=lambda y: -y \(--output FILE"
+    for name in ("saliency", "occlusion", "eigen-cam", "rise"):
+        options = {"masks": 16} if name == "rise" else {}
+        for target in (None, 1):
+            if name == "eigen-cam" and "softmax" not in ending:
+                continue  # neither a graph nor f(x)
+            with pytest.raises(OutputError, match=told):
+                explainers.create(name, network, **options)(IMAGES, target)
+    with pytest.raises(OutputError, match=told):
+        explainers.explain(network, IMAGES, "saliency")
+    with pytest.raises((OutputError, ExplainersError), match=told):
+        explainers.evaluate(network, IMAGES, ["saliency"], ["insertion"])
+    if "softmax" in ending:
+        with pytest.raises(OutputError, match=told):
+            explainers.create("rise", lambda images: network(images).detach(), masks=16)(IMAGES)
+    turned = explainers.create("occlusion", network, output=lambda y: -y)
+    assert explainers.explain(network, IMAGES, "saliency", output=lambda y: -y).targets.tolist() == [
+        int(each) for each in (-network(IMAGES)).argmax(1)
+    ]
+    if "softmax" in ending:
+        plain = explainers.create("occlusion", Ended(lambda x: x))
+        assert torch.allclose(turned(IMAGES), plain(IMAGES), atol=1e-5)
+
+
+def test_scores_that_only_look_like_negative_log_probabilities_are_taken():
+    for scores in ([[0.0, 25.0, 40.0]], [[0.0, 0.0, 0.0]], [[0.5, 0.9, 2.0]], [[-0.1, 2.0, 3.0]]):
+        assert scores_of(torch.tensor(scores), 1) is not None
+
+
+def test_one_score_in_percent_is_its_hundredth_and_that_is_said():
+    for model in (Window(lambda x: 100 * x.sigmoid()), lambda images: 100 * logit(images).sigmoid()[:, None]):
+        scores = class_scores(model, IMAGES)
+        reading = reading_of(model, IMAGES, scores)
+        assert reading.name == "percent"
+        assert torch.allclose(reading(scores)[:, 0], logit(IMAGES).sigmoid(), atol=1e-5)
+    assert "taken as a percentage" in remark(reading, scores)
+    small = Window(lambda score: score.relu())
+    assert reading_of(small, IMAGES, class_scores(small, IMAGES)).name == "sigmoid"
 
 
 @pytest.mark.parametrize("ending", ["logit", "probability", "probability by hand"])

@@ -40,3 +40,14 @@ def test_the_first_box_lies_on_top():
     picture = np.full((300, 300, 3), 120, np.uint8)
     boxes = [((50, 50, 200, 200), "first"), ((50, 50, 260, 200), "second one")]
     assert (with_boxes(picture, boxes)[50:200, 199] == 255).all()
+
+
+def test_a_caption_at_the_edge_stays_whole():
+    """Its letters are those of the same caption in the middle of the picture."""
+    grey = np.full((300, 400, 3), 90, np.uint8)
+    middle, corner = (
+        with_boxes(grey, [((x, y, x + 30, y + 20), "#1 class 1 0.16")]) for x, y in ((100, 100), (370, 280))
+    )
+    light = [int((picture.min(axis=2) > 90).sum()) for picture in (middle, corner)]
+    assert middle.shape == corner.shape
+    assert abs(light[0] - light[1]) < 0.2 * light[0]

@@ -7,8 +7,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from explainers.render.report.cuts import MOST, bounded, chosen, cut, nearest, place_in, smaller
 from explainers.run.report.agreement import disagreement, ranks_of
-from explainers.run.report.arrays.cuts import MOST, bounded, chosen, cut, nearest, place_in, smaller
 
 
 def test_few_slices_are_all_kept_and_of_many_the_wanted_ones():

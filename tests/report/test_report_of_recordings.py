@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from explainers.cli.main import main
 from PIL import Image
-from recording_case import BLOBS, LENGTH, LOUD, RATE, SHAPE, clips, network, scan, scans, sounds
+from recording_case import AFFINE, BLOBS, LENGTH, LOUD, RATE, SHAPE, clips, network, scan, scans, sounds
 from report_case import Opened, browser
 
 from explainers.run.report.report import ReportOptions, make_report
@@ -81,7 +81,9 @@ def test_a_volume_is_its_slices_with_the_raw_values_of_the_map(volumes):
     assert (data["kind"], [image["name"] for image in data["images"]]) == ("volume", ["a.nii.gz", "b.nii.gz"])
     for image, more, (name, blob) in zip(data["images"], heavy, BLOBS.items(), strict=True):
         assert image["lacking"] == ""
-        assert image["slices"] == {"axis": "z", "at": list(range(8)), "of": 8}
+        slices = image["slices"]
+        assert [slices[key] for key in ("axis", "at", "of", "along")] == ["z", list(range(8)), 8, 2]
+        assert [(each["name"], each["length"]) for each in slices["axes"]] == [("x", 14), ("y", 10), ("z", 8)]
         assert image["input"] == [14, 10]
         assert image["size"][1] / image["size"][0] == pytest.approx(14 * 2 / 10, rel=0.01), "in millimetres"
         for map_, text, method in zip(image["maps"], more["maps"], ("grad-cam", "saliency"), strict=True):
@@ -90,7 +92,7 @@ def test_a_volume_is_its_slices_with_the_raw_values_of_the_map(volumes):
             np.testing.assert_allclose(
                 values_of(map_, text).reshape(8, 14, 10), raw.transpose(2, 0, 1), atol=float(np.ptp(raw)) / 65000
             )
-            assert map_["slice"] == blob[2]
+            assert (map_["slice"], map_["peak"]) == (blob[2], list(blob))
         assert len(more["photos"]) == 8
         for place, uri in enumerate(more["photos"]):
             gray = picture(uri)
@@ -115,7 +117,7 @@ def test_a_signal_is_its_curve_with_a_row_of_values(signal):
 def test_a_clip_is_its_frames(clip):
     data, heavy = held(make_report(clip, ReportOptions(single_file=True)))
     (image,), (more,) = data["images"], heavy
-    assert image["slices"] == {"axis": "frame", "at": [0, 1, 2], "of": 3}
+    assert [image["slices"][key] for key in ("axis", "at", "of", "along")] == ["frame", [0, 1, 2], 3, 0]
     assert image["maps"][0]["slice"] == 2
     field = values_of(image["maps"][0], more["maps"][0]).reshape(3, 6, 9)
     assert np.unravel_index(field.argmax(), field.shape) == (2, 4, 7)
@@ -213,6 +215,43 @@ def test_slices_in_a_browser_by_slider_and_keys(opened, volumes):
     page.wait_for_function("() => document.querySelector('.pane img').getAttribute('src').endsWith('-02.jpg')")
 
 
+@pytest.mark.parametrize(("axis", "name"), [(0, "x"), (1, "y")])
+def test_a_volume_is_seen_along_its_other_axes(opened, volumes, axis, name):
+    """Photo and map of the slice through the bright place, whose other two axes stay in their order."""
+    page = opened.go(make_report(volumes, ReportOptions(single_file=True)), "#image=a.nii.gz")
+    page.wait_for_selector(".pane canvas.heat")
+    page.locator(".frame").nth(1).focus()
+    page.keyboard.press(str(axis + 1))
+    page.wait_for_selector(".pane canvas.photo")
+    blob = BLOBS["a"]
+    assert page.locator(".slices .told").inner_text() == f"{name} {blob[axis]} of 0 … {SHAPE[axis] - 1}"
+    pressed = page.locator(".axes button")
+    assert [each.get_attribute("aria-pressed") for each in pressed.all()] == [str(axis == k).lower() for k in range(3)]
+    down, across = (other for other in range(3) if other != axis)
+    pane = page.locator(".pane", has=page.get_by_text("saliency", exact=True))
+    box = pane.locator(".frame").bounding_box()
+    assert box["height"] / box["width"] == pytest.approx(
+        SHAPE[down] * AFFINE[down, down] / (SHAPE[across] * AFFINE[across, across]), rel=0.05
+    )
+    x, y = (box[side] * (blob[at] + 0.5) / SHAPE[at] for side, at in (("width", across), ("height", down)))
+    page.mouse.move(box["x"] + x, box["y"] + y)
+    page.wait_for_function("() => [...document.querySelectorAll('.pane .value')].some(each => each.textContent)")
+    with np.load(volumes / "maps" / "a.saliency.npz") as saved:
+        assert float(pane.locator(".value").inner_text()) == pytest.approx(float(saved["map"][blob]), rel=0.1)
+    brightest = page.evaluate(
+        "() => { const c = document.querySelector('.pane canvas.photo'); const d = c.getContext('2d')"
+        ".getImageData(0, 0, c.width, c.height).data; let best = 0; for (let at = 0; at < d.length; at += 4) "
+        "if (d[at] > d[best]) best = at; best /= 4; "
+        "return [Math.floor(best / c.width) / c.height, best % c.width / c.width]; }"
+    )
+    assert [int(share * SHAPE[at]) for share, at in zip(brightest, (down, across), strict=True)] == pytest.approx(
+        [blob[down], blob[across]], abs=1
+    )
+    page.locator(".axes button", has_text="z").click()
+    page.wait_for_selector(".pane img.photo")
+    assert page.locator(".slices .told").inner_text() == f"z {blob[2]} of 0 … 7"
+
+
 def test_a_region_is_of_all_slices(opened, scored):
     page = opened.go(make_report(scored), "#image=a.nii.gz")
     page.wait_for_selector(".pane canvas.heat")
@@ -223,7 +262,52 @@ def test_a_region_is_of_all_slices(opened, scored):
     assert float(iou) == 1
     assert page.locator(".frame svg .truth").first.get_attribute("d") != ""
     assert page.locator(".curves svg.chart > path").count() > 2
-    assert page.locator(".curves canvas").get_attribute("hidden") is not None, "curves change volumes, not slices"
+
+
+def test_a_slice_shows_what_is_replaced_along_a_curve(opened, scored):
+    report = make_report(scored, ReportOptions(single_file=True))  # of a folder no script may read a picture's pixels
+    data, heavy = held(report)
+    maps = data["images"][0]["maps"]
+    place = next(
+        index
+        for index, each in enumerate(maps)
+        if "grid" in each and data["methods"][each["method"]]["title"] == "saliency"
+    )
+    values = values_of(maps[place], heavy[0]["maps"][place])
+    order = np.argsort(-values.flatten(), kind="stable")
+
+    def gone(share, at):
+        found = np.zeros(values.size, bool)
+        found[order[: round(share * values.size)]] = True
+        return found.reshape(8, -1)[at].mean()
+
+    page = opened.go(report, "#image=a.nii.gz")
+    page.wait_for_selector(".pane canvas.heat")
+    page.get_by_label("Image by the map of").select_option("saliency")
+    strongest = BLOBS["a"][2]
+    for share in (0, 0.25, 0.5, 1):
+        page.get_by_label("Share of the voxels").fill(str(int(1000 * share)))
+        told = page.locator(".curves .saying").inner_text()
+        assert float(re.search(r"shown, ([\d.]+) % of it;", told)[1]) == pytest.approx(
+            100 * gone(share, strongest), abs=0.6
+        )
+        assert blue(page) == pytest.approx(gone(share, strongest), abs=0.03)
+    page.get_by_label("Share of the voxels").fill("500")
+    before = page.locator(".pane img").first.get_attribute("src")
+    page.locator(".controls .slices input").fill("7")
+    page.wait_for_function("before => document.querySelector('.pane img').getAttribute('src') !== before", arg=before)
+    assert blue(page) == pytest.approx(gone(0.5, 7), abs=0.03), "it follows the slice"
+    assert gone(0.5, 7) != pytest.approx(gone(0.5, strongest), abs=0.1)
+
+
+def blue(page):
+    """The share of the canvas beside the curves that is not gray."""
+    return page.locator(".curves canvas").evaluate("""canvas => {
+        const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+        let count = 0;
+        for (let place = 0; place < data.length; place += 4) count += data[place + 2] > data[place] + 40;
+        return count / (data.length / 4);
+    }""")
 
 
 def test_a_signal_says_value_and_time(opened, signal):

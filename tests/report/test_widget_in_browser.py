@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from report_case import Opened, browser
 
-from explainers.render.report import WidgetImage, WidgetMap, still, widget
+from explainers.data.recordings import Recording
+from explainers.render.report import WidgetImage, WidgetMap, WidgetVolume, still, widget
 from explainers.render.sheet import figure
 from explainers.render.style import Style
 
@@ -96,6 +97,53 @@ def test_the_value_under_the_pointer_is_the_maps(opened, case):
         near = case.values[row - 1 : row + 2, column - 1 : column + 2]
         # A pointer stands on whole pixels of the screen, so that a little of the neighbours' values may be in it.
         assert told == pytest.approx(case.values[row, column], abs=step + 0.02 * float(np.ptp(near)) + 5e-4)
+
+
+def test_a_volume_is_turned_by_its_slider_and_its_axes(chromium, tmp_path):
+    """What is shown is the slice, and the value under the pointer the map's at that place, along each axis."""
+    shape, peak = (5, 8, 12), (3, 6, 2)
+    draw = np.random.default_rng(0)
+    values = draw.uniform(0, 1, shape).astype(np.float32)
+    values[peak] = 3
+    volume = draw.uniform(0, 100, (1, *shape)).astype(np.float32)
+    volume[0, 4] += 400
+    picture = figure([[("volume", np.zeros((8, 8, 3), np.uint8))]])._repr_png_()
+    shown = WidgetVolume("a", Recording(volume), "volume", (0, 500), TAG, [WidgetMap("ramp", values)])
+    path = tmp_path / "volume.html"
+    path.write_text(f"<!doctype html><meta charset=utf-8>{widget([shown], picture, label='a')}", encoding="utf-8")
+    page = chromium.new_page(viewport={"width": 1000, "height": 900})
+    found = Opened(page)
+    found.go(path)
+    page.locator(HEAT).wait_for()
+    told, frame = page.locator(".slices .told"), page.locator(".frame").nth(1)
+
+    def at(row, column, height, width):
+        box = frame.bounding_box()
+        across, down = (column + 0.5) / width, (row + 0.5) / height
+        page.mouse.move(box["x"] + across * box["width"], box["y"] + down * box["height"])
+        return float(page.locator(".pane .value").nth(1).inner_text())
+
+    near = pytest.approx
+    assert told.inner_text() == "axis 0 3 of 0 … 4", "where the map is strongest"
+    assert at(6, 2, 8, 12) == near(3, abs=0.15)
+    before = page.locator(".pane img.photo").first.get_attribute("src")
+    page.locator(".slices input").fill("4")
+    assert told.inner_text() == "axis 0 4 of 0 … 4"
+    assert page.locator(".pane img.photo").first.get_attribute("src") != before
+    assert at(1, 9, 8, 12) == near(float(values[4, 1, 9]), abs=0.06)
+    page.locator(".axes button").nth(1).click()
+    assert told.inner_text() == "axis 1 6 of 0 … 7"
+    assert at(3, 2, 5, 12) == near(3, abs=0.15)
+    box = frame.bounding_box()
+    assert box["width"] / box["height"] == near(12 / 5, rel=0.02)
+    frame.focus()
+    page.keyboard.press("PageUp")
+    assert told.inner_text() == "axis 1 7 of 0 … 7"
+    page.keyboard.press("3")
+    assert told.inner_text() == "axis 2 2 of 0 … 11"
+    assert at(3, 6, 5, 8) == near(3, abs=0.15)
+    assert found.wrong == []
+    page.close()
 
 
 def test_the_bar_has_the_numbers_of_the_scale(opened, case):

@@ -209,11 +209,17 @@ def test_true_boxes_are_those_of_the_same_class_that_overlap(tmp_path):
     assert energies[0] > energies[1] > 0  # it is the true box that counts, not the detection's own
 
 
+COCO = '{{"images": [{{"id": 1, "file_name": "a.png"}}], "annotations": [{{"image_id": 1, "bbox": [{}]}}]}}'
+
+
 def test_boxes_of_coco_are_those_of_the_table(tmp_path):
     coco = {
         "images": [{"id": 7, "file_name": "a.png"}, {"id": 8, "file_name": "b.png"}],
         "categories": [{"id": 3, "name": "cup"}],
-        "annotations": [{"image_id": 7, "bbox": [10, 20, 30, 40], "category_id": 3}],
+        "annotations": [
+            {"image_id": 7, "bbox": [10, 20, 30, 40], "category_id": 3},
+            {"image_id": 7, "bbox": [0, 0, 90, 90], "category_id": 3, "iscrowd": 1},  # no single cup
+        ],
     }
     (tmp_path / "coco.json").write_text(json.dumps(coco))
     read = read_boxes(tmp_path / "coco.json")
@@ -234,6 +240,16 @@ def test_boxes_of_coco_are_those_of_the_table(tmp_path):
         ("b.csv", "file,x0,y0,x1,y1\nz.png,1,2,3,4\n", "names none of the images"),
         ("b.json", "{}", "is not as COCO's annotations are"),
         ("b.json", "{", "cannot be read"),
+        ("b.json", "[" * 100_000, "cannot be read"),
+        ("b.json", COCO.format("1, 1, " + "9" * 400 + ", 1"), "is no box"),
+        ("b.json", COCO.format("1, 1, " + "9" * 5000 + ", 1"), "cannot be read"),
+        ("b.json", COCO.format('"1", "1", "2", "2"'), "expected four numbers"),  # "1" + "2" is "12"
+        ("b.json", COCO.format("1, 1, 2, 2").replace('"a.png"', "null"), "image 1 has no file_name"),
+        ("b.json", COCO.format("1, 1, 2, 2").replace("}]", '}, {"id": 1, "file_name": "b.png"}]', 1), "of one id"),
+        ("b.csv", "file,x0,y0,x1,y1\na.png,1,5,1,2,2\n", "more cells than there are columns"),
+        ("b.csv", "file,x0,y0,x1,y1,x0\na.png,1,1,2,2,9\n", "two columns 'x0'"),
+        ("b.csv", "file,x0,y0,x1,y1\n,1,2,3,4\n", "line 2 names no photo"),
+        ("b.csv", "file,x0,y0,x1,y1\na.png,1_0,2,30,4\n", "is no box"),
     ],
 )
 def test_a_table_that_is_none_is_one_error(tmp_path, name, content, said):

@@ -15,6 +15,7 @@ from run_case import command, embedded, folder, rows
 import explainers
 from explainers.data.images import write_image
 from explainers.run import run
+from explainers.run.report.folder import ReadFolder
 
 
 def test_the_table_holds_the_images_that_there_are(tmp_path):
@@ -30,7 +31,11 @@ def test_the_table_holds_the_images_that_there_are(tmp_path):
     assert [(row["file"], row["status"]) for row in rows(out)] == [(name, "ok") for name in ("a.png", "b.png", "e.png")]
     why = {"a.png": "changed since", "b.png": "changed since", "c.png": "no longer there", "d.png": "no longer there"}
     assert dict(summary.dropped) == why
-    assert dict(json.loads((out / "manifest.json").read_text())["dropped"]) == why
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert dict(manifest["dropped"]) == why
+    assert len(manifest["stale"]) == 4
+    shown = [(rows[0]["file"], rows[0]["status"]) for _, rows in ReadFolder(out).units()]
+    assert sorted(shown) == [("a.png", "ok"), ("b.png", "ok"), ("e.png", "ok")]  # in reports and exports too
 
 
 @pytest.mark.parametrize("kind", ["maps/a.cam.npz", "overlays/a.cam.png"])

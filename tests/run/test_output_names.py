@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from run_case import embedded, folder, rows
 
 import explainers
-from explainers.data.images import ImageFile
+from explainers.data.images import ImageFile, write_image
 from explainers.errors import MapError, OptionError
 from explainers.run import RunOptions, run
 from explainers.run.explain.names import bases
+from explainers.storage.atomic import replaced
 
 
 @pytest.mark.parametrize(
@@ -72,3 +76,49 @@ def test_a_file_that_could_be_of_two_images_is_refused(tmp_path, kind):
     call = {"explainers": {"stored": beside}} if kind == "map" else {"explainers": ["cam"], "masks": beside}
     with pytest.raises(MapError, match=rf"a\.npy could be the {kind} of a\.jpg and of a\.png"):
         explainers.evaluate(embedded(), images, metrics=["sparseness"], **call)
+
+
+def test_an_evaluation_finds_the_maps_of_images_with_very_long_names(tmp_path):
+    names = (f"{'x' * 240}1.png", f"{'x' * 240}2.png", "short.png")  # 245 bytes
+    images = folder(tmp_path / "in", names)
+    model = embedded()
+    run(images, model, ["cam"], tmp_path / "out")
+    found = explainers.evaluate(
+        model, images, {"stored": (tmp_path / "out/maps", ".cam"), "cam": "cam"}, ["sparseness"]
+    )
+    values = found.values("sparseness")
+    assert set(values["stored"]) == set(names)
+    for name in names:
+        assert values["stored"][name] == pytest.approx(values["cam"][name], rel=1e-3)
+
+
+def test_files_of_which_the_names_begin_alike_are_written_by_threads_at_once(tmp_path):
+    files = [tmp_path / f"{'x' * 100}{number}.bin" for number in range(8)]
+    wait = threading.Barrier(len(files))
+
+    def write(path):
+        with replaced(path) as temporary:
+            temporary.write_text(path.name)
+            wait.wait(10)
+
+    with ThreadPoolExecutor(len(files)) as pool:
+        list(pool.map(write, files))
+    assert [path.read_text() for path in files] == [path.name for path in files]
+    assert sorted(tmp_path.iterdir()) == sorted(files)
+
+
+def test_several_masks_of_one_image_cost_that_image(tmp_path):
+    images, masks = folder(tmp_path / "in", ("a.png", "b.png")), tmp_path / "masks"
+    for name in ("a.png", "b.png", "b.jpg.png", "b.npy"):
+        path = masks / name
+        path.parent.mkdir(exist_ok=True)
+        if name.endswith(".npy"):
+            np.save(path, np.ones((50, 64)))
+        else:
+            write_image(path, np.full((40 if name == "a.png" else 50, 64), 255, np.uint8))
+    (masks / "b.png").rename(masks / "b.tif")
+    result = explainers.evaluate(embedded(), images, ["cam"], ["miou"], masks=masks)
+    told = {row["image"]: (row["status"], row["reason"]) for row in result.rows if row["explainer"] == "cam"}
+    assert told["a.png"][0] == "ok"
+    assert told["b.png"][0] == "failed"
+    assert "several masks of b.png" in told["b.png"][1]

@@ -170,7 +170,7 @@ def write_log(path: Path, history: Sequence[Mapping[str, Any]]) -> None:
 def _json(path: Path) -> dict[str, Any]:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelFileError(f"{path} cannot be read: {error}") from error
     if not isinstance(values, dict):
         raise ModelFileError(f"{path} is no JSON object")

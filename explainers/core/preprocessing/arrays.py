@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 AXES = {"volume": 3, "signal": 1, "clip": 3}  # positions, beside the channels
 NORMALIZE = ("z-score", "min-max")
+MOST_VALUES = 500_000_000  # of a network's input, as of a recording by default
 ANY = {"volume": (32, 32, 32), "signal": (1024,), "clip": (8, 112, 112)}  # to try a network with, where no size is said
 
 
@@ -51,6 +52,8 @@ class ArrayPreprocessing:
                 object.__setattr__(self, name, tuple(getattr(self, name)))
         if self.kind not in AXES:
             raise OptionError(f"kind={self.kind!r}; expected one of {', '.join(AXES)}")
+        if self.size is not None and math.prod(self.size) > MOST_VALUES:
+            raise OptionError(f"size={self.size}; expected at most {MOST_VALUES:,} values")
         if self.size is not None and (len(self.size) != self.axes or min(self.size) < 1):
             raise OptionError(
                 f"size={self.size}; expected {self.axes} of at least 1, as many as a {self.kind} has axes"

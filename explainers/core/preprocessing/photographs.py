@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 MODES = {"bilinear": True, "bicubic": True, "nearest": False, "nearest-exact": False, "area": False}
+MOST_PIXELS = 100_000_000  # of a network's input, as of a photo by default
 LUMA = (0.2989, 0.587, 0.114)
 
 
@@ -63,11 +64,16 @@ class Preprocessing:
         for name in ("mean", "std"):
             if len(getattr(self, name)) != self.channels:
                 raise OptionError(f"{name}={getattr(self, name)}; expected {self.channels} values, one per channel")
+            if not all(map(math.isfinite, getattr(self, name))):
+                raise OptionError(f"{name}={getattr(self, name)}; expected finite values")
         if min(self.std) <= 0:
             raise OptionError(f"std={self.std}; expected positive values")
         sizes = (self.resize if isinstance(self.resize, tuple) else (self.resize or 1,)) + (self.crop or ())
         if min(sizes) < 1:
             raise OptionError(f"resize={self.resize}, crop={self.crop}; expected sizes of at least one pixel")
+        for name, size in (("resize", self.resize), ("crop", self.crop)):
+            if size is not None and math.prod(size if isinstance(size, tuple) else (size, size)) > MOST_PIXELS:
+                raise OptionError(f"{name}={size}; expected at most {MOST_PIXELS:,} pixels")
         if self.window is not None and not _is_window(self.window):
             raise OptionError(
                 f"window={self.window}; expected (left, top, right, bottom) as fractions of a photo's width and "

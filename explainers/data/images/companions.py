@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from explainers.data.images.arrays import SUFFIXES as ARRAYS, read_array
-from explainers.data.images.find import SUFFIXES, stem_of
+from explainers.data.images.find import SUFFIXES, shortened, stem_of, told_apart
 from explainers.data.images.read import read_image
 from explainers.errors import MapError
 from explainers.storage.files import content_hash
@@ -47,24 +47,30 @@ class Beside:
         Raises:
             MapError: there are several, and none has the image's very name.
         """
-        base = PurePosixPath(name)
-        same = self.folder / f"{name}{ending}"
-        if not ending and same.is_file():
-            return same
-        stems = dict.fromkeys((str(base), stem_of(name)))
-        paths = [
-            self.folder / f"{stem}{ending}{suffix}" for stem in stems for suffix in (*ARRAYS, *NIFTI, *sorted(SUFFIXES))
-        ]
-        found = [path for path in paths if path.is_file()]
-        if len(found) > 1 and (very := [path for path in found if path.name.startswith(f"{base.name}{ending}.")]):
-            found = very  # the image's whole name, which no other image has
-        if len(found) > 1 and ending and {path.name.partition(ending)[2] for path in found} <= RAW_AND_COPIES:
-            found = [path for path in found if path.suffix == ".npz"] or found  # of a run, which writes both
+        found = self._all(name, ending)
         if len(found) > 1:
             raise MapError(
                 f"several {self.kind}s of {shown(name)}: {', '.join(map(shown, found))}; leave the one that is meant"
             )
         return found[0] if found else None
+
+    def _all(self, name: str, ending: str) -> list[Path]:
+        """Every file that may be meant."""
+        base = PurePosixPath(name)
+        same = self.folder / f"{name}{ending}"
+        if not ending and _is_file(same):
+            return [same]
+        paths = [
+            self.folder / f"{stem}{ending}{suffix}"
+            for stem in _stems(name)
+            for suffix in (*ARRAYS, *NIFTI, *sorted(SUFFIXES))
+        ]
+        found = [path for path in paths if _is_file(path)]
+        if len(found) > 1 and (very := [path for path in found if path.name.startswith(f"{base.name}{ending}.")]):
+            found = very  # the image's whole name, which no other image has
+        if len(found) > 1 and ending and {path.name.partition(ending)[2] for path in found} <= RAW_AND_COPIES:
+            found = [path for path in found if path.suffix == ".npz"] or found  # of a run, which writes both
+        return found
 
     def path(self, name: str, ending: str = "") -> Path:
         """The same, where there has to be one.
@@ -89,8 +95,10 @@ class Beside:
         """
         owner: dict[Path, str] = {}
         for name in names:
-            path = self.find(name, ending)
-            if path is not None and owner.setdefault(path, name) != name:
+            found = self._all(name, ending)
+            if len(found) != 1:  # several cost this image, when it comes to it
+                continue
+            if owner.setdefault(path := found[0], name) != name:
                 raise MapError(
                     f"{shown(path)} could be the {self.kind} of {shown(owner[path])} and of {shown(name)}; give each a "
                     f"file with its whole name, such as {shown(name)}{ending}{path.suffix}"
@@ -114,7 +122,7 @@ class Beside:
         Raises:
             MapError: none of them has one.
         """
-        if not names or any(self.find(name, ending) is not None for name in names):
+        if not names or any(self._all(name, ending) for name in names):
             return
         if len(names) == 1:
             self.path(names[0], ending)
@@ -125,6 +133,19 @@ class Beside:
             f"{wanted} (or another of {', '.join(ARRAYS)}, or a picture); it holds "
             + (", ".join(map(shown, held)) + " …" if held else "no file")
         )
+
+
+def _stems(name: str) -> list[str]:
+    """What files of an image may begin with: its name, that without its suffix, and what a run calls its outputs."""
+    plain = dict.fromkeys((name, stem_of(name)))
+    return list(dict.fromkeys((*plain, *map(shortened, plain), told_apart(shortened(name)))))
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name longer than the file system allows
+        return False
 
 
 def read_mask(path: Path, *, max_pixels: int) -> np.ndarray:
@@ -170,7 +191,7 @@ def methods_of(folder: str | PathLike[str], names: list[str], *, numbered: bool 
     root = Path(folder)
     found = set()
     for name in names[:8]:
-        for stem in {name, stem_of(name)}:
+        for stem in _stems(name):
             parent = (root / stem).parent
             prefix = PurePosixPath(stem).name + "."
             for path in parent.glob("*.npz") if parent.is_dir() else ():

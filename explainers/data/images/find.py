@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from explainers.errors import ImageError
 from explainers.storage.owner import MADE, is_output, outputs_in
 from explainers.storage.paths import shown
 
+LONGEST = 150  # bytes of a name of which outputs are called
 SUFFIXES = frozenset(
     (
         ".jpg",
@@ -43,6 +45,25 @@ class ImageFile:
 def stem_of(name: str) -> str:
     """A file's name without its suffix; `.nii.gz` is one."""
     return name[: -len(".nii.gz")] if name.lower().endswith(".nii.gz") else str(PurePosixPath(name).with_suffix(""))
+
+
+def shortened(base: str) -> str:
+    """What outputs of an image are called where its name is so long that a method and a class find no room behind it:
+    file systems end names at 255 bytes."""
+    folder, slash, last = base.rpartition("/")
+    encoded = last.encode("utf-8", "surrogateescape")
+    if len(encoded) <= LONGEST:
+        return base
+    return f"{folder}{slash}{encoded[:LONGEST].decode('utf-8', 'ignore')}~{_hash(base)}"
+
+
+def told_apart(base: str) -> str:
+    """The same where another image's outputs are called so already."""
+    return f"{base}~{_hash(base)}"
+
+
+def _hash(name: str) -> str:
+    return hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:8]
 
 
 def find_images(folder: str | PathLike[str]) -> list[ImageFile]:

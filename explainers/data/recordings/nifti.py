@@ -46,6 +46,7 @@ def read_nifti(path: Path, most: int) -> Recording:
             if not 0 <= before <= MOST_BEFORE:
                 raise ImageError(f"{shown(path)} is damaged: its values begin at byte {int(header['vox_offset']):,}")
             file.read(before)
+            affine, scale = _affine(path, header), header.get_slope_inter()
             size = math.prod(shape) * kind.itemsize
             data = file.read(size)
     except (ImageError, DependencyError):
@@ -57,8 +58,7 @@ def read_nifti(path: Path, most: int) -> Recording:
         raise ImageError(f"cannot read {shown(path)}: it is damaged ({reason})") from error
     if len(data) < size:
         raise ImageError(f"{shown(path)} is truncated: {len(data):,} of {size:,} bytes of values")
-    values = _scaled(path, header, np.frombuffer(data, kind).reshape(shape, order="F"))
-    return _recording(header, values)
+    return _recording(header, affine, _scaled(path, scale, np.frombuffer(data, kind).reshape(shape, order="F")))
 
 
 def nifti_bytes(map_: np.ndarray, like: Recording, *, packed: bool) -> bytes:
@@ -104,9 +104,23 @@ def _header(path: Path, library: Any, file: IO[bytes]) -> tuple[Any, bytes]:
     return header, head
 
 
-def _scaled(path: Path, header: Any, stored: np.ndarray) -> np.ndarray:
+def _affine(path: Path, header: Any) -> np.ndarray | None:
+    """(4, 4) from indices to millimetres, None where the file says neither directions nor sizes."""
+    affine = np.array(header.get_best_affine(), float)
+    if not np.isfinite(affine).all() or not np.linalg.det(affine):
+        if not _oriented(header):
+            return None
+        raise ImageError(
+            f"{shown(path)} is damaged: its affine says no place for its values "
+            f"({'it is not finite' if not np.isfinite(affine).all() else 'it has no inverse'}); write it anew with one "
+            "that does"
+        )
+    return affine
+
+
+def _scaled(path: Path, scale: tuple[Any, Any], stored: np.ndarray) -> np.ndarray:
     """The values that the stored ones stand for: float32."""
-    slope, intercept = header.get_slope_inter()
+    slope, intercept = scale
     if slope is None:
         return stored.astype(np.float32)
     if slope == 0:
@@ -114,14 +128,17 @@ def _scaled(path: Path, header: Any, stored: np.ndarray) -> np.ndarray:
     return (stored * np.float64(slope) + np.float64(intercept)).astype(np.float32)
 
 
-def _recording(header: Any, values: np.ndarray) -> Recording:
+def _oriented(header: Any) -> bool:
+    return bool(int(header["sform_code"]) or int(header["qform_code"]))
+
+
+def _recording(header: Any, affine: np.ndarray | None, values: np.ndarray) -> Recording:
     notes = []
     channels = np.moveaxis(values.reshape(*values.shape[:3], -1), -1, 0)
     if len(channels) > 1:
         notes.append(f"the {len(channels)} volumes behind the third axis are channels")
-    if not (int(header["sform_code"]) or int(header["qform_code"])):
+    if not _oriented(header):
         notes.append(NO_ORIENTATION)
-    affine = np.array(header.get_best_affine(), float)
     return Recording(np.ascontiguousarray(channels), affine, None, tuple(notes), header, axis_names=("x", "y", "z"))
 
 

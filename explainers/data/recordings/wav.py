@@ -48,13 +48,18 @@ def read_wav(path: Path, most: int) -> Recording:
 def _format(path: Path, body: bytes) -> tuple[int, int, int, int]:
     if len(body) < 16:
         raise ImageError(f"cannot read {shown(path)}: it is damaged (its format takes {len(body)} bytes)")
-    kind, channels, rate, _, _, bits = struct.unpack("<HHIIHH", body[:16])
+    kind, channels, rate, _, block, bits = struct.unpack("<HHIIHH", body[:16])
     if kind == EXTENSIBLE and len(body) >= 26:
         kind = int.from_bytes(body[24:26], "little")
     if (kind, bits) not in {(PCM, 8), (PCM, 16), (PCM, 24), (PCM, 32), (FLOAT, 32), (FLOAT, 64)}:
         raise ImageError(f"{shown(path)} has samples of format {kind} with {bits} bits; PCM and floats are read")
     if channels < 1 or rate < 1:
         raise ImageError(f"cannot read {shown(path)}: it is damaged ({channels} channels, {rate} samples a second)")
+    if block not in (0, channels * bits // 8):
+        raise ImageError(
+            f"{shown(path)} has {bits} bits in {block} bytes for its {channels} channels; samples are read that fill "
+            "their bytes"
+        )
     return kind, channels, rate, bits
 
 

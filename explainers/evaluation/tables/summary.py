@@ -105,9 +105,9 @@ class Summary:
     def notes(self) -> list[str]:
         """What has to be known to read the table."""
         lines = [f"{self.images} image{'s' * (self.images != 1)}; {LEGEND}"]
-        if self.images < 2:
+        if self.images == 1:
             lines.append("a single image has no interval and nothing to test")
-        elif self.images < FEW:
+        elif 0 < self.images < FEW:
             lines.append(
                 f"fewer than {FEW} images: intervals of skewed scores hold the true value less often than they say "
                 "(docs/metrics.md)"
@@ -222,13 +222,13 @@ def summarise(
     scores = tuple(dict.fromkeys(row["score"] for row in good))
     names = tuple(dict.fromkeys(row["explainer"] for row in rows))
     cells: dict[tuple[str, str], Cell] = {}
-    tests: list[Test] = []
-    better, settings = {}, {}
+    tests, better, settings, cautions = list[Test](), {}, {}, {}
     for score in scores:
         metric = metrics[score.partition("@")[0]]
         better[score] = metric.better
         settings[score] = ", ".join(f"{key} {setting_text(value)}" for key, value in metric.settings().items())
-        found = parts_of([row for row in good if row["score"] == score], names)
+        own = [row for row in good if row["score"] == score]
+        cautions[score], found = metric.caution_of(own), parts_of(own, names)
         filled, pairs = compared(score, found, metric, seed)
         cells.update(filled)
         tests += pairs
@@ -260,7 +260,7 @@ def summarise(
         _surviving(names, cells, scores),
         {name: len(images) for name, images in lacking.items() if images},
         dict(refused or {}),
-        {score: text for score in scores if (text := metrics[score.partition("@")[0]].caution())},
+        {score: text for score, text in cautions.items() if text},
         {name: len(images) for name, images in same.items() if images},
         tuple(dict.fromkeys(row["activation"] for row in good if row.get("activation"))),
         attention_errors_of(rows),

@@ -13,8 +13,9 @@ from explainers.core.maps import positions, scaled
 from explainers.core.registry import register
 from explainers.core.targets import resolve_targets
 from explainers.errors import OptionError
+from explainers.network.ends import warn_if_normalised
 from explainers.network.gradients import target_gradients
-from explainers.network.output import Output, warn_if_normalised
+from explainers.network.output import Output
 from explainers.passes.activation import Reading, checked_activation, reading_of
 from explainers.passes.predictor import Predictor
 from explainers.passes.substrate import substrate_of

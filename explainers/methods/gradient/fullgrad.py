@@ -14,11 +14,11 @@ from explainers.core.maps import upsample
 from explainers.core.registry import register
 from explainers.core.targets import resolve_targets
 from explainers.errors import refuse
+from explainers.network.ends import warn_if_normalised
 from explainers.network.gradients import target_gradients
 from explainers.network.guard import alone, exact, in_own_thread, preserved
 from explainers.network.input import checked_images
 from explainers.network.inputs import is_bound
-from explainers.network.output import warn_if_normalised
 
 Term = tuple[Tensor, Tensor]  # pre-activation in the graph, bias broadcast against it
 

@@ -147,7 +147,11 @@ def _style(network: Any, parts: Mapping[Key, Any], keywords: Mapping[str, Any], 
         return MAPPING if named else SEQUENCE
     given = [*(repr(key) for key in parts)] if named else [f"{len(parts)} by position"]
     more = f" and forward_kwargs {_listed(tuple(keywords))}" if keywords else ""
-    raise ImageError(f"the network cannot be called with the inputs {', '.join(given)}{more}" + _forward(network))
+    lacking = _lacking(signature, values, {**own, **keywords})
+    without = f", without {_listed(lacking)}" if lacking else ""
+    raise ImageError(
+        f"the network cannot be called with the inputs {', '.join(given)}{more}{without}" + _forward(network)
+    )
 
 
 def _binds(signature: inspect.Signature, values: tuple[Any, ...], named: Mapping[str, Any]) -> bool:
@@ -156,6 +160,14 @@ def _binds(signature: inspect.Signature, values: tuple[Any, ...], named: Mapping
     except TypeError:
         return False
     return True
+
+
+def _lacking(signature: inspect.Signature, values: tuple[Any, ...], named: Mapping[str, Any]) -> list[str]:
+    """Arguments that forward needs and that are not given."""
+    several = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    own = [each for each in signature.parameters.values() if each.kind not in several]
+    left = own[len(values) :]
+    return [each.name for each in left if each.default is each.empty and each.name not in named]
 
 
 def _signature(network: Any) -> inspect.Signature | None:

@@ -6,11 +6,12 @@ is written, since browsers load no module from a file. Begin with `page.py`.
 """
 
 from explainers.render.report.native import native
-from explainers.render.report.notebook import CHANNELS, IMAGES, WidgetImage, WidgetMap, still, widget
+from explainers.render.report.notebook import IMAGES, WidgetImage, still, widget
 from explainers.render.report.packing import Packed, pack_bits, packed, unpacked
 from explainers.render.report.page import page
 from explainers.render.report.photograph import as_jpeg
 from explainers.render.report.sink import FolderSink, SingleFileSink, Sink
+from explainers.render.report.volume import CHANNELS, WidgetMap, WidgetVolume
 
 __all__ = [
     "CHANNELS",
@@ -21,6 +22,7 @@ __all__ = [
     "Sink",
     "WidgetImage",
     "WidgetMap",
+    "WidgetVolume",
     "as_jpeg",
     "native",
     "pack_bits",

@@ -28,6 +28,7 @@ from explainers.render.report.packing import pack_bits, packed
 from explainers.render.report.page import joined, palette, styled
 from explainers.render.report.photograph import as_jpeg
 from explainers.render.report.sink import in_script
+from explainers.render.report.volume import CHANNELS, WidgetMap, WidgetVolume, volume_head, volume_map
 from explainers.render.style import Style, limits_of
 
 SCRIPTS = (
@@ -49,22 +50,7 @@ IMAGES = 4  # shown at most
 SIDE = 256  # of maps; larger ones are averaged
 LARGEST = 700_000  # characters of maps and photos together, from which on no further one is taken
 REM = 15  # pixels of the report's rem; a notebook has another
-CHANNELS = "of several channels the largest magnitude is shown"
 IGNORED = "tex2jax_ignore mathjax_ignore"  # a $ in a name begins no formula
-
-
-@dataclass(frozen=True)
-class WidgetMap:
-    """A map of a method.
-
-    values: (H, W) float32, finite, or (C, H, W), of which the largest magnitude is shown; said: what it is of; region:
-    (H, W) bool of what is explained, outlined on it.
-    """
-
-    title: str
-    values: np.ndarray
-    said: str = ""
-    region: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -78,12 +64,20 @@ class WidgetImage:
     said: str = ""
     maps: list[WidgetMap] = field(default_factory=list)
 
+    @property
+    def kind(self) -> str:
+        """What the widget calls it."""
+        return "photo"
 
-def widget(images: Sequence[WidgetImage], picture: bytes, *, label: str, count: int | None = None) -> str:
-    """HTML that shows images with their maps, and the picture where no script runs.
+
+def widget(
+    images: Sequence[WidgetImage | WidgetVolume], picture: bytes, *, label: str, count: int | None = None
+) -> str:
+    """HTML that shows images, or volumes, with their maps, and the picture where no script runs.
 
     Args:
-        images: of which the first few are taken (`IMAGES`, `LARGEST`), which is said; picture: PNG of the same, as it
+        images: of which the first few are taken (`IMAGES`, `LARGEST`), which is said. Where the slices of the first
+            volume alone are more than that, all of it is the picture, and says so. picture: PNG of the same, as it
             is to be seen without scripts; label: what all of it is, for those who do not see it; count: how many
             images there are, where these are not all.
 
@@ -91,30 +85,36 @@ def widget(images: Sequence[WidgetImage], picture: bytes, *, label: str, count: 
         OptionError: a map has NaN or infinite values.
     """
     heads: list[dict[str, Any]] = []
-    weight, left = 0, 0
+    weight, left, too_large = 0, 0, 0
     for image in images[:IMAGES]:
         if weight > LARGEST:
             break
-        head = _image(image)
-        weight += len(head["photo"])
+        head = _head(image)
+        own = sum(map(len, head.get("photos") or [head["photo"]]))
+        if own > LARGEST:
+            too_large = own
+            break
+        weight += own
         for each in image.maps:
             if weight > LARGEST and (heads or head["maps"]):
                 left += 1
                 continue
-            made = _map(each)
+            made = _map(each, head)
             weight += len(made["data"])
             head["maps"].append(made)
         _name_apart(head["maps"])
         head["titles"] = [each["title"] for each in head["maps"]]
         heads.append(head)
-    notes = []
     total = len(images) if count is None else count
-    if len(heads) < total:
-        notes.append(f"The first {len(heads)} of {total} images are shown.")
+    kind = images[0].kind
+    if not heads:
+        return still(picture, label) + _told([*_first(min(total, IMAGES), total, kind), _refused(too_large, kind)])
+    notes = _first(len(heads), total, kind)
     if left:
         notes.append(f"Not in this widget, which would be too large: {counted(left, 'more map')}.")
     titles = list(dict.fromkeys(title for head in heads for title in head["titles"]))
     data = {
+        "kind": kind,
         "images": heads,
         "titles": titles,
         "palette": palette(None),
@@ -128,9 +128,8 @@ def widget(images: Sequence[WidgetImage], picture: bytes, *, label: str, count: 
         for each in head["maps"]:
             each["method"] = titles.index(each["title"])
     token = secrets.token_hex(8)
-    told = "".join(f'<p style="opacity:0.8">{html.escape(note)}</p>' for note in notes)
     return (
-        f'<div class="{IGNORED}" data-explainers="{token}">{still(picture, label)}{told}</div>'
+        f'<div class="{IGNORED}" data-explainers="{token}">{still(picture, label)}{_told(notes)}</div>'
         f'<script>(() => {{ "use strict"; const token = "{token}"; const report = {in_script(data)};\n'
         f"{joined(SCRIPTS)}\n}})();</script>"
     )
@@ -148,23 +147,45 @@ def still(picture: bytes, label: str) -> str:
     )
 
 
+def _told(notes: Sequence[str]) -> str:
+    return "".join(f'<p style="opacity:0.8">{html.escape(note)}</p>' for note in notes)
+
+
+def _first(shown: int, total: int, kind: str) -> list[str]:
+    """That not all are shown."""
+    return [f"The first {shown} of {total} {'image' if kind == 'photo' else kind}s are shown."] if shown < total else []
+
+
+def _refused(size: int, kind: str) -> str:
+    """Why there is the picture alone."""
+    return (
+        f"There is no slider: the slices of this {kind} would take {size / 1e6:.1f} MB of the notebook, more than "
+        f"{LARGEST / 1e6:.1f} MB. The report of `explain run` has them."
+    )
+
+
+def _head(image: WidgetImage | WidgetVolume) -> dict[str, Any]:
+    own = volume_head(image) if isinstance(image, WidgetVolume) else _image(image)
+    return own | {"name": image.name, "said": image.said, "predicted": "", "right": None, "maps": []}
+
+
+def _map(map_: WidgetMap, head: dict[str, Any]) -> dict[str, Any]:
+    own = volume_map(map_, head["slices"]) if "slices" in head else _flat_map(map_)
+    return own | {"title": map_.title, "target": map_.said, "said": map_.said}
+
+
 def _image(image: WidgetImage) -> dict[str, Any]:
     height, width = image.pixels.shape[:2]
     top, left, bottom, right = image.box or (0, 0, height, width)
     photo = base64.b64encode(as_jpeg(image.pixels, 448)).decode("ascii")
     return {
-        "name": image.name,
-        "said": image.said,
         "photo": f"data:image/jpeg;base64,{photo}",
         "size": [width, height],
         "box": [top / height, left / width, bottom / height, right / width],
-        "predicted": "",
-        "right": None,
-        "maps": [],
     }
 
 
-def _map(map_: WidgetMap) -> dict[str, Any]:
+def _flat_map(map_: WidgetMap) -> dict[str, Any]:
     notes: list[str] = []
     values = np.asarray(map_.values, np.float32)
     if values.ndim == 3:
@@ -179,9 +200,6 @@ def _map(map_: WidgetMap) -> dict[str, Any]:
         notes.append(f"means of {values.shape[0]} × {values.shape[1]} values")
     made = packed(small)
     return made.head() | {
-        "title": map_.title,
-        "target": map_.said,
-        "said": map_.said,
         "status": status,
         "note": "; ".join(notes),
         "input": list(values.shape),

@@ -37,6 +37,7 @@ SCRIPTS = (
     "view",
     "controls",
     "pane",
+    "recipe",
     "viewer",
     "page",
 )

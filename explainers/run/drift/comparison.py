@@ -18,8 +18,8 @@ from explainers.evaluation.drifting.networks import Checkpoint, named_checkpoint
 from explainers.evaluation.drifting.options import DriftOptions
 from explainers.evaluation.drifting.result import Drift
 from explainers.models.loaded import state_hash
-from explainers.network.output import output_name
 from explainers.network.unwrapping import as_network, class_name
+from explainers.passes.own_code import function_name
 from explainers.passes.probe import probe
 from explainers.render.drawing import checked_format
 from explainers.run.drift.figures import write_charts
@@ -143,7 +143,7 @@ def _facts(
         "explained": options.explained,
         "per_class": list(options.per_class),
         "activation": options.activation,
-        "output": None if options.output is None else output_name(options.output),
+        "output": None if options.output is None else function_name(options.output),
         "seed": options.seed,
         "batch_size": options.batch_size,
     }

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from explainers.data.images import ImageFile
-from explainers.data.images.find import stem_of
+from explainers.data.images.find import shortened, stem_of, told_apart
 from explainers.errors import OptionError
-
-LONGEST = 150  # bytes of a name of which outputs are called
 
 
 def bases(files: Sequence[ImageFile], kept: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -41,25 +38,12 @@ def bases(files: Sequence[ImageFile], kept: Mapping[str, str] | None = None) -> 
         stem, name = _stem(file.name), file.name
         others = names[_folded(stem)] - (stem == name)
         base = stem if stems[_folded(stem)] == 1 and not others and _folded(stem) not in taken else name
-        base = _shortened(base)
+        base = shortened(base)
         while _folded(base) in taken or (base == name and names[_folded(name)] > 1):
-            base = f"{base}~{_hash(base)}"
+            base = told_apart(base)
         taken.add(_folded(base))
         found[file.name] = base
     return found
-
-
-def _shortened(base: str) -> str:
-    """With room for a method and a class behind it: file systems end names at 255 bytes."""
-    folder, slash, last = base.rpartition("/")
-    encoded = last.encode("utf-8", "surrogateescape")
-    if len(encoded) <= LONGEST:
-        return base
-    return f"{folder}{slash}{encoded[:LONGEST].decode('utf-8', 'ignore')}~{_hash(base)}"
-
-
-def _hash(name: str) -> str:
-    return hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:8]
 
 
 def _stem(name: str) -> str:

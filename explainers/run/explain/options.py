@@ -13,8 +13,9 @@ from explainers.core.registry import options as known_options
 from explainers.errors import OptionError
 from explainers.methods import create, method
 from explainers.models import LoadedModel
-from explainers.network.output import Output, output_name
+from explainers.network.output import Output
 from explainers.passes.activation import checked_activation
+from explainers.passes.own_code import function_name
 from explainers.render import Style
 from explainers.render.drawing import checked_format
 from explainers.render.style import OPACITY
@@ -114,7 +115,7 @@ class RunOptions:
         return {
             **asdict(replace(self, output=None, target=None)),
             "target": self.target.key if own else self.target,  # type: ignore[union-attr]
-            "output": None if self.output is None else output_name(self.output),
+            "output": None if self.output is None else function_name(self.output),
         }
 
 

@@ -25,7 +25,7 @@ from explainers.run.explain.names import bases
 from explainers.run.explain.options import MethodCall, Passes, Progress, RunOptions
 from explainers.run.explain.outputs import CONTENTS, Outputs, files_of, is_whole
 from explainers.run.explain.reading import Item, batches, read
-from explainers.run.explain.summary import RunSummary
+from explainers.run.explain.summary import CHANGED, RunSummary
 from explainers.run.explain.wanted import wanted_of
 from explainers.run.explain.worker import Worker
 from explainers.run.kinds import kind_of
@@ -157,7 +157,7 @@ def _dropped(folder: RunFolder, keys: Sequence[str], names: set[str]) -> list[tu
     """Images that were done by an earlier start and are no longer what they were, and why."""
     present = set(keys)
     before = {entry["rows"][0]["file"]: "" for entry in folder.journal.entries() if entry["id"] not in present}
-    return [(name, "changed since" if name in names else "no longer there") for name in before]
+    return [(name, CHANGED if name in names else "no longer there") for name in before]
 
 
 def _check(calls: list[MethodCall], loaded: LoadedModel, batch_size: int) -> None:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+CHANGED = "changed since"  # why the rows of an earlier start are gone, of an image that is still there
+
 
 @dataclass
 class RunSummary:

@@ -18,7 +18,7 @@ from explainers import __version__
 from explainers.errors import DataError, DependencyError, MapError, OptionError, counted
 from explainers.run.report.folder import ReadFolder
 from explainers.run.report.maps import load
-from explainers.storage.atomic import unwritten
+from explainers.storage.atomic import unfinished, unwritten
 from explainers.storage.journal import Row
 from explainers.storage.owner import MADE
 from explainers.storage.paths import shown
@@ -172,7 +172,7 @@ def new_folder(path: Path, kind: str, *, overwrite: bool, own: Own | None = None
             be written.
     """
     check_new(path, kind, overwrite=overwrite, own=own)
-    temporary = path.with_name(f".{path.name[:80]}.{os.getpid()}.tmp")
+    temporary = unfinished(path)
     old = temporary.with_suffix(".old.tmp")
     try:
         temporary.mkdir(parents=True)

@@ -62,11 +62,10 @@ class ReadFolder:
 
     def units(self) -> Iterator[tuple[str, list[Row]]]:
         """The rows of each unit with its name, without images that are no longer part of the run."""
-        dropped = {each[0] if isinstance(each, list) else each for each in self.manifest.get("dropped", [])}
+        stale = set(self.manifest.get("stale", []))
         for entry in self.journal.entries():
-            rows = [row for row in entry["rows"] if row.get("file", row.get("image")) not in dropped]
-            if rows:
-                yield entry["id"], rows
+            if entry["rows"] and entry["id"] not in stale:
+                yield entry["id"], entry["rows"]
 
     def json(self, name: str) -> dict[str, Any] | None:
         """A file of JSON, None where there is none that can be read."""

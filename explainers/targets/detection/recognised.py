@@ -32,8 +32,8 @@ WITHOUT_NOTHING = {  # and those with a sigmoid for each class
     "DabDetrObjectDetectionOutput",
 }
 HINT = (
-    "a target that is a box needs detections; pass output= with a function from what the network returned to a list of "
-    "explainers.targets.Detections, one for each image"
+    "a target that is a box needs detections; pass output= (--output FILE.py:function) with a function from what "
+    "the network returned to a list of explainers.targets.Detections, one for each image"
 )
 
 

@@ -189,7 +189,10 @@ def test_doctor_sees_by_the_convolutions_what_a_network_takes(here, capsys):
         (("--model", "torchvision:resnet18"), "takes photos"),
         (("--model", "net.py:volume", "--gray"), "--gray is made for photos"),
         (("--model", "net.py:volume", "--size", "8,8"), "as many as a volume has axes"),
-        (("--model", "net.py:volume", "--where", "box:0,0,2,2"), "said of photos"),
+        (
+            ("--model", "net.py:volume", "--where", "box:0,0,2,2"),
+            "said of photos, and these are volumes; pass --target FILE.py:",
+        ),
         (("--model", "net.py:volume", "--data-kind", "signals"), "no signals"),
     ],
 )

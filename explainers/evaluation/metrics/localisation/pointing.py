@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -12,6 +13,9 @@ from explainers.evaluation.measuring.ranking import ranked
 from explainers.evaluation.measuring.subject import Measured, Subject
 from explainers.evaluation.metric import register_metric
 from explainers.evaluation.metrics.localisation.mask_metric import MaskMetric, measured_each
+
+WITHIN = "within_tolerance"  # column: what share of an image the tolerance covers around its middle, where it is WIDE
+WIDE = 0.25
 
 
 def pointing_game(maps: Tensor, masks: Tensor, tolerance: float = 15) -> Tensor:
@@ -32,6 +36,15 @@ def pointing_game(maps: Tensor, masks: Tensor, tolerance: float = 15) -> Tensor:
         squares = squares + away.view(len(maps), *[-1 if each == axis else 1 for each in range(len(sides))])
     nearest = squares.masked_fill(~masks, sum(side**2 for side in sides)).flatten(1).amin(dim=1)
     return ((nearest == 0) | (nearest.double() < tolerance**2)).double()
+
+
+def reach(sides: tuple[int, ...], tolerance: float) -> float:
+    """What share of the positions of an image lies closer to its middle than `tolerance` pixels, 0 … 1."""
+    squares = torch.zeros(1, dtype=torch.float64, device="cpu")
+    for axis, side in enumerate(sides):
+        away = (torch.arange(side, dtype=torch.float64, device="cpu") - (side - 1) / 2) ** 2
+        squares = squares + away.view([-1 if each == axis else 1 for each in range(len(sides))])
+    return float((squares < tolerance**2).double().mean())
 
 
 def energy_pointing_game(maps: Tensor, masks: Tensor) -> Tensor:
@@ -76,7 +89,21 @@ class PointingGame(MaskMetric):
 
     def judged(self, maps: Tensor, masks: Tensor, subject: Subject) -> list[Measured]:
         """1 or 0."""
-        return measured_each(pointing_game(maps, masks, self.tolerance))
+        share = reach(tuple(maps.shape[1:]), self.tolerance)
+        details = {WITHIN: round(share, 4)} if share > WIDE else {}
+        return [Measured(value, details=details) for value in pointing_game(maps, masks, self.tolerance).tolist()]
+
+    def caution_of(self, rows: Sequence[dict[str, Any]]) -> str:
+        """Whether the tolerance makes hits of what is not near."""
+        wide = {str(row["image"]): float(row[WITHIN]) for row in rows if row.get(WITHIN) not in (None, "")}
+        if not wide:
+            return ""
+        images = len({str(row["image"]) for row in rows})
+        return (
+            f"{self.tolerance:g} pixels from the middle of an image are up to {max(wide.values()):.0%} of it (more "
+            f"than {WIDE:.0%} in {len(wide)} of {images}), so that most maps hit wherever "
+            "they point: read it beside random's, or give less (tolerance=1, --metric pointing-game:tolerance=1)"
+        )
 
 
 @register_metric

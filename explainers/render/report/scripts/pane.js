@@ -14,9 +14,7 @@ export class Pane {
     Object.assign(this, { image, map, mask, view });
     this.stage = element("div", { class: image.line ? "stage line" : "stage" });
     if (photo) {
-      const copy = photo.cloneNode();
-      copy.alt = described(image, map ? map.index : -1, view.slice);
-      this.stage.append(copy);
+      this.stage.append(copied(photo, described(image, map ? map.index : -1, view.slice)));
     }
     this.cross = element("div", { class: "cross", hidden: true });
     this.frame = element("div", { class: "frame", tabindex: "0", role: "group" }, this.stage, this.cross);
@@ -62,7 +60,11 @@ export class Pane {
     if (!this.map) return;
     this.lines.replaceChildren();
     this.region.textContent = "";
-    if (this.mask && this.view.truth) this.lines.append(svg("path", { class: "truth", d: maskOutline(maskSlice(this.mask, this.image, this.view.slice)) }));
+    if (this.mask && this.view.truth) {
+      const mask = maskSlice(this.mask, this.image, this.view.slice);
+      const scale = `scale(${this.full.width / mask.width} ${this.full.height / mask.height})`;
+      this.lines.append(svg("path", { class: "truth", d: maskOutline(mask), transform: scale }));
+    }
     if (share <= 0) return;
     const threshold = thresholdOf(this.map.full, share, by, this.map.signed);
     const fits = this.mask && this.mask.height === this.map.full.height && this.mask.width === this.map.full.width;
@@ -162,6 +164,18 @@ export class Pane {
     event.preventDefault();
     event.stopPropagation();
   }
+}
+
+// A photo once more, an <img> or a canvas, with what it shows in words.
+function copied(photo, text) {
+  const copy = photo.cloneNode();
+  if (photo.tagName === "CANVAS") {
+    copy.getContext("2d").drawImage(photo, 0, 0);
+    copy.setAttribute("role", "img");
+    copy.setAttribute("aria-label", text);
+  } else copy.alt = text;
+  copy.classList.add("photo");
+  return copy;
 }
 
 // A place along a signal, in seconds where its rate is known.

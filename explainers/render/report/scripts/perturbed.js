@@ -3,6 +3,7 @@
 import { report } from "./report.js";
 
 export const MADE = new Set(["blur", "zero", "black", "mean", "noise"]);
+export const REPLACED = "#3b7dd8"; // what is replaced in a slice: no gray
 const BLUR = 5 / 224; // σ of the project's blur, of the image's side
 
 // Draws the image after a share of the way. photo: an <img> that is loaded; steps: as in field.js; curve: {way,
@@ -25,6 +26,30 @@ export function perturbed(canvas, { image, photo, steps, curve, share, height, w
   const context = canvas.getContext("2d");
   context.drawImage(below.canvas, 0, 0);
   context.drawImage(above.canvas, 0, 0);
+}
+
+// Draws a slice of a volume after a share of the way: what is replaced there lies under one colour. slice: the field of
+// `steps` has `count` slices below each other, of which `at` is shown. Returns the share of the slice that is replaced.
+export function replaced(canvas, { photo, steps, curve, share, width, slice: { at, count } }) {
+  const size = steps.places.length / count;
+  const done = Math.round((curve.backwards ? 1 - share : share) * steps.steps);
+  const mask = layer(width, size / width);
+  const picture = mask.createImageData(width, size / width);
+  const colour = [1, 3, 5].map((from) => Number.parseInt(REPLACED.slice(from, from + 2), 16));
+  let gone = 0;
+  for (let place = 0; place < size; place += 1) {
+    if (steps.places[at * size + place] < done === (curve.way === "in")) continue;
+    picture.data.set([...colour, 255], 4 * place);
+    gone += 1;
+  }
+  mask.putImageData(picture, 0, 0);
+  canvas.width = photo.naturalWidth;
+  canvas.height = photo.naturalHeight;
+  const context = canvas.getContext("2d");
+  context.drawImage(photo, 0, 0);
+  context.imageSmoothingEnabled = false;
+  context.drawImage(mask.canvas, 0, 0, canvas.width, canvas.height);
+  return gone / size;
 }
 
 function layer(width, height) {

@@ -7,9 +7,10 @@ import { resized, steps } from "./field.js";
 import { joined, MEAN, SPREAD } from "./joined.js";
 import { clamp, element, percent, shortNumber } from "./numbers.js";
 import { Pane } from "./pane.js";
-import { MADE, perturbed } from "./perturbed.js";
+import { MADE, perturbed, replaced } from "./perturbed.js";
+import { recipes } from "./recipe.js";
 import { report } from "./report.js";
-import { SliceControl, countOf, peakOf, placesOf, toldSlice } from "./slices.js";
+import { SliceControl, countOf, peakOf, pictureFromTheSide, placesOf, toldSlice, turned, valuesTold } from "./slices.js";
 import { ALL, choose, mapOf, setOpacity, state } from "./state.js";
 import { View } from "./view.js";
 
@@ -33,7 +34,10 @@ export class Viewer extends View {
 
   async open(image) {
     this.image = image;
+    this.seen = image; // a volume along the axis that is chosen
+    this.all = null;
     this.slices = null;
+    this.drawCurves = null;
     this.reset();
     if (!this.node.open) this.node.showModal();
     if (state.image !== image.name) choose({ image: image.name });
@@ -70,17 +74,37 @@ export class Viewer extends View {
 
   // Shows another slice in all panes, and says which.
   async turnTo(slice) {
-    const { image } = this;
-    this.slice = clamp(slice, 0, countOf(image) - 1);
+    const { seen } = this;
+    this.slice = clamp(slice, 0, countOf(seen) - 1);
     const wanted = this.slice;
     this.slices.show(wanted);
-    const photo = await pictureOf(image, wanted);
-    if (this.image !== image || this.slice !== wanted) return;
+    const photo = seen.slices.stored ? await this.fromTheSide(seen, wanted) : await pictureOf(seen, wanted);
+    if (this.seen !== seen || this.slice !== wanted) return;
     const focused = this.panes.findIndex((pane) => pane.frame === document.activeElement);
     this.photo = photo;
     this.drawPanes();
+    this.drawCurves?.();
     this.panes[focused]?.frame.focus({ preventScroll: true });
-    document.getElementById("told").textContent = toldSlice(image, wanted);
+    document.getElementById("told").textContent = toldSlice(seen, wanted);
+  }
+
+  // Looks along another axis of a volume, where the map is strongest.
+  async look(axis) {
+    const focused = this.controls.contains(document.activeElement);
+    this.seen = turned(this.image, axis);
+    this.slice = peakOf(this.seen, mapOf(this.image));
+    this.zoomBy(0);
+    this.drawControls();
+    if (focused) this.controls.querySelectorAll(".axes button")[axis].focus();
+    await this.turnTo(this.slice);
+  }
+
+  // The picture of a slice along another axis than that of the slices that are kept; null where there are no pictures.
+  async fromTheSide(seen, at) {
+    const { image } = this;
+    this.all ??= Promise.all(image.slices.at.map((_, each) => pictureOf(image, each)));
+    const pictures = await this.all;
+    return pictures.every((each) => each?.naturalWidth) ? pictureFromTheSide(pictures, seen.slices, at) : null;
   }
 
   under(map) {
@@ -94,9 +118,7 @@ export class Viewer extends View {
     }
     if (map.grid) {
       const precise = (map.range[1] - map.range[0]) / (2 ** map.bits - 1) / 2;
-      const count = countOf(this.image);
-      const slices = count > 1 ? `${count} slices of ` : "";
-      nodes.push(`${slices}${map.grid[0] / count} × ${map.grid[1]} ${map.of ? `of ${map.of[0]} × ${map.of[1]} values (of each block the largest)` : "values"}, each ±\u00a0${shortNumber(precise)} `);
+      nodes.push(`${valuesTold(map, this.image)}, each `, element("span", { class: "whole" }, `± ${shortNumber(precise)}`), " ");
     }
     return nodes;
   }
@@ -152,7 +174,7 @@ export class Viewer extends View {
     this.controls = element("div", { class: "controls" });
     this.board = element("div", { class: "panes" });
     inner.append(this.controls, this.board);
-    for (const part of [this.curvePart(), this.measured(), this.again()]) if (part) inner.append(part);
+    for (const part of [this.curvePart(), this.measured(), recipes(this.image)]) if (part) inner.append(part);
     inner.append(this.keys());
     this.node.querySelector(".inner").replaceWith(inner);
     this.drawControls();
@@ -160,7 +182,7 @@ export class Viewer extends View {
   }
 
   drawControls() {
-    this.slices = this.image.slices ? new SliceControl(this.image, this.slice, (at) => this.turnTo(at), () => peakOf(this.image, mapOf(this.image))) : null;
+    this.slices = this.image.slices ? new SliceControl(this.seen, this.slice, (at) => this.turnTo(at), () => peakOf(this.seen, mapOf(this.image)), (axis) => this.look(axis)) : null;
     const chips = element("fieldset", {}, element("legend", {}, "Shown side by side"));
     for (const title of this.titles()) {
       const input = element("input", { type: "checkbox", checked: this.wanted().includes(title) });
@@ -207,7 +229,7 @@ export class Viewer extends View {
     if (shown.includes(MEAN) || shown.includes(SPREAD)) Object.assign(all, joined(this.maps));
     this.panes = shown
       .filter((title) => title === report.kind || all[title])
-      .map((title) => new Pane(this.image, this.photo, all[title] ?? null, this.mask, this));
+      .map((title) => new Pane(this.seen, this.photo, all[title] ?? null, this.mask, this));
     const least = this.image.line ? 40 : ({ 1: 26, 2: 22, 3: 18 }[this.panes.length] ?? 14);
     this.board.style.setProperty("--pane", `${least}rem`);
     this.board.style.maxWidth = this.image.line ? "64rem" : `${34 * this.panes.length}rem`;
@@ -271,15 +293,24 @@ export class Viewer extends View {
       const line = lines.find((each) => each.index === Number(which.value)) ?? lines[0];
       const told = `${line.label}: ${facts.heights ?? "f(x)"} is ${shortNumber(heightAt(line, at))} at ${percent(at)}`;
       const map = this.maps.find((each) => each.index === line.index);
-      const possible = facts.way && report.kind === "photo" && MADE.has(facts.baseline) && this.photo && map?.full;
+      const lacking = facts.way ? this.lacking(facts, map) : "";
+      const possible = facts.way && !lacking;
       canvas.hidden = !possible;
-      saying.textContent = `${told}. ${possible ? this.saying(facts) : ""}`;
+      saying.textContent = `${told}. ${lacking}`;
       if (!possible) return;
       if (!order.has(line.index)) order.set(line.index, steps(map.full, facts.patch));
       const [height, width] = image.input;
-      perturbed(canvas, { image, photo: this.photo, steps: order.get(line.index), curve: facts, share: at, height, width });
+      const given = { image, photo: this.photo, steps: order.get(line.index), curve: facts, share: at, height, width };
+      if (image.slices) {
+        const gone = replaced(canvas, { ...given, slice: { at: this.slice, count: countOf(image) } });
+        saying.textContent += this.sayingOfSlice(map, gone);
+      } else {
+        perturbed(canvas, given);
+        saying.textContent += this.saying(facts);
+      }
       canvas.setAttribute("aria-label", told);
     };
+    this.drawCurves = draw;
     const picture = chart({
       lines,
       axis: facts.across ?? "share, or threshold",
@@ -298,6 +329,21 @@ export class Viewer extends View {
     return [element("div", {}, picture.node, share), element("div", {}, canvas, saying)];
   }
 
+  // Why there is no picture of a point of a curve, "" where there is one.
+  lacking(facts, map) {
+    if (this.image.line) return "Signals have no picture along a curve.";
+    if (!this.photo) return "Without its picture there is none along the curve.";
+    if (!map?.full) return "The map of this line is not kept, so there is no picture of it.";
+    if (this.image.slices) return facts.patch > 1 ? "There is no picture of volumes that are changed by blocks." : "";
+    return MADE.has(facts.baseline) ? "" : `A picture with the baseline ${facts.baseline} cannot be drawn here.`;
+  }
+
+  sayingOfSlice(map, gone) {
+    const { of, at } = this.image.slices;
+    const fewer = map.of || at.length < of ? ", in the order of the values that this page keeps" : "";
+    return `Blue: replaced so far in the slice shown, ${percent(gone)} of it${fewer}; equal values may go in another order.`;
+  }
+
   saying(facts) {
     const filling = { blur: "a blurred copy", zero: "the data’s mean colour", black: "black", mean: "the image’s mean colour", noise: "noise (another draw than the one measured)" };
     const how = facts.way === "in" ? "put into" : "replaced by";
@@ -305,29 +351,9 @@ export class Viewer extends View {
     return `The ${which} important pixels ${how} ${filling[facts.baseline]}; drawn here from photo and map, close to what the network saw.`;
   }
 
-  again() {
-    const known = report.methods.filter((method) => method.command && this.image.maps.some((map) => report.titles[map.method] === method.title));
-    if (!known.length || !this.image.path) return null;
-    const method = element("select", { "aria-label": "Method" }, ...known.map((each) => element("option", {}, each.title)));
-    if (known.some((each) => each.title === state.method)) method.value = state.method;
-    const body = element("div", {});
-    const draw = () => {
-      const found = known.find((each) => each.title === method.value);
-      const path = this.image.path;
-      const { target } = this.image.maps.find((map) => report.titles[map.method] === found.title);
-      body.replaceChildren(
-        ...code("Command", filled(found.command, shellQuoted(path), shellQuoted(target))),
-        ...code("Python", filled(found.python, JSON.stringify(path), /^\d+$/.test(target) ? target : JSON.stringify(target))),
-      );
-    };
-    method.addEventListener("change", draw);
-    draw();
-    return element("section", { class: "again" }, element("div", { class: "head" }, element("h3", {}, "Make this map again"), method), body);
-  }
-
   keys() {
     const line = element("p", { class: "keys" });
-    for (const [key, text] of [["←", ""], ["→", "image before and after "], ["Esc", "close "], ["+", ""], ["−", ""], ["0", "zoom, on a picture "], ["arrows", "move the pointer on a picture "], ...(this.image.slices ? [["Page Up", ""], ["Page Down", "slice after and before"]] : [])]) {
+    for (const [key, text] of [["←", ""], ["→", "image before and after "], ["Esc", "close "], ["+", ""], ["−", ""], ["0", "zoom, on a picture "], ["arrows", "move the pointer on a picture "], ...(this.image.slices ? [["Page Up", ""], ["Page Down", "slice after and before "], ["1", ""], ["2", ""], ["3", "axis of the slices"]] : [])]) {
       line.append(element("kbd", {}, key), ` ${text}`);
     }
     return line;
@@ -341,40 +367,17 @@ export class Viewer extends View {
       this.turnTo(this.slice + turn);
       return;
     }
+    if (this.slices && ["1", "2", "3"].includes(event.key)) {
+      event.preventDefault();
+      this.look(Number(event.key) - 1);
+      return;
+    }
     const [before, after] = this.neighbours(this.image);
     const to = { ArrowLeft: before, ArrowRight: after }[event.key];
     if (!to) return;
     event.preventDefault();
     this.open(to);
   }
-}
-
-function code(title, text) {
-  const copy = element("button", { type: "button", "aria-label": `Copy ${title}` }, "Copy");
-  copy.addEventListener("click", async () => {
-    try {
-      await navigator.clipboard.writeText(text);
-      copy.textContent = "Copied";
-    } catch {
-      getSelection().selectAllChildren(body);
-      copy.textContent = "Selected: copy with Ctrl-C";
-    }
-    setTimeout(() => {
-      copy.textContent = "Copy";
-    }, 2500);
-  });
-  const body = element("pre", {}, text);
-  return [element("h4", {}, title, copy), body];
-}
-
-// A recipe for this image, with the class of its map where each image has its own.
-function filled(text, path, target) {
-  return text.replace("\0photo\0", () => path).replace("\0target\0", () => target);
-}
-
-// A word as a POSIX shell takes it.
-function shellQuoted(word) {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'"'"'`)}'`;
 }
 
 // The photo, or one slice, as an <img> that is loaded; null where there is none to show.

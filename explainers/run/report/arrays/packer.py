@@ -15,10 +15,10 @@ from explainers.render.arrays import largest, spacing_of, walked
 from explainers.render.arrays.plain import curve_file, curve_size, gray_slices, slice_file, true_size
 from explainers.render.arrays.volumes import strongest
 from explainers.render.report import pack_bits
+from explainers.render.report.cuts import SAMPLES, below_each_other, bounded, chosen, cut, nearest, place_in, seen_along
 from explainers.render.style import limits_of
 from explainers.run.kinds.recordings import Recordings
 from explainers.run.report.agreement import disagreement, ranks_of
-from explainers.run.report.arrays.cuts import SAMPLES, bounded, chosen, cut, nearest, place_in, smaller
 from explainers.run.report.entry import Entry, MapEntry, Shown
 from explainers.run.report.gallery import GONE, Packer, Packing, short
 from explainers.run.report.maps import CHANNELS, RawMap, load
@@ -88,14 +88,15 @@ class RecordingPacker(Packer):
         made.heavy["maps"] = [each.packed().data if isinstance(each, RawMap) else None for each in cuts]
         if not signal:
             names = subject.axis_names if subject is not None else AXES
-            head["slices"] = {"axis": names[axis], "at": places, "of": axes[axis]}
+            spacing = good[0].spacing if good else (1.0, 1.0, 1.0) if subject is None else spacing_of(subject.affine)
+            head["slices"] = seen_along(axis, places, axes, names, spacing)
             for line, look in zip(head["maps"], looks, strict=True):
                 line["slice"] = places.index(look.peak[axis]) if isinstance(look, _Look) else len(places) // 2
+                line["peak"] = look.peak if isinstance(look, _Look) else None
         else:
             rate = good[0].rate if good else subject.rate if subject is not None else None
             head["line"] = {"length": axes[0], "rate": rate}
         rest = [other for other in range(len(axes)) if other != axis]
-        spacing = good[0].spacing if good else (1.0, 1.0, 1.0) if subject is None else spacing_of(subject.affine)
         size = (
             curve_size(1 if subject is None else len(subject.values), self.side)
             if signal
@@ -171,9 +172,7 @@ class RecordingPacker(Packer):
         else:
             whole = cut(field.values, axis, places, field.axes[axis])
             height, width = bounded(whole.shape)
-        kept = smaller(whole, height, width)
-        of = None if kept.shape == whole.shape else (whole.shape[1], whole.shape[2])
-        flat = kept.reshape(-1, width)
+        flat, of = below_each_other(whole, height, width)
         return Cut(flat, flat, (0.0, 0.0, 1.0, 1.0), (1, 1), field.note, ends, of)
 
     def _subject(self, entry: Entry) -> tuple[Recording | None, str]:

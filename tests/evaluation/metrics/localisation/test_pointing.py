@@ -9,8 +9,14 @@ import pytest
 import torch
 from mask_cases import SIZES, cases, each, flags
 
+import explainers
 from explainers.errors import OptionError
-from explainers.evaluation.metrics.localisation.pointing import energy_pointing_game, pointing_game, relevance_rank
+from explainers.evaluation.metrics.localisation.pointing import (
+    energy_pointing_game,
+    pointing_game,
+    reach,
+    relevance_rank,
+)
 
 
 def slow_pointing(values: np.ndarray, mask: np.ndarray, tolerance: float) -> float:
@@ -45,6 +51,30 @@ def test_pointing_game_takes_the_first_of_equal_values():
     maps = torch.tensor([[[0.0, 2, 0], [2, 0, 2]]])
     assert pointing_game(maps, flags(".#.", "...")[None], 0).item() == 1
     assert pointing_game(maps, flags("...", "#.#")[None], 0).item() == 0
+
+
+def test_a_tolerance_that_covers_much_of_an_image_is_said_once_at_the_foot_of_the_table():
+    assert reach((31,), 15) == pytest.approx(29 / 31)
+    assert reach((5, 5), 1.1) == pytest.approx(5 / 25)
+    assert reach((4, 4, 4), 0.9) == pytest.approx(8 / 64)
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(256, 2))
+    images = torch.rand(2, 1, 16, 16)
+    masks = torch.zeros(2, 16, 16, dtype=torch.bool)
+    masks[:, 4, 4] = True
+    found = {}
+    for tolerance in (15, 1):
+        metric = explainers.create_metric("pointing-game", tolerance=tolerance)
+        result = explainers.evaluate(network, images, ["saliency"], [metric], masks=masks)
+        found[tolerance] = [note for note in result.summary().notes() if "from the middle" in note]
+    assert len(found[15]) == 1
+    assert (
+        "pointing-game ↑: 15 pixels from the middle of an image are up to 100% of it (more than 25% in 2 of 2)"
+        in (found[15][0])
+    )
+    assert "--metric pointing-game:tolerance=1" in found[15][0]
+    assert found[1] == []
+    assert reach((53, 53), 15) <= 0.26
+    assert reach((64, 64), 15) < 0.25
 
 
 @pytest.mark.parametrize("tolerance", [-1, math.nan])

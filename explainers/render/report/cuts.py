@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -64,6 +65,12 @@ def smaller(values: np.ndarray, height: int, width: int) -> np.ndarray:
     return fewer(fewer(values, height, 1), width, 2)
 
 
+def below_each_other(whole: np.ndarray, height: int, width: int) -> tuple[np.ndarray, tuple[int, int] | None]:
+    """Slices (S, H, W) as one field (S · height, width), and the (H, W) that they had, None where all is kept."""
+    kept = smaller(whole, height, width)
+    return kept.reshape(-1, width), None if kept.shape == whole.shape else (whole.shape[1], whole.shape[2])
+
+
 def nearest(mask: np.ndarray, height: int, width: int) -> np.ndarray:
     """(S, H, W) as (S, height, width): of each block the value at its middle."""
     rows, columns = (
@@ -72,3 +79,18 @@ def nearest(mask: np.ndarray, height: int, width: int) -> np.ndarray:
     )
     found: np.ndarray = mask[:, rows][:, :, columns]
     return found
+
+
+def seen_along(
+    axis: int, places: Sequence[int], axes: Sequence[int], names: Sequence[str], spacing: Sequence[float]
+) -> dict[str, Any]:
+    """What the page has to know of slices at `places` along an axis, from which it makes those along the others.
+
+    Args:
+        axes: how long each of the volume's axes is; names: of them; spacing: between places along each.
+    """
+    kept = [
+        {"name": name, "length": length, "extent": length * apart}
+        for name, length, apart in zip(names, axes, spacing, strict=True)
+    ]
+    return {"axis": names[axis], "at": list(places), "of": axes[axis], "along": axis, "axes": kept}
