@@ -84,5 +84,7 @@ def has_gradient(total: Tensor, images: Tensor) -> bool:
     """Whether a graph leads from a total to the images."""
     try:
         return gradients_of(total, [images])[0] is not None
-    except RuntimeError:  # something was changed in place on the way back, so there is a way
-        return True
+    except RuntimeError as error:
+        if "inplace operation" not in str(error):
+            raise
+        return True  # something was changed in place on the way back, so there is a way

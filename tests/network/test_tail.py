@@ -9,6 +9,7 @@ from small import Chain, Residual, lively
 from torch import nn
 
 import explainers
+from explainers.network.gradients import has_gradient
 from explainers.network.output import scores_of
 from explainers.network.tail import Tail
 
@@ -81,3 +82,20 @@ def test_a_network_that_changes_its_path_is_run_as_a_whole():
         front = torch.relu(model.front(images))
         wanted = model.head(torch.relu(values).mean((2, 3)) + 0.5 * front.mean())
         torch.testing.assert_close(tail(values), wanted, rtol=1e-5, atol=1e-6)
+
+
+def test_a_way_back_that_fails_for_another_reason_is_not_taken_for_a_way():
+    class Failing(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x * 1
+
+        @staticmethod
+        def backward(ctx, *grads):
+            raise RuntimeError("out of memory")
+
+    images = torch.rand(1, 3, 4, 4, requires_grad=True)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        has_gradient(Failing.apply(images).sum(), images)
+    assert has_gradient(images.sum(), images)
+    assert not has_gradient(torch.rand(1, requires_grad=True).sum(), images)
