@@ -38,19 +38,19 @@ def function_name(function: Any) -> str:
         return repr(function)
     name = f"{getattr(function, '__module__', '')}.{getattr(function, '__qualname__', type(function).__qualname__)}"
     digest = hashlib.sha256()
-    for part in _parts(function, set(), 0):
+    for part in _parts(function, {}, 0):
         digest.update(part.encode("utf-8", "backslashreplace") + b"\0")
     return f"{name} {digest.hexdigest()[:12]}"
 
 
-def _parts(value: Any, seen: set[int], depth: int) -> Iterator[str]:
+def _parts(value: Any, seen: dict[int, Any], depth: int) -> Iterator[str]:
     """Texts that two different values do not share."""
     if value is None or isinstance(value, PLAIN):
         yield repr(value)
         return
     if id(value) in seen or depth > DEEPEST:
         return
-    seen.add(id(value))
+    seen[id(value)] = value  # kept, or another value would get its number
     if isinstance(value, (list, tuple)):
         yield f"{type(value).__name__} of {len(value)}"
         for each in value:
@@ -76,7 +76,7 @@ def _parts(value: Any, seen: set[int], depth: int) -> Iterator[str]:
         yield from _code(value, seen, depth)
 
 
-def _code(value: Any, seen: set[int], depth: int) -> Iterator[str]:
+def _code(value: Any, seen: dict[int, Any], depth: int) -> Iterator[str]:
     """Of functions, classes, modules and objects of classes."""
     yield f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', type(value).__qualname__)}"
     if isinstance(value, torch.nn.Module):

@@ -80,3 +80,18 @@ def test_values_that_a_function_has_caught_tell_it_from_another():
     own.append(own)  # holds itself
     assert function_name(made(own)) == function_name(made(own))
     assert function_name(Negative()) == repr(Negative())
+
+
+@pytest.mark.parametrize("place", range(4))
+def test_no_value_is_passed_by_for_another_that_was_looked_at_before(place):
+    def made(factors, networks):
+        functions = [lambda y, factor=factor: factor * y for factor in factors]
+        return lambda y: [*(each(y) for each in functions), *networks]
+
+    zeros = [0, 0, 0, 0]
+    networks = [torch.nn.Conv2d(1, 1, 1) for _ in zeros]
+    before = function_name(made(zeros, networks))
+    assert function_name(made([int(each == place) for each in range(4)], networks)) != before
+    with torch.no_grad():
+        networks[place].weight.add_(1)
+    assert function_name(made(zeros, networks)) != before
