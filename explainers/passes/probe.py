@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from explainers.errors import ExplainersError
 from explainers.network.guard import GLOBAL_SWITCHES, exact, preserved
 from explainers.network.input import first_parameter, fixed_batch, run
 from explainers.network.output import Output, scores_of
@@ -30,8 +31,9 @@ def probe(model: Any, size: Sequence[int], output: Output | None = None) -> dict
 
     Returns:
         `modules`: a hash of names and classes; `scores`, `gradient`: the logarithm of the norm, and the cosines to
-        fixed directions (the gradient is of a fixed weighted sum of the scores, None for black boxes); `raised`
-        instead, where the network does not take such an image.
+        fixed directions (the gradient is of a fixed weighted sum of the scores, None for black boxes); `returned`
+        instead of `scores`, a list of the same for every tensor that it gives, where these are no scores (N, classes),
+        as of a segmentation network; `raised` instead, where the network does not take such an image.
 
     Cost: one forward and one backward pass. The network and torch's generators are left as found.
     """
@@ -51,12 +53,36 @@ def probe(model: Any, size: Sequence[int], output: Output | None = None) -> dict
         ):
             torch.manual_seed(0)  # of networks that draw
             image = image.requires_grad_(isinstance(network, nn.Module))
-            scores = scores_of(run(network, image), len(image), output)
-            found["scores"] = _seen(scores[0])
-            found["gradient"] = _gradient(scores[0], image)
+            returned = run(network, image)
+            try:
+                values = scores_of(returned, len(image), output)[0]
+                found["scores"] = _seen(values)
+            except ExplainersError:  # maps of scores, boxes, features beside scores
+                parts = list(_tensors(returned))
+                found["returned"] = [_seen(part) for part in parts]
+                values = torch.cat([part.flatten() for part in parts])
+            found["gradient"] = _gradient(values, image)
     except Exception as error:  # the run itself says what is wrong with the network
         found["raised"] = type(error).__name__
     return found
+
+
+def _tensors(value: Any) -> Iterator[Tensor]:
+    """All real numbers in what a network returned, as float tensors, in its order."""
+    if isinstance(value, Tensor):
+        if value.is_complex():
+            value = torch.view_as_real(value)
+        yield value.to_dense().double() if value.layout != torch.strided else value.double()
+    elif isinstance(value, Mapping):
+        for each in value.values():
+            yield from _tensors(each)
+    elif isinstance(value, (tuple, list)):
+        for each in value:
+            yield from _tensors(each)
+    elif hasattr(value, "__dict__") and not isinstance(value, type):
+        yield from _tensors(vars(value))
+    elif isinstance(value, float) or type(value).__module__ == "numpy":
+        yield torch.as_tensor(value, dtype=torch.float64, device="cpu")
 
 
 def _gradient(scores: Tensor, image: Tensor) -> dict[str, Any] | None:

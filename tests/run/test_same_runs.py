@@ -30,6 +30,23 @@ def make():
     torch.manual_seed(0)
     return Net()
 
+class Segmenter(Net):
+    def forward(self, x):
+        return {"out": self.conv(x).ACTIVATION()}
+
+def segment():
+    torch.manual_seed(0)
+    return Segmenter()
+
+class Pair(Net):
+    def forward(self, x):
+        y = self.conv(x).ACTIVATION().mean((2, 3))
+        return y, self.fc(y)
+
+def pair():
+    torch.manual_seed(0)
+    return Pair()
+
 def box():
     net = make().eval()
     return lambda x: net(x).detach()
@@ -51,6 +68,19 @@ def test_changed_code_of_a_network_is_another_run(tmp_path, capsys, kind, factor
     said = {"make": "probe.scores.log_norm", "box": "model.sha256"}  # a black box is known by its file
     assert f"holds a run that differs in {said[factory]}" in capsys.readouterr().err
     assert path.read_bytes() == table
+
+
+@pytest.mark.parametrize(
+    ("factory", "asked"), [("segment", ["--target", "1", "--where", "all"]), ("pair", ["--output", "1"])]
+)
+def test_changed_code_is_seen_of_networks_whose_scores_have_to_be_asked_for(tmp_path, capsys, factory, asked):
+    images, net = folder(tmp_path / "in", ("a.png",)), tmp_path / "net.py"
+    for kind in ("run", "evaluate"):
+        for activation, code in (("relu", 0), ("relu", 0), ("abs", 2)):
+            net.write_text(NETWORK.replace("ACTIVATION", activation))
+            model = ["--model", f"{net}:{factory}", "--size", "96x96", *asked]
+            assert main(command(kind, images, tmp_path / kind, *model)) == code
+        assert "differs in probe." in capsys.readouterr().err
 
 
 def test_a_gradient_of_other_code_is_another_run(tmp_path):
