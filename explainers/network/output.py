@@ -119,6 +119,45 @@ def describe(value: Any) -> str:
     return type(value).__name__ + (f" with {named}" if named else "")
 
 
+def tensors_in(value: Any) -> Iterator[Tensor]:
+    """All real numbers in what a network returned, as float tensors, in its order."""
+    if isinstance(value, Tensor):
+        if value.is_complex():
+            value = torch.view_as_real(value)
+        yield value.to_dense().double() if value.layout != torch.strided else value.double()
+    elif isinstance(value, Mapping):
+        for each in value.values():
+            yield from tensors_in(each)
+    elif isinstance(value, (tuple, list)):
+        for each in value:
+            yield from tensors_in(each)
+    elif hasattr(value, "__dict__") and not isinstance(value, type):
+        yield from tensors_in(vars(value))
+    elif isinstance(value, float) or type(value).__module__ == "numpy":
+        yield torch.as_tensor(value, dtype=torch.float64, device="cpu")
+
+
+def unsteady(network: Any, images: Tensor, returned: Any) -> list[str]:
+    """What to say of a network that gives something else than before when it sees the same images again.
+
+    Args:
+        returned: what it has given for them. Cost: a forward pass.
+    """
+    with exact(images, gradients=False):
+        again = list(tensors_in(run(network, images.detach())))
+    before = [each.detach() for each in tensors_in(returned)]
+    same = [one.shape == other.shape for one, other in zip(before, again, strict=False)]
+    if len(before) == len(again) and all(same):
+        pairs = zip(before, again, strict=True)
+        if all(torch.allclose(one, other, rtol=1e-3, atol=1e-5, equal_nan=True) for one, other in pairs):
+            return []
+    return [
+        "the network gives something else when it sees the same image again (dropout or crops that stay on in "
+        "evaluation, or a state that it keeps from call to call): each map is of chance as well, and differs from "
+        "run to run. Switch that off in evaluation mode"
+    ]
+
+
 def main_output(returned: Any) -> Any:
     """What a network returned for its task: a tensor, `logits` or `out` of a mapping, the only scores of a tuple.
 

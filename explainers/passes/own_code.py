@@ -223,7 +223,7 @@ def _changed(owner: Any, name: str, content: Any, changed: set[Change], seen: _S
             yield repr(key) if isinstance(key, PLAIN) else ""
             each = content.get(key, "gone")
             if key in steps:
-                yield from _start(owner, (name, key), lambda each=each: _parts(each, _Seen(), depth + 1), True)
+                yield from _start(owner, (name, key), functools.partial(_parts, each, _Seen(), depth + 1), True)
             else:
                 yield from _parts(each, seen, depth + 1)
     elif isinstance(content, (list, deque)) and steps == {None}:

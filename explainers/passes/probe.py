@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from explainers.errors import ExplainersError
 from explainers.network.guard import GLOBAL_SWITCHES, exact, preserved
 from explainers.network.input import first_parameter, fixed_batch, run
-from explainers.network.output import Output, scores_of
+from explainers.network.output import Output, scores_of, tensors_in, unsteady
 from explainers.network.unwrapping import as_network, class_name
 
 VIEWS = 4  # directions from which scores and gradient are looked at
@@ -35,7 +36,9 @@ def probe(model: Any, size: Sequence[int], output: Output | None = None) -> dict
         instead of `scores`, a list of the same for every tensor that it gives, where these are no scores (N, classes),
         as of a segmentation network; `raised` instead, where the network does not take such an image.
 
-    Cost: one forward and one backward pass. The network and torch's generators are left as found.
+    Warns of a network that gives something else when it sees the same image again (`unsteady` is True then).
+
+    Cost: two forward passes and a backward pass. The network and torch's generators are left as found.
     """
     network = as_network(model)
     parameter = first_parameter(network)
@@ -58,31 +61,16 @@ def probe(model: Any, size: Sequence[int], output: Output | None = None) -> dict
                 values = scores_of(returned, len(image), output)[0]
                 found["scores"] = _seen(values)
             except ExplainersError:  # maps of scores, boxes, features beside scores
-                parts = list(_tensors(returned))
+                parts = list(tensors_in(returned))
                 found["returned"] = [_seen(part) for part in parts]
                 values = torch.cat([part.flatten() for part in parts])
             found["gradient"] = _gradient(values, image)
+            if notes := unsteady(network, image, returned):
+                found["unsteady"] = True
+                warnings.warn(notes[0], stacklevel=3)
     except Exception as error:  # the run itself says what is wrong with the network
         found["raised"] = type(error).__name__
     return found
-
-
-def _tensors(value: Any) -> Iterator[Tensor]:
-    """All real numbers in what a network returned, as float tensors, in its order."""
-    if isinstance(value, Tensor):
-        if value.is_complex():
-            value = torch.view_as_real(value)
-        yield value.to_dense().double() if value.layout != torch.strided else value.double()
-    elif isinstance(value, Mapping):
-        for each in value.values():
-            yield from _tensors(each)
-    elif isinstance(value, (tuple, list)):
-        for each in value:
-            yield from _tensors(each)
-    elif hasattr(value, "__dict__") and not isinstance(value, type):
-        yield from _tensors(vars(value))
-    elif isinstance(value, float) or type(value).__module__ == "numpy":
-        yield torch.as_tensor(value, dtype=torch.float64, device="cpu")
 
 
 def _gradient(scores: Tensor, image: Tensor) -> dict[str, Any] | None:

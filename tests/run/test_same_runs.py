@@ -10,6 +10,7 @@ from explainers.cli.main import main
 from run_case import command, embedded, folder
 
 from explainers.errors import OptionError
+from explainers.network.output import unsteady
 from explainers.run import run
 from explainers.storage.run_folder import near
 
@@ -81,6 +82,36 @@ def test_changed_code_is_seen_of_networks_whose_scores_have_to_be_asked_for(tmp_
             model = ["--model", f"{net}:{factory}", "--size", "96x96", *asked]
             assert main(command(kind, images, tmp_path / kind, *model)) == code
         assert "differs in probe." in capsys.readouterr().err
+
+
+UNSTEADY = {
+    "dropout": "torch.nn.functional.dropout(y, 0.5, training=True)",
+    "noise": "y + torch.randn(1)",
+    "state": "y * len(STATE.append(0) or STATE)",
+}
+
+
+@pytest.mark.parametrize("kind", UNSTEADY)
+def test_a_network_that_gives_something_else_each_time_is_named(tmp_path, capsys, kind):
+    images, net = folder(tmp_path / "in", ("a.png",)), tmp_path / "net.py"
+    changed = NETWORK.replace("self.fc(y.mean((2, 3)))", f"self.fc({UNSTEADY[kind].replace('y', 'y.mean((2, 3))', 1)})")
+    if kind == "state":
+        changed = changed.replace("import torch\n", "import torch\nSTATE = []\n", 1)
+    net.write_text(changed.replace("ACTIVATION", "relu"))
+    model = ["--model", f"{net}:make", "--size", "96x96"]
+    for command_ in ("run", "evaluate"):
+        told = command(command_, images, tmp_path / command_, *model)
+        assert main([each for each in told if each != "-q"]) == 0
+        assert "something else when it sees the same image again" in " ".join(capsys.readouterr().err.split())
+    if kind == "state":
+        assert main(["doctor", *model]) == 0
+        assert "something else when it sees the same" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_network_that_repeats_itself_is_not_said_to_move():
+    network, image = embedded().network, torch.rand(1, 3, 96, 96)
+    assert unsteady(network, image, network(image)) == []
+    assert unsteady(network, image, {"boxes": torch.ones(3, 4)}) != []  # another number of values
 
 
 def test_a_gradient_of_other_code_is_another_run(tmp_path):
