@@ -90,7 +90,7 @@ def _parts(value: Any, seen: _Seen, depth: int) -> Iterator[str]:
             yield from _parts(key, seen, depth + 1)
             yield from _parts(each, seen, depth + 1)
     elif isinstance(value, (set, frozenset)):
-        yield repr(sorted(repr(each) for each in value if isinstance(each, PLAIN)))
+        yield repr(sorted(_digest(each, _Seen(), depth + 1) for each in value))
     elif isinstance(value, Tensor):
         yield from _tensor(value)
     elif type(value).__module__ == "numpy" and hasattr(value, "tobytes"):  # not imported here: methods need torch alone

@@ -117,6 +117,7 @@ def test_no_value_is_passed_by_for_another_that_was_looked_at_before(place):
 
 def test_order_whole_numbers_and_comments():
     one, two = torch.zeros(2), torch.ones(2)
+    pairs = {(1, 2)}, {(1, 3)}
 
     def made(caught):
         return lambda y: y * caught
@@ -124,6 +125,7 @@ def test_order_whole_numbers_and_comments():
     assert function_name(made([one, two, one])) != function_name(made([one, two, two]))
     assert function_name(made(torch.tensor([2**24]))) != function_name(made(torch.tensor([2**24 + 1])))
     assert function_name(made(torch.eye(2).to_sparse())) != function_name(made(torch.zeros(2, 2).to_sparse()))
+    assert function_name(made(pairs[0])) != function_name(made(pairs[1]))
     rng = random.Random(0)
     draws = made(rng)
     before = function_name(draws)
