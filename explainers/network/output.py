@@ -80,7 +80,8 @@ def scores_of(returned: Any, count: int, output: Output | None = None) -> Tensor
             )
         return -scores
     scores = main_output(returned) if output is None else output(returned)
-    if not isinstance(scores, Tensor) or scores.ndim != 2 or not scores.is_floating_point():
+    dense = isinstance(scores, Tensor) and scores.layout == torch.strided
+    if not dense or scores.ndim != 2 or not scores.is_floating_point():
         source = "the network returned" if output is None else "output= gave"
         raise OutputError(
             f"{source} {describe(returned if output is None else scores)}; expected scores of shape (N, classes). "
@@ -199,6 +200,9 @@ def _candidates(value: Any, way: str = "y") -> Iterator[tuple[str, Tensor]]:
     elif isinstance(value, (tuple, list)):
         for index, item in enumerate(value):
             yield from _candidates(item, f"{way}[{index}]")
+    elif hasattr(value, "__dataclass_fields__"):
+        for name in value.__dataclass_fields__:
+            yield from _candidates(getattr(value, name, None), f"{way}.{name}")
 
 
 def _flag(way: str) -> str:
@@ -216,13 +220,20 @@ def _advice(returned: Any) -> str:
         return "These are boxes: pass targets=explainers.targets.Box() (--task detection) to explain one of them"
     value, access = returned, "y"
     pick = "Pass output= to pick them, for example output=lambda y: "
-    if len(inside := list(_candidates(returned))) == 1:
-        return f"{pick}{inside[0][0]}"
+    inside = [] if isinstance(returned, Tensor) else list(_candidates(returned))
+    if inside:
+        return pick + " or ".join(
+            f"{'output=lambda y: ' * (number > 0)}{way}" for number, (way, _) in enumerate(inside)
+        )
     if isinstance(returned, Mapping):
         key = next((key for key in ("logits", "out") if key in returned), next(iter(returned), "logits"))
         value, access = returned.get(key), f"y[{key!r}]"
     elif isinstance(returned, (tuple, list)) and returned:
         value, access = returned[0], "y[0]"
+    if isinstance(value, Tensor) and value.layout != torch.strided:
+        return f"{pick}{access}.to_dense()"
+    if isinstance(value, Tensor) and value.ndim > 2 and value.shape[1:].numel() == max(value.shape[1:]) > 0:
+        return f"{pick}{access}.flatten(1)"
     if isinstance(value, Tensor) and value.ndim == 4:
         return (
             'Pass targets=explainers.targets.Region(class, "predicted") (--where predicted) for a class of a '
