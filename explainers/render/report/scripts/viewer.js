@@ -211,7 +211,7 @@ export class Viewer extends View {
       for (const pane of this.panes) pane.outline(state.threshold / 100, state.by);
     });
     const size = element("button", { type: "button", onclick: () => this.zoomBy(0) }, "Whole picture");
-    const parts = [...(this.slices ? this.slices.nodes : []), chips, heat, region, by, size];
+    const parts = [...(this.slices ? this.slices.nodes : []), chips, heat, element("span", { class: "pair" }, region, by), size];
     if (this.mask) {
       const truth = element("input", { type: "checkbox", checked: this.truth });
       truth.addEventListener("change", () => {
@@ -291,7 +291,7 @@ export class Viewer extends View {
       const at = share.value / 1000;
       picture.mark(at);
       const line = lines.find((each) => each.index === Number(which.value)) ?? lines[0];
-      const told = `${line.label}: ${facts.heights ?? "f(x)"} is ${shortNumber(heightAt(line, at))} at ${percent(at)}`;
+      const told = `${line.label}: ${(facts.heights ?? "f(x)").replace("f(x): ", "")} is ${shortNumber(heightAt(line, at))} at ${percent(at)}`;
       const map = this.maps.find((each) => each.index === line.index);
       const lacking = facts.way ? this.lacking(facts, map) : "";
       const possible = facts.way && !lacking;
