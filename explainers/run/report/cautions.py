@@ -44,7 +44,7 @@ def cautions_of(shown: Shown, packed: Gallery) -> list[str]:
     lacking = [image for image in packed.images if image["lacking"]]
     if lacking:
         found.append(
-            f"{counted(len(lacking), kind)} cannot be shown; maps are drawn without, and {_each(len(lacking))} says why."
+            f"{counted(len(lacking), kind)} cannot be shown; maps are drawn without; {_each(len(lacking))} says why."
         )
     return found + _apart(shown, packed)
 

@@ -135,7 +135,7 @@ export class Viewer extends View {
     if (image.right === true) said.append(element("span", { class: "right" }, " ✓ right"));
     const more = (mark, text) => said.append(said.hasChildNodes() ? `${mark} ${text}` : text); // a value is read as no class
     if (image.disagreement !== null) more(",", `disagreement of methods ${image.disagreement.toFixed(2)}`);
-    if (image.notes) more(";", image.notes);
+    if (image.notes && image.notes !== image.problem) more(";", image.notes);
     const step = (label, to, text) =>
       element("button", { type: "button", disabled: !to, onclick: () => to && this.open(to), "aria-label": label }, text);
     const close = element("button", { type: "button", class: "close", onclick: () => this.node.close() }, "Close");
@@ -173,7 +173,7 @@ export class Viewer extends View {
     if (this.trouble) inner.append(element("p", { class: "banner" }, this.trouble));
     this.controls = element("div", { class: "controls" });
     this.board = element("div", { class: "panes" });
-    inner.append(this.controls, this.board);
+    if (!this.image.problem) inner.append(this.controls, this.board);
     for (const part of [this.curvePart(), this.measured(), recipes(this.image)]) if (part) inner.append(part);
     inner.append(this.keys());
     this.node.querySelector(".inner").replaceWith(inner);
