@@ -88,7 +88,7 @@ def _segmentation(scores: Tensor, axes: int, picked: bool) -> Task:
     named = "one class" if classes == 1 else f"{classes} classes"
     told = f"segmentation: {named} at {' × '.join(map(str, grid))} positions" + ("" if picked else DOUBTS.get(axes, ""))
     order = scores.detach().argmax(dim=1).flatten().bincount(minlength=classes).argsort(descending=True)
-    targets = REGIONS
+    targets: tuple[tuple[str, str], ...] = REGIONS
     if len(grid) == axes and axes in PLACES:
         mask = (f"a class in a mask of each {MASKS[axes]}", "--target {0} --where mask:FOLDER")
         targets = (*REGIONS[:2], *PLACES[axes], REGIONS[2], mask)

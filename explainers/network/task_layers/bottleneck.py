@@ -75,7 +75,9 @@ def _mixed_behind(
         return None
     if not scores.requires_grad:
         return layers
-    place = scores[(0, slice(None), *(side // 2 for side in scores.shape[2:]))]
+    place = scores[0]
+    for side in scores.shape[2:]:
+        place = place[:, side // 2]
     weights = torch.linspace(1, 2, len(place), device=place.device, dtype=place.dtype)  # a softmax sums to a constant
     gradients = gradients_of((place * weights).sum(), capture.tensors)
     found = []
