@@ -92,7 +92,7 @@ def test_a_region_of_scans_is_explained_drawn_and_scored(here):
 
 
 def test_boxes_and_places_are_said_of_the_file(here):
-    where = ["--target", "1", "--where", "box:2:6,0:10,1:5", "--size", "7,10,4", "--out", "sized", "--no-overlays"]
+    where = ["--target", "1", "--where", "box:2:6,0:10,1:5", "--size", "7,10,4", "--out", "sized"]
     assert main(["run", *FOLDER, *where]) == 0
     with np.load(here / "sized" / "maps" / "a.saliency.npz") as saved:
         drawn = np.zeros((7, 10, 4), bool)
