@@ -7,6 +7,8 @@ It takes volumes (N, 1, D, H, W), with sides that are multiples of 4, and return
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -25,7 +27,7 @@ class VolumeUNet(nn.Module):
         self.stem = block(1, widths[0], 3)
         self.down = nn.ModuleList(
             nn.Sequential(block(before, after, 3, stride=2), block(after, after, 3))
-            for before, after in zip(widths[:-1], widths[1:], strict=True)
+            for before, after in pairwise(widths)
         )
         self.up = nn.ModuleList(
             block(low + high, high, 3) for low, high in zip(widths[:0:-1], widths[-2::-1], strict=True)
