@@ -19,6 +19,7 @@ SHAPES = {
     "detect_scenes": ((3, 64, 64), (2, 9, 8, 8)),
     "measure_scenes": ((3, 64, 64), (1,)),
     "embed_scenes": ((3, 64, 64), (24,)),
+    "segment_volumes": ((1, 24, 28, 20), (4, 24, 28, 20)),
     "classify_volumes": ((1, 24, 28, 20), (3,)),
     "classify_signals": ((2, 256), (4,)),
 }
