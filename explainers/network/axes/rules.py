@@ -24,6 +24,7 @@ from explainers.network.axes.axis import (
     unknown,
 )  # fmt: skip
 from explainers.network.axes.frequencies import as_complex, as_real, frequencies
+from explainers.network.axes.masked import picked, put_back
 from explainers.network.axes.moves import Operands, Shape, index_of
 
 MOST_OWN = 3  # positions that the padding of a small convolution may add at each end
@@ -42,6 +43,8 @@ def elementwise(_: Any, operands: Operands, shape: Shape) -> Axes | None:
 
 def first_operand(node: Any, operands: Operands, shape: Shape) -> Axes | None:
     """Written into in place; cut-outs (`regions`) that are written into something new stay what they are."""
+    if (back := put_back(node, operands, shape)) is not None:
+        return back
     if operands and operands[0] is None and any(_cut_out(axes, len(shape)) for axes in operands[1:]):
         return regions(node, operands, shape)
     if operands and operands[0] is None and type(node).__name__ == "CopySlices":
@@ -217,7 +220,8 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(("Transpose", "T"), moves.transposed),
     **dict.fromkeys(("Split", "SplitWithSizes"), moves.split),
     **dict.fromkeys(("Select", "Unbind"), moves.selected),
-    **dict.fromkeys(("Sort", "Topk", "IndexSelect", "Gather", "Index", "Take", "Diagonal", "Rot90"), moves.shuffled),
+    **dict.fromkeys(("Sort", "Topk", "IndexSelect", "Gather", "Take", "Diagonal", "Rot90"), moves.shuffled),
+    **dict.fromkeys(("Index", "MaskedSelect"), picked),
     "AsStrided": moves.strided, "Permute": moves.permuted, "Slice": moves.sliced, "Cat": moves.concatenated,
     "Stack": moves.stacked, "Flip": moves.flipped, "Roll": moves.rolled, "ConstantPadNd": moves.padded,
     "Repeat": moves.repeated, "Im2Col": patches, "Unfold": strips,
