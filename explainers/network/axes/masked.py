@@ -53,5 +53,5 @@ def _mask(node: Any) -> Tensor | None:
         indices: tuple[Any, ...] = (mask,) if mask is not None else getattr(node, "_saved_indices", ())
     except RuntimeError:
         return None
-    only = indices[0] if len(indices) == 1 else None
+    only = next(iter(indices), None) if len(indices) == 1 else None
     return only if isinstance(only, Tensor) and only.dtype == torch.bool else None

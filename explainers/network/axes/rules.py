@@ -128,9 +128,21 @@ def multiplied(_: Any, operands: Operands, shape: Shape) -> Axes | None:
     return (*batch, rows, columns)
 
 
-def attended(_: Any, operands: Operands, shape: Shape) -> Axes | None:
-    """Linear layers, and fused attention, which has the positions of its queries."""
+def mapped(_: Any, operands: Operands, shape: Shape) -> Axes | None:
+    """Linear layers."""
     return operands[0] and (*operands[0][:-1], dim(OTHER, shape[-1]))
+
+
+def attended(_: Any, operands: Operands, shape: Shape) -> Axes | None:
+    """Fused attention, which has the positions of its queries: none where these are learned, as in DETR's decoder."""
+    query, *others = operands[:3]
+    if query is not None:
+        return (*query[:-1], dim(OTHER, shape[-1]))
+    known = next((axes for axes in others if axes is not None and len(axes) == len(shape)), None)
+    if known is None:
+        return None
+    front = [each if each.size == size else dim(OTHER, size) for each, size in zip(known, shape[:-2], strict=False)]
+    return (*front, dim(OTHER, shape[-2]), dim(OTHER, shape[-1]))
 
 
 def patches(node: Any, operands: Operands, shape: Shape) -> Axes | None:
@@ -195,7 +207,8 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(("Mean", "Sum", "Amax", "Amin", "Max", "Min", "Std", "Var", "Prod", "Logsumexp", "Median",
                      "LinalgVectorNorm", "Norm"), reduced),
     **dict.fromkeys(("Mm", "Bmm", "Addmm", "Baddbmm"), multiplied),
-    **dict.fromkeys(("Linear", "ScaledDotProductFlashAttentionForCpu", "ScaledDotProductFlashAttention",
+    "Linear": mapped,
+    **dict.fromkeys(("ScaledDotProductFlashAttentionForCpu", "ScaledDotProductFlashAttention",
                      "ScaledDotProductEfficientAttention", "ScaledDotProductCudnnAttention"), attended),
     **dict.fromkeys(("FftC2C", "FftR2C", "FftC2R"), frequencies),
     **dict.fromkeys(("MkldnnRnnLayer", "CudnnRnn"), transformed),
