@@ -50,7 +50,7 @@ def _mask(node: Any) -> Tensor | None:
     """The mask that a node keeps, where it is one over all dimensions; under checkpointing it is gone."""
     try:
         mask = getattr(node, "_saved_mask", None)
-        indices = (mask,) if mask is not None else getattr(node, "_saved_indices", ())
+        indices: tuple[Any, ...] = (mask,) if mask is not None else getattr(node, "_saved_indices", ())
     except RuntimeError:
         return None
     only = next(iter(indices), None) if len(indices) == 1 else None

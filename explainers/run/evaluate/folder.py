@@ -106,7 +106,7 @@ class Folder:
             self.own.check(self.files)
         if self.masks is not None:
             names = [file.name for file in self.files]
-            self.masks.refuse_shared(names)
+            self.masks.note_shared(names)
             self.masks.refuse_foreign(names)
         waiting: dict[tuple[int, ...], list[_Item]] = {}
         with ThreadPoolExecutor(READERS) as pool:

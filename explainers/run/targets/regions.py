@@ -178,7 +178,7 @@ class MaskRegions(ImageTargets):
             MapError: there are none, or one is.
         """
         names = [file.name for file in files]
-        self.masks.refuse_shared(names)
+        self.masks.note_shared(names)
         self.masks.refuse_foreign(names)
 
     def digest(self, file: ImageFile) -> bytes:
