@@ -85,11 +85,11 @@ class Explanation:
         return drawn if region is None else outlined(drawn, region, box=self.boxes[index])
 
     def region(self, index: int = 0, target: int = 0) -> np.ndarray | None:
-        """(H, W) bool: what of the image a target object is about, None where it is all of it."""
+        """(*axes) bool: what of the input a target object is about, None where it is all of it."""
         if not self.objects:
             return None
         column = int(self.targets.view(len(self), -1)[index, target])
-        outline = self.objects[column].outline(tuple(self.maps.shape[-2:]))
+        outline = self.objects[column].outline(tuple(self.maps.shape[-self.axes :]))
         return None if outline is None else outline.cpu().numpy() > 0
 
     def map(self, index: int = 0, target: int = 0) -> np.ndarray:

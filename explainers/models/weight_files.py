@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from explainers.errors import ModelFileError
-from explainers.storage.paths import shown
+from explainers.storage.paths import not_there, shown, unreadable
 
 WRAPPERS = (
     *("state_dict", "model_state_dict", "model_state", "model", "net", "network", "weights"),
@@ -33,7 +33,7 @@ def kind_of(path: Path) -> str:
         ModelFileError: there is no such file, or it is empty.
     """
     if not path.is_file():
-        raise ModelFileError(f"no file {shown(path)}")
+        raise ModelFileError(not_there(path, "file"))
     if (names := _members(path)) is not None:
         inner = [name.partition("/")[2] for name in names]
         if any(name.startswith("code/") for name in inner) and "constants.pkl" in inner:
@@ -45,7 +45,7 @@ def kind_of(path: Path) -> str:
         with path.open("rb") as file:
             head = file.read(64)
     except OSError as error:
-        raise ModelFileError(f"cannot read {shown(path)}: {error.strerror}") from error
+        raise ModelFileError(unreadable(path, error)) from error
     if not head:
         raise ModelFileError(f"{shown(path)} is empty (0 bytes)")
     if head[8:9] == b"{":

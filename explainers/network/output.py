@@ -184,15 +184,13 @@ def _advice(returned: Any) -> str:
         value, access = returned.get(key), f"y[{key!r}]"
     elif isinstance(returned, (tuple, list)) and returned:
         value, access = returned[0], "y[0]"
-    if isinstance(value, Tensor) and value.ndim == 4:
+    if isinstance(value, Tensor) and value.ndim in (3, 4, 5):
+        means = ", ".join(map(str, range(2, value.ndim)))
+        doubt = "; of tokens (N, tokens, features) pick one, such as y[:, 0]" if value.ndim == 3 else ""
         return (
             'Pass targets=explainers.targets.Region(class, "predicted") (--where predicted) for a class of a '
-            f"segmentation network in a region, or output=lambda y: {access}.mean((2, 3)) for one over all positions"
-        )
-    if isinstance(value, Tensor) and value.ndim == 5:
-        return (
-            "Of a volume's classes at each position, pass targets=explainers.targets.Function(lambda y: y[class][mask]"
-            f".mean()) (--target FILE.py:function), or output=lambda y: {access}.mean((2, 3, 4)) for all positions"
+            f"segmentation network in a region, or output=lambda y: {access}.mean(({means}{',' * (value.ndim == 3)})) "
+            f"for one over all positions{doubt}"
         )
     if isinstance(value, Tensor) and value.ndim == 1:
         return f"{pick}{access}[:, None] for one score per image"

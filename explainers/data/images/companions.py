@@ -15,7 +15,7 @@ from explainers.data.images.find import SUFFIXES, shortened, stem_of, told_apart
 from explainers.data.images.read import read_image
 from explainers.errors import MapError
 from explainers.storage.files import content_hash
-from explainers.storage.paths import shown
+from explainers.storage.paths import not_there, shown, unreadable
 
 NIFTI = (".nii.gz", ".nii")
 RAW_AND_COPIES = {".npz", ".npy", ".nii.gz"}  # of one map of `explain run`
@@ -37,7 +37,7 @@ class Beside:
     def __init__(self, folder: str | PathLike[str], kind: str) -> None:
         self.folder, self.kind = Path(folder), kind
         if not self.folder.is_dir():
-            raise MapError(f"no folder {shown(self.folder)} of {kind}s")
+            raise MapError(f"{not_there(self.folder, f'folder of {kind}s')}")
 
     def find(self, name: str, ending: str = "") -> Path | None:
         """The file of an image: its name, then `ending`, then a suffix; None where there is none.
@@ -114,7 +114,7 @@ class Beside:
         try:
             return content_hash(path)
         except OSError as error:
-            raise MapError(f"cannot read {shown(path)}: {error.strerror}") from error
+            raise MapError(unreadable(path, error)) from error
 
     def refuse_foreign(self, names: Sequence[str], ending: str = "") -> None:
         """See that the folder has to do with the images: a single one without its file is a matter of that image.

@@ -10,7 +10,7 @@ import { Pane } from "./pane.js";
 import { MADE, perturbed, replaced } from "./perturbed.js";
 import { recipes } from "./recipe.js";
 import { report } from "./report.js";
-import { SliceControl, countOf, peakOf, pictureFromTheSide, placesOf, toldSlice, turned, valuesTold } from "./slices.js";
+import { SliceControl, countOf, kindOf, peakOf, pictureFromTheSide, placesOf, toldSlice, turned, valuesTold } from "./slices.js";
 import { ALL, choose, mapOf, setOpacity, state } from "./state.js";
 import { View } from "./view.js";
 
@@ -254,8 +254,9 @@ export class Viewer extends View {
       body.append(line);
     }
     const table = element("table", {}, element("thead", {}, heading), body);
-    const scroll = element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Scores of this image" }, table);
-    return element("section", { class: "measured" }, element("h3", {}, "Scores of this image"), scroll);
+    const told = `Scores of this ${kindOf() === "photo" ? "image" : kindOf()}`;
+    const scroll = element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": told }, table);
+    return element("section", { class: "measured" }, element("h3", {}, told), scroll);
   }
 
   curvePart() {
@@ -324,7 +325,7 @@ export class Viewer extends View {
     share.addEventListener("input", draw);
     which.addEventListener("change", draw);
     while (bar.children.length > 1) bar.lastChild.remove();
-    if (drawable.length) bar.append(element("label", {}, "image by ", which));
+    if (drawable.length) bar.append(element("label", {}, this.image.slices ? "slice by " : "image by ", which));
     draw();
     return [element("div", {}, picture.node, share), element("div", {}, canvas, saying)];
   }
