@@ -17,7 +17,11 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # workers share the cores, as do the pr
     torch.set_num_threads(1)
 else:
     torch.set_num_threads(2)
-gc.disable()  # what is imported to collect the tests stays, so looking for garbage in it finds little
+
+
+def pytest_collectstart() -> None:
+    """What is imported to collect the tests stays, so looking for garbage in it finds little."""
+    gc.disable()
 
 
 def pytest_collection_finish() -> None:
