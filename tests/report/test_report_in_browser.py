@@ -330,7 +330,7 @@ def test_many_images_are_few_nodes(chromium, run, tmp_path):
     text = run.read_text()
     many = re.sub(
         r"(report\.images\.forEach)",
-        "report.images = Array.from({length: 5000}, (_, at) => ({...report.images[at % 6], name: `${at}.png`}));\n\\1",
+        "report.images = Array.from({length: 2000}, (_, at) => ({...report.images[at % 6], name: `${at}.png`}));\n\\1",
         text,
         count=1,
     )
@@ -338,11 +338,14 @@ def test_many_images_are_few_nodes(chromium, run, tmp_path):
     copy.write_text(many)
     page.goto(copy.resolve().as_uri())
     page.wait_for_selector(".card")
-    assert page.locator("#count").inner_text() == "5000 images"
+    assert page.locator("#count").inner_text() == "2000 images"
     for share in (0.5, 1, 0.1):
         page.evaluate(f"scrollTo(0, {share} * document.documentElement.scrollHeight)")
-        page.wait_for_timeout(80)
-        at = page.evaluate("document.elementFromPoint(300, 500)?.closest('.item')?.dataset.place")
+        for _ in range(200):  # a busy machine takes its time; the page's policy refuses wait_for_function
+            page.wait_for_timeout(20)
+            at = page.evaluate("document.elementFromPoint(300, 500)?.closest('.item')?.dataset.place")
+            if at is not None:
+                break
         assert at is not None
         assert page.locator(".item").count() < 120
     copy.unlink()

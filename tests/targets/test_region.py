@@ -16,7 +16,7 @@ from explainers.methods import create
 from explainers.targets import Region, answers_for, settle
 from explainers.targets.where import box_weights, mask_weights
 
-QUICK = {"masks": 128, "samples": 10, "window": 16, "stride": 16, "groups": 2}
+QUICK = {"masks": 32, "samples": 10, "window": 16, "stride": 16, "groups": 2}
 MANY = ("ablation-cam", "score-cam", "kernel-shap")  # a pass for each of 960 channels; others have shown them
 OWN = ("attention", "attention-rollout", "lambda-attention")
 
