@@ -50,7 +50,7 @@ def every_layer(seeds: range) -> int:
         more, refusal = guided_faults(seed)
         found = faults(seed, every=True) + more
         if refusal:
-            reasons[re.sub(r"\d+", "…", refusal.partition(": ")[2])[:60]] += 1
+            reasons[re.split(r" \(| and no | was met", refusal.partition(": ")[2])[0]] += 1
         wrong += told(seed, found)
     print(f"guided-backprop refused on {sum(reasons.values())}:")
     for reason, count in reasons.most_common():

@@ -69,7 +69,10 @@ OTHERS: dict[str, Unit] = {
     "hardswish": F.hardswish,
     "softplus": F.softplus,
     "mish": F.mish,
+}
+OF_RELUS: dict[str, Unit] = {  # another function, made of ReLUs: the rule holds at each
     "relu(x) - relu(-x) / 10": lambda x: F.relu(x) - 0.1 * F.relu(-x),
+    "relu(x) + relu(x - 1)": lambda x: F.relu(x) + F.relu(x - 1),
 }
 
 
@@ -86,7 +89,7 @@ class Spelled(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if self.plainly and self.spelling in RELUS:
             return torch.relu(x)
-        return {**RELUS, **OTHERS}[self.spelling](x)
+        return {**RELUS, **OF_RELUS, **OTHERS}[self.spelling](x)
 
     def extra_repr(self) -> str:
         return self.spelling
@@ -110,5 +113,9 @@ def _spelled(names: dict[str, Unit]) -> tuple[Callable[[], Any], ...]:
 
 
 PLAIN: tuple[Callable[[], Any], ...] = (nn.ReLU, lambda: nn.ReLU(inplace=True), lambda: F.relu, lambda: torch.relu_)
-RECTIFIERS = (*PLAIN * 8, *_spelled(RELUS))  # most networks have one spelling that is closed, however few are drawn
+RECTIFIERS = (
+    *PLAIN * 8,
+    *_spelled(RELUS),
+    *_spelled(OF_RELUS),
+)  # most networks have one spelling that is closed, however few are drawn
 SMOOTH = _spelled(OTHERS)
