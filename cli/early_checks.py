@@ -23,12 +23,10 @@ def check_paths(arguments: argparse.Namespace) -> None:
         table = table.rpartition(":")[0] if name == "group_by" else table
         if table and table != FOLDERS and not Path(table).exists():
             columns = "a column file and the groups'" if name == "group_by" else "the columns file,class"
-            raise DataError(f"{not_there(table, 'file')}; expected a table with {columns}")
+            raise DataError(not_there(table, "file", f"expected a table with {columns}"))
     boxes = getattr(arguments, "boxes", None)
     if boxes is not None and boxes != "detected" and not Path(boxes).is_file():
-        raise DataError(
-            f"{not_there(boxes, 'file')}; expected a table of true boxes, CSV or COCO's, or the word detected"
-        )
+        raise DataError(not_there(boxes, "file", "expected a table of true boxes, CSV or COCO's, or the word detected"))
     if isinstance(masks := getattr(arguments, "masks", None), str):
         Beside(masks, "mask")
     for entry in getattr(arguments, "maps", None) or []:

@@ -132,7 +132,7 @@ def from_photographs(request: Request) -> Parts:
         found = hashlib.sha256(path.read_bytes()).hexdigest()
     except FileNotFoundError as error:
         raise ModelFileError(
-            f"weights of photographs: {not_there(path, 'file')}; without --weights the installed ones are taken"
+            "weights of photographs: " + not_there(path, "file", "without --weights the installed ones are taken")
         ) from error
     except OSError as error:
         raise ModelFileError(f"weights {path} of photographs cannot be read: {error}; {_remedy()}") from error

@@ -18,28 +18,30 @@ def shown(path: str | PathLike[str]) -> str:
     return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in plain)
 
 
-def not_there(path: str | PathLike[str], kind: str = "file or folder") -> str:
+def not_there(path: str | PathLike[str], kind: str = "file or folder", expected: str = "") -> str:
     """What is said of a path that was named and is no such thing: what, where it was looked for, and what may be meant.
 
     Args:
-        kind: what was looked for: a file, a folder, or either.
+        kind: what was looked for: a file, a folder, or either; expected: what else is to be said of it.
 
     >>> not_there("photso/cat.jpg")  # doctest: +SKIP
     'no file or folder photso/cat.jpg (nothing in /home/me is called photso); is photos/cat.jpg meant?'
     """
     path = Path(path)
-    head = f"no {kind} {shown(path)}"
+    head, tail = f"no {kind} {shown(path)}", f"; {expected}" if expected else ""
     if os.path.lexists(path):
         kinds = {"a folder": path.is_dir(), "a file": path.is_file(), "a link to nothing": path.is_symlink()}
-        return f"{head} (that is {next((name for name, own in kinds.items() if own), 'neither a file nor a folder')})"
+        found = next((name for name, own in kinds.items() if own), "neither a file nor a folder")
+        return f"{head} (that is {found}){tail}"
     try:
         place, lost, rest = _lost(path)
         names = [name for name in islice(sorted(os.listdir(place)), LOOKED_AT) if not name.startswith(".")]
     except OSError:
-        return head
+        return head + tail
     if (place / lost).exists():
-        return f"{head} ({shown(place / lost)} is no folder)"
-    told = f"{head} (nothing in {shown(place.resolve())} is called {shown(lost)})"
+        return f"{head} ({shown(place / lost)} is no folder){tail}"
+    said = path.is_absolute() and place == path.parent  # the path itself says where that is
+    told = head + ("" if said else f" (nothing in {shown(place.resolve())} is called {shown(lost)})") + tail
     folded = {name.casefold(): name for name in names}
     near = difflib.get_close_matches(lost.casefold(), folded, n=1, cutoff=ALIKE)
     if not near:

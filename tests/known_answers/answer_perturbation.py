@@ -107,6 +107,7 @@ def by_captum(name: str, watched: Watched, image: Tensor, target: int) -> Array:
             values = getattr(captum.attr, name)(lambda x: watched(x.clone())).attribute(
                 image[None], target=target, feature_mask=labels[None, None], n_samples=SAMPLES
             )[0, 0]
+            values[values.abs() < 1e-12] = 0  # what rounding leaves of answers that are all the same
     np.random.set_state(state)
     return values.detach().numpy().astype(float)
 

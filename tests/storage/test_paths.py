@@ -38,6 +38,13 @@ def test_it_is_said_where_a_path_ends_and_what_is_near(folder, path, told):
     assert not_there(path, "file") == told.replace("HERE", str(folder.resolve()))
 
 
+def test_a_whole_path_says_itself_where_it_is(folder):
+    gone = folder / "photos" / "cat.png"
+    assert not_there(gone, "file", "expected a picture") == (
+        f"no file {gone}; expected a picture; is {folder}/photos/cat.jpg meant?"
+    )
+
+
 def test_only_a_file_that_is_not_there_is_said_not_to_be_there(folder):
     assert unreadable("phots", FileNotFoundError(2, "No such file")).startswith("no file phots (")
     assert unreadable("photos/cat.jpg", PermissionError(13, "Permission denied")) == (
