@@ -104,10 +104,18 @@ def by_captum(name: str, watched: Watched, image: Tensor, target: int) -> Array:
         if name == "Lime":
             values = _lime(watched, image, target, labels)
         else:
-            values = getattr(captum.attr, name)(lambda x: watched(x.clone())).attribute(
+            answers: list[Tensor] = []
+
+            def kept(x: Tensor) -> Tensor:
+                answers.append(watched(x.clone()))
+                return answers[-1]
+
+            values = getattr(captum.attr, name)(kept).attribute(
                 image[None], target=target, feature_mask=labels[None, None], n_samples=SAMPLES
             )[0, 0]
-            values[values.abs() < 1e-12] = 0  # what rounding leaves of answers that are all the same
+            found = torch.cat(answers)[:, target]
+            if float(found.max() - found.min()) <= 1e-6 * float(found.abs().max()):
+                values = torch.zeros_like(values)  # not what the regression leaves of answers that are all the same
     np.random.set_state(state)
     return values.detach().numpy().astype(float)
 
