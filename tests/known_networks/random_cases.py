@@ -73,6 +73,8 @@ def outcomes(seed: int) -> tuple[list[str], list[str]]:
         largest = case.scores(plain(images.clone())).abs().max() / LARGEST
         plain.head.weight /= largest
         plain.head.bias /= largest
+        if _blind(case.scores(plain(torch.cat([images, torch.randn_like(images)])))):
+            return [], []
     answers = Answers(case, plain, images)
     rounded = Answers(replace(case, watched=_rounded), plain, images, answers.targets)
     wrong, refused = [], []
@@ -90,11 +92,30 @@ def outcomes(seed: int) -> tuple[list[str], list[str]]:
         if not answers.defined(method):
             wrong.append(f"{method}: a map, where it is not defined")
             continue
-        missed = (rounded if method == "lime" else answers).error(method, maps)
-        unmoved = method in PERTURBATION | {"group-cam"} and abs(answers.maps(method)).max() < ROUNDED
-        if not missed < MISSED and not (unmoved and not maps.any()):
+        judge = rounded if method == "lime" else answers
+        missed = judge.error(method, maps)
+        if not missed < MISSED and not _unmoved(method, judge, maps):
             wrong.append(f"{method}: another map, by {missed:.2g} of its largest value")
     return wrong, refused
+
+
+def _blind(scores: Tensor) -> bool:
+    """Whether scores (N, C) of different images are the same, as behind a norm of one channel: all maps are rounding."""
+    return bool((scores - scores[:1]).abs().max() < 1e-9)
+
+
+def _unmoved(method: str, answers: Answers, maps: Tensor) -> bool:
+    """Whether the images whose map is zero are those of which no perturbation moves the probability, and all others right."""
+    zero = [not each.any() for each in maps]
+    wanted = answers.maps(method)
+    small = [float(abs(each).max()) < ROUNDED for each in wanted]
+    near = [
+        float(abs(each.numpy() - right).max()) < MISSED * max(float(abs(right).max()), ROUNDED)
+        for each, right in zip(maps, wanted, strict=True)
+    ]
+    return method in PERTURBATION | {"group-cam"} and all(
+        (none and little) or close for none, little, close in zip(zero, small, near, strict=True)
+    )
 
 
 def _maps(method: str, network: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
