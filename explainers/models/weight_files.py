@@ -94,12 +94,12 @@ def read_state(path: Path) -> tuple[dict[str, Tensor], list[str]]:
         except (SafetensorError, OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
             raise ModelFileError(f"{shown(path)} is not a whole safetensors file: {error}") from error
     if kind != "checkpoint":
-        raise ModelFileError(f"{shown(path)} is {_WHAT.get(kind, 'no weight file')}; {_INSTEAD.get(kind, _EXPECTED)}")
+        raise ModelFileError(f"{shown(path)} is {NAMED.get(kind, 'no weight file')}; {_INSTEAD.get(kind, _EXPECTED)}")
     return _unwrapped(path, _safe_load(path))
 
 
 _EXPECTED = "expected a safetensors file or a state dict saved by torch.save(model.state_dict(), …)"
-_WHAT = {"torchscript": "a TorchScript file", "export": "a torch.export file", "onnx": "an ONNX file"}
+NAMED = {"torchscript": "a TorchScript file", "export": "a torch.export file", "onnx": "an ONNX file"}
 _INSTEAD = {
     "torchscript": "it holds a whole network: pass it as the model, with trust_model_file (--trust-model-file)",
     "export": "it holds a whole network: pass it as the model, with trust_model_file (--trust-model-file)",
