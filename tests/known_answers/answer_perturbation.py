@@ -147,6 +147,8 @@ def score_cam(watched: Watched, image: Tensor, target: int, activation: Array) -
         if channel.max() == channel.min():
             continue
         mask = upsampled(channel, *size)
+        if mask.max() == mask.min():  # it varies at positions alone that a smaller image leaves out
+            continue
         mask = (mask - mask.min()) / (mask.max() - mask.min())
         rises.append(probability(watched, image * torch.from_numpy(mask), target) - base)
         live.append(index)

@@ -19,6 +19,7 @@ def test_guided_backprop_is_that_of_the_rule_or_refused():
     assert refused <= 45  # units written out, others than ReLUs, gates; the rest has an answer
 
 
-@pytest.mark.parametrize("seed", range(5))
+# In the last one a channel of the layer varies where the smaller image does not reach, which Score-CAM passes by.
+@pytest.mark.parametrize("seed", [*range(5), 11856])
 def test_every_method_is_that_of_its_answer_by_hand(seed):
     assert outcomes(seed)[0] == []
