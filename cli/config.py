@@ -8,6 +8,8 @@ from typing import Any, NoReturn
 
 import tomllib
 
+from explainers.storage.paths import not_there
+
 from .spelling import given
 
 
@@ -15,6 +17,8 @@ def fill(arguments: argparse.Namespace, path: Path, whole: argparse.ArgumentPars
     """Values of a TOML file for what was not typed."""
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        whole.error(f"--config: {not_there(path, 'file')}")
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         whole.error(f"--config {path}: {getattr(error, 'strerror', None) or error}")
     actions = _actions(whole, arguments.command)

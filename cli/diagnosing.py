@@ -52,12 +52,20 @@ def diagnosed(arguments: argparse.Namespace) -> Any:
 
 
 def _placed(options: str, shape: Sequence[int]) -> str:
-    """Options of a target with the middle of the photo (height, width) for a box and a pixel that are not said."""
-    if len(shape) != 2:
-        return options
-    height, width = shape
-    box = f"{width // 4},{height // 4},{max(3 * width // 4, 1)},{max(3 * height // 4, 1)}"
-    return options.replace("X0,Y0,X1,Y1", box).replace("X,Y", f"{width // 2},{height // 2}")
+    """Options of a target with the middle of the input, whose axes are so long, for a box and a place that are not
+    said."""
+    ends = [(side // 4, max(3 * side // 4, 1)) for side in shape]
+    middle = [str(side // 2) for side in shape]
+    if len(shape) == 2:
+        (top, bottom), (left, right) = ends
+        options = options.replace("X0,Y0,X1,Y1", f"{left},{top},{right},{bottom}")
+        return options.replace("X,Y", f"{middle[1]},{middle[0]}")
+    spans = ",".join(f"{start}:{stop}" for start, stop in ends)
+    if len(shape) == 3:
+        return options.replace("A0:A1,B0:B1,C0:C1", spans).replace("A,B,C", ",".join(middle))
+    if len(shape) == 1:
+        return options.replace("FROM:TO", spans).replace("sample:T", f"sample:{middle[0]}")
+    return options
 
 
 def run_command(arguments: argparse.Namespace) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from explainers.errors import DataError, ImageError
-from explainers.storage.paths import shown
+from explainers.errors import DataError, ImageError, OptionError
+from explainers.storage.paths import not_there, shown
 
 
 def check_paths(arguments: argparse.Namespace) -> None:
@@ -23,10 +23,10 @@ def check_paths(arguments: argparse.Namespace) -> None:
         table = table.rpartition(":")[0] if name == "group_by" else table
         if table and table != FOLDERS and not Path(table).exists():
             columns = "a column file and the groups'" if name == "group_by" else "the columns file,class"
-            raise DataError(f"no file {shown(table)}; expected a table with {columns}")
+            raise DataError(not_there(table, "file", f"expected a table with {columns}"))
     boxes = getattr(arguments, "boxes", None)
     if boxes is not None and boxes != "detected" and not Path(boxes).is_file():
-        raise DataError(f"no file {shown(boxes)}; expected a table of true boxes, CSV or COCO's, or the word detected")
+        raise DataError(not_there(boxes, "file", "expected a table of true boxes, CSV or COCO's, or the word detected"))
     if isinstance(masks := getattr(arguments, "masks", None), str):
         Beside(masks, "mask")
     for entry in getattr(arguments, "maps", None) or []:
@@ -34,7 +34,36 @@ def check_paths(arguments: argparse.Namespace) -> None:
         Beside(folder if equals else title, "map")
     image = getattr(arguments, "image", None)
     if image is not None and not Path(image).exists():
-        raise ImageError(f"no file {shown(image)}")
+        raise ImageError(not_there(image, "file"))
+
+
+EVALUATE = "a folder, an image file, digits:N, or the folder of a training"
+DRIFT = "a data set such as folder:PATH, a folder of images, or digits:N"
+RUN = "a folder or a file"
+
+
+def check_spelling(where: str, expected: str) -> None:
+    """See that a name with a colon, which is no file's, is none that is taken elsewhere: digits:N, folder:PATH.
+
+    Args:
+        expected: what is taken here.
+
+    Raises:
+        OptionError: it is.
+    """
+    from explainers.data.data_set import READERS
+    from explainers.data.sets import data_set_spellings
+
+    kind, colon, rest = where.partition(":")
+    if not colon or Path(where).exists():
+        return
+    if kind == "digits":
+        takers = "explain evaluate digits:8 and explain drift --data digits:8 make test images"
+        raise OptionError(f"{shown(where)}: expected {expected}" + ("" if "digits" in expected else f"; {takers}"))
+    data_set_spellings()  # makes them known
+    if kind in READERS:
+        inside = f"; is {shown(rest)} meant?" if rest and Path(rest).is_dir() else ""
+        raise OptionError(f"{shown(where)} names a data set; expected {expected}{inside}")
 
 
 def check_images(arguments: argparse.Namespace) -> None:
@@ -45,5 +74,6 @@ def check_images(arguments: argparse.Namespace) -> None:
     """
     from .input_kind import files_asked, kind_asked
 
+    check_spelling(arguments.images, EVALUATE if arguments.command == "evaluate" else RUN)
     kind_asked(arguments, arguments.images)
     files_asked(arguments, arguments.images)

@@ -117,12 +117,10 @@ def _check_flags(arguments: argparse.Namespace, kind: str) -> None:
         if given(getattr(arguments, flag, None)) and getattr(arguments, flag):
             what = "volumes, signals and clips" if kind == PHOTOS else "photos"
             raise OptionError(f"--{flag.replace('_', '-')} is made for {what}, and these are {kind}s")
-    where = getattr(arguments, "where", None)
-    if kind != PHOTOS and where is not None and where not in ("predicted", "all"):
-        raise OptionError(
-            f"--where {where} is said of photos, and these are {kind}s; pass --target FILE.py:function, with a "
-            "function such as lambda y: y[class][mask].mean()"
-        )
+    if (where := getattr(arguments, "where", None)) is not None:
+        from explainers.run.targets.regions import region_of
+
+        region_of(None, where, kind=kind)  # refuses what means nothing
 
 
 def batch_size(arguments: argparse.Namespace) -> int:

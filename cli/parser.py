@@ -65,7 +65,11 @@ def parser() -> argparse.ArgumentParser:
 
 def _command(commands: Any, name: str, text: str) -> argparse.ArgumentParser:
     return commands.add_parser(
-        name, help=text, description=text[0].upper() + text[1:] + ".", formatter_class=Formatter, allow_abbrev=False
+        name,
+        help=text,
+        description=text[0].upper() + text[1:] + "." * (text[-1] not in ".?!"),
+        formatter_class=Formatter,
+        allow_abbrev=False,
     )
 
 

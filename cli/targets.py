@@ -8,6 +8,7 @@ from typing import Any
 from explainers.errors import TargetError
 
 from .arguments import labels_argument
+from .input_kind import PHOTOS
 
 
 def target_arguments(command: argparse.ArgumentParser) -> Any:
@@ -25,7 +26,8 @@ def target_arguments(command: argparse.ArgumentParser) -> Any:
         "--where",
         metavar="REGION",
         help="of a segmentation network, where its class is explained: predicted (where it is predicted), all, "
-        "mask:FOLDER (files named like the images, white inside), box:X0,Y0,X1,Y1 or pixel:X,Y of the photo",
+        "mask:FOLDER (files named like the images, white or not 0 inside), box:X0,Y0,X1,Y1 or pixel:X,Y of the photo; "
+        "of volumes box:A0:A1,B0:B1,C0:C1 or voxel:A,B,C, of signals box:FROM:TO or sample:T",
     )
     labels_argument(target)
     return target
@@ -50,6 +52,7 @@ def typed_target(arguments: argparse.Namespace, loaded: Any) -> Any:
         TargetError: --target means nothing to this network. ImageError: the reference cannot be read.
     """
     from explainers.models.loaded import class_index
+    from explainers.run.kinds import kind_of
     from explainers.run.targets.regions import region_of
     from explainers.run.targets.spelled import spelled_target
 
@@ -65,7 +68,8 @@ def typed_target(arguments: argparse.Namespace, loaded: Any) -> Any:
         target = class_index(target, loaded.class_names)
     if target is not None and not isinstance(target, int):
         raise TargetError(f"--target {given}: --where {where} needs a class, by index or name")
-    return region_of(target, where, max_pixels=limit)
+    kind = PHOTOS if loaded.preprocessing is None else kind_of(loaded.preprocessing).name
+    return region_of(target, where, max_pixels=limit, kind=kind)
 
 
 def typed_detections(arguments: argparse.Namespace) -> Any:

@@ -14,7 +14,7 @@ from explainers.network.guard import exact, preserved
 from explainers.network.input import checked_images, first_parameter, run
 from explainers.network.inputs import bound, made_up
 from explainers.network.layers import Layer
-from explainers.network.output import Output, describe, scores_of
+from explainers.network.output import Output, describe, scores_of, unsteady
 from explainers.network.rectifiers import Rectifiers, find_rectifiers
 from explainers.network.survey import survey
 from explainers.network.task_layers.bottleneck import bottleneck
@@ -248,7 +248,7 @@ def _looked(network: Any, images: Tensor, output: Output | None) -> _Look:
             scores = scores_of(returned, 1, picked)
             look.classes = _classes(look.task, scores, Answer(returned, 1, output))
             look.rectifiers = find_rectifiers(scores, leaf)
-            look.notes += tuple(gradient_notes(scores))
+            look.notes += (*gradient_notes(scores), *unsteady(network, images, returned))
             reading = reading_of(network, images, scores, "auto", picked, check=False)
             look.activation = str(in_force(reading, scores))
             look.notes += tuple(assumptions(reading, scores))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import re
 from html import escape
@@ -12,15 +13,21 @@ import numpy as np
 import pytest
 import torch
 from matplotlib.figure import Figure
+from PIL import Image
 from run_case import embedded
 from small import Chain, lively
 
 import explainers
+from explainers.data.images import read_image
+from explainers.data.recordings import Recording
 from explainers.data.samples import sample_images
 from explainers.evaluation import create_metric
+from explainers.evaluation.measuring.curves import Curve
 from explainers.explanation import Explanation
+from explainers.explanation.widget import lighter
+from explainers.render.charts import curve_chart
 from explainers.render.report import IMAGES, Packed, unpacked
-from explainers.render.report.notebook import LARGEST, WidgetImage, WidgetMap, widget
+from explainers.render.report.notebook import LARGEST, WidgetImage, WidgetMap, WidgetVolume, widget
 from explainers.render.sheet import figure
 from explainers.render.style import limits_of
 
@@ -92,15 +99,68 @@ def test_large_maps_are_averaged_and_too_many_left_out_and_both_are_said():
     draw = np.random.default_rng(0)
     pixels = np.zeros((8, 8, 3), np.uint8)
     values = draw.normal(size=(512, 768)).astype(np.float32)
-    image = WidgetImage("a", pixels, maps=[WidgetMap(f"m{number}", values) for number in range(12)])
+    image = WidgetImage("a", pixels, maps=[WidgetMap(f"m{number}", values) for number in range(16)])
     html = _widget([image, image])
     data = data_of(html)
     (head,) = data["images"]
     assert head["maps"][0]["grid"] == [171, 256]
     assert head["maps"][0]["note"] == "means of 512 × 768 values"
-    assert len(html) < 2 * LARGEST
+    assert len(html) < LARGEST + 50_000, "its script, its style and the picture beside the data"
     assert data["notes"][0] == "The first 1 of 2 images are shown."
-    assert data["notes"][1].endswith(f"{12 - len(head['maps'])} more maps.")
+    assert data["notes"][1].endswith(f"{16 - len(head['maps'])} more maps.")
+
+
+def test_all_volumes_of_an_output_together_are_bounded():
+    """Each alone would be shown; what is left out is said."""
+    draw = np.random.default_rng(0)
+    values = draw.normal(size=(32, 64, 64)).astype(np.float32)
+    volume = Recording(draw.uniform(0, 1, (1, 32, 96, 96)).astype(np.float32))
+    images = [WidgetVolume(name, volume, "volume", None, "", [WidgetMap("m", values)]) for name in "abcd"]
+    html = widget(images, figure([[("volume", np.zeros((8, 8, 3), np.uint8))]])._repr_png_(), label="")
+    shown = len(data_of(html)["images"])
+    assert 0 < shown < 4
+    assert len(html) < LARGEST + 50_000
+    assert data_of(html)["notes"] == [f"The first {shown} of 4 volumes are shown."]
+
+
+def test_images_are_called_like_their_files(shown):
+    found = data_of(explainers.explain(shown.model, FILES[:2], "cam")._repr_html_())
+    assert [each["name"] for each in found["images"]] == [each.name for each in FILES[:2]]
+    mixed = explainers.explain(shown.model, [FILES[0], read_image(FILES[1]).pixels, FILES[0]], "cam")
+    assert mixed.names == (str(FILES[0]), "image 2", str(FILES[0])), "two of one name are told apart"
+    tensor = shown.model.preprocessing(np.zeros((96, 96, 3), np.uint8))[None]
+    assert data_of(explainers.explain(shown.model, tensor, "cam")._repr_html_())["images"][0]["name"] == "image 1"
+
+
+def test_a_large_picture_becomes_a_lighter_one():
+    pixels = np.random.default_rng(0).integers(0, 256, (200, 300, 3), np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    assert lighter(buffer.getvalue(), 1_000_000) == buffer.getvalue()
+    made = lighter(buffer.getvalue(), 20_000)
+    assert len(made) <= 20_000
+    width, height = Image.open(io.BytesIO(made)).size
+    assert width / height == pytest.approx(1.5, rel=0.02)
+    assert width > 100
+
+
+def test_curves_of_few_images_fill_their_axis(shown):
+    """The band over three images is wider than all probabilities; the axis shows the lines, in the range they can have."""
+    figure_ = shown.result.plot("deletion")
+    low, high = figure_.axes[0].get_ylim()
+    lines = np.concatenate([line.get_ydata() for line in figure_.axes[0].get_lines()])
+    assert -0.031 <= low <= lines.min()
+    assert lines.max() <= high <= 1.031
+    assert high - low <= 2.1 * np.ptp(lines)
+
+
+def test_an_axis_of_unknown_range_is_no_wider_than_its_lines_twice():
+    shares = np.linspace(0, 1, 5)
+    mean, low, high = (Curve(shares, values) for values in (4 * shares, shares - 90, shares + 90))
+    ends = curve_chart({"a": (mean, low, high)}).axes[0].get_ylim()
+    assert ends == pytest.approx((-2, 6))
+    flat = Curve(shares, np.full(5, 2.0))
+    assert np.ptp(curve_chart({"a": (flat, low, high)}).axes[0].get_ylim()) == pytest.approx(0.2)
 
 
 def _widget(images, **more):

@@ -29,8 +29,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     compared.add_argument(
         "--data",
         metavar="SPEC",
-        help="a data set, whose test images are taken (folder:PATH, cifar10:PATH, …), or a folder of images; default: "
-        "that of the training",
+        help="a data set, whose test images are taken (folder:PATH, cifar10:PATH, …), a folder of images, or digits:N "
+        "(generated ones); default: that of the training",
     )
     ground_truth_argument(compared, "they are explained, and make the groups")
     compared.add_argument(

@@ -8,7 +8,7 @@ from typing import Any
 
 from explainers.errors import OptionError
 
-from ..early_checks import check_paths
+from ..early_checks import DRIFT, check_paths, check_spelling
 from ..model_and_methods import method_call, whole_specs
 from ..values import activation, output, target, whole_numbers
 
@@ -35,13 +35,15 @@ def check_asked(arguments: argparse.Namespace) -> None:
         OptionError, DataError, ImageError: something is.
     """
     from explainers.data.images import find_images
-    from explainers.run.drift.photos import is_data_set
+    from explainers.run.drift.photos import DIGITS, is_data_set
 
     whole_numbers(arguments.per_class, "--per-class", "5,5,3")
     _count(arguments.images, None)
     check_paths(arguments)
-    if arguments.data is not None and not is_data_set(arguments.data):
-        find_images(arguments.data)
+    if arguments.data is None or is_data_set(arguments.data) or DIGITS.fullmatch(arguments.data):
+        return
+    check_spelling(arguments.data, DRIFT)
+    find_images(arguments.data)
 
 
 def options_of(arguments: argparse.Namespace, model: Any) -> Any:

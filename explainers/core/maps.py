@@ -129,8 +129,14 @@ def constant_reason(values: Tensor, layers: Sequence[str] = (), *, ours: bool = 
 
 def is_constant(values: Tensor) -> bool:
     """Whether a map is the same everywhere, as far as float32 can tell: all of it zero, or no pixel above another."""
-    low, high = values.amin(), values.amax()
-    return bool(high - low <= 1e-6 * torch.maximum(low.abs(), high.abs()))
+    return bool(constant_rows(values[None]))
+
+
+def constant_rows(values: Tensor) -> Tensor:
+    """(n,) bool: which of the maps (n, *axes) are the same everywhere, as far as float32 can tell."""
+    flat = values.flatten(1)
+    low, high = flat.amin(dim=1), flat.amax(dim=1)
+    return high - low <= 1e-6 * torch.maximum(low.abs(), high.abs())
 
 
 def scaled(maps: Tensor, axes: int | None = None) -> Tensor:

@@ -12,7 +12,7 @@ from typing import Any
 
 from explainers.errors import DataError
 from explainers.storage.csv_text import unescaped
-from explainers.storage.paths import shown
+from explainers.storage.paths import not_there, shown
 
 Corners = tuple[float, float, float, float]
 COLUMNS = ("file", "x0", "y0", "x1", "y1")
@@ -46,7 +46,7 @@ def read_boxes(table: Path) -> dict[str, list[TrueBox]]:
         for where, name, corners, classes in rows:
             found.setdefault(name, []).append(TrueBox(_checked(corners, f"{shown(table)}, {where}"), classes))
     except FileNotFoundError as error:
-        raise DataError(f"no file {shown(table)}; expected {EXPECTED}") from error
+        raise DataError(not_there(table, "file", f"expected {EXPECTED}")) from error
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{shown(table)} cannot be read: {error}; expected {EXPECTED}") from error
     if not any(found.values()):

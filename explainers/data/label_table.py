@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from explainers.errors import DataError
 from explainers.storage.csv_text import unescaped
-from explainers.storage.paths import shown
+from explainers.storage.paths import not_there, shown
 
 Class = TypeVar("Class")
 FILE = "file"
@@ -47,7 +47,7 @@ def read_labels(
                     raise DataError(f"{where} {columns[0]}: expected a name that no other line has, found {name!r}")
                 found[name] = own
     except FileNotFoundError as error:
-        raise DataError(f"no file {shown(table)}; expected a table with the columns {','.join(columns)}") from error
+        raise DataError(not_there(table, "file", f"expected a table with the columns {','.join(columns)}")) from error
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{shown(table)} cannot be read as a table of text: {error}") from error
     if not found:
@@ -77,7 +77,7 @@ def read_column(table: Path, name: str) -> dict[str, str]:
                     raise DataError(f"{where}: expected a name that no other line has, found {file!r}")
                 found[file] = unescaped((row[name] or "").strip())
     except FileNotFoundError as error:
-        raise DataError(f"no file {shown(table)}; expected a table with the columns {FILE} and {name}") from error
+        raise DataError(not_there(table, "file", f"expected a table with the columns {FILE} and {name}")) from error
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{shown(table)} cannot be read as a table of text: {error}") from error
     return found

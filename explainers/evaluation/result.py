@@ -165,7 +165,9 @@ class Result:
         if score is not None and self.has_curves(score):
             across, heights = self.axes(score)
             title = summary.heading(score)
-            return curve_chart(self.curves(score), title=title, gray=CONTROLS, across=across, heights=heights)
+            within = (0.0, 1.0) if heights.startswith(f"{Metric.heights}: probability") else None
+            curves = self.curves(score)
+            return curve_chart(curves, title=title, gray=CONTROLS, across=across, heights=heights, within=within)
         titles = {each: summary.heading(each) for each in ([score] if score else self.scores)}
         return dot_chart(summary.rows(), titles=titles, gray=CONTROLS)
 

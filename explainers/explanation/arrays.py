@@ -53,10 +53,6 @@ class ArrayExplanation(Explanation):
 
         return pixels_of(picture_of(self.recordings[index], [self.row(index, target, style=style)]))
 
-    def region(self, index: int = 0, target: int = 0) -> np.ndarray | None:
-        """None: pictures of volumes and signals have no outline."""
-        return None
-
     def save(self, path: str | PathLike[str], index: int = 0, *, target: int = 0, style: Style | None = None) -> Path:
         """Write one map: the picture as .png or .jpg, a walk through the slices or frames as .webp, the values on the
         recording's own grid as .nii or .nii.gz with the volume's affine, or as .npy; or all maps, targets and scores as
@@ -66,14 +62,13 @@ class ArrayExplanation(Explanation):
             MapError: a NIfTI file is asked for, and it is not known where the recording lies.
         """
         from explainers.data.recordings import write_map
-        from explainers.render import Style
         from explainers.render.arrays import walk
 
         path, recording = Path(path), self.recordings[index]
         if path.name.lower().endswith((".nii", ".nii.gz", ".npy")):
             write_map(path, self.placed(index, target), recording)
         elif path.suffix.lower() == ".webp" and self.axes == 3:
-            write_bytes(path, walk(recording, self.placed(index, target), style or Style()))
+            write_bytes(path, walk(recording, self.row(index, target, style=style)))
         else:
             return super().save(path, index, target=target, style=style)
         return path
@@ -103,11 +98,14 @@ class ArrayExplanation(Explanation):
     def row(self, index: int = 0, target: int = 0, said: str = "", *, style: Style | None = None) -> MapRow:
         """A map as it is drawn, below the method's name and what is said."""
         from explainers.render import Style
-        from explainers.render.arrays import MapRow
+        from explainers.render.arrays import MapRow, on_grid
 
+        region = self.region(index, target)
+        if region is not None:
+            region = on_grid(region, self.recordings[index].axes)
         same = is_constant(self.maps[index, target] if self.targets.ndim == 2 else self.maps[index])
         title = f"{self.method}{f' ({CONSTANT})' if same else ''}" + (f" · {said}" if said else "")
-        return MapRow(self.placed(index, target), style or Style(), title)
+        return MapRow(self.placed(index, target), style or Style(), title, region)
 
 
 def figure_of_arrays(

@@ -252,7 +252,7 @@ def _explanations(
     asked = AskedTargets.of(model, images, target, output, activation, partial(named_target, class_names=names))
     if asked.reading is not None and not asked.objects:
         Remarks()(asked.reading, asked.scores, stacklevel=3)
-    shown: Callable[..., Explanation] = partial(Explanation, pixels=made.pixels, boxes=made.boxes)
+    shown: Callable[..., Explanation] = partial(Explanation, pixels=made.pixels, boxes=made.boxes, names=made.names)
     if made.arrays is not None:
         own: dict[str, Any] = {"recordings": made.recordings, "names": made.names, "preprocessing": made.arrays}
         shown = partial(ArrayExplanation, pixels=(), boxes=(), **own)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
@@ -33,8 +33,8 @@ LAYOUT = {"volume": "(N, C, D, H, W)", "signal": "(N, C, L)", "clip": "(N, C, T,
 class Prepared:
     """What goes in, and what is shown of it.
 
-    inputs: (N, C, *axes); pixels, boxes: the photos, and where the input lies in each; recordings, names, arrays: what
-    is no photo, how each is called, and the way from it to the input.
+    inputs: (N, C, *axes); pixels, boxes: the photos, and where the input lies in each; names: how each is called, empty
+    where nothing says; recordings, arrays: what is no photo, and the way from it to the input.
     """
 
     inputs: Tensor
@@ -145,7 +145,18 @@ def _photos(image: Any, preprocessing: Preprocessing | None) -> Prepared:
         raise ImageError("the list of images is empty")
     inputs = _stacked([preprocessing(photo.input) for photo in photos], "images after preprocessing", "a crop or size")
     pixels = tuple(photo.pixels for photo in photos)
-    return Prepared(inputs, pixels, tuple(preprocessing.box(each.shape[0], each.shape[1]) for each in pixels))
+    boxes = tuple(preprocessing.box(each.shape[0], each.shape[1]) for each in pixels)
+    return Prepared(inputs, pixels, boxes, names=_file_names(given))
+
+
+def _file_names(given: Sequence[Any]) -> tuple[str, ...]:
+    """Of photos: files by their names, or as they were given where two have one name; others by their number."""
+    paths = [Path(each) if isinstance(each, (str, PathLike)) else None for each in given]
+    short = [None if path is None else path.name for path in paths]
+    return tuple(
+        f"image {number + 1}" if path is None else (path.name if short.count(path.name) == 1 else str(path))
+        for number, path in enumerate(paths)
+    )
 
 
 def _stacked(inputs: list[Tensor], what: str, instead: str) -> Tensor:

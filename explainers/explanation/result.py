@@ -37,7 +37,7 @@ class Explanation:
     standard_error: of the maps, in their shape, or None; details: what the method tells of each image; reading: what
     turns scores into probabilities. Where "not" is explained, scores are −s and targets 0. Where target objects are
     explained, `objects` are all the different ones, settled; scores are theirs (N, T), values their f(x) (N, T), and
-    targets say which of them are whose.
+    targets say which of them are whose. names: of the photos' files, empty where tensors were given.
     """
 
     maps: Tensor
@@ -53,6 +53,7 @@ class Explanation:
     reading: Reading | None = None
     objects: tuple[Target, ...] = ()
     values: Tensor | None = None
+    names: tuple[str, ...] = ()
 
     @property
     def axes(self) -> int:
@@ -85,11 +86,11 @@ class Explanation:
         return drawn if region is None else outlined(drawn, region, box=self.boxes[index])
 
     def region(self, index: int = 0, target: int = 0) -> np.ndarray | None:
-        """(H, W) bool: what of the image a target object is about, None where it is all of it."""
+        """(*axes) bool: what of the input a target object is about, None where it is all of it."""
         if not self.objects:
             return None
         column = int(self.targets.view(len(self), -1)[index, target])
-        outline = self.objects[column].outline(tuple(self.maps.shape[-2:]))
+        outline = self.objects[column].outline(tuple(self.maps.shape[-self.axes :]))
         return None if outline is None else outline.cpu().numpy() > 0
 
     def map(self, index: int = 0, target: int = 0) -> np.ndarray:
@@ -156,7 +157,8 @@ class Explanation:
         """What lies below maps in the widget of a notebook."""
         from explainers.render.report import WidgetImage
 
-        return WidgetImage(f"image {index + 1}", self.pixels[index], self.boxes[index], said, maps)
+        name = self.names[index] if self.names else f"image {index + 1}"
+        return WidgetImage(name, self.pixels[index], self.boxes[index], said, maps)
 
     def _repr_png_(self) -> bytes:
         from explainers.render.report import IMAGES

@@ -16,11 +16,34 @@ if TYPE_CHECKING:
     from explainers.render.report import WidgetImage, WidgetMap, WidgetVolume
 
 
+HEAVIEST = 400_000  # bytes of the PNG beside a widget
+
+
 def png(figure: Figure) -> bytes:
     """A figure as notebooks show it."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=72, bbox_inches="tight")
     return buffer.getvalue()
+
+
+def lighter(picture: bytes, most: int = HEAVIEST) -> bytes:
+    """A PNG that is too large for a file full of outputs in 256 colours, and if need be smaller.
+
+    Args:
+        picture: PNG; most: bytes.
+    """
+    from PIL import Image
+
+    if len(picture) <= most:
+        return picture
+    image = Image.open(io.BytesIO(picture)).convert("RGB")
+    while True:
+        buffer = io.BytesIO()
+        image.quantize(256).save(buffer, "PNG", optimize=True)
+        if buffer.tell() <= most or min(image.size) < 2:
+            return buffer.getvalue()
+        share = 0.9 * (most / buffer.tell()) ** 0.5
+        image = image.resize([max(1, round(side * share)) for side in image.size], Image.Resampling.LANCZOS)
 
 
 def bundle(explanations: Sequence[Explanation], picture: Callable[[], bytes], text: str) -> dict[str, Any]:
@@ -34,7 +57,7 @@ def bundle(explanations: Sequence[Explanation], picture: Callable[[], bytes], te
     """
     try:
         made = picture()
-        return {"text/html": html_of(explanations, made), "image/png": made, "text/plain": text}
+        return {"text/html": html_of(explanations, made), "image/png": lighter(made), "text/plain": text}
     except OptionError as error:
         return {"text/plain": f"{text}\nno picture: {error}"}
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from explainers.errors import OptionError
-from explainers.storage.paths import shown
+from explainers.storage.paths import shown, unreadable
 
 EXPECTED = 'a name a line, or JSON: a list of names, or {"0": name, "1": name, …}'
 
@@ -29,7 +29,7 @@ def read_class_names(file: str | PathLike[str]) -> tuple[str, ...]:
             f"labels file {shown(path)} is no text in UTF-8 ({error.reason}); save it as UTF-8"
         ) from error
     except OSError as error:
-        raise OptionError(f"labels file {shown(path)} cannot be read: {error.strerror or error}") from error
+        raise OptionError(f"labels: {unreadable(path, error)}") from error
     if path.suffix.lower() == ".json":
         names = _of_json(path, text)
     else:

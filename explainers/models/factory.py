@@ -14,6 +14,7 @@ from torch import nn
 from explainers.errors import ModelFileError
 from explainers.models.source import Parts, Request
 from explainers.models.weight_files import fit_state, read_state
+from explainers.storage.paths import not_there
 
 
 def from_factory(request: Request) -> Parts:
@@ -63,7 +64,7 @@ def _module_from(where: str) -> Any:
             raise ModelFileError(f"cannot import {where!r}: {error} (is it installed, or on PYTHONPATH?)") from error
     path = Path(where)
     if not path.is_file():
-        raise ModelFileError(f"no file {where}")
+        raise ModelFileError(not_there(where, "file"))
     name = f"explainers_user_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]}"
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from explainers.errors import ModelFileError
 from explainers.models.onnx.onnx_network import OnnxNetwork
 from explainers.models.source import Parts, Request
-from explainers.models.weight_files import kind_of, read_state
+from explainers.models.weight_files import NAMED, kind_of, read_state
 from explainers.network.input import fixed_batch
 from explainers.storage.files import content_hash
 from explainers.storage.paths import shown
@@ -36,7 +36,7 @@ def from_file(request: Request) -> Parts:
         )
     if not request.trust:
         raise ModelFileError(
-            f"{shown(path)} is a {kind} file, and loading it can run code: pass trust_model_file (--trust-model-file) "
+            f"{shown(path)} is {NAMED[kind]}, and loading it can run code: pass trust_model_file (--trust-model-file) "
             "if you trust where it comes from"
         )
     loaders = {"checkpoint": _pickled, "torchscript": _scripted, "export": _exported}

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from explainers.errors import ModelFileError
-from explainers.storage.paths import shown
+from explainers.storage.paths import not_there, shown, unreadable
 
 WRAPPERS = (
     *("state_dict", "model_state_dict", "model_state", "model", "net", "network", "weights"),
@@ -33,7 +33,7 @@ def kind_of(path: Path) -> str:
         ModelFileError: there is no such file, or it is empty.
     """
     if not path.is_file():
-        raise ModelFileError(f"no file {shown(path)}")
+        raise ModelFileError(not_there(path, "file"))
     if (names := _members(path)) is not None:
         inner = [name.partition("/")[2] for name in names]
         if any(name.startswith("code/") for name in inner) and "constants.pkl" in inner:
@@ -45,7 +45,7 @@ def kind_of(path: Path) -> str:
         with path.open("rb") as file:
             head = file.read(64)
     except OSError as error:
-        raise ModelFileError(f"cannot read {shown(path)}: {error.strerror}") from error
+        raise ModelFileError(unreadable(path, error)) from error
     if not head:
         raise ModelFileError(f"{shown(path)} is empty (0 bytes)")
     if head[8:9] == b"{":
@@ -94,12 +94,12 @@ def read_state(path: Path) -> tuple[dict[str, Tensor], list[str]]:
         except (SafetensorError, OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
             raise ModelFileError(f"{shown(path)} is not a whole safetensors file: {error}") from error
     if kind != "checkpoint":
-        raise ModelFileError(f"{shown(path)} is {_WHAT.get(kind, 'no weight file')}; {_INSTEAD.get(kind, _EXPECTED)}")
+        raise ModelFileError(f"{shown(path)} is {NAMED.get(kind, 'no weight file')}; {_INSTEAD.get(kind, _EXPECTED)}")
     return _unwrapped(path, _safe_load(path))
 
 
 _EXPECTED = "expected a safetensors file or a state dict saved by torch.save(model.state_dict(), …)"
-_WHAT = {"torchscript": "a TorchScript file", "export": "a torch.export file", "onnx": "an ONNX file"}
+NAMED = {"torchscript": "a TorchScript file", "export": "a torch.export file", "onnx": "an ONNX file"}
 _INSTEAD = {
     "torchscript": "it holds a whole network: pass it as the model, with trust_model_file (--trust-model-file)",
     "export": "it holds a whole network: pass it as the model, with trust_model_file (--trust-model-file)",

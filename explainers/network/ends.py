@@ -46,21 +46,52 @@ def _end(node: Any, known: dict[Any, tuple[str | None, float]], depth: int = 0) 
 
 
 def _found_end(node: Any, known: dict[Any, tuple[str | None, float]], depth: int) -> tuple[str | None, float]:
-    name = re.sub(r"Backward\d*$", "", type(node).__name__)
+    name = _kind(node)
     if name in ENDS or name in DISTANCES:
         return name, 1.0
     sources = [source for source, _ in node.next_functions if source is not None]
-    factor = -1.0 if name == "Neg" else _number(node) if name == "Mul" else 1.0
-    if factor is None or (len(sources) > 1 and name == "Mul"):
+    if _is_distance(node, name):
+        return DISTANCES[0], 1.0
+    if name in ("Sqrt", "Pow"):  # of a distance, one too
+        found = _end(sources[0], known, depth) if len(sources) == 1 else (None, 1.0)
+        return found if found[0] in DISTANCES and found[1] > 0 else (None, 1.0)
+    factor = -1.0 if name == "Neg" else _number(node) if name in ("Mul", "Div") else 1.0
+    if factor is None or (len(sources) > 1 and name in ("Mul", "Div")):
         return None, 1.0
+    factor = 1 / factor if name == "Div" and factor else factor
     if name == "Log":  # written out
         end, inner = _end(sources[0], known, depth) if sources else (None, 1.0)
         return (LOGARITHMS.get(end or ""), 1.0) if inner == 1 else (None, 1.0)
-    if name not in ("Neg", "Mul") and not PASSING.fullmatch(name):
+    if name not in ("Neg", "Mul", "Div") and not PASSING.fullmatch(name):
         return None, 1.0
     ends = {_end(source, known, depth) for source in sources}
     end, inner = ends.pop() if len(ends) == 1 else (None, 1.0)
     return (None if name == "Mean" and end in ("LogSoftmax", "LogSigmoid") else end), inner * factor
+
+
+def _is_distance(node: Any, name: str) -> bool:
+    """Whether a norm, or a sum of squares or of absolute values, is that of a difference."""
+    if name in ("Sum", "Mean"):
+        node = _below(node)
+        name = _kind(node)
+        squared = name == "Mul" and len(node.next_functions) == 2 and len(set(node.next_functions)) == 1
+        if not (squared or name == "Abs" or (name == "Pow" and getattr(node, "_saved_exponent", None) == 2)):
+            return False
+    elif name not in ("Norm", "LinalgVectorNorm"):
+        return False
+    return _kind(_below(node)) == "Sub"
+
+
+def _below(node: Any) -> Any:
+    """What a node reads, behind views."""
+    node = node.next_functions[0][0] if node is not None and node.next_functions else None
+    while _kind(node) in ("View", "Unsqueeze", "Squeeze", "Expand", "Permute", "Transpose") and node.next_functions:
+        node = node.next_functions[0][0]
+    return node
+
+
+def _kind(node: Any) -> str:
+    return re.sub(r"Backward\d*$", "", type(node).__name__)
 
 
 def _number(node: Any) -> float | None:
@@ -76,15 +107,34 @@ def see_order(scores: Tensor) -> None:
     """See that the largest of scores (N, classes, …) is that of the likeliest class.
 
     Raises:
-        OutputError: the network gives negative log-probabilities, or distances from its classes.
+        OutputError: the network gives negative log-probabilities, probabilities turned round, or distances from its
+            classes.
     """
     end, factor = scaled_end(scores)
-    apart = end in DISTANCES and factor > 0 and scores.shape[1] > 1
-    if apart or (end in ("LogSoftmax", "LogSigmoid") and factor < 0) or _surprisals(scores.detach()):
+    several, values = scores.shape[1] > 1, scores.detach()
+    what, turned = "", "-y"
+    if end in DISTANCES and factor > 0 and several:
+        what = "distances"
+    elif (end in ("LogSoftmax", "LogSigmoid") and factor < 0) or _surprisals(values):
+        what = "negative log-probabilities"
+    elif several and ((end in ("Softmax", "Sigmoid") and factor < 0) or _shares(-values)):
+        what = "negative probabilities"
+    elif scores.shape[1] > 2 and _shares(1 - values):
+        what, turned = "probabilities taken from 1", "1 - y"
+    if what:
         raise OutputError(
-            f"the scores are {'distances' if apart else 'negative log-probabilities'}, so that the smallest is that of "
-            "the likeliest class. Turn them round: output=lambda y: -y (--output FILE.py:function), which gives -y"
+            f"the scores are {what}, so that the smallest is that of the likeliest class. Turn them round: "
+            f"output=lambda y: {turned} (--output FILE.py:function), which gives {turned}"
         )
+
+
+def _shares(values: Tensor) -> bool:
+    """Whether values (N, classes) lie in 0 … 1 and sum to 1, and two classes at least have a part."""
+    if not bool(((values >= -1e-6) & (values <= 1 + 1e-6)).all()):
+        return False
+    slack = 1e-5 if values.dtype in (torch.float32, torch.float64) else 5e-3
+    near = (at_least_single(values).sum(dim=1) - 1).abs() <= slack
+    return bool(near.all()) and float((1 - at_least_single(values).amax(dim=1)).amax()) > 0.01
 
 
 def _surprisals(scores: Tensor) -> bool:

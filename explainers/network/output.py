@@ -80,7 +80,8 @@ def scores_of(returned: Any, count: int, output: Output | None = None) -> Tensor
             )
         return -scores
     scores = main_output(returned) if output is None else output(returned)
-    if not isinstance(scores, Tensor) or scores.ndim != 2 or not scores.is_floating_point():
+    dense = isinstance(scores, Tensor) and scores.layout == torch.strided
+    if not dense or scores.ndim != 2 or not scores.is_floating_point():
         source = "the network returned" if output is None else "output= gave"
         raise OutputError(
             f"{source} {describe(returned if output is None else scores)}; expected scores of shape (N, classes). "
@@ -117,6 +118,45 @@ def describe(value: Any) -> str:
     fields = getattr(value, "__dict__", {})
     named = ", ".join(f".{name}: {describe(item)}" for name, item in fields.items() if isinstance(item, Tensor))
     return type(value).__name__ + (f" with {named}" if named else "")
+
+
+def tensors_in(value: Any) -> Iterator[Tensor]:
+    """All real numbers in what a network returned, as float tensors, in its order."""
+    if isinstance(value, Tensor):
+        if value.is_complex():
+            value = torch.view_as_real(value)
+        yield value.to_dense().double() if value.layout != torch.strided else value.double()
+    elif isinstance(value, Mapping):
+        for each in value.values():
+            yield from tensors_in(each)
+    elif isinstance(value, (tuple, list)):
+        for each in value:
+            yield from tensors_in(each)
+    elif hasattr(value, "__dict__") and not isinstance(value, type):
+        yield from tensors_in(vars(value))
+    elif isinstance(value, float) or type(value).__module__ == "numpy":
+        yield torch.as_tensor(value, dtype=torch.float64, device="cpu")
+
+
+def unsteady(network: Any, images: Tensor, returned: Any) -> list[str]:
+    """What to say of a network that gives something else than before when it sees the same images again.
+
+    Args:
+        returned: what it has given for them. Cost: a forward pass.
+    """
+    with exact(images, gradients=False):
+        again = list(tensors_in(run(network, images.detach())))
+    before = [each.detach() for each in tensors_in(returned)]
+    same = [one.shape == other.shape for one, other in zip(before, again, strict=False)]
+    if len(before) == len(again) and all(same):
+        pairs = zip(before, again, strict=True)
+        if all(torch.allclose(one, other, rtol=1e-3, atol=1e-5, equal_nan=True) for one, other in pairs):
+            return []
+    return [
+        "the network gives something else when it sees the same image again (dropout or crops that stay on in "
+        "evaluation, or a state that it keeps from call to call): each map is of chance as well, and differs from "
+        "run to run. Switch that off in evaluation mode"
+    ]
 
 
 def main_output(returned: Any) -> Any:
@@ -160,6 +200,9 @@ def _candidates(value: Any, way: str = "y") -> Iterator[tuple[str, Tensor]]:
     elif isinstance(value, (tuple, list)):
         for index, item in enumerate(value):
             yield from _candidates(item, f"{way}[{index}]")
+    elif hasattr(value, "__dataclass_fields__"):
+        for name in value.__dataclass_fields__:
+            yield from _candidates(getattr(value, name, None), f"{way}.{name}")
 
 
 def _flag(way: str) -> str:
@@ -177,22 +220,27 @@ def _advice(returned: Any) -> str:
         return "These are boxes: pass targets=explainers.targets.Box() (--task detection) to explain one of them"
     value, access = returned, "y"
     pick = "Pass output= to pick them, for example output=lambda y: "
-    if len(inside := list(_candidates(returned))) == 1:
-        return f"{pick}{inside[0][0]}"
+    inside = [] if isinstance(returned, Tensor) else list(_candidates(returned))
+    if inside:
+        return pick + " or ".join(
+            f"{'output=lambda y: ' * (number > 0)}{way}" for number, (way, _) in enumerate(inside)
+        )
     if isinstance(returned, Mapping):
         key = next((key for key in ("logits", "out") if key in returned), next(iter(returned), "logits"))
         value, access = returned.get(key), f"y[{key!r}]"
     elif isinstance(returned, (tuple, list)) and returned:
         value, access = returned[0], "y[0]"
-    if isinstance(value, Tensor) and value.ndim == 4:
+    if isinstance(value, Tensor) and value.layout != torch.strided:
+        return f"{pick}{access}.to_dense()"
+    if isinstance(value, Tensor) and value.ndim > 2 and value.shape[1:].numel() == max(value.shape[1:]) > 0:
+        return f"{pick}{access}.flatten(1)"
+    if isinstance(value, Tensor) and value.ndim in (3, 4, 5):
+        means = ", ".join(map(str, range(2, value.ndim)))
+        doubt = "; of tokens (N, tokens, features) pick one, such as y[:, 0]" if value.ndim == 3 else ""
         return (
             'Pass targets=explainers.targets.Region(class, "predicted") (--where predicted) for a class of a '
-            f"segmentation network in a region, or output=lambda y: {access}.mean((2, 3)) for one over all positions"
-        )
-    if isinstance(value, Tensor) and value.ndim == 5:
-        return (
-            "Of a volume's classes at each position, pass targets=explainers.targets.Function(lambda y: y[class][mask]"
-            f".mean()) (--target FILE.py:function), or output=lambda y: {access}.mean((2, 3, 4)) for all positions"
+            f"segmentation network in a region, or output=lambda y: {access}.mean(({means}{',' * (value.ndim == 3)})) "
+            f"for one over all positions{doubt}"
         )
     if isinstance(value, Tensor) and value.ndim == 1:
         return f"{pick}{access}[:, None] for one score per image"

@@ -167,16 +167,17 @@ def _seen(network: Any, images: Tensor, scores: Tensor, output: Output | None) -
 def _by_values(network: Any, images: Tensor, scores: Tensor, output: Output | None) -> Reading | None:
     """Other spellings of probabilities, of which the softmax would say something else, or 1 whatever is done."""
     found = next((each for each in SPELLINGS if _spelled(each, scores)), None)
-    single = scores.shape[1] == 1 and _of_a_hundred(scores)
-    if found is None and not single:
+    if found is None and not _of_a_hundred(scores):
         return None
     tried = _tried(network, images, output)
     if found is not None:
         kept = tried and all(_spelled(found, each) for each in tried) and _undecided(found, [scores, *tried])
         return Reading(found, SPELLINGS[found]) if kept else None
     seen = torch.cat([scores[:1], *tried])
-    if tried and _of_a_hundred(seen) and float(seen.amax()) > 90 and float(seen.std()) > 0:
-        return Reading("percent", "one score that stays in 0 … 100, taken as a percentage", assumed=True)
+    if tried and _of_a_hundred(seen) and float(seen.amax()) > 90 and float(seen.std(dim=0).amax()) > 0:
+        what = "one score that stays in 0 … 100, taken as a percentage"
+        several = "scores that stay in 0 … 100, taken as percentages of labels that do not exclude each other"
+        return Reading("percent", what if scores.shape[1] == 1 else several, assumed=True)
     return None
 
 

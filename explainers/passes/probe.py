@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import math
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from explainers.errors import ExplainersError
 from explainers.network.guard import GLOBAL_SWITCHES, exact, preserved
 from explainers.network.input import first_parameter, fixed_batch, run
-from explainers.network.output import Output, scores_of
+from explainers.network.output import Output, scores_of, tensors_in, unsteady
 from explainers.network.unwrapping import as_network, class_name
 
 VIEWS = 4  # directions from which scores and gradient are looked at
@@ -30,10 +32,13 @@ def probe(model: Any, size: Sequence[int], output: Output | None = None) -> dict
 
     Returns:
         `modules`: a hash of names and classes; `scores`, `gradient`: the logarithm of the norm, and the cosines to
-        fixed directions (the gradient is of a fixed weighted sum of the scores, None for black boxes); `raised`
-        instead, where the network does not take such an image.
+        fixed directions (the gradient is of a fixed weighted sum of the scores, None for black boxes); `returned`
+        instead of `scores`, a list of the same for every tensor that it gives, where these are no scores (N, classes),
+        as of a segmentation network; `raised` instead, where the network does not take such an image.
 
-    Cost: one forward and one backward pass. The network and torch's generators are left as found.
+    Warns of a network that gives something else when it sees the same image again (`unsteady` is True then).
+
+    Cost: two forward passes and a backward pass. The network and torch's generators are left as found.
     """
     network = as_network(model)
     parameter = first_parameter(network)
@@ -51,9 +56,18 @@ def probe(model: Any, size: Sequence[int], output: Output | None = None) -> dict
         ):
             torch.manual_seed(0)  # of networks that draw
             image = image.requires_grad_(isinstance(network, nn.Module))
-            scores = scores_of(run(network, image), len(image), output)
-            found["scores"] = _seen(scores[0])
-            found["gradient"] = _gradient(scores[0], image)
+            returned = run(network, image)
+            try:
+                values = scores_of(returned, len(image), output)[0]
+                found["scores"] = _seen(values)
+            except ExplainersError:  # maps of scores, boxes, features beside scores
+                parts = list(tensors_in(returned))
+                found["returned"] = [_seen(part) for part in parts]
+                values = torch.cat([part.flatten() for part in parts])
+            found["gradient"] = _gradient(values, image)
+            if notes := unsteady(network, image, returned):
+                found["unsteady"] = True
+                warnings.warn(notes[0], stacklevel=3)
     except Exception as error:  # the run itself says what is wrong with the network
         found["raised"] = type(error).__name__
     return found

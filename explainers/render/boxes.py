@@ -18,8 +18,9 @@ def with_boxes(picture: np.ndarray, boxes: Sequence[tuple[Corners, str]]) -> np.
     """A picture with boxes around what was found in it, the first on top.
 
     Args:
-        picture: (H, W, 3) uint8; boxes: each with its caption, which stands in its upper left corner, moved as far as
-            it needs to stay in the picture; they may reach beyond the picture.
+        picture: (H, W, 3) uint8; boxes: each with its caption, which stands in its upper left corner, or as near to it
+            as it covers no caption of a box before it and stays in the picture; one that finds no room is left out.
+            Boxes may reach beyond the picture.
 
     Returns:
         (H, W, 3) uint8, a copy; small ones are enlarged by a whole number, so that captions do not cover them.
@@ -32,20 +33,56 @@ def with_boxes(picture: np.ndarray, boxes: Sequence[tuple[Corners, str]]) -> np.
     line = max(1, round(min(height, width) / THICKNESS))
     made = Image.fromarray(picture)
     draw, font = ImageDraw.Draw(made), caption_font()
-    for corners, caption in reversed(boxes):
+    inside = []
+    for corners, caption in boxes:
         x0, y0, x1, y1 = (each * factor for each in corners)
         left, top = max(0, round(x0)), max(0, round(y0))
         right, bottom = min(width, round(x1)) - 1, min(height, round(y1)) - 1
-        if right < left or bottom < top:
-            continue
-        draw.rectangle((left, top, right, bottom), outline=RIM, width=2 * line)
-        draw.rectangle((left, top, right, bottom), outline=LINE, width=line)
-        text = "".join(letter if letter.isprintable() else "�" for letter in caption)
-        x, y = left + 2 * line, top + 2 * line
-        space = draw.textbbox((x, y), text, font=font)
-        x = max(2 * line, x - max(0, round(space[2]) + 2 - width))
-        y = max(2 * line, y - max(0, round(space[3]) + 2 - height))
-        space = draw.textbbox((x, y), text, font=font)
-        draw.rectangle((space[0] - 1, space[1] - 1, space[2] + 1, space[3] + 1), fill=RIM)
-        draw.text((x, y), text, fill=LINE, font=font)
+        if left <= right and top <= bottom:
+            inside.append(((left, top, right, bottom), caption))
+    for around, _ in reversed(inside):
+        draw.rectangle(around, outline=RIM, width=2 * line)
+        draw.rectangle(around, outline=LINE, width=line)
+    texts = ["".join(letter if letter.isprintable() else "�" for letter in caption) for _, caption in inside]
+    spaces = [draw.textbbox((0, 0), text, font=font) for text in texts]
+    sizes = [(round(space[2] - space[0]) + 2, round(space[3] - space[1]) + 2) for space in spaces]
+    wanted = [(around[0] + 2 * line, around[1] + 2 * line) for around, _ in inside]
+    for text, space, size, place in zip(texts, spaces, sizes, placed(wanted, sizes, (width, height)), strict=True):
+        if text and place is not None:
+            x, y = place
+            draw.rectangle((x, y, x + size[0] - 1, y + size[1] - 1), fill=RIM)
+            draw.text((x + 1 - space[0], y + 1 - space[1]), text, fill=LINE, font=font)
     return np.asarray(made)
+
+
+def placed(
+    wanted: Sequence[tuple[int, int]], sizes: Sequence[tuple[int, int]], within: tuple[int, int]
+) -> list[tuple[int, int] | None]:
+    """Where rectangles stand without covering each other, each as near to where it is wanted as those before it allow.
+
+    Args:
+        wanted: (x, y) of upper left corners; sizes: (width, height); within: (width, height) of all there is.
+
+    Returns:
+        Upper left corners; None where no room is left.
+    """
+    taken: list[tuple[int, int, int, int]] = []
+    found: list[tuple[int, int] | None] = []
+    for (x, y), (width, height) in zip(wanted, sizes, strict=True):
+        x, y = min(x, within[0] - width), min(y, within[1] - height)
+        # The nearest free place lies where it is wanted or against a side of what is there, in either direction.
+        across = {x, 0, *(each for x0, _, x1, _ in taken for each in (x0 - width, x1))}
+        down = {y, 0, *(each for _, y0, _, y1 in taken for each in (y0 - height, y1))}
+        free = [
+            (a, d)
+            for a in across
+            for d in down
+            if 0 <= a <= within[0] - width
+            and 0 <= d <= within[1] - height
+            and all(a >= x1 or a + width <= x0 or d >= y1 or d + height <= y0 for x0, y0, x1, y1 in taken)
+        ]
+        place = min(free, key=lambda each: (abs(each[0] - x) + abs(each[1] - y), each[1] < y, each), default=None)
+        found.append(place)
+        if place is not None:
+            taken.append((*place, place[0] + width, place[1] + height))
+    return found

@@ -42,12 +42,13 @@ def curve_chart(
     gray: Sequence[str] = (),
     across: str = "",
     heights: str = "",
+    within: tuple[float, float] | None = None,
 ) -> Figure:
     """Mean curves with their 95 % bands.
 
     Args:
         curves: for each explainer its mean and the ends of its band; gray: explainers drawn in the background; across,
-            heights: what the axes show.
+            heights: what the axes show; within: the range that heights can have, where it is known.
     """
     fig = new_figure((7.2, 4.4))
     axes = fig.subplots()
@@ -61,6 +62,7 @@ def curve_chart(
     axes.set_xlabel(across)
     axes.set_ylabel(heights, parse_math=False)
     axes.set_xlim(0, 1)
+    axes.set_ylim(*_fitted([mean.values for mean, _, _ in curves.values()], axes.get_ylim(), within))
     _plain(axes)
     fig.legend(fontsize=8, frameon=False, loc="outside right upper")
     return fig
@@ -180,6 +182,20 @@ def line_panels(
     if title:
         fig.suptitle(title, fontsize=10, parse_math=False)
     return fig
+
+
+def _fitted(
+    lines: Sequence[np.ndarray], drawn: tuple[float, float], within: tuple[float, float] | None
+) -> tuple[float, float]:
+    """The ends of an axis that shows all lines, and of their bands no more than half as much again on either side: a
+    band over few images may be many times as wide as what is known."""
+    low, high = min(float(each.min()) for each in lines), max(float(each.max()) for each in lines)
+    room = 0.5 * (high - low) or 0.05 * max(abs(high), 1e-12)
+    ends = max(drawn[0], low - room), min(drawn[1], high + room)
+    if within is None:
+        return ends
+    margin = 0.03 * (within[1] - within[0])
+    return max(ends[0], within[0] - margin), min(ends[1], within[1] + margin)
 
 
 def _look(number: int) -> tuple[str, str]:

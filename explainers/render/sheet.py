@@ -151,7 +151,7 @@ def caption_font(size: int = 12) -> Any:
 
 def _broken(caption: str, width: int) -> list[str]:
     """The lines of a caption; one that is too long goes on in a second one, behind a mark or blank where there is one
-    in the second half of what fits."""
+    in the second half of what fits, but not behind the point of a number or of a suffix."""
     lines = []
     for line in caption.split("\n"):
         line = "".join(letter if letter.isprintable() else "�" for letter in line)
@@ -159,7 +159,7 @@ def _broken(caption: str, width: int) -> list[str]:
             lines.append(line)
             continue
         most = max((at for at in range(1, len(line)) if caption_font().getlength(line[:at]) <= width), default=1)
-        marks = [at for at in range(most // 2, most + 1) if at and not line[at - 1].isalnum()]
+        marks = [at for at in range(most // 2, most + 1) if at and not line[at - 1].isalnum() and line[at - 1] != "."]
         at = marks[-1] if marks else most
         lines += [line[:at].rstrip(" "), line[at:].lstrip(" ")]
     return lines

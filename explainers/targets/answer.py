@@ -17,6 +17,7 @@ from explainers.passes.activation import Reading
 from explainers.targets.per_image import image_of
 
 Form = TypeVar("Form")
+AXES = {1: ("l",), 2: ("h", "w"), 3: ("d", "h", "w")}  # of outputs of signals, images, volumes
 
 
 @dataclass(eq=False, frozen=True)
@@ -58,25 +59,44 @@ class Answer:
 
     @cached_property
     def dense_scores(self) -> Tensor:
-        """Class scores at each position (N, classes, h, w), of a segmentation network.
+        """Class scores at each position (N, classes, h, w), or of as many axes as there are, of a segmentation network.
 
         Raises:
-            OutputError: the network has none, or the smallest is that of the likeliest class.
+            OutputError: the network has none, they have their classes elsewhere, or the smallest is that of the
+                likeliest class.
         """
         value = self.picked
         if not isinstance(value, Tensor) or value.ndim < 3 or not value.is_floating_point() or len(value) != self.count:
-            raise OutputError(
-                f"the target needs scores at each position, (N, classes, h, w), and the network returned "
-                f"{describe(value)}; pass output= (--output) to pick them"
-            )
+            raise OutputError(positions_needed(value, self.size))
+        if _misplaced(value, self.size):
+            raise OutputError(positions_needed(value, self.size))
         if not bool(torch.isfinite(value.detach()).all()):
             raise OutputError("the network's scores are NaN or infinite at some positions")
         see_order(value)
         return value
 
+    @property
+    def at_positions(self) -> bool:
+        """Whether it has class scores at positions like those of the input, whatever their values are."""
+        try:
+            value = self.picked
+        except OutputError:
+            return False
+        dense = isinstance(value, Tensor) and value.is_floating_point() and len(value) == self.count
+        return dense and has_positions(value, self.size) and not _misplaced(value, self.size)
+
+    @property
+    def misplaced(self) -> bool:
+        """Whether it has scores at the positions of the input, and their classes last or not at all."""
+        try:
+            value = self.picked
+        except OutputError:
+            return False
+        return isinstance(value, Tensor) and value.ndim > 2 and _misplaced(value, self.size)
+
     @cached_property
     def dense_values(self) -> Tensor:
-        """f(x) of each class at each position (N, classes, h, w)."""
+        """f(x) of each class at each position, as `dense_scores`."""
         assert self.reading is not None
         rows = self.dense_scores.movedim(1, -1)
         return self.reading(rows.reshape(-1, rows.shape[-1])).view(rows.shape).movedim(-1, 1)
@@ -90,3 +110,28 @@ class Answer:
     def of_image(self, index: int) -> Answer:
         """The answer for one of the images, as a batch of one."""
         return replace(self, returned=image_of(self.returned, index, self.count, batched=True), count=1, _forms={})
+
+
+def has_positions(scores: Tensor, size: tuple[int, ...]) -> bool:
+    """Whether scores (N, classes, *grid) are at positions like those of inputs of this size, () for any: of as many
+    axes, or of the rows and columns of a picture that a network makes of a volume or signal."""
+    return scores.ndim > 2 and (not size or scores.ndim - 2 in (len(size), 2))
+
+
+def positions_needed(value: Any, size: tuple[int, ...] = (), who: str = "the target") -> str:
+    """That scores at positions are needed, what there is instead, and how to pass them."""
+    axes = ", ".join(("classes", *AXES.get(len(size), AXES[2])))
+    told = f"{who} needs scores at each position, (N, {axes}), and the network returned {describe(value)}"
+    if isinstance(value, Tensor) and size and tuple(value.shape[1:]) == size:
+        return f"{told}, without an axis of classes; add it: output=lambda y: y[:, None] (--output FILE.py:function)"
+    if isinstance(value, Tensor) and _misplaced(value, size):
+        return (
+            f"{told}, with its classes last; move them: output=lambda y: y.movedim(-1, 1) (--output FILE.py:function)"
+        )
+    return f"{told}; pass output= (--output) to pick them"
+
+
+def _misplaced(value: Tensor, size: tuple[int, ...]) -> bool:
+    """Whether the classes of positions like those of the input come last, or have no axis."""
+    last = tuple(value.shape[1:-1]) == size and tuple(value.shape[2:]) != size
+    return bool(size) and (last or tuple(value.shape[1:]) == size)

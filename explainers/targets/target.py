@@ -79,7 +79,7 @@ class Target(ABC):
         return f"a {self.quantity}, as it is"
 
     def outline(self, size: tuple[int, ...]) -> Tensor | None:
-        """(H, W) bool of what is explained in an image of this size, for pictures; None: the image as a whole."""
+        """(*axes) bool of what is explained in an input whose axes are so long, for pictures; None: all of it."""
         return None
 
     @property

@@ -12,7 +12,7 @@ from torch import Tensor
 from explainers.errors import OutputError
 from explainers.network.output import Output, describe, scores_of
 from explainers.passes.activation import Reading
-from explainers.targets.answer import Answer
+from explainers.targets.answer import Answer, has_positions
 from explainers.targets.per_image import count_of
 from explainers.targets.target import Target
 
@@ -57,14 +57,14 @@ class TargetScores:
         return torch.stack([column.to(like) for column in columns], dim=1)
 
     def dense(self, returned: Any) -> Tensor | None:
-        """Scores at each position (n, classes, h, w), where the network has those and a target may read them."""
+        """Scores at each position (n, classes, *grid), where the network has those and a target may read them."""
         if all(target.reads_classes is True for target in self.targets):
             return None
         try:
             scores = Answer(returned, count_of(returned, self.of) or 0, self.of).dense_scores
         except OutputError:
             return None
-        return scores if scores.ndim == 4 and scores.shape[2:].numel() > 1 else None
+        return scores if has_positions(scores, self.size) and scores.shape[2:].numel() > 1 else None
 
     @property
     def listed(self) -> bool:

@@ -10,7 +10,7 @@ from torch import Tensor
 from explainers.errors import OutputError
 from explainers.network.inputs import needed
 from explainers.network.output import Output
-from explainers.targets.answer import Answer
+from explainers.targets.answer import Answer, has_positions
 from explainers.targets.detection import Detections, detections_of, may_be_detections
 
 OWN = ("any number of what it returns for an image", "--target FILE.py:function")
@@ -24,11 +24,27 @@ LIKE = ("what makes the image like another, if these are embeddings", "--target 
 REGIONS = (
     ("the class predicted most, where it is predicted", "--where predicted"),
     ("a class, where it is predicted", "--target {0} --where predicted"),
-    ("a class in a box", "--target {0} --where box:X0,Y0,X1,Y1"),
-    ("a class at a pixel", "--target {0} --where pixel:X,Y"),
     ("a class everywhere", "--target {0} --where all"),
-    ("a class in a mask of each image", "--target {0} --where mask:FOLDER"),
 )
+PLACES = {  # of inputs of so many axes
+    1: (
+        ("a class in a stretch", "--target {0} --where box:FROM:TO"),
+        ("a class at a sample", "--target {0} --where sample:T"),
+    ),
+    2: (
+        ("a class in a box", "--target {0} --where box:X0,Y0,X1,Y1"),
+        ("a class at a pixel", "--target {0} --where pixel:X,Y"),
+    ),
+    3: (
+        ("a class in a box, a range of each axis", "--target {0} --where box:A0:A1,B0:B1,C0:C1"),
+        ("a class at a voxel", "--target {0} --where voxel:A,B,C"),
+    ),
+}
+MASKS = {1: "signal", 2: "image", 3: "volume"}
+DOUBTS = {  # what returns the same shape
+    1: "; or features, or steps before classes, whose adapter is --output FILE.py:function",
+    2: "; or boxes that are not decoded, whose adapter is --output FILE.py:function (docs/detection.md)",
+}
 BOXES = (
     ("the three boxes of the highest scores, from 0.5 on", "--task detection"),
     ("more of them, with lower scores too", "--task detection --detections 10 --min-score {least}"),
@@ -57,17 +73,26 @@ def task_of(returned: Any, count: int, output: Output | None = None, size: tuple
         return _detection(answer)
     try:
         scores = answer.dense_scores
-    except OutputError:
-        pass
+    except OutputError as error:
+        if answer.misplaced:
+            return Task(f"not known: {error}", (OWN,))
     else:
-        if scores.ndim == 4 and scores.shape[2:].numel() > 1:
-            classes, (h, w) = scores.shape[1], scores.shape[2:]
-            named = "one class" if classes == 1 else f"{classes} classes"
-            doubt = "; or boxes that are not decoded, whose adapter is --output FILE.py:function (docs/detection.md)"
-            told = f"segmentation: {named} at {h} × {w} positions" + (doubt if output is None else "")
-            order = scores.detach().argmax(dim=1).flatten().bincount(minlength=classes).argsort(descending=True)
-            return Task(told, (*_of_classes(REGIONS, order.tolist()), OWN), dense=True)
+        if has_positions(scores, size) and scores.shape[2:].numel() > 1:
+            return _segmentation(scores, len(size or scores.shape[2:]), output is not None)
     return _of_scores(answer)
+
+
+def _segmentation(scores: Tensor, axes: int, picked: bool) -> Task:
+    """Of inputs with so many axes; picked: whether `output=` says that these are scores."""
+    classes, grid = scores.shape[1], scores.shape[2:]
+    named = "one class" if classes == 1 else f"{classes} classes"
+    told = f"segmentation: {named} at {' × '.join(map(str, grid))} positions" + ("" if picked else DOUBTS.get(axes, ""))
+    order = scores.detach().argmax(dim=1).flatten().bincount(minlength=classes).argsort(descending=True)
+    targets: tuple[tuple[str, str], ...] = REGIONS
+    if len(grid) == axes and axes in PLACES:
+        mask = (f"a class in a mask of each {MASKS[axes]}", "--target {0} --where mask:FOLDER")
+        targets = (*REGIONS[:2], *PLACES[axes], REGIONS[2], mask)
+    return Task(told, (*_of_classes(targets, order.tolist()), OWN), dense=True)
 
 
 def _detection(answer: Answer) -> Task:

@@ -64,7 +64,7 @@ train("abn", bars(), sys.argv[2], ALL, options=SMALL)
 """
 
 
-@pytest.mark.parametrize("delay", [0.3, 1.1])
+@pytest.mark.parametrize("delay", [0.2, 0.6])
 def test_a_killed_training_goes_on_to_the_same_weights(delay, undisturbed, tmp_path):
     here, folder = Path(bars_case.__file__).parent, tmp_path / "broken"
     with Child(KILLED, here, folder) as process:

@@ -92,7 +92,7 @@ def pickled(root):
         ),
         (
             lambda root: (root / "2017.csv").unlink(),
-            "no file ROOT/2017.csv; expected a table with the columns image,flag",
+            "no file ROOT/2017.csv; expected a table with the columns image,flag; is ROOT/2016.csv meant?",
         ),
         (
             lambda root: lines(root, 2011, "name,flag", "a.png,0"),

@@ -132,7 +132,8 @@ HEADER = "Image name,Retinopathy grade,Risk of macular edema"
         ),
         (
             lambda root: (root / TEST_TABLE).unlink(),
-            f"no file ROOT/{TEST_TABLE}; expected a table with the columns Image name,Retinopathy grade",
+            f"no file ROOT/{TEST_TABLE}; expected a table with the columns Image name,Retinopathy grade; "
+            f"is ROOT/{TRAIN_TABLE} meant?",
         ),
         (
             lambda root: table(root / TRAIN_TABLE, "Image,Grade", ["IDRiD_001,1"]),

@@ -104,9 +104,18 @@ def by_captum(name: str, watched: Watched, image: Tensor, target: int) -> Array:
         if name == "Lime":
             values = _lime(watched, image, target, labels)
         else:
-            values = getattr(captum.attr, name)(lambda x: watched(x.clone())).attribute(
+            answers: list[Tensor] = []
+
+            def kept(x: Tensor) -> Tensor:
+                answers.append(watched(x.clone()))
+                return answers[-1]
+
+            values = getattr(captum.attr, name)(kept).attribute(
                 image[None], target=target, feature_mask=labels[None, None], n_samples=SAMPLES
             )[0, 0]
+            found = torch.cat(answers)[:, target]
+            if float(found.max() - found.min()) <= 1e-6 * float(found.abs().max()):
+                values = torch.zeros_like(values)  # not what the regression leaves of answers that are all the same
     np.random.set_state(state)
     return values.detach().numpy().astype(float)
 
@@ -138,6 +147,8 @@ def score_cam(watched: Watched, image: Tensor, target: int, activation: Array) -
         if channel.max() == channel.min():
             continue
         mask = upsampled(channel, *size)
+        if mask.max() == mask.min():  # it varies at positions alone that a smaller image leaves out
+            continue
         mask = (mask - mask.min()) / (mask.max() - mask.min())
         rises.append(probability(watched, image * torch.from_numpy(mask), target) - base)
         live.append(index)

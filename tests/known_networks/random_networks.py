@@ -14,19 +14,14 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from oracles import EveryRelu
+from random_rectifiers import RECTIFIERS, SMOOTH, only_relus, plainly
 from torch import Tensor, nn
-from torch.overrides import _get_current_function_mode_stack
 from torch.utils.checkpoint import checkpoint
 
 import explainers
 from explainers.errors import UnsupportedError
 
 CLASSES = 3
-SMOOTH: tuple[Callable[[], Any], ...] = (nn.GELU, nn.SiLU)
-RECTIFIERS: tuple[Callable[[], Any], ...] = (
-    nn.ReLU, lambda: nn.ReLU(inplace=True), lambda: F.relu, lambda: torch.relu_, lambda: _clamped, *SMOOTH,
-    lambda: _masked,
-)  # fmt: skip
 
 
 class Draw(random.Random):
@@ -34,7 +29,7 @@ class Draw(random.Random):
 
     def __init__(self, seed: int, *, smooth: bool) -> None:
         super().__init__(seed)
-        self.rectifiers = RECTIFIERS if smooth else tuple(each for each in RECTIFIERS if each not in SMOOTH)
+        self.rectifiers = (*RECTIFIERS, *SMOOTH) if smooth else RECTIFIERS
 
 
 @dataclass(frozen=True)
@@ -139,10 +134,13 @@ class RandomNetwork(nn.Module):
     def guided(self, images: Tensor, classes: Tensor) -> Tensor:
         """(N, C, H, W) Guided Backprop: every ReLU, however it is spelled, a function with the rule as its backward."""
         leaf = images.clone().requires_grad_()
+        plainly(self, True)
         with EveryRelu("guided"):  # also around the backward pass, in which checkpointed steps run again
             returned = self(leaf.clone())
             scores = returned[0] if isinstance(returned, tuple) else returned
-            return torch.autograd.grad(scores.gather(1, classes[:, None]).sum(), leaf)[0]
+            gradient = torch.autograd.grad(scores.gather(1, classes[:, None]).sum(), leaf)[0]
+        plainly(self, False)
+        return gradient
 
 
 POOLINGS = (nn.MaxPool2d, nn.AvgPool2d)
@@ -181,7 +179,16 @@ def random_network(seed: int, *, smooth: bool = True) -> tuple[RandomNetwork, Te
 def _step(rng: Draw, value: Tensor, lies: Lying) -> tuple[nn.Module, Lying] | None:
     """One more step behind `value`, or None where the one that was drawn does not fit."""
     if lies.kind in ("nchw", "ncwh"):
-        kinds = [_convolution] * 5 + [_pooling, _residual, _gated, _enlarged, _turned, _channels_last, _tokens]
+        kinds = [_convolution] * 5 + [
+            _pooling,
+            _residual,
+            _repeated,
+            _gated,
+            _enlarged,
+            _turned,
+            _channels_last,
+            _tokens,
+        ]
     elif lies.kind == "nhwc":
         kinds = [_linear, _linear, _from_channels_last]
     else:
@@ -241,6 +248,12 @@ def _residual(rng: Draw, value: Tensor, lies: Lying) -> Any:
     width = value.shape[1]
     parts = nn.Conv2d(width, width, 3, padding=1), nn.BatchNorm2d(width), rng.choice(rng.rectifiers)()
     return _tried(Step(rng.choice([_added, _added_in_place, _beside]), *parts), value, lies)
+
+
+def _repeated(rng: Draw, value: Tensor, lies: Lying) -> Any:
+    width = value.shape[1]
+    inner = Step(_one_by_one, nn.Conv2d(width, width, 3, padding=1), rng.choice(rng.rectifiers)())
+    return _tried(Step(lambda x, part: part(part(x)), inner), value, lies)
 
 
 def _gated(rng: Draw, value: Tensor, lies: Lying) -> Any:
@@ -306,6 +319,11 @@ def _recomputed(x: Tensor, part: nn.Module) -> Any:
     return checkpoint(part, x, use_reentrant=False)
 
 
+def recomputes(network: nn.Module) -> bool:
+    """Whether a step is checkpointed."""
+    return any(isinstance(module, Step) and module.function is _recomputed for module in network.modules())
+
+
 def _added(x: Tensor, *parts: Any) -> Tensor:
     return x + _one_by_one(x, *parts)
 
@@ -333,18 +351,12 @@ def _with_prefix(x: Tensor, extra: Tensor) -> Tensor:
     return tokens + tokens.mean(1, keepdim=True)
 
 
-def _clamped(x: Tensor) -> Tensor:
-    return x.clamp(min=0)
-
-
-def _masked(x: Tensor) -> Tensor:
-    answering = any(isinstance(mode, EveryRelu) for mode in _get_current_function_mode_stack())
-    return torch.relu(x) if answering else x * (x > 0)
-
-
 def guided_faults(seed: int) -> tuple[list[str], str]:
-    """What Guided Backprop gets wrong on the network of ReLUs of that seed, and why it was refused, or ""."""
-    network, images = random_network(seed, smooth=False)
+    """What Guided Backprop gets wrong on the network of that seed, and why it was refused, or "".
+
+    Every other network has ReLUs alone; on one with another unit there is no right map.
+    """
+    network, images = random_network(seed, smooth=seed % 2 == 1)
     classes = torch.tensor([0, 2])
     try:
         maps = explainers.create("guided-backprop", network, channels=None)(images, classes)
@@ -352,6 +364,8 @@ def guided_faults(seed: int) -> tuple[list[str], str]:
         return [], str(error)
     except Exception as error:  # whatever it is, it is a fault
         return [f"guided-backprop: {type(error).__name__}: {error}"], ""
+    if not only_relus(network):
+        return ["guided-backprop: a map, where not every unit is a ReLU"], ""
     answer = network.guided(images, classes)
     far = float((maps - answer).abs().max()) > 1e-5 * max(float(answer.abs().max()), 1e-9)
     return (["guided-backprop: another map"] if far else []), ""

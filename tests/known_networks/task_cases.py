@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from detectors import detector
 from several import ByHand, cases as several_cases
-from task_networks import HEADED, SEGMENTERS, Plain, drawn
+from task_networks import HEADED, SEGMENTERS, Levels, Plain, drawn
 from torch import Tensor, nn
 
 from explainers.targets import Box, Difference, Region, Similarity, Value
@@ -137,7 +137,23 @@ def segmentation() -> list[TaskCase]:
         rows = [_region_row(name, network, image, mask) for image in x]
         kind = "smooth" if name == "one channel" else "strict"
         made.append(TaskCase("segmentation", name, network, x, regions[name], "layer", rows, kind))
+    for axes, (size, region) in OF_OTHER_AXES.items():
+        network, x = drawn(Levels(axes), 36 + axes), images(2, 3, *size, seed=axes)
+        part = tuple(slice(*each) for each in region.where)
+
+        def score(y: Tensor, part: Any = part) -> Tensor:
+            return y[(0, 1, *part)].mean()
+
+        def watched(y: Tensor, part: Any = part) -> Tensor:
+            return y.softmax(1)[(0, 1, *part)].mean()
+
+        name = "of volumes" if axes == 3 else "of signals"
+        rows = rows_of(network, x, score, watched)
+        made.append(TaskCase("segmentation", name, network, x, region, "layer", rows))
     return made
+
+
+OF_OTHER_AXES = {3: ((4, 10, 8), Region(1, ((1, 3), (2, 7), (0, 5)))), 1: ((36,), Region(1, ((9, 23),)))}
 
 
 def _region_row(name: str, network: nn.Module, image: Tensor, mask: Tensor) -> Row:

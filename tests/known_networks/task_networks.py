@@ -175,6 +175,23 @@ class Lesion(nn.Module):
         return F.interpolate(self.head(self.layer(x)), scale_factor=2, mode="nearest")
 
 
+class Levels(nn.Module):
+    """One level down and up with a skip connection, over one axis or three."""
+
+    def __init__(self, axes: int, classes: int = 3) -> None:
+        super().__init__()
+        conv = CONVOLUTIONS[axes]
+        self.down, self.act, self.pool = conv(3, 4, 3, padding=1), nn.ReLU(), POOLINGS[axes](2)
+        self.bottle, self.layer = conv(4, 6, 3, padding=1), nn.ReLU()
+        self.up, self.last, self.head = conv(10, 5, 3, padding=1), nn.ReLU(), conv(5, classes, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        first = self.act(self.down(x))
+        deep = self.layer(self.bottle(self.pool(first)))
+        deep = F.interpolate(deep, size=first.shape[2:], mode="nearest")
+        return self.head(self.last(self.up(torch.cat([first, deep], dim=1))))
+
+
 SEGMENTERS = {
     "U-Net": UNet,
     "coarse, dict": Coarse,

@@ -129,8 +129,8 @@ def test_files_that_run_code_need_trust(tmp_path):
     torch.export.save(torch.export.export(model, (images,)), tmp_path / "exported.pt2")
     for name, message in (
         ("pickled.pt", "is a pickle.*--trust-model-file"),
-        ("scripted.pt", "is a torchscript file"),
-        ("exported.pt2", "is a export file"),
+        ("scripted.pt", "is a TorchScript file"),
+        ("exported.pt2", "is a torch.export file"),
     ):
         with pytest.raises(ModelFileError, match=message):
             load_model(tmp_path / name)
@@ -302,7 +302,7 @@ def test_labels_from_files(factory, tmp_path):
     for name in ("names.txt", "names.json"):
         loaded = load_model(f"{factory}:make", labels=tmp_path / name, device="cpu")
         assert loaded.class_names == ("ant", "bee", "cow")
-    with pytest.raises(OptionError, match="cannot be read"):
+    with pytest.raises(OptionError, match="no file .*none"):
         load_model(f"{factory}:make", labels=tmp_path / "none.txt")
 
 

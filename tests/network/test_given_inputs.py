@@ -75,12 +75,12 @@ def test_an_input_that_is_missing_is_named(inputs, lacking):
         explainers.Saliency(Two())(inputs, 0)
 
 
-def test_scores_at_positions_of_a_volume_lead_to_a_function_that_works():
+def test_scores_at_positions_of_a_volume_lead_to_a_region_that_works():
     network, volumes = nn.Conv3d(1, 2, 3, padding=1), torch.rand(1, 1, 4, 5, 6)
-    for target, start in ((0, "Of a volume's classes"), (Region(0), "of volumes and signals pass")):
-        with pytest.raises(OutputError, match=rf"{start}.*--target FILE.py:function"):
-            explainers.Saliency(network)(volumes, target)
-    assert explainers.Saliency(network)(volumes, lambda y: y[1][1:3].mean()).shape == (1, 4, 5, 6)
+    with pytest.raises(OutputError, match=r"Region\(class, \"predicted\"\).*or output=lambda y: y.mean\(\(2, 3, 4\)\)"):
+        explainers.Saliency(network)(volumes, 0)
+    by_function = explainers.Saliency(network)(volumes, lambda y: y[1][1:3].mean())
+    torch.testing.assert_close(explainers.Saliency(network)(volumes, Region(1, ((1, 3), (0, 5), (0, 6)))), by_function)
 
 
 class Finds(nn.Module):

@@ -79,6 +79,47 @@ def test_a_network_that_turns_its_image_has_its_map_turned_back():
     torch.testing.assert_close(explainers.GradCAM(network)(batch, 1), expected)
 
 
+def _put(x: Tensor, mask: Tensor, entries: Tensor) -> Tensor:
+    y = torch.zeros_like(x)
+    y[mask] = entries * 2
+    return y
+
+
+MASKED = {
+    "masked_scatter": lambda x: torch.zeros_like(x).masked_scatter(x > 0, x[x > 0]),
+    "masked_select": lambda x: torch.zeros_like(x).masked_scatter(x > 0, x.masked_select(x > 0)),
+    "y[mask] = x[mask]": lambda x: _put(x, x > 0, x[x > 0]),
+}
+
+
+class Remade(Plain):
+    """Turned features, taken apart and put together again."""
+
+    def __init__(self, remake) -> None:
+        super().__init__(nn.Conv2d(3, 8, 3, stride=2), width=8)
+        self.remake, self.last = remake, nn.Identity()
+
+    def before(self, x):
+        return x.mT
+
+    def forward(self, x):
+        return self.head(self.last(self.remake(self.features(self.before(x)))).mean((2, 3)))
+
+
+@pytest.mark.parametrize("name", MASKED)
+def test_what_a_mask_took_apart_and_put_together_lies_as_before(name):
+    network, batch = Remade(MASKED[name]).eval(), images(3, 17, 33)
+    kept = network.remake(network.features(batch.mT)).detach().requires_grad_()
+    expected = by_hand(kept, network.head(kept.mean((2, 3)))[:, 1], batch.mT.shape).mT
+    torch.testing.assert_close(explainers.GradCAM(network, layer="last")(batch, 1), expected)
+
+
+def test_what_another_mask_put_elsewhere_has_no_positions():
+    network = Remade(lambda x: torch.zeros_like(x).masked_scatter((x > 0).flip(3), x[x > 0])).eval()
+    with pytest.raises(LayerError, match="spatial="):
+        explainers.GradCAM(network, layer="last")(images(3, 17, 33), 1)
+
+
 class Sequence(nn.Module):
     """Columns of a feature map as the steps of a sequence."""
 

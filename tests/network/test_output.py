@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import pytest
 import torch
 
 from explainers.errors import OutputError
 from explainers.network.ends import end_of, scaled_end
 from explainers.network.output import scores_of
+
+
+@dataclass
+class Told:
+    """What a network may return."""
+
+    scores: torch.Tensor
+    maps: torch.Tensor | None = None
+
 
 FEATURES, LOGITS, MAPS = torch.rand(2, 15), torch.rand(2, 5), torch.rand(2, 3, 4, 4)
 
@@ -41,12 +52,35 @@ def test_features_are_never_explained_as_classes_however_deep_the_scores_lie(ret
     assert all(each in str(error.value) for each in told)
 
 
-@pytest.mark.parametrize("returned", [((LOGITS,),), {"out": {"logits": LOGITS}}, {"head": [MAPS, LOGITS]}])
+@pytest.mark.parametrize(
+    "returned",
+    [
+        ((LOGITS,),),
+        {"out": {"logits": LOGITS}},
+        {"head": [MAPS, LOGITS]},
+        Told(LOGITS, MAPS),
+        {"head": Told(LOGITS)},
+        LOGITS[:, :, None, None],
+        LOGITS[:, None],
+        LOGITS[..., None],
+        LOGITS.to_sparse(),
+    ],
+)
 def test_scores_that_lie_deeper_are_named_by_the_way_to_them(returned):
     with pytest.raises(OutputError, match="expected scores of shape") as error:
         scores_of(returned, 2)
     way = str(error.value).partition("for example output=")[2]
     assert torch.equal(scores_of(returned, 2, eval(way)), LOGITS)
+
+
+def test_each_of_several_scores_is_named_by_the_way_to_it():
+    for returned, ways in (
+        ({"a": FEATURES, "b": LOGITS}, ("y['a']", "y['b']")),
+        (Told(FEATURES, LOGITS), ("y.scores", "y.maps")),
+    ):
+        with pytest.raises(OutputError, match="expected scores of shape") as error:
+            scores_of(returned, 2)
+        assert str(error.value).endswith(f"output=lambda y: {ways[0]} or output=lambda y: {ways[1]}")
 
 
 def test_the_end_of_a_graph_is_found_at_once_however_many_ways_lead_to_it():

@@ -86,6 +86,12 @@ RELU = {
     "(x + |x|) / 2": lambda x: (x + x.abs()) / 2,
     "(x + sqrt(x²)) / 2": lambda x: (x + x.pow(2).sqrt()) / 2,
     "(x + sqrt(x * x)) / 2": lambda x: (x + (x * x).sqrt()) / 2,
+    "(x + √x²) / 2 of a norm": lambda x: (x + x[..., None].norm(dim=-1)) / 2,
+    "(x + √x²) / 2 of linalg's norm": lambda x: (x + torch.linalg.vector_norm(x[..., None], dim=-1)) / 2,
+    "(x + distance from 0) / 2": lambda x: (x + torch.cdist(x.reshape(-1, 1), x.new_zeros(1, 1)).view_as(x)) / 2,
+    "pooling of x and 0": lambda x: F.max_pool1d(torch.stack([x, 0 * x], -1).flatten(0, -2)[:, None], 2).view_as(x),
+    "cummax of a stack": lambda x: torch.stack([torch.zeros_like(x), x]).cummax(0).values[1],
+    "x / (1 or ∞)": lambda x: x / torch.where(x > 0, 1.0, math.inf),
     "in place on a view": onto_view(torch.relu_),
     "clamp_ on a view": onto_view(lambda v: v.clamp_(min=0)),
     "threshold_ on a view": onto_view(lambda v: F.threshold_(v, 0, 0)),
@@ -321,6 +327,9 @@ HARMLESS = {
     "columns moved in place": lambda: shifted_columns,
     "scaled in place on a view": lambda: lambda x: onto_view(lambda v: v.mul_(2))(F.relu(x)),
     "padded and pooled": lambda: lambda x: F.max_pool2d(F.pad(F.relu(x), (0, 1, 0, 1)), 2),
+    "lengths of capsules": lambda: lambda x: F.relu(x).unflatten(1, (4, 2)).norm(dim=2).repeat(1, 2, 1, 1),
+    "pooled branches": lambda: lambda x: F.max_pool1d(torch.cat([F.relu(x), F.relu(x.roll(1, 2))], 2).flatten(2), 2)[..., None],
+    "divided by constants": lambda: lambda x: F.relu(x) / torch.tensor(0.5, dtype=x.dtype),
     "global maximum": lambda: lambda x: F.relu(x).amax((2, 3), keepdim=True),
 }  # fmt: skip
 

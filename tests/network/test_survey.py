@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
+import torch.nn.functional as F
 from small import Chain, Residual, Tokens, lively
+from torch import nn
 
 import explainers
 from explainers.errors import UnsupportedError
@@ -110,3 +112,38 @@ def test_a_network_whose_end_is_quantised_is_refused_for_its_gradient_and_its_la
         explainer = explainers.create(name, network)
         assert explainer(images).shape == (1, 8, 8)
         assert explainer.layers == ("1",)
+
+
+class LearnedQueries(nn.Module):
+    """What the decoder of a DETR is: queries that are weights read the positions, and their number could be a grid's."""
+
+    def __init__(self, fused: bool, queries: int) -> None:
+        super().__init__()
+        self.trunk = nn.Sequential(nn.Conv2d(3, 8, 3, stride=2, padding=1), nn.ReLU())
+        self.queries = nn.Parameter(torch.randn(1, queries, 8))
+        self.fused, self.norm, self.head = fused, nn.LayerNorm(8), nn.Linear(8, 3)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        places = self.trunk(images).flatten(2).mT.contiguous()  # or the attention is not fused
+        if self.fused:
+            read = F.scaled_dot_product_attention(self.queries[:, None].expand(len(images), 1, -1, 8),
+                                                  places[:, None], places[:, None])[:, 0]  # fmt: skip
+        else:
+            read = (self.queries @ places.mT).softmax(-1) @ places
+        return self.head(self.norm(self.queries + read)).mean(1)
+
+
+@pytest.mark.parametrize("fused", [True, False])
+@pytest.mark.parametrize("queries", [16, 17])
+def test_learned_queries_are_no_positions_even_where_they_are_as_many(fused, queries):
+    torch.manual_seed(0)
+    network = LearnedQueries(fused, queries).eval()
+    images = torch.rand(1, 3, 8, 8)
+    grad_cam = explainers.GradCAM(network)
+    found = grad_cam(images, 1)
+    assert grad_cam.layers == ("trunk",)
+    kept = network.trunk(images).detach().requires_grad_()
+    network.trunk = nn.Identity()
+    (gradient,) = torch.autograd.grad(network(kept)[0, 1], kept)
+    by_hand = (gradient.mean((2, 3), keepdim=True) * kept).sum(1, keepdim=True).clamp(min=0)
+    torch.testing.assert_close(found[:, None], F.interpolate(by_hand, size=(8, 8), mode="bilinear"))

@@ -83,8 +83,8 @@ def test_probabilities_stay_what_they_are_and_scores_become_them(ending, black_b
     function, name, wanted = ENDINGS[ending]
     network = Ended(function)
     logits = several(logit(IMAGES)[:, None])
-    if black_box and ending in ("log-sigmoid", "log of a sigmoid", "percentages of labels"):
-        pytest.skip("log-probabilities and percentages of labels look like scores to whoever sees values alone")
+    if black_box and ending in ("log-sigmoid", "log of a sigmoid"):
+        pytest.skip("log-probabilities of labels look like scores to whoever sees values alone")
     model = (lambda images: network(images).detach()) if black_box else network
     scores = class_scores(model, IMAGES)
     reading = reading_of(model, IMAGES, scores)
@@ -106,13 +106,18 @@ REVERSED = {  # whose smallest score is that of the likeliest class
     "negative log of a softmax": lambda x: -softmaxed(x).log(),
     "negative log-sigmoid": lambda x: -nn.functional.logsigmoid(x),
     "distances": lambda x: torch.cdist(x, torch.eye(3)),
+    "squared distances": lambda x: (x[:, None] - torch.eye(3)).pow(2).sum(-1),
+    "distances by hand": lambda x: (lambda d: (d * d).sum(-1).sqrt() / 2)(x[:, None] - torch.eye(3)),
+    "lengths of differences": lambda x: (x[:, None] - torch.eye(3)).norm(dim=-1),
+    "sums of absolute differences": lambda x: (x[:, None] - torch.eye(3)).abs().sum(-1),
+    "negative softmax": lambda x: -softmaxed(x),
 }
 
 
 @pytest.mark.parametrize("ending", REVERSED)
 def test_scores_of_which_the_smallest_is_the_likeliest_are_refused_everywhere(ending):
     network = Ended(REVERSED[ending])
-    told = r"(distances|negative log-prob).* output=lambda y: -y \(--output FILE"
+    told = r"(distances|negative log-prob|negative prob).* output=lambda y: -y \(--output FILE"
     for name in ("saliency", "occlusion", "eigen-cam", "rise"):
         options = {"masks": 16} if name == "rise" else {}
         for target in (None, 1):
@@ -134,6 +139,35 @@ def test_scores_of_which_the_smallest_is_the_likeliest_are_refused_everywhere(en
     if "softmax" in ending:
         plain = explainers.create("occlusion", Ended(lambda x: x))
         assert torch.allclose(turned(IMAGES), plain(IMAGES), atol=1e-5)
+
+
+def test_probabilities_taken_from_one_are_turned_round_from_one():
+    network = Ended(lambda x: 1 - softmaxed(x))
+    for model in (network, lambda images: network(images).detach()):
+        with pytest.raises(OutputError, match="taken from 1.* output=lambda y: 1 - y"):
+            class_scores(model, IMAGES)
+    assert scores_of(torch.tensor([[1.0, 1.0, 0.0]]), 1) is not None  # labels, decided
+    assert scores_of(torch.tensor([[0.3, 0.7]]), 1) is not None  # of two classes nothing tells
+    near = Ended(lambda x: -(x[:, None] - torch.eye(3)).pow(2).sum(-1))
+    assert reading_of(near, IMAGES, class_scores(near, IMAGES)).name == "softmax"
+
+
+def test_percentages_of_labels_of_a_black_box_are_taken_as_such_or_named():
+    network = Ended(lambda x: 100 * x.sigmoid())
+    model = lambda images: network(images).detach()  # noqa: E731
+    scores = class_scores(model, IMAGES)
+    reading = reading_of(model, IMAGES, scores)
+    assert (reading.name, reading.assumed) == ("percent", True)
+    assert torch.allclose(reading(scores), scores / 100)
+    assert "percentages of labels" in remark(reading, scores)
+    low = Ended(lambda x: 80 * x.sigmoid())
+    scores = class_scores(lambda images: low(images).detach(), IMAGES)
+    reading = reading_of(lambda images: low(images).detach(), IMAGES, scores)
+    assert reading.name == "softmax"
+    assert "they may be percentages" in remark(reading, scores)
+    plain = Ended(lambda x: x)
+    scores = class_scores(plain, IMAGES)
+    assert remark(reading_of(plain, IMAGES, scores), scores) == ""
 
 
 def test_scores_that_only_look_like_negative_log_probabilities_are_taken():

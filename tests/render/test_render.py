@@ -176,6 +176,9 @@ def test_a_long_caption_is_broken_before_it_is_shortened():
     from explainers.render.sheet import _broken, caption_font
 
     assert _broken("a short one\nand another", 200) == ["a short one", "and another"]
+    before = _broken("before: yellow-dagger-blue-forked 0.51", 224)
+    assert before == ["before: yellow-dagger-blue-forked", "0.51"], "no number is broken at its point"
+    assert _broken("00001-yellow-dagger-blue-forked.png", 224) == ["00001-yellow-dagger-blue-", "forked.png"]
     first, second = _broken("northern-cardinal-female-0001.jpg", 112)
     assert first + second == "northern-cardinal-female-0001.jpg"
     assert first.endswith("-")

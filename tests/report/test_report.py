@@ -9,6 +9,7 @@ import shutil
 
 import numpy as np
 import pytest
+from explainers.cli.main import main
 from report_case import HOSTILE, digits, evaluated, explained
 
 from explainers.data.images import find_images, write_image
@@ -242,6 +243,19 @@ def test_the_table_is_that_of_the_terminal(scored, capsys):
             assert f">{cell.replace('&', '&amp;')}</t" in text
     for note in told["notes"]:
         assert note[:60] in text.replace("&gt;", ">").replace("&#39;", "'")
+
+
+def test_an_evaluations_images_that_cannot_be_read_are_shown_with_the_reason(tmp_path):
+    images = digits(tmp_path / "in", 2)
+    (images / "broken.png").write_bytes(b"no picture")
+    command = ["evaluate", str(images), "--model", "embedded", "-m", "saliency", "--metric", "deletion:steps=4"]
+    main([*command, "--no-figures", "--no-report", "-q", "--out", str(tmp_path / "out")])
+    page = make_report(tmp_path / "out")
+    problems = {image["name"]: image["problem"] for image in data_of(page)["images"]}
+    assert set(problems) == {"0.png", HOSTILE, "broken.png"}
+    assert "broken.png is not an image" in problems.pop("broken.png")
+    assert set(problems.values()) == {""}
+    assert "1 image failed; its card says why." in page.read_text()
 
 
 def test_an_evaluation_without_maps_shows_its_table(tmp_path):

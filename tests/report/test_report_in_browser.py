@@ -6,7 +6,8 @@ import re
 
 import numpy as np
 import pytest
-from report_case import HOSTILE, Opened, browser, evaluated, explained
+from explainers.cli.main import main
+from report_case import HOSTILE, Opened, browser, digits, evaluated, explained
 
 from explainers.render.style import Style, coloured
 from explainers.run.report.report import ReportOptions, make_report
@@ -223,6 +224,41 @@ def test_curves_with_the_image_at_a_share(opened, scored):
     assert "at 30 %" in page.locator(".saying").inner_text()
 
 
+def test_an_image_that_failed_says_why_once_and_offers_nothing(chromium, tmp_path):
+    images = digits(tmp_path / "in", 1)
+    (images / "broken.png").write_bytes(b"no picture")
+    command = ["run", str(images), "--model", "embedded", "-m", "saliency", "--no-report", "-q"]
+    main([*command, "--out", str(tmp_path / "out")])
+    page = chromium.new_page(viewport={"width": 1200, "height": 800})
+    found = Opened(page)
+    found.go(make_report(tmp_path / "out"), "#image=broken.png")
+    page.locator("#viewer .banner", has_text="is not an image").wait_for()
+    assert page.locator("#viewer").inner_text().count("is not an image") == 1
+    assert page.locator("#viewer .pane, #viewer input").count() == 0
+    page.keyboard.press("ArrowLeft")
+    page.locator("#viewer canvas.heat").first.wait_for()
+    assert found.wrong == []
+    page.close()
+
+
+def test_paper_has_no_controls_and_no_manifest(opened, scored):
+    page = opened.go(scored)
+    page.wait_for_selector(".card canvas.heat")
+    page.locator(".card").first.click()
+    page.locator("#viewer .curves canvas").wait_for()
+    assert page.locator("#viewer .pair").bounding_box()["height"] < 45, "what the region goes by stands beside it"
+    page.emulate_media(media="print")
+    shown = page.locator("#viewer button:visible, #viewer input[type=range]:visible, #viewer .pair:visible")
+    assert shown.count() == 0
+    chips = page.locator("#viewer fieldset .chip:visible")
+    assert chips.count() == page.locator("#viewer .pane").count()
+    page.emulate_media(media="screen")
+    page.locator("#viewer .close").click()
+    page.emulate_media(media="print")
+    assert page.locator("#part-scores table").first.is_visible()
+    assert not page.locator(".manifest").is_visible()
+
+
 def test_one_file_holds_all(opened, scored, tmp_path):
     alone = tmp_path / "alone.html"
     alone.write_bytes(scored.read_bytes())
@@ -294,7 +330,7 @@ def test_many_images_are_few_nodes(chromium, run, tmp_path):
     text = run.read_text()
     many = re.sub(
         r"(report\.images\.forEach)",
-        "report.images = Array.from({length: 5000}, (_, at) => ({...report.images[at % 6], name: `${at}.png`}));\n\\1",
+        "report.images = Array.from({length: 2000}, (_, at) => ({...report.images[at % 6], name: `${at}.png`}));\n\\1",
         text,
         count=1,
     )
@@ -302,11 +338,14 @@ def test_many_images_are_few_nodes(chromium, run, tmp_path):
     copy.write_text(many)
     page.goto(copy.resolve().as_uri())
     page.wait_for_selector(".card")
-    assert page.locator("#count").inner_text() == "5000 images"
+    assert page.locator("#count").inner_text() == "2000 images"
     for share in (0.5, 1, 0.1):
         page.evaluate(f"scrollTo(0, {share} * document.documentElement.scrollHeight)")
-        page.wait_for_timeout(80)
-        at = page.evaluate("document.elementFromPoint(300, 500)?.closest('.item')?.dataset.place")
+        for _ in range(200):  # a busy machine takes its time; the page's policy refuses wait_for_function
+            page.wait_for_timeout(20)
+            at = page.evaluate("document.elementFromPoint(300, 500)?.closest('.item')?.dataset.place")
+            if at is not None:
+                break
         assert at is not None
         assert page.locator(".item").count() < 120
     copy.unlink()

@@ -191,6 +191,25 @@ def test_nothing_for_axe_to_say(chromium, case, ground):
     assert found.response["violations"] == []
 
 
+def test_it_follows_jupyterlabs_theme_also_where_it_was_out_of_sight(chromium, case):
+    """JupyterLab says its theme by an attribute of the body, and changes colours without a transition."""
+    page = chromium.new_page()
+    page.goto(case.path.as_uri())
+    rules = "body { background: #fff; color: #111 } body[data-jp-theme-light=false] { background: #111; color: #ddd }"
+    page.add_style_tag(content=rules + " * { transition: none !important }")
+    page.evaluate("document.body.dataset.jpThemeLight = 'true'")
+    host = page.locator("[data-explainers]").first
+    host.locator(".widget[data-theme=light]").wait_for()
+    page.evaluate("document.body.dataset.jpThemeLight = 'false'")
+    host.locator(".widget[data-theme=dark]").wait_for()
+    page.evaluate("document.querySelector('main').hidden = true")
+    page.evaluate("document.body.dataset.jpThemeLight = 'true'")
+    page.wait_for_timeout(100)
+    page.evaluate("document.querySelector('main').hidden = false")
+    host.locator(".widget[data-theme=light]").wait_for()
+    page.close()
+
+
 def test_a_picture_names_itself():
     made = still(figure([[("photo", np.zeros((4, 4, 3), np.uint8))]])._repr_png_(), '"><b>')
     assert 'alt="&quot;&gt;&lt;b&gt;"' in made

@@ -111,7 +111,7 @@ def test_a_damaged_image_costs_itself_and_the_exit_code(tmp_path, capsys):
         (["--metric", "insertoin"], "no metric 'insertoin'; did you mean insertion"),
         (["--metric", "pid:16"], "expected NAME:KEY=VALUE,KEY=VALUE"),
         (["--metric", "miou"], "miou needs masks of what a map should show: pass --masks"),
-        (["--maps", "nowhere"], "no folder nowhere of maps"),
+        (["--maps", "nowhere"], "no folder of maps nowhere"),
         (["--target", "cat"], "no class 'cat'"),
         (["--target", "12"], "target 12 is out of range"),
         (["-m", "gradcam"], "no method 'gradcam'"),

@@ -54,7 +54,7 @@ def test_masks_that_do_not_fit_are_named(tmp_path):
     def go(metrics=("miou",)):
         explainers.evaluate(embedded(), images, ["cam"], metrics, masks=masks)
 
-    with pytest.raises(MapError, match="no folder .*masks of masks"):
+    with pytest.raises(MapError, match="no folder of masks .*masks"):
         go()
     write_image(masks / "a.png", np.full((40, 64), 255, np.uint8))
     with pytest.raises(MapError, match=r"has no mask of b\.png: looked for b with \.npy, \.npz or an image's suffix"):

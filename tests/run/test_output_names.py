@@ -11,7 +11,7 @@ from run_case import embedded, folder, rows
 
 import explainers
 from explainers.data.images import ImageFile, write_image
-from explainers.errors import MapError, OptionError
+from explainers.errors import OptionError
 from explainers.run import RunOptions, run
 from explainers.run.explain.names import bases
 from explainers.storage.atomic import replaced
@@ -69,13 +69,18 @@ def test_each_image_finds_its_own_map_again(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["map", "mask"])
-def test_a_file_that_could_be_of_two_images_is_refused(tmp_path, kind):
-    images, beside = folder(tmp_path / "in", ("a.jpg", "a.png")), tmp_path / "beside"
+def test_a_file_that_could_be_of_two_images_costs_these_two(tmp_path, kind):
+    images, beside = folder(tmp_path / "in", ("a.jpg", "a.png", "b.png")), tmp_path / "beside"
     beside.mkdir()
-    np.save(beside / "a.npy", np.ones((96, 96)))
-    call = {"explainers": {"stored": beside}} if kind == "map" else {"explainers": ["cam"], "masks": beside}
-    with pytest.raises(MapError, match=rf"a\.npy could be the {kind} of a\.jpg and of a\.png"):
-        explainers.evaluate(embedded(), images, metrics=["sparseness"], **call)
+    for name, size in (("a", (40, 64)), ("b", (60, 64))):
+        np.save(beside / f"{name}.npy", np.linspace(1, 2, size[0] * size[1]).reshape(size))
+    call = {"explainers": {"x": beside}} if kind == "map" else {"explainers": {"x": "cam"}, "masks": beside}
+    found = explainers.evaluate(embedded(), images, metrics=["sparseness"], **call)
+    told = {row["image"]: (row["status"], row["reason"]) for row in found.rows if row["explainer"] == "x"}
+    assert [told[name][0] for name in ("a.jpg", "a.png", "b.png")] == ["failed", "failed", "ok"]
+    for name in ("a.jpg", "a.png"):
+        assert f"a.npy could be the {kind} of a.jpg and of a.png" in told[name][1]
+        assert told[name][1].endswith(f"such as {name}.npy")
 
 
 def test_an_evaluation_finds_the_maps_of_images_with_very_long_names(tmp_path):

@@ -10,6 +10,7 @@ from explainers.cli.main import main
 from run_case import command, embedded, folder
 
 from explainers.errors import OptionError
+from explainers.network.output import unsteady
 from explainers.run import run
 from explainers.storage.run_folder import near
 
@@ -29,6 +30,23 @@ class Net(nn.Module):
 def make():
     torch.manual_seed(0)
     return Net()
+
+class Segmenter(Net):
+    def forward(self, x):
+        return {"out": self.conv(x).ACTIVATION()}
+
+def segment():
+    torch.manual_seed(0)
+    return Segmenter()
+
+class Pair(Net):
+    def forward(self, x):
+        y = self.conv(x).ACTIVATION().mean((2, 3))
+        return y, self.fc(y)
+
+def pair():
+    torch.manual_seed(0)
+    return Pair()
 
 def box():
     net = make().eval()
@@ -51,6 +69,49 @@ def test_changed_code_of_a_network_is_another_run(tmp_path, capsys, kind, factor
     said = {"make": "probe.scores.log_norm", "box": "model.sha256"}  # a black box is known by its file
     assert f"holds a run that differs in {said[factory]}" in capsys.readouterr().err
     assert path.read_bytes() == table
+
+
+@pytest.mark.parametrize(
+    ("factory", "asked"), [("segment", ["--target", "1", "--where", "all"]), ("pair", ["--output", "1"])]
+)
+def test_changed_code_is_seen_of_networks_whose_scores_have_to_be_asked_for(tmp_path, capsys, factory, asked):
+    images, net = folder(tmp_path / "in", ("a.png",)), tmp_path / "net.py"
+    for kind in ("run", "evaluate"):
+        for activation, code in (("relu", 0), ("relu", 0), ("abs", 2)):
+            net.write_text(NETWORK.replace("ACTIVATION", activation))
+            model = ["--model", f"{net}:{factory}", "--size", "96x96", *asked]
+            assert main(command(kind, images, tmp_path / kind, *model)) == code
+        assert "differs in probe." in capsys.readouterr().err
+
+
+UNSTEADY = {
+    "dropout": "torch.nn.functional.dropout(y, 0.5, training=True)",
+    "noise": "y + torch.randn(1)",
+    "state": "y * len(STATE.append(0) or STATE)",
+}
+
+
+@pytest.mark.parametrize("kind", UNSTEADY)
+def test_a_network_that_gives_something_else_each_time_is_named(tmp_path, capsys, kind):
+    images, net = folder(tmp_path / "in", ("a.png",)), tmp_path / "net.py"
+    changed = NETWORK.replace("self.fc(y.mean((2, 3)))", f"self.fc({UNSTEADY[kind].replace('y', 'y.mean((2, 3))', 1)})")
+    if kind == "state":
+        changed = changed.replace("import torch\n", "import torch\nSTATE = []\n", 1)
+    net.write_text(changed.replace("ACTIVATION", "relu"))
+    model = ["--model", f"{net}:make", "--size", "96x96"]
+    for command_ in ("run", "evaluate"):
+        told = command(command_, images, tmp_path / command_, *model)
+        assert main([each for each in told if each != "-q"]) == 0
+        assert "something else when it sees the same image again" in " ".join(capsys.readouterr().err.split())
+    if kind == "state":
+        assert main(["doctor", *model]) == 0
+        assert "something else when it sees the same" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_network_that_repeats_itself_is_not_said_to_move():
+    network, image = embedded().network, torch.rand(1, 3, 96, 96)
+    assert unsteady(network, image, network(image)) == []
+    assert unsteady(network, image, {"boxes": torch.ones(3, 4)}) != []  # another number of values
 
 
 def test_a_gradient_of_other_code_is_another_run(tmp_path):

@@ -230,3 +230,22 @@ def test_the_manifest_and_the_library_say_the_same(tmp_path):
 def _network(tmp_path):
     (tmp_path / "net.py").write_text(NETWORK)
     return tmp_path / "net.py"
+
+
+def test_a_mask_that_could_be_of_two_photos_costs_these_two(tmp_path):
+    folder(tmp_path / "photos", ("a.jpg", "a.png", "b.png"))
+    for name, height in (("a", 40), ("b", 60)):
+        write_image(tmp_path / "masks" / f"{name}.png", np.full((height, 64, 3), 255, np.uint8))
+    (tmp_path / "masks" / "a.png").rename(tmp_path / "masks" / "a.tif")
+    asked = ("--where", f"mask:{tmp_path}/masks", "--target", "1")
+    assert command(tmp_path, "out", *asked) == 1
+    told = {row["file"]: (row["status"], row["reason"]) for row in rows(tmp_path / "out")}
+    assert told.pop("b.png") == ("ok", "")
+    assert {status for status, _ in told.values()} == {"failed"}
+    assert all("a.tif could be the mask of a.jpg and of a.png" in reason for _, reason in told.values())
+    (tmp_path / "photos" / "a.jpg").unlink()
+    assert command(tmp_path, "out", *asked) == 1  # the other mask is 40 pixels high
+    write_image(tmp_path / "masks" / "a.png", np.full((50, 64, 3), 255, np.uint8))
+    (tmp_path / "masks" / "a.tif").unlink()
+    assert command(tmp_path, "out", *asked) == 0
+    assert [row["status"] for row in rows(tmp_path / "out")] == ["ok", "ok"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -33,9 +34,10 @@ HARM = {
 }
 
 
-@pytest.fixture(params=TABLES)
-def done(request, tmp_path):
-    """A finished folder, the command that goes on with it, and what its table says but for the time."""
+@pytest.fixture(scope="module", params=TABLES)
+def finished(request, tmp_path_factory):
+    """A finished folder of each kind, the command that goes on with it, and a copy to begin each test from."""
+    tmp_path = tmp_path_factory.mktemp("journals")
     kind, out, images = request.param, tmp_path / "out", folder(tmp_path / "in")
     asked = command(kind, images, out, "--batch-size", "1")
     if kind == "drift":
@@ -48,7 +50,16 @@ def done(request, tmp_path):
         asked = ["drift", *states, "--data", str(images), "--model", f"{tmp_path / 'net.py'}:make"]
         asked += ["--size", "16x16", "-m", "saliency", "--no-figures", "--no-report", "-q", "--out", str(out)]
     assert main(asked) == 0
-    return asked, out, lambda: content(out / TABLES[kind])
+    return asked, out, Path(shutil.copytree(out, tmp_path / "copy")), TABLES[kind]
+
+
+@pytest.fixture
+def done(finished):
+    """A finished folder, the command that goes on with it, and what its table says but for the time."""
+    asked, out, copy, table = finished
+    shutil.rmtree(out)
+    shutil.copytree(copy, out)
+    return asked, out, lambda: content(out / table)
 
 
 def content(path: Path) -> list[dict[str, str]]:

@@ -14,9 +14,9 @@ from explainers.core.registry import options as known_options
 from explainers.errors import OutputError, TargetError, UnsupportedError
 from explainers.methods import create
 from explainers.targets import Region, answers_for, settle
-from explainers.targets.grid_weights import box_weights, mask_weights
+from explainers.targets.where import box_weights, mask_weights
 
-QUICK = {"masks": 128, "samples": 10, "window": 16, "stride": 16, "groups": 2}
+QUICK = {"masks": 32, "samples": 10, "window": 16, "stride": 16, "groups": 2}
 MANY = ("ablation-cam", "score-cam", "kernel-shap")  # a pass for each of 960 channels; others have shown them
 OWN = ("attention", "attention-rollout", "lambda-attention")
 
@@ -88,13 +88,13 @@ def test_weights_on_a_coarser_grid_are_the_shares_of_its_cells():
     shares = mask_weights(mask, (2, 3))  # cells of 4 × 4 pixels
     wanted = F.avg_pool2d(mask[None, None].double(), 4)[0, 0]
     torch.testing.assert_close(shares, wanted)
-    torch.testing.assert_close(box_weights((2, 1, 7, 6), (8, 12), (2, 3)), wanted)
+    torch.testing.assert_close(box_weights(((1, 6), (2, 7)), (8, 12), (2, 3)), wanted)
     torch.testing.assert_close(mask_weights(mask, (8, 12)), mask.double())
     fine = mask_weights(mask, (16, 24))  # an output finer than the image
     torch.testing.assert_close(fine, F.interpolate(mask[None, None].double(), scale_factor=2)[0, 0])
     odd = mask_weights(mask, (3, 5))  # cells that cut pixels: the area is kept
     assert float(odd.sum()) * (8 * 12) / (3 * 5) == pytest.approx(25)
-    small = box_weights((5.25, 5.5, 5.5, 5.75), (8, 12), (2, 3))  # smaller than a pixel, never lost
+    small = box_weights(((5.5, 5.75), (5.25, 5.5)), (8, 12), (2, 3))  # smaller than a pixel, never lost
     assert float(small[1, 1]) == pytest.approx(0.25 * 0.25 / 16)
     assert int((small > 0).sum()) == 1
 
@@ -162,7 +162,7 @@ def test_regions_that_are_none_are_refused():
         (empty.float(), "expected bool"),
         ((3, 3, 3, 9), "is empty"),
         ((1.5, 2), "whole numbers"),
-        ((1, 2, 3), "expected"),
+        ((1, 2, 3, 4, 5), "expected"),
         ("everywhere", "expected"),
         ((float("nan"), 1, 2, 3), "expected"),
     ):

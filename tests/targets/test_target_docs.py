@@ -16,7 +16,8 @@ DOCS = Path(__file__).resolve().parent.parent.parent / "docs"
 @pytest.mark.parametrize("name", ["targets", "segmentation"])
 def test_code_runs(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (code,) = re.findall(r"```python\n(.*?)```", (DOCS / f"{name}.md").read_text(encoding="utf-8"), re.DOTALL)
+    text = (DOCS / f"{name}.md").read_text(encoding="utf-8")
+    code = "\n".join(re.findall(r"```python\n(.*?)```", text, re.DOTALL))
     scope: dict[str, object] = {}
     exec(compile(code, name, "exec"), scope)
     assert isinstance(scope["maps"], torch.Tensor)
@@ -27,4 +28,4 @@ def test_code_runs(name, tmp_path, monkeypatch):
 def test_commands_are_understood(name):
     text = (DOCS / f"{name}.md").read_text(encoding="utf-8")
     for line in re.findall(r"^explain (.*)$", text, re.MULTILINE):
-        assert parse(shlex.split(line)).target is not None or "--where" in line
+        assert parse(shlex.split(line, comments=True)).target is not None or "--where" in line

@@ -11,7 +11,7 @@ import numpy as np
 
 from explainers.errors import MapError
 from explainers.storage.files import opened
-from explainers.storage.paths import shown
+from explainers.storage.paths import shown, unreadable
 
 SUFFIXES = (".npy", ".npz")
 
@@ -45,7 +45,7 @@ def read_values(path: Path, key: str, most: int, *, axes: tuple[int, ...]) -> np
     except MapError:
         raise
     except OSError as error:
-        raise MapError(f"cannot read {shown(path)}: {error.strerror or error}") from error
+        raise MapError(unreadable(path, error)) from error
     except Exception as error:  # the parsers of zip, zlib and NumPy's header raise anything on damaged bytes
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise MapError(f"cannot read {shown(path)}: it is damaged ({reason})") from error

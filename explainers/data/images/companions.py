@@ -15,7 +15,7 @@ from explainers.data.images.find import SUFFIXES, shortened, stem_of, told_apart
 from explainers.data.images.read import read_image
 from explainers.errors import MapError
 from explainers.storage.files import content_hash
-from explainers.storage.paths import shown
+from explainers.storage.paths import not_there, shown, unreadable
 
 NIFTI = (".nii.gz", ".nii")
 RAW_AND_COPIES = {".npz", ".npy", ".nii.gz"}  # of one map of `explain run`
@@ -36,8 +36,9 @@ class Beside:
 
     def __init__(self, folder: str | PathLike[str], kind: str) -> None:
         self.folder, self.kind = Path(folder), kind
+        self._owners: dict[Path, dict[str, None]] = {}  # of each file, the images whose it could be
         if not self.folder.is_dir():
-            raise MapError(f"no folder {shown(self.folder)} of {kind}s")
+            raise MapError(f"{not_there(self.folder, f'folder of {kind}s')}")
 
     def find(self, name: str, ending: str = "") -> Path | None:
         """The file of an image: its name, then `ending`, then a suffix; None where there is none.
@@ -45,14 +46,23 @@ class Beside:
         Of the files that a run leaves of one map of a volume it is the raw one.
 
         Raises:
-            MapError: there are several, and none has the image's very name.
+            MapError: there are several, and none has the image's very name, or it could be another image's, too (see
+                `note_shared`).
         """
         found = self._all(name, ending)
         if len(found) > 1:
             raise MapError(
                 f"several {self.kind}s of {shown(name)}: {', '.join(map(shown, found))}; leave the one that is meant"
             )
-        return found[0] if found else None
+        if not found:
+            return None
+        if len(owners := self._owners.get(found[0], {})) > 1:
+            each = " and of ".join(map(shown, islice(owners, NAMED))) + " …" * (len(owners) > NAMED)
+            raise MapError(
+                f"{shown(found[0])} could be the {self.kind} of {each}; give each a file with its whole name, such as "
+                f"{shown(name)}{ending}{found[0].suffix}"
+            )
+        return found[0]
 
     def _all(self, name: str, ending: str) -> list[Path]:
         """Every file that may be meant."""
@@ -87,22 +97,16 @@ class Beside:
             )
         return found
 
-    def refuse_shared(self, names: Sequence[str], ending: str = "") -> None:
-        """See that no file would be that of two images, such as `a.npy` of `a.jpg` and `a.png`.
+    def note_shared(self, names: Sequence[str], ending: str = "") -> None:
+        """Note which files could be those of two images, such as `a.npy` of `a.jpg` and `a.png`: `find` refuses them.
 
-        Raises:
-            MapError: one would.
+        Args:
+            names: of all images that there are.
         """
-        owner: dict[Path, str] = {}
         for name in names:
             found = self._all(name, ending)
-            if len(found) != 1:  # several cost this image, when it comes to it
-                continue
-            if owner.setdefault(path := found[0], name) != name:
-                raise MapError(
-                    f"{shown(path)} could be the {self.kind} of {shown(owner[path])} and of {shown(name)}; give each a "
-                    f"file with its whole name, such as {shown(name)}{ending}{path.suffix}"
-                )
+            if len(found) == 1:  # several cost this image anyway
+                self._owners.setdefault(found[0], {})[name] = None
 
     def digest(self, name: str, ending: str = "") -> bytes:
         """SHA-256 of an image's file.
@@ -114,7 +118,7 @@ class Beside:
         try:
             return content_hash(path)
         except OSError as error:
-            raise MapError(f"cannot read {shown(path)}: {error.strerror}") from error
+            raise MapError(unreadable(path, error)) from error
 
     def refuse_foreign(self, names: Sequence[str], ending: str = "") -> None:
         """See that the folder has to do with the images: a single one without its file is a matter of that image.

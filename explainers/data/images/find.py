@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from explainers.errors import ImageError
 from explainers.storage.owner import MADE, is_output, outputs_in
-from explainers.storage.paths import shown
+from explainers.storage.paths import not_there, shown
 
 LONGEST = 150  # bytes of a name of which outputs are called
 SUFFIXES = frozenset(
@@ -93,7 +93,7 @@ def found_path(folder: str | PathLike[str]) -> Path:
     """
     root = Path(folder)
     if not root.exists():
-        raise ImageError(f"no file or folder {shown(root)}")
+        raise ImageError(not_there(root))
     if not (root.is_file() or root.is_dir()):
         raise ImageError(f"{shown(root)} is neither a folder nor a regular file")
     return root

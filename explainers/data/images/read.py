@@ -14,7 +14,7 @@ from explainers.data.images.formats.pillow import UnknownFormatError, pillow_ima
 from explainers.data.images.formats.tiff_tags import MAGIC, picture as picture_page
 from explainers.errors import DependencyError, ImageError
 from explainers.storage.files import read_bytes
-from explainers.storage.paths import shown
+from explainers.storage.paths import shown, unreadable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -101,7 +101,7 @@ def _bytes_of(path: Path, max_pixels: int) -> bytes:
     except IsADirectoryError as error:
         raise ImageError(f"{shown(path)} is a folder, not an image") from error
     except OSError as error:
-        raise ImageError(f"cannot read {shown(path)}: {error.strerror}") from error
+        raise ImageError(unreadable(path, error)) from error
     except MemoryError as error:
         raise ImageError(f"cannot read {shown(path)}: there is not enough memory") from error
     if not data:

@@ -8,7 +8,7 @@ of maps that lie where the recording lies. Begin with `read.py`.
 from explainers.data.recordings.find import find_recordings, kinds_in
 from explainers.data.recordings.given import as_recordings, kind_of_file, read_kind
 from explainers.data.recordings.read import content_of, read_recording
-from explainers.data.recordings.recording import MOST_VALUES, Recording
+from explainers.data.recordings.recording import MOST_VALUES, Recording, lies_elsewhere
 from explainers.data.recordings.write import map_file, write_map
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "find_recordings",
     "kind_of_file",
     "kinds_in",
+    "lies_elsewhere",
     "map_file",
     "read_kind",
     "read_recording",

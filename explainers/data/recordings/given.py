@@ -16,7 +16,7 @@ from explainers.data.recordings.frames import frames_in
 from explainers.data.recordings.read import read_recording, suffix_of
 from explainers.data.recordings.recording import MOST_VALUES, Recording, check_finite, described
 from explainers.errors import ImageError, counted
-from explainers.storage.paths import shown
+from explainers.storage.paths import not_there, shown
 
 SHAPES = {
     "volume": "(D, H, W), (C, D, H, W) or (N, C, D, H, W)",
@@ -91,7 +91,7 @@ def kind_of_file(path: Path) -> str | None:
 
 def _check_path(path: Path, kind: str) -> None:
     if not path.exists():
-        raise ImageError(f"no file or folder {shown(path)}; check the path")
+        raise ImageError(not_there(path))
     found = kind_of_file(path)
     if found == "photo":
         raise ImageError(f"{shown(path)} is a photo, and the network takes {kind}s; pass {_wanted(kind)}")

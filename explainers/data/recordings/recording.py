@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,27 @@ class Recording:
     def axes(self) -> tuple[int, ...]:
         """How long each axis is."""
         return tuple(self.values.shape[1:])
+
+
+APART = 0.1  # of the distance between two places, from which on grids do not lie over each other
+
+
+def lies_elsewhere(one: Recording, other: Recording) -> bool:
+    """Whether two volumes of the same axes say that they lie at different places of the patient, by a tenth of a voxel
+    or more at some corner; False where one of them does not say where it lies."""
+    if not (_oriented(one) and _oriented(other)):
+        return False
+    assert one.affine is not None
+    assert other.affine is not None
+    corners = np.array(list(product(*((0, side - 1) for side in one.axes), (1,))), float).T
+    apart = np.linalg.norm(((one.affine - other.affine) @ corners)[:3], axis=0).max()
+    return bool(apart >= APART * np.linalg.norm(other.affine[:3, :3], axis=0).min())
+
+
+def _oriented(recording: Recording) -> bool:
+    header = recording.header
+    told = header is None or bool(int(header["sform_code"]) or int(header["qform_code"]))
+    return recording.affine is not None and told
 
 
 def medical(name: str, files: str) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 from explainers.data.recordings.recording import Recording, check_count
 from explainers.errors import ImageError
 from explainers.storage.files import read_bytes
-from explainers.storage.paths import shown
+from explainers.storage.paths import shown, unreadable
 
 PCM, FLOAT, EXTENSIBLE = 1, 3, 0xFFFE
 BYTES = 8  # of the widest sample
@@ -25,7 +25,7 @@ def read_wav(path: Path, most: int) -> Recording:
     try:
         data = read_bytes(path, BYTES * most + 4096)
     except OSError as error:
-        raise ImageError(f"cannot read {shown(path)}: {error.strerror or error}") from error
+        raise ImageError(unreadable(path, error)) from error
     if data[:4] != b"RIFF" or data[8:12] != b"WAVE":
         raise ImageError(f"{shown(path)} is no WAV file")
     shape: tuple[int, int, int, int] | None = None  # format, channels, rate, bits

@@ -12,7 +12,7 @@ from explainers.data.data_set import Split
 from explainers.data.images import MAX_PIXELS, ImageFile, read_image
 from explainers.data.images.companions import read_mask
 from explainers.errors import DataError, MapError
-from explainers.storage.paths import shown
+from explainers.storage.paths import not_there, shown
 
 if TYPE_CHECKING:
     import numpy as np
@@ -140,7 +140,7 @@ def folder_of(rest: str, kind: str) -> Path:
         raise DataError(f"{kind}: names no folder; write {kind}:PATH")
     root = Path(rest).expanduser()
     if not root.is_dir():
-        raise DataError(f"{kind}:{shown(rest)}: no folder {shown(root)}")
+        raise DataError(f"{kind}:{shown(rest)}: {not_there(root, 'folder')}")
     return root
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from explainers.core.explainer import Explained, told
 from explainers.core.layer_explainer import LayerExplainer, LayerOption, Spatial
-from explainers.core.maps import positions, scaled
+from explainers.core.maps import is_constant, positions, scaled
 from explainers.core.registry import register
 from explainers.core.targets import resolve_targets
 from explainers.errors import OptionError
@@ -110,6 +110,8 @@ class GroupCAM(LayerExplainer):
         self.predictor.run(len(flat) + 1, image[None], make, lambda _, scores: found.append(reading(scores)))
         watched = torch.cat(found)
         gain = (watched[1:].gather(1, wanted[:, None])[:, 0] - watched[0, wanted]).relu()
+        still = torch.tensor([is_constant(watched[:, each]) for each in classes], device=gain.device)
+        gain[still[:, None].expand(-1, groups)[live]] = 0  # else a map of rounding
         weight = masks.new_zeros(live.shape)
         weight[live] = gain.to(weight)
         return torch.einsum("kg,kg...->k...", weight, masks)

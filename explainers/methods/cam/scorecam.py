@@ -9,7 +9,7 @@ from torch import Tensor
 
 from explainers.core.explainer import Explained, told
 from explainers.core.layer_explainer import LayerExplainer, LayerOption, Spatial, try_layer
-from explainers.core.maps import scaled
+from explainers.core.maps import constant_rows, scaled
 from explainers.core.registry import register
 from explainers.core.targets import resolve_targets
 from explainers.network.output import Output
@@ -74,12 +74,18 @@ class ScoreCAM(LayerExplainer):
         live = (flat.amax(dim=1) > flat.amin(dim=1)).nonzero().flatten()
         weights = activation.new_zeros(len(activation), len(classes))
         if len(live):
-            weights[live] = self._rise(image, activation[live], classes, reading).softmax(dim=0).to(weights)
+            # Nothing, where no channel varies within the image: the softmax of none is not a number.
+            shares = self._rise(image, activation[live], classes, reading).softmax(dim=0).nan_to_num(0)
+            weights[live] = shares.to(weights)
         return torch.einsum("ck,c...->k...", weights, activation).relu()
 
     def _rise(self, image: Tensor, channels: Tensor, classes: Tensor, reading: Reading) -> Tensor:
-        """(n, K): S_c through each channel less S_c of nothing at all."""
+        """(n, K): S_c through each channel less S_c of nothing at all; -∞ for one that varies nowhere in the image.
+
+        Such a channel varies where an image smaller than the layer does not reach; the authors' code passes it by too.
+        """
         found: list[Tensor] = []
+        still = torch.zeros(len(channels), dtype=torch.bool, device=channels.device)
 
         def make(start: int, stop: int, buffer: Tensor) -> Tensor:
             if start == 0:  # the first row is nothing at all
@@ -87,8 +93,9 @@ class ScoreCAM(LayerExplainer):
             first = max(start, 1)
             if first == stop:
                 return buffer
-            masks = scaled(self.enlarged(channels[None, first - 1 : stop - 1], image.shape)[0])
-            torch.mul(image, masks[:, None], out=buffer[first - start :])
+            large = self.enlarged(channels[None, first - 1 : stop - 1], image.shape)[0]
+            still[first - 1 : stop - 1] = constant_rows(large)
+            torch.mul(image, scaled(large)[:, None], out=buffer[first - start :])
             return buffer
 
         def take(_: int, scores: Tensor) -> None:
@@ -96,4 +103,4 @@ class ScoreCAM(LayerExplainer):
 
         self.predictor.run(len(channels) + 1, image[None], make, take)
         watched = torch.cat(found)
-        return watched[1:] - watched[:1]
+        return (watched[1:] - watched[:1]).masked_fill(still[:, None].to(watched.device), -torch.inf)

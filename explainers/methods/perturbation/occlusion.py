@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from explainers.core.explainer import Explained, told
+from explainers.core.maps import is_constant
 from explainers.core.perturbation_explainer import PerturbationExplainer
 from explainers.core.registry import register
 from explainers.errors import OptionError
@@ -102,6 +103,7 @@ class Occlusion(PerturbationExplainer):
         self.predictor.run(len(boxes) + 1, image[None], make, take)
         watched = torch.cat(found)
         falls = watched[:1] - watched[1:]
+        falls[:, [is_constant(each) for each in watched.unbind(1)]] = 0  # else a map of rounding
         total = torch.zeros(len(classes), *hidden.shape[1:], dtype=torch.float64, device="cpu")
         count = torch.zeros(hidden.shape[1:], dtype=torch.float64, device="cpu")
         for box, fall in zip(boxes, falls, strict=True):

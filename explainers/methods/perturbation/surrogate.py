@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from explainers.core.explainer import Explained, told
-from explainers.core.maps import as_tensor, grid_labels
+from explainers.core.maps import as_tensor, grid_labels, is_constant
 from explainers.core.perturbation_explainer import PerturbationExplainer
 from explainers.core.registry import register
 from explainers.errors import DependencyError, OptionError
@@ -77,8 +77,12 @@ class SegmentExplainer(PerturbationExplainer):
     def _values(self, image: Tensor, substrate: Tensor, target: int, labels: Tensor, reading: Reading) -> Tensor:
         """(*axes) for one class."""
 
+        seen: list[Tensor] = []
+
         def watched(images: Tensor) -> Tensor:
-            return reading(self.predictor(images))
+            answers = reading(self.predictor(images))
+            seen.append(answers[:, target].detach())
+            return answers
 
         if self.exact and not labels.any():  # captum's weights of subsets are 0 / 0 for one segment
             with_it, without = watched(torch.stack([image, substrate]))[:, target]
@@ -92,7 +96,8 @@ class SegmentExplainer(PerturbationExplainer):
                 n_samples=self.samples,
                 perturbations_per_eval=min(self._at_once(image), self.samples),
             )
-        return values[0, 0].detach()
+        moved = not is_constant(torch.cat(seen))
+        return values[0, 0].detach() if moved else torch.zeros_like(values[0, 0])  # else a map of rounding
 
     @staticmethod
     def _at_once(image: Tensor) -> int:

@@ -24,6 +24,7 @@ from explainers.network.axes.axis import (
     unknown,
 )  # fmt: skip
 from explainers.network.axes.frequencies import as_complex, as_real, frequencies
+from explainers.network.axes.masked import picked, put_back
 from explainers.network.axes.moves import Operands, Shape, index_of
 
 MOST_OWN = 3  # positions that the padding of a small convolution may add at each end
@@ -42,6 +43,8 @@ def elementwise(_: Any, operands: Operands, shape: Shape) -> Axes | None:
 
 def first_operand(node: Any, operands: Operands, shape: Shape) -> Axes | None:
     """Written into in place; cut-outs (`regions`) that are written into something new stay what they are."""
+    if (back := put_back(node, operands, shape)) is not None:
+        return back
     if operands and operands[0] is None and any(_cut_out(axes, len(shape)) for axes in operands[1:]):
         return regions(node, operands, shape)
     if operands and operands[0] is None and type(node).__name__ == "CopySlices":
@@ -125,9 +128,21 @@ def multiplied(_: Any, operands: Operands, shape: Shape) -> Axes | None:
     return (*batch, rows, columns)
 
 
-def attended(_: Any, operands: Operands, shape: Shape) -> Axes | None:
-    """Linear layers, and fused attention, which has the positions of its queries."""
+def mapped(_: Any, operands: Operands, shape: Shape) -> Axes | None:
+    """Linear layers."""
     return operands[0] and (*operands[0][:-1], dim(OTHER, shape[-1]))
+
+
+def attended(_: Any, operands: Operands, shape: Shape) -> Axes | None:
+    """Fused attention, which has the positions of its queries: none where these are learned, as in DETR's decoder."""
+    query, *others = operands[:3]
+    if query is not None:
+        return (*query[:-1], dim(OTHER, shape[-1]))
+    known = next((axes for axes in others if axes is not None and len(axes) == len(shape)), None)
+    if known is None:
+        return None
+    front = [each if each.size == size else dim(OTHER, size) for each, size in zip(known, shape[:-2], strict=False)]
+    return (*front, dim(OTHER, shape[-2]), dim(OTHER, shape[-1]))
 
 
 def patches(node: Any, operands: Operands, shape: Shape) -> Axes | None:
@@ -192,7 +207,8 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(("Mean", "Sum", "Amax", "Amin", "Max", "Min", "Std", "Var", "Prod", "Logsumexp", "Median",
                      "LinalgVectorNorm", "Norm"), reduced),
     **dict.fromkeys(("Mm", "Bmm", "Addmm", "Baddbmm"), multiplied),
-    **dict.fromkeys(("Linear", "ScaledDotProductFlashAttentionForCpu", "ScaledDotProductFlashAttention",
+    "Linear": mapped,
+    **dict.fromkeys(("ScaledDotProductFlashAttentionForCpu", "ScaledDotProductFlashAttention",
                      "ScaledDotProductEfficientAttention", "ScaledDotProductCudnnAttention"), attended),
     **dict.fromkeys(("FftC2C", "FftR2C", "FftC2R"), frequencies),
     **dict.fromkeys(("MkldnnRnnLayer", "CudnnRnn"), transformed),
@@ -204,7 +220,8 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(("Transpose", "T"), moves.transposed),
     **dict.fromkeys(("Split", "SplitWithSizes"), moves.split),
     **dict.fromkeys(("Select", "Unbind"), moves.selected),
-    **dict.fromkeys(("Sort", "Topk", "IndexSelect", "Gather", "Index", "Take", "Diagonal", "Rot90"), moves.shuffled),
+    **dict.fromkeys(("Sort", "Topk", "IndexSelect", "Gather", "Take", "Diagonal", "Rot90"), moves.shuffled),
+    **dict.fromkeys(("Index", "MaskedSelect"), picked),
     "AsStrided": moves.strided, "Permute": moves.permuted, "Slice": moves.sliced, "Cat": moves.concatenated,
     "Stack": moves.stacked, "Flip": moves.flipped, "Roll": moves.rolled, "ConstantPadNd": moves.padded,
     "Repeat": moves.repeated, "Im2Col": patches, "Unfold": strips,

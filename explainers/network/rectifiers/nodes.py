@@ -28,7 +28,8 @@ MASKED = frozenset(
      "ScatterAdd", "ScatterReduce", "Put", "Abs", "Logaddexp", "Logaddexp2", "Hypot")
 )  # fmt: skip
 CHOICES = frozenset(("Maximum", "Minimum", "Fmax", "Fmin"))
-PRODUCTS = frozenset(("Mul", "Addcmul", "Lerp", "Bmm", "Mm"))
+PRODUCTS = frozenset(("Mul", "Div", "Addcmul", "Lerp", "Bmm", "Mm", "Xlogy"))
+LENGTHS = ("Norm", "LinalgVectorNorm", "Cdist", "EuclideanDist", "Dist")  # of one number: its absolute value
 ABOVE_ZERO = frozenset(("Sigmoid", "Hardsigmoid", "Softmax"))
 KEPT = ("ToCopy", "Clone", "View", "UnsafeView", "Permute", "Transpose", "AsStrided", "MaxPool", "Alias", "Squeeze")
 
@@ -48,6 +49,8 @@ def reading(node: Any) -> str:
         return _by_its_constant(node, kind)
     if kind == "ClampMax":
         return _by_its_ends(node, kind)
+    if kind in LENGTHS and _is_of_one_number(node, kind):
+        return "opaque"
     return "opaque" if kind in PRODUCTS and _is_masked(node, kind) else ""
 
 
@@ -106,8 +109,26 @@ def _by_its_constant(node: Any, kind: str) -> str:
     return "" if bool(inside) else "shifted"
 
 
+def _is_of_one_number(node: Any, kind: str) -> bool:
+    """Whether a norm or a distance is that of vectors with one number each."""
+    given = saved(node, "x1" if kind.endswith("Dist") or kind == "Cdist" else "self")[0]
+    if not isinstance(given, Tensor):
+        return kind not in ("Cdist", "EuclideanDist", "Dist")  # nothing tells
+    if kind.endswith("ist"):
+        return given.shape[-1] == 1
+    shape = shape_of(node)
+    return shape is not None and shape.numel() == given.numel()
+
+
 def _is_masked(node: Any, kind: str) -> bool:
-    names = {"Addcmul": ("tensor1", "tensor2"), "Lerp": ("weight",), "Bmm": ("self", "mat2"), "Mm": ("self", "mat2")}
+    names = {
+        "Addcmul": ("tensor1", "tensor2"),
+        "Lerp": ("weight",),
+        "Bmm": ("self", "mat2"),
+        "Mm": ("self", "mat2"),
+        "Div": ("other",),
+        "Xlogy": ("other",),
+    }
     shape = shape_of(node)
     return any(is_mask(value, shape) for value in saved(node, *names.get(kind, ("self", "other"))))
 

@@ -33,8 +33,10 @@ MIXING = (
     "PixelUnshuffle", "ChannelShuffle", "CopySlices", "NarrowCopy", "Trilinear", "Cdist", "Renorm",
 )  # fmt: skip
 REDUCTIONS = frozenset(
-    ("Max", "Min", "Amax", "Amin", "Median", "Nanmedian", "Sort", "Topk", "Kthvalue", "Logsumexp", "Mode", "Aminmax")
-)
+    ("Max", "Min", "Amax", "Amin", "Median", "Nanmedian", "Sort", "Topk", "Kthvalue", "Logsumexp", "Mode", "Aminmax",
+     "Cummax", "Cummin")
+)  # fmt: skip
+POOLS = ("MaxPool", "AdaptiveMaxPool", "FractionalMaxPool")
 LOGARITHMS, EXPONENTIALS = ("Log", "Log1P", "Log2", "Log10"), ("Exp", "Expm1", "Exp2", "Sigmoid", "Softplus")
 RECTIFIES, BENDS = 1, 2  # of a chain: through a ReLU; through another function that is not affine
 
@@ -101,7 +103,8 @@ def _shared(pair: tuple[Chain, Chain]) -> int | None:
 
 def _selects(node: Any, fed: set[Any], chains: dict[Any, Chain]) -> bool:
     """A maximum or such over a stack of x with a constant, or with a function of x."""
-    if kind_of(node) not in REDUCTIONS:
+    pools = kind_of(node).startswith(POOLS)
+    if kind_of(node) not in REDUCTIONS and not pools:
         return False
     below, steps = node.next_functions[0][0], 0
     while below is not None and kind_of(below) in VIEWS:
@@ -109,8 +112,8 @@ def _selects(node: Any, fed: set[Any], chains: dict[Any, Chain]) -> bool:
     if below is None or kind_of(below) not in ("Stack", "Cat", "ConstantPadNd"):
         return False
     if kind_of(below) == "ConstantPadNd":
-        return True
-    if steps == 0 and not _along(node, below):
+        return not pools  # of which that is a border
+    if steps == 0 and not (_pools_along(node, below) if pools else _along(node, below)):
         return False
     parents = [edge for edge in below.next_functions if edge[0] in fed]
     if len(parents) < len(below.next_functions):
@@ -127,6 +130,14 @@ def _along(reduction: Any, stack: Any) -> bool:
         return True
     every = over if isinstance(over, tuple) else (over,)
     return not every or _positive(along, len(shape)) in {_positive(dim, len(shape)) for dim in every}
+
+
+def _pools_along(pool: Any, stack: Any) -> bool:
+    """The same of a pooling, which goes over the last dimensions."""
+    along, shape = saved(stack, "dim")[0], shape_of(stack)
+    if along is None or shape is None:
+        return True
+    return _positive(along, len(shape)) >= len(shape) - (3 if "3D" in kind_of(pool) else 2)
 
 
 def _positive(dim: int, dims: int) -> int:

@@ -20,7 +20,7 @@ from explainers.network.input import run
 from explainers.network.layer_choice import Survey
 from explainers.network.layers import Layer
 
-INTERPOLATED = 2  # rows and columns that one position of a bilinearly enlarged output is made of
+INTERPOLATED = 2  # places along each axis that one position of a linearly enlarged output is made of
 
 
 def bottleneck(network: Any, images: Tensor, seen: Survey, dense: Callable[[Any], Tensor | None]) -> Layer | None:
@@ -28,8 +28,8 @@ def bottleneck(network: Any, images: Tensor, seen: Survey, dense: Callable[[Any]
     `encoder`), behind which positions still mix; where no such part has one, the last such layer of that resolution.
 
     Args:
-        images: (N, C, H, W), of which the first is looked at; seen: of them; dense: from what the network returns to
-            scores at each position (N, classes, h, w), None where it has none.
+        images: (N, C, *axes), of which the first is looked at; seen: of them; dense: from what the network returns to
+            scores at each position (N, classes, *grid), None where it has none.
 
     Returns:
         None where there are no scores at each position, or no layer with positions.
@@ -75,7 +75,9 @@ def _mixed_behind(
         return None
     if not scores.requires_grad:
         return layers
-    place = scores[0, :, scores.shape[2] // 2, scores.shape[3] // 2]
+    place = scores[0]
+    for side in scores.shape[2:]:
+        place = place[:, side // 2]
     weights = torch.linspace(1, 2, len(place), device=place.device, dtype=place.dtype)  # a softmax sums to a constant
     gradients = gradients_of((place * weights).sum(), capture.tensors)
     found = []
@@ -83,6 +85,9 @@ def _mixed_behind(
         if gradient is None:
             continue
         touched = layer.layout.spatial(gradient)[0].abs().amax(dim=0) > 0
-        if max(int(touched.any(dim=1).sum()), int(touched.any(dim=0).sum())) > INTERPOLATED:
+        spread = [
+            int(touched.movedim(axis, 0).reshape(side, -1).any(dim=1).sum()) for axis, side in enumerate(touched.shape)
+        ]
+        if max(spread) > INTERPOLATED:
             found.append(layer)
     return found or layers

@@ -5,7 +5,7 @@ draws curves over bands of colour, `pictures.py` has what they share, `blocks.py
 peak, and `plain.py` draws slices and curves that a page lays maps over. Begin with `recorded.py`.
 """
 
-from explainers.render.arrays.blocks import fewer, largest
+from explainers.render.arrays.blocks import fewer, largest, on_grid
 from explainers.render.arrays.pictures import MapRow, figure_of, pixels_of
 from explainers.render.arrays.recorded import bare, picture_of, spacing_of, walk, walked
 
@@ -15,6 +15,7 @@ __all__ = [
     "fewer",
     "figure_of",
     "largest",
+    "on_grid",
     "picture_of",
     "pixels_of",
     "spacing_of",

@@ -1,6 +1,8 @@
-"""Fewer values of a map, so that no peak is lost."""
+"""Fewer values of a map, so that no peak is lost, and regions on another grid."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -18,3 +20,20 @@ def fewer(values: np.ndarray, count: int, axis: int) -> np.ndarray:
     starts = np.arange(count) * values.shape[axis] // count
     high, low = np.maximum.reduceat(values, starts, axis), np.minimum.reduceat(values, starts, axis)
     return np.where(high >= -low, high, low)
+
+
+def on_grid(region: np.ndarray, axes: Sequence[int]) -> np.ndarray:
+    """A region (*grid) bool over a recording whose axes are so long: at each place the nearest value."""
+    if region.shape == tuple(axes):
+        return region
+    nearest = (
+        ((np.arange(length) + 0.5) * cells / length).astype(int)
+        for length, cells in zip(axes, region.shape, strict=True)
+    )
+    return region[np.ix_(*nearest)]
+
+
+def stretches(inside: np.ndarray) -> list[tuple[int, int]]:
+    """(start, stop) of each run of True in (L,)."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], inside, [False]]).astype(np.int8)))
+    return [(int(start), int(stop)) for start, stop in edges.reshape(-1, 2)]

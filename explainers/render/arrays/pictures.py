@@ -23,11 +23,13 @@ DOTS = 100  # an inch, where a figure becomes pixels
 
 @dataclass(frozen=True, eq=False)
 class MapRow:
-    """A map (*axes), or (C, *axes), as it is to be drawn; title: of several lines, or none."""
+    """A map (*axes), or (C, *axes), as it is to be drawn; title: of several lines, or none; region: (*axes) bool of
+    what is explained, whose edge is drawn, None for all of it."""
 
     values: np.ndarray
     style: Style
     title: str = ""
+    region: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if not np.isfinite(self.values).all():

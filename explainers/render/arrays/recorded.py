@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,7 +13,6 @@ from explainers.render.arrays.blocks import largest
 from explainers.render.arrays.pictures import MapRow, Picture, pixels_of
 from explainers.render.arrays.signals import Curves
 from explainers.render.arrays.volumes import Planes, animation, gray_of, strongest, walk_through
-from explainers.render.style import Style
 
 
 class Recorded(Protocol):
@@ -48,7 +48,7 @@ def picture_of(subject: Recorded, rows: Sequence[MapRow], title: str = "") -> Pi
     """
     if subject.values.ndim == 2:
         return Curves(subject.values, rows, subject.rate, title)
-    flat = [MapRow(flattened(row.values), row.style, row.title) for row in rows]
+    flat = [replace(row, values=flattened(row.values)) for row in rows]
     uneven = [row.values for row in flat if np.ptp(row.values) > 0]
     place = strongest(uneven[0]) if uneven else None
     return Planes(gray_of(subject.values), flat, subject.axis_names, spacing_of(subject.affine), place, title)
@@ -61,10 +61,10 @@ def bare(subject: Recorded) -> np.ndarray:
     return gray_of(subject.values[:, subject.values.shape[1] // 2])
 
 
-def walk(subject: Recorded, values: np.ndarray, style: Style) -> bytes:
+def walk(subject: Recorded, row: MapRow) -> bytes:
     """An animated WebP of a volume's slices, or a clip's frames, with a map (*axes), or (C, *axes)."""
-    frames = walk_through(gray_of(subject.values), flattened(values), axis=walked(None, subject), style=style)
-    return animation(frames)
+    flat = replace(row, values=flattened(row.values))
+    return animation(walk_through(gray_of(subject.values), flat, axis=walked(None, subject)))
 
 
 def flattened(values: np.ndarray) -> np.ndarray:

@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 
 from explainers.errors import OptionError
-from explainers.render.arrays.blocks import fewer, largest
+from explainers.render.arrays.blocks import fewer, largest, stretches
 from explainers.render.arrays.pictures import MapRow, lines_of, upright_bar
 from explainers.render.style import coloured, limits_of
 
 MOST = 8  # channels that are drawn
 POINTS = 4000  # of a curve; of more, every stretch keeps its lowest and highest
 BANDS = 300  # colours side by side: fewer than a picture has pixels, so that each of them is seen
+BAR, FEW = (1.0, 0.06), 8  # of a region: where above a panel, in its heights; stretches whose ends have lines
 CHANNEL, MAP, AROUND = 1.1, 0.9, 0.5  # inches
 
 
@@ -25,7 +26,7 @@ class Curves:
 
     A single map colours bands behind the channels and is the last curve; several have a panel each, their curve over
     their colours. Where there are more samples than colours side by side, each colour is that of the largest magnitude,
-    so that no peak is lost.
+    so that no peak is lost. A white bar above each panel is the region that is explained.
 
     values: (C, L), of which the first eight channels are drawn; rows: maps (L,), or (C, L) with one for each channel;
     rate: samples per second, for an axis in seconds; title: above all of it.
@@ -70,7 +71,10 @@ class Curves:
         for number, (panel, row) in enumerate(zip(panels[channels:], self.rows, strict=True), start=channels):
             self._map(panel, row, time, bands=one is None)
             upright_bar(into.add_subplot(grid[number if one is None else slice(None), 1]), row)
+        region = next((row.region for row in self.rows if row.region is not None), None)
         for panel in panels:
+            if region is not None:
+                _mark(panel, region, time)
             panel.set_xlim(time[0], time[-1] if len(time) > 1 else 1)
             panel.tick_params(labelsize=7, labelbottom=panel is panels[-1])
             for side in ("top", "right"):
@@ -94,6 +98,17 @@ class Curves:
         panel.set_ylabel("map", fontsize=8)
         if row.title:
             panel.set_title(row.title, fontsize=9, loc="left", parse_math=False)
+
+
+def _mark(panel: Any, region: np.ndarray, time: np.ndarray) -> None:
+    """A bar above the stretches of a region (L,), with lines at their ends where these are few."""
+    step = time[1] - time[0] if len(time) > 1 else 1
+    spans = [(time[0] + (start - 0.5) * step, (stop - start) * step) for start, stop in stretches(region)]
+    along = panel.get_xaxis_transform()
+    panel.broken_barh(spans, BAR, transform=along, facecolor="white", edgecolor="black", linewidth=0.8, clip_on=False)
+    for start, width in spans if len(spans) <= FEW else []:
+        for end in (start, start + width):
+            panel.axvline(end, color="0.2", linewidth=0.8, linestyle=(0, (4, 2)), zorder=3)
 
 
 def thinned(place: np.ndarray, curve: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

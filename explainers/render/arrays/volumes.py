@@ -11,6 +11,7 @@ import numpy as np
 
 from explainers.errors import OptionError
 from explainers.render.arrays.pictures import MapRow, lines_of, upright_bar
+from explainers.render.outline import outlined
 from explainers.render.overlay import overlay
 from explainers.render.style import Style, limits_of
 
@@ -105,6 +106,8 @@ class Planes:
             picture = overlay(picture, np.take(row.values, peak[axis], axis), style=_whole(row.values, row.style))
         shape = self.spacing[down] / self.spacing[across]
         panel.imshow(picture, interpolation="nearest", aspect=shape, origin="upper")
+        if row is not None and row.region is not None:
+            _edge(panel, np.take(row.region, peak[axis], axis))
         panel.set_anchor("N")
         for numbers, length in ((panel.yaxis, self._sides[down]), (panel.xaxis, self._sides[across])):
             numbers.get_major_locator().set_params(integer=True)
@@ -116,23 +119,24 @@ class Planes:
         panel.set_ylabel(self.names[down], fontsize=8)
 
 
-def walk_through(
-    pixels: np.ndarray, map_: np.ndarray, *, axis: int = 0, style: Style | None = None
-) -> list[np.ndarray]:
+def walk_through(pixels: np.ndarray, row: MapRow, *, axis: int = 0) -> list[np.ndarray]:
     """Slices along an axis with the map on them, evenly chosen where there are more than 48.
 
     Args:
-        pixels: (A, B, C, 3) uint8; map_: (A, B, C).
+        pixels: (A, B, C, 3) uint8; row: a map (A, B, C), with the region that is outlined, if there is one.
 
     Returns:
         (H, W, 3) uint8 pictures of one size.
     """
-    _check(pixels, map_)
-    style = _whole(map_, style or Style())
-    count = map_.shape[axis]
+    _check(pixels, row.values)
+    style, count = _whole(row.values, row.style), row.values.shape[axis]
     places = np.unique(np.linspace(0, count - 1, min(FRAMES, count)).round().astype(int))
-    slices = ((np.ascontiguousarray(np.take(each, place, axis)) for each in (pixels, map_)) for place in places)
-    return [_enlarged(overlay(plain, values, style=style)) for plain, values in slices]
+    frames = []
+    for place in places:
+        plain, values = (np.ascontiguousarray(np.take(each, place, axis)) for each in (pixels, row.values))
+        frame = _enlarged(overlay(plain, values, style=style))
+        frames.append(frame if row.region is None else outlined(frame, np.take(row.region, place, axis)))
+    return frames
 
 
 def animation(frames: Sequence[np.ndarray], milliseconds: int = 120) -> bytes:
@@ -165,6 +169,18 @@ def _check(pixels: np.ndarray, map_: np.ndarray) -> None:
 def _whole(map_: np.ndarray, style: Style) -> Style:
     """The style with the whole map's scale, which all slices share."""
     return replace(style, limits=style.limits or limits_of(map_))
+
+
+def _edge(panel: Any, inside: np.ndarray) -> None:
+    """A line along the sides of the places (H, W) that are inside, white on black as on photos."""
+    from matplotlib.collections import LineCollection
+
+    wide = np.pad(inside, 1)
+    level = np.argwhere(wide[1:, 1:-1] != wide[:-1, 1:-1]) - 0.5  # above each row, and below the last
+    upright = np.argwhere(wide[1:-1, 1:] != wide[1:-1, :-1]) - 0.5
+    lines = [((x, y), (x + 1, y)) for y, x in level] + [((x, y), (x, y + 1)) for y, x in upright]
+    for colour, width in (("black", 2.6), ("white", 1.2)):
+        panel.add_collection(LineCollection(lines, colors=colour, linewidths=width, capstyle="projecting"))
 
 
 def _others(axis: int) -> tuple[int, int]:

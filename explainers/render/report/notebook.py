@@ -48,7 +48,7 @@ SCRIPTS = (
 STYLES = ("controls", "pane", "notebook")
 IMAGES = 4  # shown at most
 SIDE = 256  # of maps; larger ones are averaged
-LARGEST = 700_000  # characters of maps and photos together, from which on no further one is taken
+LARGEST = 1_000_000  # characters of maps and photos together
 REM = 15  # pixels of the report's rem; a notebook has another
 IGNORED = "tex2jax_ignore mathjax_ignore"  # a $ in a name begins no formula
 
@@ -77,9 +77,9 @@ def widget(
 
     Args:
         images: of which the first few are taken (`IMAGES`, `LARGEST`), which is said. Where the slices of the first
-            volume alone are more than that, all of it is the picture, and says so. picture: PNG of the same, as it
-            is to be seen without scripts; label: what all of it is, for those who do not see it; count: how many
-            images there are, where these are not all.
+            volume, and its first map, are more than that, all of it is the picture, and says so. picture: PNG of the
+            same, as it is to be seen without scripts; label: what all of it is, for those who do not see it; count:
+            how many images there are, where these are not all.
 
     Raises:
         OptionError: a map has NaN or infinite values.
@@ -87,24 +87,25 @@ def widget(
     heads: list[dict[str, Any]] = []
     weight, left, too_large = 0, 0, 0
     for image in images[:IMAGES]:
-        if weight > LARGEST:
-            break
         head = _head(image)
         own = sum(map(len, head.get("photos") or [head["photo"]]))
-        if own > LARGEST:
-            too_large = own
-            break
-        weight += own
-        for each in image.maps:
-            if weight > LARGEST and (heads or head["maps"]):
-                left += 1
-                continue
+        for place, each in enumerate(image.maps):
             made = _map(each, head)
-            weight += len(made["data"])
+            if weight + own + len(made["data"]) > LARGEST:
+                left = len(image.maps) - place
+                break
+            own += len(made["data"])
             head["maps"].append(made)
+        if left and (heads or not head["maps"]):
+            too_large = 0 if heads else own + len(made["data"])
+            left = 0
+            break  # an image is shown with all its maps, or not at all, but for the first
+        weight += own
         _name_apart(head["maps"])
         head["titles"] = [each["title"] for each in head["maps"]]
         heads.append(head)
+        if left:
+            break
     total = len(images) if count is None else count
     kind = images[0].kind
     if not heads:
@@ -159,8 +160,8 @@ def _first(shown: int, total: int, kind: str) -> list[str]:
 def _refused(size: int, kind: str) -> str:
     """Why there is the picture alone."""
     return (
-        f"There is no slider: the slices of this {kind} would take {size / 1e6:.1f} MB of the notebook, more than "
-        f"{LARGEST / 1e6:.1f} MB. The report of `explain run` has them."
+        f"There is no slider: the slices of this {kind} and a map would take {size / 1e6:.1f} MB of the notebook, more "
+        f"than {LARGEST / 1e6:.1f} MB. The report of `explain run` has them."
     )
 
 

@@ -18,11 +18,12 @@ import torch
 
 from explainers.core.maps import CONSTANT, is_constant
 from explainers.errors import OptionError
+from explainers.render.arrays.blocks import on_grid
 from explainers.render.arrays.plain import gray_slices, slice_file, true_size
 from explainers.render.arrays.recorded import Recorded, flattened, spacing_of, walked
 from explainers.render.arrays.volumes import strongest
-from explainers.render.report.cuts import below_each_other, bounded, chosen, cut, place_in, seen_along
-from explainers.render.report.packing import packed
+from explainers.render.report.cuts import below_each_other, bounded, chosen, cut, nearest, place_in, seen_along
+from explainers.render.report.packing import pack_bits, packed
 from explainers.render.style import limits_of
 
 SLICES = 32  # at most
@@ -35,8 +36,8 @@ class WidgetMap:
     """A map of a method.
 
     values: (H, W) float32, finite, or (C, H, W), of which the largest magnitude is shown, or (A, B, C) and (K, A, B, C)
-    of a volume, on its grid or another one over the same place; said: what it is of; region: (H, W) bool of what is
-    explained, outlined on it (of photos).
+    of a volume, on its grid or another one over the same place; said: what it is of; region: (H, W) or (A, B, C) bool
+    of what is explained, outlined on it.
     """
 
     title: str
@@ -94,11 +95,18 @@ def volume_map(map_: WidgetMap, slices: dict[str, Any]) -> dict[str, Any]:
         "limits": [low, high],
         "signed": low < 0,
         "data": made.data,
-        "mask": None,
+        "mask": None if map_.region is None else _packed_region(map_.region, slices, whole.shape[1:]),
         "of": of,
         "slice": places.index(peak[axis]) if peak[axis] in places else len(places) // 2,
         "peak": peak,
     }
+
+
+def _packed_region(region: np.ndarray, slices: dict[str, Any], grid: Sequence[int]) -> dict[str, Any]:
+    """Its slices below each other where those of the volume are, on the grid (h, w) of the map's."""
+    full = on_grid(region, [each["length"] for each in slices["axes"]])
+    cuts = np.moveaxis(full.take(slices["at"], slices["along"]), slices["along"], 0)
+    return pack_bits(nearest(cuts, grid[0], grid[1]).reshape(-1, grid[1]))
 
 
 def _flat(map_: WidgetMap) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,6 +14,7 @@ import torch
 
 from explainers.core.preprocessing import Preprocessing
 from explainers.data.data_set import READERS
+from explainers.data.generated.digits import CLASSES, write_digits
 from explainers.data.images import MAX_PIXELS, ImageFile, find_images
 from explainers.data.sets import data_set
 from explainers.data.sets.export import in_turn, write_split
@@ -28,6 +30,7 @@ from explainers.run.true_classes import labels_of
 from explainers.storage.atomic import write_bytes
 from explainers.storage.owner import MADE
 
+DIGITS = re.compile(r"digits:([1-9]\d*)")  # test images that `data.generated.digits` makes
 TEST_IMAGES = 200  # of a data set, unless it is said how many
 GEOMETRY = ("resize", "crop", "window", "interpolation", "channels")  # what decides where a map lies on a photo
 
@@ -75,7 +78,7 @@ class Photos:
 
 
 def is_data_set(spec: str) -> bool:
-    """Whether something names a data set, such as folder:PATH, and no folder of images."""
+    """Whether something names a data set, such as folder:PATH, and no folder of images and not digits:N."""
     kind, colon, _ = spec.partition(":")
     return kind in READERS and (bool(colon) or not Path(spec).exists())
 
@@ -92,23 +95,40 @@ def photos(
     """The images that a specification names.
 
     Args:
-        spec: a data set such as "folder:PATH" (its test images, or its validation images where there are none), or a
-            folder of images; out: where images of a data set that are no files are written; count: how many, the
-            classes in turn (None: all); class_names: of the network; truth: the classes of a folder's images, see
+        spec: a data set such as "folder:PATH" (its test images, or its validation images where there are none), a
+            folder of images, or digits:N; out: where images that are no files are written; count: how many, of a data
+            set the classes in turn (None: all); class_names: of the network; truth: the classes of a folder, see
             `labels_of`.
 
     Raises:
         DataError, ImageError: there are none, or classes that the network does not have.
     """
-    if is_data_set(spec):
+    if is_data_set(spec) or DIGITS.fullmatch(spec):
         if truth is not None:
             raise OptionError(f"--ground-truth {truth}: the classes of {spec} are known; leave it out")
+        if made := DIGITS.fullmatch(spec):
+            return _of_digits(int(made[1]), out, count, class_names, max_pixels)
         return _of_data_set(spec, out, count, class_names, max_pixels)
-    files = find_images(spec)
-    if count is not None:
-        files = sorted(sorted(files, key=lambda file: fraction_of(file.name))[:count], key=lambda file: file.name)
+    files = _some(find_images(spec), count)
     labels = None if truth is None else labels_of(truth, files, class_names)
     return Photos(files, labels, f"{counted(len(files), 'image')} of {spec}", max_pixels=max_pixels)
+
+
+def _some(files: list[ImageFile], count: int | None) -> list[ImageFile]:
+    """So many files, picked by a hash of their names."""
+    if count is None:
+        return files
+    return sorted(sorted(files, key=lambda file: fraction_of(file.name))[:count], key=lambda file: file.name)
+
+
+def _of_digits(made: int, out: Path, count: int | None, network: Sequence[str] | None, max_pixels: int) -> Photos:
+    """Digits, which are written; their classes where the network has the same."""
+    folder = out / "test" / f"digits-{made}"
+    written = write_digits(folder, made)
+    write_bytes(out / "test" / MADE, b"")
+    files = _some(find_images(folder / "images"), count)
+    labels = {file.name: written[file.name] for file in files} if tuple(network or ()) == CLASSES else None
+    return Photos(files, labels, f"{counted(len(files), 'image')} of digits:{made}", max_pixels=max_pixels)
 
 
 def _of_data_set(spec: str, out: Path, count: int | None, class_names: Sequence[str] | None, max_pixels: int) -> Photos:

@@ -43,6 +43,7 @@ from explainers.run.evaluate.outputs import CONTENTS, check_made, write_manifest
 from explainers.run.evaluate.stored_maps import check_references, not_saying
 from explainers.run.evaluate.titles import titled_explainers, titled_metrics
 from explainers.run.targets import Detected, any_input, impossible_first, output_for, settled_target
+from explainers.run.targets.fitting import check_fits
 from explainers.run.targets.objects import ImageTargets
 from explainers.run.targets.spelled import spelled_target
 from explainers.storage.run_folder import PROBE, RunFolder
@@ -140,6 +141,9 @@ def evaluate(
     else:
         source = folder_batches(files, network, options, masks, labels)
         check_labelled(classes, labels)
+        if isinstance(classes, (Target, ImageTargets)):
+            asked = classes if isinstance(classes, Target) else classes.anywhere
+            check_fits(network, options.preprocessing, asked, output)
         if isinstance(classes, ImageTargets):
             source, classes = replace(source, own=classes), None
         if isinstance(classes, Detected):

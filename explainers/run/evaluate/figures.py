@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from explainers.core.maps import as_tensor
-from explainers.core.preprocessing import photographic
 from explainers.data.images import ImageFile, Photo
 from explainers.evaluation.chunk_maps import Stored
 from explainers.evaluation.controls import is_control
@@ -111,5 +110,5 @@ def _target(row: Row, file: ImageFile, photo: Photo, source: Folder, same: Targe
     """What an explainer was called with for an image."""
     if source.boxes is not None:
         return [source.boxes.targets[row["image"]]]
-    target = same if source.own is None else source.own.of(file, photo, photographic(source.preprocessing))
+    target = same if source.own is None else source.own.of(file, photo, source.preprocessing)
     return torch.tensor([row["target"]], device=source.device) if target is None else [target]

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from explainers.core.preprocessing import AnyPreprocessing, photographic
+from explainers.core.preprocessing import AnyPreprocessing
 from explainers.data.images import ImageFile, Photo, find_images
 from explainers.data.images.companions import Beside
 from explainers.data.images.read_ahead import read_ahead
@@ -106,7 +106,7 @@ class Folder:
             self.own.check(self.files)
         if self.masks is not None:
             names = [file.name for file in self.files]
-            self.masks.refuse_shared(names)
+            self.masks.note_shared(names)
             self.masks.refuse_foreign(names)
         waiting: dict[tuple[int, ...], list[_Item]] = {}
         with ThreadPoolExecutor(READERS) as pool:
@@ -153,24 +153,22 @@ class Folder:
             self.sizes[file.name] = self.kind.size(subject)
             self.seen[file.name] = (self.kind.places(subject), key)
             image = self.kind.input(subject)
-            target = None if self.own is None else self.own.of(file, subject, photographic(self.preprocessing))
+            target = None if self.own is None else self.own.of(file, subject, self.preprocessing)
         except (ImageError, MapError) as error:
             return _Item(file.name, reason=str(error))
         try:
-            mask = (
-                None if self.masks is None else self._mask(file.name, self.kind.size(subject), tuple(image.shape[1:]))
-            )
+            mask = None if self.masks is None else self._mask(file.name, subject, tuple(image.shape[1:]))
         except (MapError, ImageError) as error:
             return _Item(file.name, reason=str(error), unmasked=True)
         return _Item(file.name, image, mask, key, target=target)
 
-    def _mask(self, name: str, photo: tuple[int, ...], size: tuple[int, ...]) -> Tensor:
+    def _mask(self, name: str, subject: Any, size: tuple[int, ...]) -> Tensor:
         assert self.masks is not None
         path = self.masks.path(name)
-        inside = self.kind.mask_in(path, self.max_pixels)
-        field_ = placed(inside, photo, size, self.preprocessing, str(path), True)
+        inside = self.kind.mask_in(path, self.max_pixels, subject)
+        field_ = placed(inside, self.kind.size(subject), size, self.preprocessing, str(path), True)
         if not bool(field_.any()):
-            raise MapError(f"the mask {shown(path)} has nothing inside the part of the photo that the network sees")
+            raise MapError(f"the mask {shown(path)} has nothing inside what the network sees of the {self.kind.name}")
         return field_ > 0
 
     def _batch(self, items: Sequence[_Item]) -> Batch:

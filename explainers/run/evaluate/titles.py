@@ -108,7 +108,7 @@ def _stored(folder: Path, ending: str, files: Sequence[ImageFile] | None, option
         raise OptionError(f"maps in {folder} belong to image files: they need a folder of images and its preprocessing")
     beside = Beside(folder, "map")
     names = [file.name for file in files]
-    beside.refuse_shared(names, ending)
+    beside.note_shared(names, ending)
     beside.refuse_foreign(names, ending)
     maps = StoredMaps(beside, {file.name: file for file in files}, options.preprocessing, options.max_pixels, ending)
     return Stored(maps, maps.digest, maps.check)

@@ -27,7 +27,7 @@ def facts_of(loaded: LoadedModel, methods: list[MethodCall], options: RunOptions
         "classes": loaded.class_names,
         "methods": {call.title: {"name": call.name, **call.options} for call in methods},
         "options": {key: value for key, value in options.to_dict().items() if key not in SHEETS},
-        PROBE: probe(loaded, loaded.preprocessing.input_size()),
+        PROBE: probe(loaded, loaded.preprocessing.input_size(), options.output),
     }
 
 

@@ -10,7 +10,6 @@ from typing import Any
 
 from torch import Tensor
 
-from explainers.core.preprocessing import photographic
 from explainers.data.images import ImageFile
 from explainers.data.recordings import content_of
 from explainers.errors import ImageError, MapError
@@ -59,7 +58,7 @@ def read(
         return Item(file, key, done=True, content=told)
     try:
         subject = kind.read(file.path, options.max_pixels)
-        target = None if own is None else own.of(file, subject, photographic(loaded.preprocessing))
+        target = None if own is None else own.of(file, subject, loaded.preprocessing)
         return Item(file, key, subject, kind.input(subject), target, content=told)
     except (ImageError, MapError) as error:
         return Item(file, key, reason=str(error))

@@ -30,7 +30,6 @@ from explainers.run.explain.wanted import wanted_of
 from explainers.run.explain.worker import Worker
 from explainers.run.kinds import kind_of
 from explainers.run.targets import Detected, impossible_first, noise_for
-from explainers.run.targets.objects import ImageTargets
 from explainers.run.targets.spelled import spelled_target
 from explainers.run.true_classes import checked_labels
 from explainers.storage.run_folder import PROBE, RunFolder
@@ -80,8 +79,8 @@ def run(
     explainers = {call.title: call.bind(loaded, options, passes) for call in calls}
     assert loaded.preprocessing is not None
     kind = kind_of(loaded.preprocessing)
-    if isinstance(options.target, (Detected, ImageTargets)):
-        photographic(loaded.preprocessing)  # boxes and regions are said of photos
+    if isinstance(options.target, Detected):
+        photographic(loaded.preprocessing)  # boxes are said of photos
     files = list(images) if not isinstance(images, (str, PathLike)) else kind.find(images)
     labels = checked_labels(labels, files)
     wanted = wanted_of(loaded, options, files, labels)

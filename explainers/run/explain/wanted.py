@@ -7,12 +7,11 @@ from collections.abc import Mapping, Sequence
 from explainers.data.images import ImageFile
 from explainers.errors import TargetError
 from explainers.models import LoadedModel
-from explainers.network.input import first_parameter
-from explainers.network.unwrapping import as_network
 from explainers.run.explain.options import RunOptions
-from explainers.run.targets import LABEL, Classes, Detected, FoundBoxes, Objects, Wanted, noise_for, settled_target
+from explainers.run.targets import LABEL, Classes, Detected, FoundBoxes, Objects, Wanted, settled_target
+from explainers.run.targets.fitting import check_fits
 from explainers.run.targets.objects import ImageTargets
-from explainers.targets import ClassScore, Target, answers_for, settle
+from explainers.targets import ClassScore, Target
 
 
 def wanted_of(
@@ -32,35 +31,15 @@ def wanted_of(
         return FoundBoxes(loaded, target, options.output)
     if isinstance(target, ImageTargets):
         target.check(files)
+        check_fits(loaded, loaded.preprocessing, target.anywhere, options.output)
         return Objects(loaded, None, options.activation, options.output)
     if isinstance(target, Target):
-        _check(loaded, target, options)
+        check_fits(loaded, loaded.preprocessing, target, options.output)
         return Objects(loaded, target, options.activation, options.output)
     if isinstance(target, str) and target != LABEL:
         target = settled_target(target, loaded, loaded.preprocessing, options.output)
     if target == LABEL and labels is None:
         raise TargetError("target='label', but the images have no labels: pass labels= (--ground-truth)")
     if isinstance(target, int):
-        _check(loaded, ClassScore(target) if target >= 0 else None, options)
+        check_fits(loaded, loaded.preprocessing, ClassScore(target) if target >= 0 else None, options.output)
     return Classes(loaded, target, options.top_k, options.activation, options.output, labels)
-
-
-def _check(loaded: LoadedModel, target: Target | None, options: RunOptions) -> None:
-    """See before anything is written that a target fits what the network returns.
-
-    Raises:
-        TargetError: it does not. Whatever else goes wrong with noise may be well with the images.
-    """
-    image = noise_for(loaded.preprocessing)
-    if image is None or target is None:
-        return
-    network = as_network(loaded)
-    try:
-        image = image.to(loaded.device, getattr(first_parameter(network), "dtype", image.dtype))
-        answers = answers_for(network, image, options.output)
-        settled = settle(network, image, [target], options.output, answers)
-        settled.rows[0][0].score(answers[0])
-    except TargetError:
-        raise
-    except Exception:
-        return

@@ -24,6 +24,7 @@ TABLES = ("*.csv", "*.md", MANIFEST, "summary.json")
 PICTURES = ("figure-*", "sheet-*")
 FOLDERS = ("overlays", "maps", "compare")
 UNNAMED = re.compile(r"[^\w./ -]")  # what names of params and metrics may not have
+LONGEST = 500  # characters of a param, in every store of MLflow
 BATCH = 100  # params in one call, at most
 
 
@@ -110,7 +111,8 @@ def _run(client: Any, experiment: str, name: str, tags: Mapping[str, str]) -> It
 
 
 def _flat(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
-    """`{"a": {"b": 1}}` as `a.b` → `1`; lists as text, empty values not at all."""
+    """`{"a": {"b": 1}}` as `a.b` → `1`; lists as text, those that are too long for a param as their length, empty
+    values not at all."""
     if isinstance(value, Mapping):
         for key, inner in value.items():
             yield from _flat(inner, f"{name}.{key}" if name else str(key))
@@ -118,7 +120,11 @@ def _flat(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
         for index, inner in enumerate(value):
             yield from _flat(inner, f"{name}.{index}")
     elif value not in (None, "", [], {}):
-        yield UNNAMED.sub("_", plain(name)), plain(str(value))
+        text = plain(str(value))
+        if len(text) > LONGEST:
+            text = f"{len(value)} values" if isinstance(value, list) else f"{text[: LONGEST - 50]} …"
+            text += f" (all in {MANIFEST})"
+        yield UNNAMED.sub("_", plain(name)), text
 
 
 def _params(client: Any, run: str, params: Mapping[str, str]) -> None:

@@ -85,9 +85,12 @@ class Kind(Protocol):
             MapError, ImageError: it cannot be read, or is no map.
         """
 
-    def mask_in(self, path: Path, most: int | None) -> np.ndarray:
+    def mask_in(self, path: Path, most: int | None, of: Subject | None = None) -> np.ndarray:
         """(*axes) bool of a mask in a file beside the subject.
 
+        Args:
+            of: the subject, where it is to be seen that the mask lies in the same place.
+
         Raises:
-            MapError, ImageError: it cannot be read, or nothing is inside.
+            MapError, ImageError: it cannot be read, nothing is inside, or it says that it lies elsewhere.
         """

@@ -75,7 +75,7 @@ class Photographs:
         """An array, or the gray values of a picture."""
         return read_map(path, max_pixels=limit(most))
 
-    def mask_in(self, path: Path, most: int | None) -> np.ndarray:
+    def mask_in(self, path: Path, most: int | None, of: Photo | None = None) -> np.ndarray:
         """An array, or a picture that is white inside."""
         return read_mask(path, max_pixels=limit(most))
 

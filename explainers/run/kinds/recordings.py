@@ -17,13 +17,14 @@ from explainers.data.recordings import (
     Recording,
     content_of,
     find_recordings,
+    lies_elsewhere,
     map_file,
     read_kind,
     read_recording,
 )
 from explainers.errors import ImageError, MapError
 from explainers.render import Scale, Style
-from explainers.render.arrays import MapRow, bare, picture_of, pixels_of, walk
+from explainers.render.arrays import MapRow, bare, on_grid, picture_of, pixels_of, walk
 from explainers.run.kinds.kind import Content, content_digest
 from explainers.storage.paths import shown
 
@@ -79,9 +80,10 @@ class Recordings:
     def drawn(self, subject: Recording, values: np.ndarray, style: Style, outline: Any = None) -> Mapping[str, Content]:
         """Of volumes and clips three planes through the map's maximum, and a walk through slices or time; of signals
         their curves. Of a map with channels what is largest in magnitude at each place."""
-        full = self.preprocessing.back(values, subject.axes)
-        made: dict[str, Content] = {".png": pixels_of(picture_of(subject, [MapRow(full, style)]))}
-        return made if self.name == "signal" else made | {".webp": walk(subject, full, style)}
+        region = None if outline is None else on_grid(np.asarray(outline), subject.axes)
+        row = MapRow(self.preprocessing.back(values, subject.axes), style, region=region)
+        made: dict[str, Content] = {".png": pixels_of(picture_of(subject, [row]))}
+        return made if self.name == "signal" else made | {".webp": walk(subject, row)}
 
     def scale(self, values: np.ndarray, style: Style) -> Scale | None:
         """None: pictures have their own bar."""
@@ -94,16 +96,22 @@ class Recordings:
 
     def map_in(self, path: Path, most: int | None) -> np.ndarray:
         """The first channel of a NIfTI file or an array."""
-        return self._beside(path, most, "map")
+        return self._beside(path, most, "map").values[0]
 
-    def mask_in(self, path: Path, most: int | None) -> np.ndarray:
+    def mask_in(self, path: Path, most: int | None, of: Recording | None = None) -> np.ndarray:
         """What is not 0 is inside."""
-        mask = self._beside(path, most, "mask") != 0
+        found = self._beside(path, most, "mask")
+        if of is not None and found.axes == of.axes and lies_elsewhere(found, of):
+            raise MapError(
+                f"the mask {shown(path)} lies elsewhere than the {self.name} that it is of: its affine is another one; "
+                f"write it on the grid of the {self.name}, with the affine of its file"
+            )
+        mask: np.ndarray = found.values[0] != 0
         if not mask.any():
             raise MapError(f"the mask {shown(path)} has nothing inside (all its values are 0)")
         return mask
 
-    def _beside(self, path: Path, most: int | None, key: str) -> np.ndarray:
+    def _beside(self, path: Path, most: int | None, key: str) -> Recording:
         try:
             found = read_recording(path, most=MOST_VALUES if most is None else most, key=key)
         except ImageError as error:
@@ -113,4 +121,4 @@ class Recordings:
                 f"the {key} {shown(path)} has axes {' × '.join(map(str, found.values.shape))}; expected the "
                 f"{self.preprocessing.axes} of a {self.name}"
             )
-        return found.values[0]
+        return found

@@ -39,14 +39,18 @@ def cautions_of(shown: Shown, packed: Gallery) -> list[str]:
         )
     failed = [image for image in packed.images if image["problem"]]
     if failed:
-        found.append(f"{counted(len(failed), 'image')} failed; each says why.")
+        found.append(f"{counted(len(failed), 'image')} failed; {_each(len(failed))} says why.")
     kind = (shown.preprocessing or {}).get("kind", "photo")
     lacking = [image for image in packed.images if image["lacking"]]
     if lacking:
         found.append(
-            f"{counted(len(lacking), kind)} cannot be shown; their maps are drawn without them, and each says why."
+            f"{counted(len(lacking), kind)} cannot be shown; maps are drawn without; {_each(len(lacking))} says why."
         )
     return found + _apart(shown, packed)
+
+
+def _each(count: int) -> str:
+    return "its card" if count == 1 else "each card"
 
 
 def _apart(shown: Shown, packed: Gallery) -> list[str]:

@@ -31,6 +31,7 @@ WAYS: dict[str, dict[str, Any]] = {
     "morf": {"way": "out"},
     "lerf": {"way": "in", "backwards": True},
 }
+SCORES, FAILED = "scores.csv", "failed"
 POINTS = 64  # of a curve that is shown
 
 
@@ -55,6 +56,8 @@ def evaluated(folder: ReadFolder) -> Shown:
                 scores.setdefault(row["score"], "")
                 if row.get("curve") is not None and row["score"] not in found.curves:
                     found.curves[row["score"]] = _curve_facts(row)
+    if not folder.status:
+        _take_failed(folder, entries)
     found.entries = [each for each in entries.values() if each.maps or each.problem]
     found.methods = [name for name in methods if not is_control(name)]
     found.controls = [name for name in methods if is_control(name)]
@@ -111,6 +114,16 @@ def _take(folder: ReadFolder, entry: Entry, row: Row, names: list[str] | None) -
         map_.values[row["score"]] = value
     if row.get("curve") is not None:
         map_.curves[row["score"]] = _thinned(row["curve"])
+
+
+def _take_failed(folder: ReadFolder, entries: Mapping[str, Entry]) -> None:
+    """Why images that could not be read, which no journal notes since they are tried again, have no maps."""
+    if all(each.maps for each in entries.values()):
+        return
+    for row in folder.rows(SCORES):
+        entry = entries.get(row["image"])
+        if entry is not None and not entry.maps and row["status"] == FAILED and not row["score"]:
+            entry.problem = row["reason"]
 
 
 def _curve_facts(row: Mapping[str, Any]) -> dict[str, Any]:

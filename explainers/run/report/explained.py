@@ -22,6 +22,7 @@ KNOWN = frozenset(
     ("predicted", "true", "target", "probability", "target_probability", "seconds", "masks", "passes_per_second",
      "detection", "x0", "y0", "x1", "y1")
 )  # fmt: skip
+NAMES = {"standard_error": "standard error"}  # of columns, as a page calls them
 CHANGED = "the file has changed since it was explained: its photo is not shown"
 
 
@@ -82,7 +83,7 @@ def _entry(folder: ReadFolder, key: str, rows: list[Row]) -> Entry:
 
 def _map(folder: ReadFolder, row: Row) -> MapEntry:
     values = {
-        name: value
+        NAMES.get(name, name): value
         for name, value in row.items()
         if name not in KNOWN and isinstance(value, (int, float)) and not isinstance(value, bool)
     }

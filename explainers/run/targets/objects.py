@@ -9,8 +9,8 @@ from typing import Any
 
 from torch import Tensor
 
-from explainers.core.preprocessing import Preprocessing
-from explainers.data.images import ImageFile, Photo
+from explainers.core.preprocessing import AnyPreprocessing
+from explainers.data.images import ImageFile
 from explainers.errors import OutputError
 from explainers.models import LoadedModel
 from explainers.models.loaded import target_name
@@ -24,7 +24,7 @@ from explainers.targets.target_scores import watching
 
 
 class ImageTargets(ABC):
-    """A target for each image file, made when it is read: where something lies is said of the photo."""
+    """A target for each file, made when it is read: where something lies is said of the photo or recording."""
 
     @property
     @abstractmethod
@@ -32,12 +32,17 @@ class ImageTargets(ABC):
         """Tells it from others, in this process and the next."""
 
     @abstractmethod
-    def of(self, file: ImageFile, photo: Photo, preprocessing: Preprocessing) -> Target:
+    def of(self, file: ImageFile, subject: Any, preprocessing: AnyPreprocessing) -> Target:
         """The target of an image; where in it something lies is said of the network's input.
 
         Raises:
             ImageError, MapError: what it is made of cannot be read, or the network does not see it.
         """
+
+    @property
+    @abstractmethod
+    def anywhere(self) -> Target:
+        """The same said of no file, which tells whether the network allows such a target at all."""
 
     @abstractmethod
     def check(self, files: Sequence[ImageFile]) -> None:

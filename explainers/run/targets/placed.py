@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from explainers.core.preprocessing import AnyPreprocessing, photographic
+from explainers.core.preprocessing import AnyPreprocessing, ArrayPreprocessing, photographic
 from explainers.errors import MapError
 from explainers.storage.paths import shown
 
@@ -40,6 +40,14 @@ def placed(
         else f"{shown(what)} has {_sides(values.shape)} values; what it is of has {_sides(photo)}, the network's input "
         f"{_sides(size)}"
     )
+
+
+def seen_size(preprocessing: AnyPreprocessing, axes: Sequence[int]) -> tuple[int, ...]:
+    """How long the axes of the network's input are, where those of the photo or recording are so long."""
+    if isinstance(preprocessing, ArrayPreprocessing):
+        return preprocessing.size or tuple(axes)
+    height, width = axes
+    return preprocessing.crop or preprocessing.resized_size(height, width)
 
 
 def _sides(shape: Sequence[int]) -> str:

@@ -14,14 +14,14 @@ from explainers.core.targets import NOT
 from explainers.errors import MapError
 from explainers.storage.paths import shown
 from explainers.targets import ClassScore, Region, Target
-from explainers.targets.region import PREDICTED
+from explainers.targets.where import PREDICTED
 
 LIKE = 0.9  # intersection over union of a predicted region with itself, should a few positions of it flip
 
 
 @dataclass(frozen=True)
 class Said:
-    """The target of a map: as results.csv calls it, and (h, w) bool where in the image, None for all of it."""
+    """The target of a map: as results.csv calls it, and (*axes) bool where in the input, None for all of it."""
 
     target: int | str
     outline: np.ndarray | None = None
@@ -98,8 +98,9 @@ def _same_place(said: np.ndarray | None, asked: Region, size: tuple[int, ...]) -
         return said is None and outline is None
     own = outline.cpu().numpy()
     needed = LIKE if isinstance(asked.where, str) and asked.where == PREDICTED else 1.0
+    if said.ndim != own.ndim:
+        return False
     if said.shape != own.shape:
         needed = LIKE
-        rows, columns = (np.arange(o) * s // o for o, s in zip(own.shape, said.shape, strict=True))
-        said = said[np.ix_(rows, columns)]
+        said = said[np.ix_(*(np.arange(o) * s // o for o, s in zip(own.shape, said.shape, strict=True)))]
     return bool((said & own).sum() >= needed * (said | own).sum())

@@ -191,7 +191,7 @@ def test_doctor_sees_by_the_convolutions_what_a_network_takes(here, capsys):
         (("--model", "net.py:volume", "--size", "8,8"), "as many as a volume has axes"),
         (
             ("--model", "net.py:volume", "--where", "box:0,0,2,2"),
-            "said of photos, and these are volumes; pass --target FILE.py:",
+            "expected predicted, all, mask:FOLDER, box:A0:A1,B0:B1,C0:C1 or voxel:A,B,C (the file's axes in order), such as",
         ),
         (("--model", "net.py:volume", "--data-kind", "signals"), "no signals"),
     ],

@@ -9,7 +9,7 @@ import pytest
 from explainers.cli.main import main
 
 from explainers.errors import DependencyError, OptionError, WriteError
-from explainers.run.export.mlflow import write_mlflow
+from explainers.run.export.mlflow import _flat, write_mlflow
 from explainers.run.report.folder import ReadFolder
 
 pytest.importorskip("sqlalchemy")
@@ -91,3 +91,12 @@ def test_what_is_no_store_and_what_is_missing_is_told_in_one_line(ran, tmp_path,
                 write_mlflow(ran, tmp_path / "store")
         assert "\n" not in str(told.value)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_list_that_is_too_long_for_a_param_is_its_length():
+    found = dict(_flat({"classes": [f"class {number}" for number in range(1000)], "a": {"b": "x" * 900, "c": [1, 2]}}))
+    assert found["classes"] == "1000 values (all in manifest.json)"
+    assert found["a.c"] == "[1, 2]"
+    assert found["a.b"].startswith("x" * 400)
+    assert found["a.b"].endswith("… (all in manifest.json)")
+    assert len(found["a.b"]) <= 500

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from explainers.data.images import ImageFile
 from explainers.errors import DataError
-from explainers.storage.paths import shown
+from explainers.storage.paths import not_there, shown
 
 Value = TypeVar("Value")
 SHOWN = 5  # names that an error gives
@@ -38,7 +38,7 @@ def lines_of(path: Path) -> list[tuple[int, str]]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
-        raise DataError(f"no file {shown(path)}") from error
+        raise DataError(not_there(path, "file")) from error
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{shown(path)} cannot be read as text: {error}") from error
     lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1) if line.strip()]

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from explainers.errors import DataError, DependencyError
-from explainers.storage.paths import shown
+from explainers.storage.paths import not_there, shown
 
 
 def need_scipy(what: str) -> Any:
@@ -32,7 +32,7 @@ def read_matlab(path: Path, needed: tuple[str, ...]) -> dict[str, Any]:
     try:
         found: dict[str, Any] = io.loadmat(str(path), squeeze_me=True, struct_as_record=False)
     except FileNotFoundError as error:
-        raise DataError(f"no file {shown(path)}") from error
+        raise DataError(not_there(path, "file")) from error
     except Exception as error:  # a damaged file makes the reader raise anything
         raise DataError(f"{shown(path)} cannot be read as a MATLAB file: {error}") from error
     missing = [name for name in needed if name not in found]

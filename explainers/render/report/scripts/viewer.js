@@ -10,7 +10,7 @@ import { Pane } from "./pane.js";
 import { MADE, perturbed, replaced } from "./perturbed.js";
 import { recipes } from "./recipe.js";
 import { report } from "./report.js";
-import { SliceControl, countOf, peakOf, pictureFromTheSide, placesOf, toldSlice, turned, valuesTold } from "./slices.js";
+import { SliceControl, countOf, kindOf, peakOf, pictureFromTheSide, placesOf, toldSlice, turned, valuesTold } from "./slices.js";
 import { ALL, choose, mapOf, setOpacity, state } from "./state.js";
 import { View } from "./view.js";
 
@@ -135,7 +135,7 @@ export class Viewer extends View {
     if (image.right === true) said.append(element("span", { class: "right" }, " ✓ right"));
     const more = (mark, text) => said.append(said.hasChildNodes() ? `${mark} ${text}` : text); // a value is read as no class
     if (image.disagreement !== null) more(",", `disagreement of methods ${image.disagreement.toFixed(2)}`);
-    if (image.notes) more(";", image.notes);
+    if (image.notes && image.notes !== image.problem) more(";", image.notes);
     const step = (label, to, text) =>
       element("button", { type: "button", disabled: !to, onclick: () => to && this.open(to), "aria-label": label }, text);
     const close = element("button", { type: "button", class: "close", onclick: () => this.node.close() }, "Close");
@@ -173,7 +173,7 @@ export class Viewer extends View {
     if (this.trouble) inner.append(element("p", { class: "banner" }, this.trouble));
     this.controls = element("div", { class: "controls" });
     this.board = element("div", { class: "panes" });
-    inner.append(this.controls, this.board);
+    if (!this.image.problem) inner.append(this.controls, this.board);
     for (const part of [this.curvePart(), this.measured(), recipes(this.image)]) if (part) inner.append(part);
     inner.append(this.keys());
     this.node.querySelector(".inner").replaceWith(inner);
@@ -211,7 +211,7 @@ export class Viewer extends View {
       for (const pane of this.panes) pane.outline(state.threshold / 100, state.by);
     });
     const size = element("button", { type: "button", onclick: () => this.zoomBy(0) }, "Whole picture");
-    const parts = [...(this.slices ? this.slices.nodes : []), chips, heat, region, by, size];
+    const parts = [...(this.slices ? this.slices.nodes : []), chips, heat, element("span", { class: "pair" }, region, by), size];
     if (this.mask) {
       const truth = element("input", { type: "checkbox", checked: this.truth });
       truth.addEventListener("change", () => {
@@ -254,8 +254,9 @@ export class Viewer extends View {
       body.append(line);
     }
     const table = element("table", {}, element("thead", {}, heading), body);
-    const scroll = element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Scores of this image" }, table);
-    return element("section", { class: "measured" }, element("h3", {}, "Scores of this image"), scroll);
+    const told = `Scores of this ${kindOf() === "photo" ? "image" : kindOf()}`;
+    const scroll = element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": told }, table);
+    return element("section", { class: "measured" }, element("h3", {}, told), scroll);
   }
 
   curvePart() {
@@ -291,7 +292,7 @@ export class Viewer extends View {
       const at = share.value / 1000;
       picture.mark(at);
       const line = lines.find((each) => each.index === Number(which.value)) ?? lines[0];
-      const told = `${line.label}: ${facts.heights ?? "f(x)"} is ${shortNumber(heightAt(line, at))} at ${percent(at)}`;
+      const told = `${line.label}: ${(facts.heights ?? "f(x)").replace("f(x): ", "")} is ${shortNumber(heightAt(line, at))} at ${percent(at)}`;
       const map = this.maps.find((each) => each.index === line.index);
       const lacking = facts.way ? this.lacking(facts, map) : "";
       const possible = facts.way && !lacking;
@@ -324,7 +325,7 @@ export class Viewer extends View {
     share.addEventListener("input", draw);
     which.addEventListener("change", draw);
     while (bar.children.length > 1) bar.lastChild.remove();
-    if (drawable.length) bar.append(element("label", {}, "image by ", which));
+    if (drawable.length) bar.append(element("label", {}, this.image.slices ? "slice by " : "image by ", which));
     draw();
     return [element("div", {}, picture.node, share), element("div", {}, canvas, saying)];
   }
