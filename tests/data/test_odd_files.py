@@ -22,8 +22,8 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes and dev
 
 
 @pytest.fixture
-def odd(tmp_path):
-    """A folder with one image and four things that are called like one."""
+def odd(tmp_path, monkeypatch):
+    """A folder with one image, things that are called like one, and one that needs a package that is not there."""
     folder = tmp_path / "in"
     write_image(folder / "good.png", np.random.default_rng(0).integers(0, 255, (40, 40, 3), np.uint8))
     os.mkfifo(folder / "fifo.png")
@@ -37,6 +37,8 @@ def odd(tmp_path):
     begin = data.index(b"mdat") + 4
     data[begin : begin + 100] = bytes(100)
     avif.write_bytes(data)
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    (folder / "phone.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(100))
     return folder
 
 
@@ -49,6 +51,7 @@ def test_each_costs_itself_and_no_more(odd, tmp_path):
     assert reasons["zero.png"].endswith("zero.png: it is not a regular file")
     assert "self.png: Too many levels of symbolic links" in reasons["self.png"]
     assert "cut.avif is damaged" in reasons["cut.avif"]
+    assert reasons["phone.heic"].endswith("is HEIC, which needs pillow-heif: pip install 'explainers[heic]'")
     assert [row["file"] for row in rows(tmp_path / "out") if row["status"] == "ok"] == ["good.png"]
     again = run(odd, embedded(), ["saliency"], tmp_path / "out")
     assert again.resumed == 1

@@ -12,7 +12,7 @@ from explainers.data.images.decode import Header, decoded
 from explainers.data.images.formats.bands import highest, picture_of, read_bands, source_of
 from explainers.data.images.formats.pillow import UnknownFormatError, pillow_image
 from explainers.data.images.formats.tiff_tags import MAGIC, picture as picture_page
-from explainers.errors import DependencyError, ImageError
+from explainers.errors import ImageError
 from explainers.storage.files import read_bytes
 from explainers.storage.paths import shown, unreadable
 
@@ -58,7 +58,7 @@ def read_image(
         ImageError: not an image, truncated, empty, unreadable, more than `max_pixels` pixels by its header, or a TIFF
             of which it is not known what is the picture (several pages, bands); or one whose bands cannot be read, or
             no TIFF, where `values` are asked for.
-        DependencyError: OpenCV cannot be imported, or a HEIC file without pillow-heif.
+        DependencyError: OpenCV cannot be imported.
     """
     path = Path(path)
     data = _bytes_of(path, max_pixels)
@@ -115,7 +115,7 @@ def _header(path: Path, data: bytes, max_pixels: int) -> tuple[Header, bool]:
         page, notes = picture_page(path, data)
         _check_size(path, page.width, page.height, max_pixels)
         return Header("TIFF", tuple(notes), page), not page.has_alpha
-    _register_heif(data)
+    _register_heif(path, data)
     try:
         with pillow_image(data) as image:
             width, height = image.size
@@ -139,13 +139,14 @@ def _check_size(path: Path, width: int, height: int, max_pixels: int) -> None:
         )
 
 
-def _register_heif(data: bytes) -> None:
+def _register_heif(path: Path, data: bytes) -> None:
     if data[4:8] != b"ftyp" or data[8:12] not in (b"heic", b"heix", b"mif1", b"msf1", b"hevc"):
         return
     try:
         import pillow_heif
     except ImportError as error:
-        raise DependencyError("HEIC images need pillow-heif: pip install 'explainers[heic]'") from error
+        # Of this file alone: others beside it may be read.
+        raise ImageError(f"{shown(path)} is HEIC, which needs pillow-heif: pip install 'explainers[heic]'") from error
     pillow_heif.register_heif_opener()
 
 

@@ -39,11 +39,12 @@ def put_back(node: Any, operands: Operands, shape: Shape) -> Axes | None:
     written = [each for each in operands[1:] if each is not None]
     if not operands or operands[0] is not None or not written:
         return None
-    (entries, *_), mask = written[0] or (Dim(),), _mask(node)
+    axes, mask = written[0], _mask(node)
+    entries = axes[0] if axes else None
     if isinstance(entries, Picked) and mask is not None and entries.mask is not None:
         same = mask.shape == entries.mask.shape == torch.Size(shape) and torch.equal(mask, entries.mask)
         return entries.origin if same else tuple(dim(OTHER, size) for size in shape)
-    return unknown(shape) if len(written[0]) == 1 < len(shape) else None
+    return unknown(shape) if len(axes) == 1 < len(shape) else None
 
 
 def _mask(node: Any) -> Tensor | None:

@@ -36,5 +36,5 @@ def check_fits(model: Any, known: AnyPreprocessing | None, target: Target | None
     except OutputError:
         if placeless:
             raise
-    except Exception:
+    except Exception:  # of noise; the images themselves are told of one by one
         return
