@@ -61,10 +61,24 @@ def region_of(
 
 
 @dataclass(frozen=True)
-class BoxRegions(ImageTargets):
-    """A class over a box (x0, y0, x1, y1) or pixel (x, y) of each photo."""
+class ClassRegions(ImageTargets):
+    """A class over a region; index: None is the one that is predicted most in it."""
 
     index: int | None
+
+    @property
+    def anywhere(self) -> Region:
+        """The class."""
+        return Region(self.index)
+
+    def check(self, files: Sequence[ImageFile]) -> None:
+        """Numbers are all that a box or a place is made of."""
+
+
+@dataclass(frozen=True)
+class BoxRegions(ClassRegions):
+    """A class over a box (x0, y0, x1, y1) or pixel (x, y) of each photo."""
+
     numbers: tuple[float, ...]
     spelled: str
 
@@ -89,20 +103,11 @@ class BoxRegions(ImageTargets):
             raise ImageError(f"{self.spelled} lies outside of the part of the photo that the network sees")
         return Region(self.index, box, f"in {self.spelled}")
 
-    @property
-    def anywhere(self) -> Region:
-        """The class."""
-        return Region(self.index)
-
-    def check(self, files: Sequence[ImageFile]) -> None:
-        """The numbers are all it is made of."""
-
 
 @dataclass(frozen=True)
-class SpanRegions(ImageTargets):
+class SpanRegions(ClassRegions):
     """A class over a range of each axis (start, stop) of each volume, clip or signal file."""
 
-    index: int | None
     spans: tuple[tuple[int, int], ...]
     spelled: str
 
@@ -129,20 +134,11 @@ class SpanRegions(ImageTargets):
         )
         return Region(self.index, spans, f"in {self.spelled}")
 
-    @property
-    def anywhere(self) -> Region:
-        """The class."""
-        return Region(self.index)
-
-    def check(self, files: Sequence[ImageFile]) -> None:
-        """The numbers are all it is made of."""
-
 
 @dataclass(frozen=True)
-class MaskRegions(ImageTargets):
+class MaskRegions(ClassRegions):
     """A class over a mask of each photo, a file named like it."""
 
-    index: int | None
     masks: Beside
     max_pixels: int | None = None
 
@@ -165,11 +161,6 @@ class MaskRegions(ImageTargets):
         if not bool(field.any()):
             raise ImageError(f"the mask {shown(path)} has nothing inside what the network sees of the {kind.name}")
         return Region(self.index, field, "in its mask")
-
-    @property
-    def anywhere(self) -> Region:
-        """The class."""
-        return Region(self.index)
 
     def check(self, files: Sequence[ImageFile]) -> None:
         """See that there are masks of the images, and none that could be another's.
