@@ -71,17 +71,17 @@ def placed(
     for (x, y), (width, height) in zip(wanted, sizes, strict=True):
         x, y = min(x, within[0] - width), min(y, within[1] - height)
         # The nearest free place lies where it is wanted or against a side of what is there, in either direction.
-        across = {x, 0, *(each for x0, _, x1, _ in taken for each in (x0 - width, x1))}
-        down = {y, 0, *(each for _, y0, _, y1 in taken for each in (y0 - height, y1))}
-        free = [
-            (a, d)
-            for a in across
-            for d in down
-            if 0 <= a <= within[0] - width
-            and 0 <= d <= within[1] - height
-            and all(a >= x1 or a + width <= x0 or d >= y1 or d + height <= y0 for x0, y0, x1, y1 in taken)
-        ]
-        place = min(free, key=lambda each: (abs(each[0] - x) + abs(each[1] - y), each[1] < y, each), default=None)
+        across = np.array(sorted({x, 0, *(each for x0, _, x1, _ in taken for each in (x0 - width, x1))}))
+        down = np.array(sorted({y, 0, *(each for _, y0, _, y1 in taken for each in (y0 - height, y1))}))
+        across = across[(across >= 0) & (across <= within[0] - width)]
+        down = down[(down >= 0) & (down <= within[1] - height)]
+        x0, y0, x1, y1 = np.array(taken, int).reshape(-1, 4).T[:, :, None]
+        beside, below = (across < x1) & (across + width > x0), (down < y1) & (down + height > y0)  # (taken, places)
+        way = np.abs(across - x)[:, None] + np.abs(down - y)
+        free = (beside.T.astype(int) @ below.astype(int)) == 0
+        nearest = np.argwhere(free & (way == way[free].min())) if free.any() else ()
+        choices = [(int(across[i]), int(down[j])) for i, j in nearest]
+        place = min(choices, key=lambda each: (each[1] < y, each), default=None)
         found.append(place)
         if place is not None:
             taken.append((*place, place[0] + width, place[1] + height))
