@@ -12,7 +12,7 @@ from explainers.data.images.decode import Header, decoded
 from explainers.data.images.formats.bands import highest, picture_of, read_bands, source_of
 from explainers.data.images.formats.pillow import UnknownFormatError, pillow_image
 from explainers.data.images.formats.tiff_tags import MAGIC, picture as picture_page
-from explainers.errors import ImageError
+from explainers.errors import ImageError, ReaderError
 from explainers.storage.files import read_bytes
 from explainers.storage.paths import shown, unreadable
 
@@ -58,7 +58,7 @@ def read_image(
         ImageError: not an image, truncated, empty, unreadable, more than `max_pixels` pixels by its header, or a TIFF
             of which it is not known what is the picture (several pages, bands); or one whose bands cannot be read, or
             no TIFF, where `values` are asked for.
-        DependencyError: OpenCV cannot be imported.
+        ReaderError: a HEIC file without its package. DependencyError: OpenCV cannot be imported.
     """
     path = Path(path)
     data = _bytes_of(path, max_pixels)
@@ -145,8 +145,7 @@ def _register_heif(path: Path, data: bytes) -> None:
     try:
         import pillow_heif
     except ImportError as error:
-        # Of this file alone: others beside it may be read.
-        raise ImageError(f"{shown(path)} is HEIC, which needs pillow-heif: pip install 'explainers[heic]'") from error
+        raise ReaderError(f"{shown(path)} is HEIC, which needs pillow-heif: pip install 'explainers[heic]'") from error
     pillow_heif.register_heif_opener()
 
 

@@ -27,9 +27,10 @@ from explainers.storage.journal import Row
 from explainers.storage.run_folder import JOURNAL, MANIFEST, REPORT, Contents
 
 COMPARED = "compare"  # the folder of sheets of one image
+SHEETS = "sheet-[0-9][0-9][0-9]*"
 CONTENTS = Contents(
     "run",
-    files=(JOURNAL, "results.csv", MANIFEST, *any_format("sheet-*")),
+    files=(JOURNAL, "results.csv", MANIFEST, *any_format(SHEETS)),
     folders=("overlays", "maps", COMPARED, REPORT),
 )
 
@@ -217,7 +218,7 @@ def written(out: Path, name: str, content: Content) -> str:
 
 def is_whole(rows: Sequence[Row]) -> bool:
     """Whether an image's rows still count as done: what has failed is tried again."""
-    return all(row["status"] in (*DONE, NOTHING) for row in rows)
+    return bool(rows) and all(row["status"] in (*DONE, NOTHING) for row in rows)
 
 
 def files_of(rows: Sequence[Row], options: RunOptions) -> list[str]:
