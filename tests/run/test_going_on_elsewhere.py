@@ -11,8 +11,10 @@ import pytest
 from explainers.cli.main import main
 from run_case import embedded, folder, rows
 
+import explainers
 from explainers.data.images import read_image, write_image
 from explainers.run import RunOptions, run
+from explainers.run.evaluate import evaluate, figures
 from explainers.storage.journal import Journal
 from explainers.storage.verify import verify
 
@@ -101,6 +103,32 @@ def test_photos_that_are_gone_at_the_end_cost_their_pictures_and_nothing_else(tm
     assert read_image(out / "sheet-001.png").pixels.std() > 0
     assert json.loads((out / "manifest.json").read_text())["status"] == "done"
     assert verify(out).problems == []
+
+
+@pytest.mark.parametrize("harm", ["removed", "changed"])
+def test_photos_that_are_gone_at_the_end_of_an_evaluation_cost_their_pictures(tmp_path, monkeypatch, harm):
+    images, out = folder(tmp_path / "in", ("a.png", "b.png")), tmp_path / "out"
+    captions = []
+
+    def meddle(done, total, name):
+        if done == total and harm == "removed":
+            (images / "a.png").unlink()
+        elif done == total:
+            (images / "a.png").write_bytes((images / "b.png").read_bytes())
+
+    def drawn(path, lines, **_):
+        captions.extend(cell[0] for line in lines for cell in line)
+        return path.name
+
+    monkeypatch.setattr(figures, "written_sheet", drawn)
+    monkeypatch.setattr(evaluate, "write_figures", lambda *_: [])
+    monkeypatch.setattr(evaluate, "write_manifest", lambda *_: None)  # which hashes the sheet
+    explainers.evaluate(embedded(), images, ["saliency"], ["sparseness"], out=out, progress=meddle)
+    why = "no file" if harm == "removed" else "has changed since it was scored"
+    assert [("a.png" in each, why in each) for each in captions if ".png" in each] in (
+        [(True, True), (False, False)],
+        [(False, False), (True, True)],
+    )
 
 
 def test_only_what_is_in_a_file_counts(tmp_path):
