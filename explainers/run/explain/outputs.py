@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -104,7 +105,7 @@ class Outputs:
                         made = self._write(f"overlays/{base}", drawn)
                         row["others"] = [*row.get("others", ()), *made[1:]]
                 row |= boxes | self._placed(part, subject, values)
-                row["source"] = str(file.path.resolve())
+                row["source"] = os.path.realpath(file.path)
                 row["base"] = self.bases[file.name]
                 rows.append(row)
         return rows
@@ -117,7 +118,7 @@ class Outputs:
             **self._true(file),
             "status": NOTHING,
             "reason": "; ".join((*subject.notes, told.nothing)),
-            "source": str(file.path.resolve()),
+            "source": os.path.realpath(file.path),
             "base": self.bases[file.name],
         }
 

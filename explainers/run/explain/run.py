@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -167,7 +168,7 @@ def _refused_before(folder: RunFolder, done: set[str], calls: Sequence[MethodCal
 
 def _note_moved(folder: RunFolder, keys: Sequence[str], files: Sequence[ImageFile]) -> None:
     """Note of images that were done by an earlier start where their files lie now."""
-    places = {file.name: str(file.path.resolve()) for file in files}
+    places = {file.name: os.path.realpath(file.path) for file in files}
     moved = []
     for entry in folder.journal.entries(keys):
         rows = [{**row, "source": places[row["file"]]} if "source" in row else row for row in entry["rows"]]
