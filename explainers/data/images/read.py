@@ -125,6 +125,9 @@ def _header(path: Path, data: bytes, max_pixels: int) -> tuple[Header, bool]:
     except ImageError:
         raise
     except UnknownFormatError as error:
+        if error.missing:
+            newer = "which this Pillow was made without: pip install 'pillow>=11.3'"
+            raise ReaderError(f"{shown(path)} is {error.missing}, {newer}") from error
         raise ImageError(f"{shown(path)} is not an image{_guess(data)}") from error
     except Exception as error:  # a decoder raises anything on damaged bytes
         raise ImageError(f"{shown(path)} is damaged: {error}") from error
