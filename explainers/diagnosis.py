@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from explainers import methods as registry
+from explainers.core.layer_explainer import surveyed
 from explainers.errors import ExplainersError
 from explainers.network.ends import gradient_notes
 from explainers.network.guard import exact, preserved
@@ -16,7 +17,6 @@ from explainers.network.inputs import bound, made_up
 from explainers.network.layers import Layer
 from explainers.network.output import Output, describe, scores_of, unsteady
 from explainers.network.rectifiers import Rectifiers, find_rectifiers
-from explainers.network.survey import survey
 from explainers.network.task_layers.bottleneck import bottleneck
 from explainers.network.unwrapping import as_network, class_name
 from explainers.passes.activation import reading_of
@@ -276,16 +276,16 @@ def _layers(
     network: Any, images: Tensor, output: Output | None
 ) -> tuple[tuple[Sized, ...], tuple[Sized, ...], tuple[str, ...]]:
     try:
-        seen = survey(network, images, lambda returned, count: scores_of(returned, count, output))
+        every, seen = surveyed(network, images, output)
     except ExplainersError as error:
         return (), (), (str(error),)
-    return tuple(map(_size, reversed(seen.stages))), tuple(map(_size, seen.layers)), seen.remarks
+    return tuple(map(_size, reversed(seen.stages))), tuple(map(_size, every.layers)), seen.remarks
 
 
 def _encoder(network: Any, images: Tensor, scores: TargetScores) -> str | None:
     """The layer that segmentation is explained at where none is named."""
     try:
-        seen = survey(network, images, lambda returned, _: scores(returned))
+        seen, _ = surveyed(network, images, scores)
         found = bottleneck(network, images, seen, scores.dense)
     except ExplainersError:
         return None

@@ -18,6 +18,7 @@ from explainers.run.explain.options import RunOptions
 from explainers.run.explain.outputs import COMPARED, DONE, NOTHING
 from explainers.run.figure_files import written_sheet
 from explainers.run.kinds import Kind
+from explainers.run.targets.detected import box_caption
 from explainers.storage.journal import Row
 
 NO_MAP = "no map"
@@ -59,7 +60,9 @@ class Drawing:
     def overlay(self, out: Path, row: Row) -> AnyCell:
         """The cell of a row's overlay, with the scale of its colours."""
         method = f"{row['method']} ({CONSTANT})" if row["status"] == CONSTANT else row["method"]
-        caption = f"{method}\n{_told(row, 'target_name', 'target_probability')}"
+        box = row.get("detection")
+        told = box_caption(row["target_name"], row) if box else _told(row, "target_name", "target_probability")
+        caption = f"{method}\n{told}"
         scale = None if row.get("scale") is None else Scale(**row["scale"])
         if scale is not None and row["method"] in self.limits:
             scale = self.kind.scale(np.array([self.limits[row["method"]]]), self.style(row))

@@ -20,6 +20,7 @@ from explainers.run.explain.options import MethodCall, RunOptions
 from explainers.run.figure_files import any_format
 from explainers.run.kinds import Content, kind_of
 from explainers.run.targets import Part, Told
+from explainers.run.targets.detected import box_caption
 from explainers.run.targets.placed import box_in_photo
 from explainers.run.true_classes import true_name
 from explainers.storage.atomic import write_bytes
@@ -125,7 +126,7 @@ class Outputs:
         if not self.options.overlays or not any(part.box for part in told.parts):
             return {}
         drawn = [
-            (self._in_photo(part, photo, part.outline.shape), box_caption(part))
+            (self._in_photo(part, photo, part.outline.shape), box_caption(part.name, part.columns))
             for part in told.parts
             if part.outline is not None
         ]
@@ -225,9 +226,3 @@ def files_of(rows: Sequence[Row], options: RunOptions) -> list[str]:
     kinds = ("map", "boxes") if options.scale == "common" else ("map", "overlay", "boxes")
     named = [row[kind] for row in rows for kind in kinds if row.get(kind)]
     return list(dict.fromkeys([*named, *(name for row in rows for name in row.get("others", ()))]))
-
-
-def box_caption(part: Part) -> str:
-    """Which detection of its image it is, of what, and its score: "#1 cat 0.87", "#1 class 3 0.87" without names."""
-    named = f"class {part.name}" if part.name.isdecimal() else part.name
-    return f"#{part.columns['detection']} {named} {part.columns['score']:.2f}"
