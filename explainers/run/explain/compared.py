@@ -80,13 +80,10 @@ def comparison_sheets(out: Path, units: Iterable[list[Row]], drawing: Drawing, a
         if not good:
             continue
         methods: dict[str, list[Row]] = {}
-        for row in good:
+        for row in rows:
             methods.setdefault(row["method"], []).append(row)
-        lines = [
-            part
-            for of_target in zip(*methods.values(), strict=True)
-            for part in folded(_compared(out, of_target, drawing, asked))
-        ]
+        targets = [[row for row in each if row["status"] in DONE] for each in zip(*methods.values(), strict=True)]
+        lines = [part for each in targets if each for part in folded(_compared(out, each, drawing, asked))]
         path = out / COMPARED / f"{good[0]['base']}.{drawing.options.figures}"
         written_sheet(path, lines, cell=256)
         yield path

@@ -36,6 +36,11 @@ CONTENTS = Contents(
 
 
 NO_ERROR = "no standard error: that takes two blocks of masks to compare"
+FAILED = "failed"
+NOT_FINITE = (
+    "the map has NaN or infinite values: a number in the network's passes is too large or none; look for that in its "
+    "weights and in how photos are scaled, or use float32 instead of half precision"
+)
 DONE = ("ok", CONSTANT)  # the image has its files, and another run would make the same
 NOTHING = "nothing"  # the status of an image in which there is nothing to explain; another run would find the same
 
@@ -82,6 +87,10 @@ class Outputs:
             for rank, (part, values) in enumerate(zip(told.parts, finding.values, strict=False)):
                 base = self._base(file, finding, part if len(told.parts) > 1 else None)
                 row = self._row(file, subject, finding, part, told)
+                if not np.isfinite(values).all():
+                    row |= {"status": FAILED, "reason": NOT_FINITE} | self._placed(part, subject, values)
+                    rows.append(row)
+                    continue
                 if is_constant(torch.from_numpy(values)):
                     why = constant_reason(torch.from_numpy(values), finding.layers)
                     row["status"], row["reason"] = CONSTANT, "; ".join(filter(None, (why, row["reason"])))
