@@ -27,10 +27,16 @@ def centred(found):
 WRONG = {
     "relative": (lambda each: replace(each, boxes=each.boxes.clamp(0, 40) / 40), "as boxes relative to the image do"),
     "centre and size": (lambda each: replace(each, boxes=centred(each)), r"have x1 < x0 or y1 < y0; expected are corn"),
-    "percent": (lambda each: replace(each, scores=each.scores * 100), r"scores are .* expected 0 … 1 \(divide by 100\)"),
+    "percent": (
+        lambda each: replace(each, scores=each.scores * 100),
+        r"scores are .* expected 0 … 1 \(divide by 100\)",
+    ),
     "logits": (lambda each: replace(each, scores=each.scores.logit()), "scores are -.*become probabilities by a sig"),
     "other logits": (lambda each: replace(each, objectness=each.objectness.logit()), "objectness are -.*by a sigmoid"),
-    "below 0": (lambda each: Detections(each.boxes, each.scores, each.labels - 3), "a label is -[23]; expected classes"),
+    "below 0": (
+        lambda each: Detections(each.boxes, each.scores, each.labels - 3),
+        "a label is -[23]; expected classes",
+    ),
     "no labels": (lambda each: {"boxes": each.boxes, "scores": each.scores}, "gives boxes without labels"),
 }
 
