@@ -30,6 +30,11 @@ def check_paths(arguments: argparse.Namespace) -> None:
     if boxes is not None and boxes != "detected" and not Path(boxes).is_file():
         raise DataError(not_there(boxes, "file", "expected a table of true boxes, CSV or COCO's, or the word detected"))
     if isinstance(masks := getattr(arguments, "masks", None), str):
+        if masks.isdecimal() and not Path(masks).exists():
+            raise OptionError(
+                f"--masks {masks}: here it names a folder of masks, of what maps should show; the number of RISE's is "
+                f"--option rise.masks={masks}"
+            )
         Beside(masks, "mask")
     for entry in getattr(arguments, "maps", None) or []:
         title, equals, folder = entry.partition("=")

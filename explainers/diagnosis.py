@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from explainers import methods as registry
+from explainers.core.layer_explainer import surveyed
 from explainers.errors import ExplainersError
 from explainers.network.ends import gradient_notes
 from explainers.network.guard import exact, preserved
@@ -15,7 +16,6 @@ from explainers.network.input import checked_images, first_parameter, run
 from explainers.network.inputs import bound, made_up
 from explainers.network.output import Output, describe, scores_of
 from explainers.network.rectifiers import Rectifiers, find_rectifiers
-from explainers.network.survey import survey
 from explainers.network.task_layers.bottleneck import bottleneck
 from explainers.network.unwrapping import as_network, class_name
 from explainers.passes.activation import reading_of
@@ -276,12 +276,12 @@ def _layers(
     network: Any, images: Tensor, output: Output | None
 ) -> tuple[tuple[Sized, ...], tuple[Sized, ...], tuple[str, ...]]:
     try:
-        seen = survey(network, images, lambda returned, count: scores_of(returned, count, output))
+        every, seen = surveyed(network, images, output)
     except ExplainersError as error:
         return (), (), (str(error),)
     stages, layers = (
         tuple((each.label, (each.layout.channels, *each.layout.grid)) for each in found)
-        for found in (reversed(seen.stages), seen.layers)
+        for found in (reversed(seen.stages), every.layers)
     )
     return stages, layers, seen.remarks
 
@@ -289,7 +289,7 @@ def _layers(
 def _encoder(network: Any, images: Tensor, scores: TargetScores) -> str | None:
     """The layer that segmentation is explained at where none is named."""
     try:
-        seen = survey(network, images, lambda returned, _: scores(returned))
+        seen, _ = surveyed(network, images, scores)
         found = bottleneck(network, images, seen, scores.dense)
     except ExplainersError:
         return None

@@ -20,6 +20,7 @@ from explainers.explanation.result import Explanation
 from explainers.explanation.widget import with_widget
 from explainers.methods import create, method as explainer_class
 from explainers.models import as_preprocessing
+from explainers.models.detectors import brought_by
 from explainers.models.loaded import named_target
 from explainers.models.target_words import target_of
 from explainers.network.input import checked_images, first_parameter
@@ -186,6 +187,7 @@ def _maker(
 ) -> Callable[..., list[Explanation]]:
     """From images, targets, explain= and forward_kwargs= to an explanation by each method."""
     known = as_preprocessing(preprocessing) or getattr(model, "preprocessing", None)
+    known = known or brought_by(as_network(model, several=True))
     names = class_names or getattr(model, "class_names", None)
 
     def make(image: Any, target: Any, explain: Key | None, keywords: Mapping[str, Any] | None) -> list[Explanation]:

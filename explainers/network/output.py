@@ -117,7 +117,11 @@ def describe(value: Any) -> str:
     if isinstance(value, Mapping):
         return f"{type(value).__name__} with keys " + ", ".join(f"{key!r}: {describe(value[key])}" for key in value)
     if isinstance(value, (tuple, list)):
-        return f"{type(value).__name__} of ({', '.join(describe(item) for item in value)})"
+        first = value[0] if value else None
+        each = isinstance(first, Mapping) or hasattr(first, "__dataclass_fields__")  # an entry for each image
+        alike = each and len(value) > 1 and {type(item) for item in value} == {type(first)}
+        told = [describe(first), f"and {len(value) - 1} more"] if alike else map(describe, value)
+        return f"{type(value).__name__} of ({', '.join(told)})"
     fields = getattr(value, "__dict__", {})
     named = ", ".join(f".{name}: {describe(item)}" for name, item in fields.items() if isinstance(item, Tensor))
     return type(value).__name__ + (f" with {named}" if named else "")
@@ -164,6 +168,8 @@ def _only(returned: Sequence[Any]) -> Any:
     Raises:
         OutputError: there are several, and features would be explained as classes if the first was taken.
     """
+    if _has_boxes(returned):
+        return returned
     found = dict(_candidates(returned))
     if len({id(item) for item in found.values()}) > 1:
         each = ", ".join(f"{way} of shape {tuple(item.shape)}" for way, item in found.items())

@@ -23,6 +23,7 @@ from explainers.evaluation.controls import controls
 from explainers.evaluation.engine import Engine
 from explainers.evaluation.measuring.batch import Batch
 from explainers.evaluation.rows import Row
+from explainers.models.detectors import brought_by
 from explainers.models.loaded import named_target
 from explainers.network.unwrapping import as_network
 from explainers.passes.predictor import Predictor
@@ -105,7 +106,7 @@ def evaluate(
 
     >>> evaluate(model, images, ["grad-cam", "rise"], ["insertion", "deletion", "pid"])  # doctest: +SKIP
     """
-    options = _options(model, options, settings)
+    options = _options(model, images, options, settings)
     names = getattr(model, "class_names", None)
     titled = titled_metrics(metrics)
     network: Any = as_network(model, several=True)
@@ -214,12 +215,15 @@ def _probe(network: Any, images: Any, options: EvaluationOptions) -> dict[str, A
     return None
 
 
-def _options(model: Any, options: EvaluationOptions | None, settings: dict[str, Any]) -> EvaluationOptions:
+def _options(model: Any, images: Any, options: EvaluationOptions | None, settings: dict[str, Any]) -> EvaluationOptions:
     """The options with single settings on top, and the preprocessing that the model brings."""
     known = {field.name: field.default for field in fields(EvaluationOptions)}
     refuse_unknown("evaluate", settings, known)
     options = replace(options or EvaluationOptions(), **settings)
-    return replace(options, preprocessing=options.preprocessing or getattr(model, "preprocessing", None))
+    known = options.preprocessing or getattr(model, "preprocessing", None)
+    if known is None and isinstance(images, (str, PathLike)):
+        known = brought_by(as_network(model, several=True))
+    return replace(options, preprocessing=known)
 
 
 def _check_masks(titled: Mapping[str, Metric], images: Any, masks: Any) -> None:

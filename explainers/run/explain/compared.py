@@ -20,6 +20,7 @@ from explainers.run.explain.outputs import COMPARED, DONE, NOTHING
 from explainers.run.explain.reading import content_or_none
 from explainers.run.figure_files import written_sheet
 from explainers.run.kinds import Kind
+from explainers.run.targets.detected import box_caption
 from explainers.storage.journal import Row
 from explainers.storage.paths import shown
 
@@ -78,7 +79,9 @@ class Drawing:
     def overlay(self, out: Path, row: Row) -> AnyCell:
         """The cell of a row's overlay, with the scale of its colours."""
         method = f"{row['method']} ({CONSTANT})" if row["status"] == CONSTANT else row["method"]
-        caption = f"{method}\n{_told(row, 'target_name', 'target_probability')}"
+        box = row.get("detection")
+        told = box_caption(row["target_name"], row) if box else _told(row, "target_name", "target_probability")
+        caption = f"{method}\n{told}"
         if not row["overlay"]:
             return f"{caption}\n{NO_OVERLAY}", EMPTY
         scale = None if row.get("scale") is None else Scale(**row["scale"])
@@ -98,13 +101,10 @@ def comparison_sheets(out: Path, units: Iterable[list[Row]], drawing: Drawing, a
         if not good:
             continue
         methods: dict[str, list[Row]] = {}
-        for row in good:
+        for row in rows:
             methods.setdefault(row["method"], []).append(row)
-        lines = [
-            part
-            for of_target in zip(*methods.values(), strict=True)
-            for part in folded(_compared(out, of_target, drawing, asked))
-        ]
+        targets = [[row for row in each if row["status"] in DONE] for each in zip(*methods.values(), strict=True)]
+        lines = [part for each in targets if each for part in folded(_compared(out, each, drawing, asked))]
         path = out / COMPARED / f"{good[0]['base']}.{drawing.options.figures}"
         written_sheet(path, lines, cell=256)
         yield path
