@@ -16,7 +16,7 @@ from explainers.evaluation.rows import file_of
 from explainers.run.evaluate.folder import content_of
 from explainers.run.evaluate.kept import IMAGES
 from explainers.run.report.entry import CURVE, Entry, MapEntry, Shown
-from explainers.run.report.explained import CHANGED
+from explainers.run.report.explained import CHANGED, box_of
 from explainers.run.report.folder import ReadFolder, number
 from explainers.run.report.recipes import recipes_of
 from explainers.run.true_classes import true_name
@@ -104,6 +104,9 @@ def _take(folder: ReadFolder, entry: Entry, row: Row, names: list[str] | None) -
         map_.target = true_name(row["target"], names)
         map_.quantity = str(row.get("quantity") or "probability")
         map_.watched = number(row.get("f(x)" if row.get("probability") is None else "probability"))
+    if row.get("detection") is not None:
+        map_.target = str(row.get("class_name") or map_.target)
+        map_.box, map_.sure = box_of(row), number(row.get("detection_score"))
     if row.get("map") and map_.path is None:
         map_.path = folder.inside(str(row["map"]))
         entry.unlike = partial(_unlike, map_.path, folder.kind.digest if folder.kind else content_of)
