@@ -20,6 +20,9 @@ from explainers.render.style import limits_of
 from explainers.run.evaluate.facts import as_typed
 from explainers.run.report import report as door
 from explainers.run.report.agreement import Agreement, disagreement, ranks_of
+from explainers.run.report.entry import Entry, MapEntry, Shown
+from explainers.run.report.evaluated import too_few
+from explainers.run.report.gallery import Packer
 from explainers.run.report.recipes import recipes_of
 from explainers.run.report.report import ReportOptions, make_report
 
@@ -351,3 +354,22 @@ def test_weights_of_an_evaluation_are_named_and_tell_none_apart():
     loaded = SimpleNamespace(typed=(), weights="w.pt")
     assert as_typed(loaded, {"model": {"spec": "x"}}) == {"model": {"spec": "x", "weights": "w.pt"}}
     assert as_typed(object(), {"model": {"spec": "x"}}) == {}
+
+
+def test_a_score_by_which_nothing_can_be_told_is_a_caution():
+    told = {"images": 4, "untestable": {"deletion": 8, "insertion": 8, "road": None}}
+    assert too_few(told) == [
+        "By deletion and insertion no difference between methods can be found with 4 images, however large: that needs "
+        "8 images, or fewer methods.",
+        "By road no difference between methods can be found with 4 images, however large: that needs fewer methods.",
+    ]
+    assert "single image" in too_few({"images": 1, "untestable": {}})[0]
+    assert too_few({"images": 30, "untestable": {}}) == too_few({}) == []
+
+
+def test_the_box_that_a_map_is_of_lies_in_its_photo(tmp_path):
+    """Of a photo of 20 × 40 pixels a box in pixels, as shares of it."""
+    np.savez(tmp_path / "m.npz", map=np.eye(4, dtype=np.float32), box=[0, 0, 20, 40], image_size=[20, 40])
+    map_ = MapEntry("grad-cam", path=tmp_path / "m.npz", box=(4.0, 5.0, 30.0, 15.0))
+    made = Packer(Shown("run", "", methods=["grad-cam"]), 64)(Entry("a.png", maps=[map_]))
+    assert made.head["maps"][0]["boxed"] == [0.1, 0.25, 0.75, 0.75]

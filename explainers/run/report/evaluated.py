@@ -172,6 +172,7 @@ def _cautions(summary: Mapping[str, Any]) -> list[str]:
             f"Do not believe {_and(surviving)}: {its} when the network's weights are drawn anew, so that {it} not "
             "explain this network."
         )
+    found += too_few(summary)
     chance: dict[str, list[str]] = {}
     for score, names in (summary.get("no_better_than_control") or {}).items():
         for name in names:
@@ -186,6 +187,21 @@ def _cautions(summary: Mapping[str, Any]) -> list[str]:
             f"map that knows nothing of the network ({', '.join(CONTROLS)}){other}."
         )
     return found
+
+
+def too_few(summary: Mapping[str, Any]) -> list[str]:
+    """By which scores nothing can be told apart, and what would help."""
+    images = summary.get("images")
+    if images == 1:
+        return ["A single image says nothing of others: its scores have no interval, and nothing can be tested."]
+    by: dict[int | None, list[str]] = {}
+    for score, needed in (summary.get("untestable") or {}).items():
+        by.setdefault(needed, []).append(score)
+    return [
+        f"By {_and(scores)} no difference between methods can be found with {images} images, however large: that needs "
+        + ("fewer methods." if needed is None else f"{needed} images, or fewer methods.")
+        for needed, scores in by.items()
+    ]
 
 
 def _and(names: Sequence[str]) -> str:
