@@ -22,7 +22,8 @@ class LoadedModel:
     """A network in evaluation mode on its device; explainers take it wherever they take a network.
 
     network: a torch.nn.Module, or a callable for black boxes; preprocessing and class_names: None where unknown;
-    spec, weights: as given; sha256: of the weights; notes: what a user should know (random weights, prefixes removed).
+    spec, weights: as given; sha256: of the weights; notes: what a user should know (random weights, prefixes removed);
+    typed: the words of a command line that load it and say what is explained of it, empty where there was none.
     """
 
     network: Callable[[Tensor], Any]
@@ -33,6 +34,7 @@ class LoadedModel:
     device: torch.device
     sha256: str
     notes: tuple[str, ...] = ()
+    typed: tuple[str, ...] = ()
 
     @property
     def black_box(self) -> bool:

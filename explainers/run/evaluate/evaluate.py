@@ -34,7 +34,7 @@ from explainers.run.evaluate.boxes.checks import check_boxes
 from explainers.run.evaluate.boxes.controls import with_other_boxes
 from explainers.run.evaluate.boxes.source import BoxRows
 from explainers.run.evaluate.boxes.truth import truth_of
-from explainers.run.evaluate.facts import facts_of
+from explainers.run.evaluate.facts import as_typed, facts_of
 from explainers.run.evaluate.figures import watched_object, write_extremes, write_figures
 from explainers.run.evaluate.folder import Folder, files_of, folder_batches
 from explainers.run.evaluate.inputs import bound_explainers, of_inputs, reader
@@ -178,7 +178,7 @@ def evaluate(
             image = None if bound is not None else any_input(options.preprocessing, images)
             with impossible_first(engine.explainers.values(), classes, model, image, output):
                 done = folder.begin(same_wherever(facts), journal.whole)
-        facts |= not_saying(chosen)
+        facts |= not_saying(chosen) | as_typed(model, facts)
         keeper = None
         if folder is not None and isinstance(source, Folder):
             keeper = Keeper(folder.path, source, names, options.maps)

@@ -57,4 +57,5 @@ def manifest_of(loaded: LoadedModel, calls: list[MethodCall], options: RunOption
         "methods": [{"name": call.name, "label": call.title, "options": call.options} for call in calls],
         "options": options.to_dict(),
         "images": images,
+        **({"typed": list(loaded.typed)} if loaded.typed else {}),
     }
