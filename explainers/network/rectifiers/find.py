@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
+from explainers.network.rectifiers.alone import alone
 from explainers.network.rectifiers.graph import from_image, kind_of
 from explainers.network.rectifiers.in_place import is_view_change, reading_of_view_change
 from explainers.network.rectifiers.nodes import reading
@@ -39,6 +40,8 @@ def find_rectifiers(scores: Tensor, image: Tensor | None = None) -> Rectifiers:
     found = Rectifiers()
     nodes = from_image(scores.grad_fn, image) if scores.grad_fn is not None else []
     closed = set(written_out(nodes))
+    if not closed and not any(reading(node) == "opaque" for node in nodes):
+        closed.update(alone(nodes))
     lists = {"strict": found.strict, "smooth": found.smooth, "opaque": found.opaque, "shifted": found.shifted}
     for node in reversed(nodes):
         seen = reading_of_view_change(node) if is_view_change(node) else reading(node)

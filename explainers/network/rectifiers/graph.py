@@ -66,6 +66,11 @@ def shape_of(node: Any, output: int = 0) -> torch.Size | None:
     return torch.Size(described[output].shape) if output < len(described) else None
 
 
+def positive(dim: int, dims: int) -> int:
+    """A dimension counted from the front; nodes keep negative ones as large unsigned numbers."""
+    return (dim - 2**64 if dim >= 2**63 else dim) % dims
+
+
 def _parents_first(root: Any) -> list[Any]:
     order: list[Any] = []
     seen: set[Any] = set()
