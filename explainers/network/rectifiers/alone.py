@@ -17,7 +17,16 @@ from torch import Tensor
 
 from explainers.network.rectifiers.graph import kind_of, saved
 from explainers.network.rectifiers.in_place import is_view_change
-from explainers.network.rectifiers.spread import ELEMENTWISE, PASSED, SOFTMAXES, UNIVARIATE, Given, spread
+from explainers.network.rectifiers.spread import (
+    ELEMENTWISE,
+    PASSED,
+    POOLS,
+    REDUCTIONS,
+    SOFTMAXES,
+    UNIVARIATE,
+    Given,
+    spread,
+)
 from explainers.network.rectifiers.written_out import EXPONENTIALS, LOGARITHMS
 
 # Linear, or a norm over values: what they make alone is no rectifier. Beginnings of names.
@@ -117,24 +126,21 @@ def _is_output_alone(node: Any, output: int, described: Any, place: dict[Any, in
 
 def _on_one_value(node: Any, given: Given, place: dict[Any, int]) -> bool | None:
     """Whether `given` comes from one value alone, where all ways meet again; None where it comes from nothing."""
+    kind = kind_of(node)
     waiting: dict[Any, Given] = {}
     order: list[int] = []
-    every = list(place)
-    passed: set[str] = set()
-    _send(node, given, waiting, order, place)
-    behind = None if _is_complex(node) else BEHIND.get(kind_of(node))
-    if not order:
-        return None
+    sent = _send(node, given, waiting, order, place)
+    if not order or (sent == 1 and (kind in REDUCTIONS or kind.startswith(POOLS))):
+        return None  # or a window of one value
+    every, passed = list(place), set[str]()
+    behind = None if _is_complex(node) else BEHIND.get(kind)
     for _ in range(STEPS):
         if not order:
             return False
         current = every[-heapq.heappop(order)]
         outputs = waiting.pop(current)
-        if (
-            not waiting
-            and sum(map(_count, outputs.values())) == 1
-            and (behind is None or not passed.isdisjoint(behind))
-        ):
+        met = not waiting and sum(map(_count, outputs.values())) == 1
+        if met and (behind is None or not passed.isdisjoint(behind)):
             return behind is None or _is_root(node)
         passed.add(kind_of(current))
         if _send(current, outputs, waiting, order, place) > MOST and kind_of(current).startswith(WEIGHTED):

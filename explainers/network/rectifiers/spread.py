@@ -93,10 +93,9 @@ def _over(given: Tensor, over: Any, shape: torch.Size, *, kept: bool) -> Tensor:
 
 def _of_attention(given: Tensor, shapes: list[torch.Size | None]) -> list[Tensor | None]:
     """To the query of the row, to all keys, and of all values to the entries at the same place."""
-    each = given.sum(-1, keepdim=True), given.sum((-2, -1), keepdim=True), given.sum(-2, keepdim=True)
-    return [
-        None if shape is None else value * _shares(value, shape) for value, shape in zip(each, shapes, strict=False)
-    ]
+    sums = given.sum(-1, keepdim=True), given.sum((-2, -1), keepdim=True), given.sum(-2, keepdim=True)
+    pairs = zip(sums, shapes, strict=False)
+    return [None if shape is None else value * _shares(value, shape) for value, shape in pairs]
 
 
 def _of_pool(node: Any, given: Tensor, shape: torch.Size) -> Tensor:
