@@ -7,8 +7,9 @@ alone. Begin with `rule.py` (the rules), then `find.py` (what is one), `nodes.py
 (by what several nodes make together), `in_place.py` (behind a change of a view) and `graph.py` (walking).
 """
 
+from explainers.network.rectifiers.cuts import Cuts
 from explainers.network.rectifiers.find import Rectifiers, find_rectifiers
 from explainers.network.rectifiers.graph import graph_nodes
 from explainers.network.rectifiers.rule import rectified
 
-__all__ = ["Rectifiers", "find_rectifiers", "graph_nodes", "rectified"]
+__all__ = ["Cuts", "Rectifiers", "find_rectifiers", "graph_nodes", "rectified"]
