@@ -16,7 +16,7 @@ from explainers.methods.cam.gradcam import grad_cam
 from explainers.network.capture import Capture
 from explainers.network.gradients import target_gradients
 from explainers.network.output import Output
-from explainers.network.rectifiers import Cuts, rectified
+from explainers.network.rectifiers import Cuts, rectified, watched
 
 SMOOTH = ("refuse", "rectify", "pass")
 
@@ -50,8 +50,7 @@ class RectifiedExplainer(GradientExplainer):
     def watched(self, images: Tensor, targets: Any) -> tuple[Tensor, Tensor, Tensor, Cuts]:
         """As `graph`, and what was seen in the forward pass."""
         leaf = images.detach().requires_grad_()
-        with Cuts(leaf) as cuts:
-            scores = self.scores(leaf)
+        scores, cuts = watched(leaf, self.scores)
         return leaf, *self.read(scores, targets), cuts
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from explainers.network.rectifiers.graph import kind_of, saved
+from explainers.network.rectifiers.graph import kind_of, saved, shape_of
 from explainers.network.rectifiers.in_place import is_view_change
 from explainers.network.rectifiers.spread import (
     ELEMENTWISE,
@@ -61,7 +61,7 @@ BEHIND: dict[str, frozenset[str]] = {
 }
 NOISE = 1e-7
 MOST, STEPS = 16, 400  # values that one may depend on before it is seen to mix; nodes gone through for that
-PLACES = (0.137, 0.382, 0.618, 0.871)  # of the values that are tried, as parts of all
+TRIES, ENOUGH = 16, 4  # values of an output that are looked at, until so many depend on something
 
 
 def alone(nodes: Sequence[Any]) -> list[Any]:
@@ -108,20 +108,23 @@ def _is_alone(node: Any, place: dict[Any, int]) -> bool:
 
 
 def _is_output_alone(node: Any, output: int, described: Any, place: dict[Any, int]) -> bool:
-    if not (described.dtype.is_floating_point or described.dtype.is_complex):
+    shape = shape_of(node, output)
+    if shape is None or not (described.dtype.is_floating_point or described.dtype.is_complex):
         return False
-    found = False
-    for part in PLACES:
-        given = torch.zeros(described.shape, dtype=described.dtype, device=described.device)
-        given.view(-1)[int(part * given.numel())] = 1
+    found = 0
+    for part in range(TRIES):
+        given = torch.zeros(shape, dtype=described.dtype, device=described.device)
+        given.view(-1)[int((0.137 + part * 0.6180339887) % 1 * given.numel())] = 1
         try:
             depends = _on_one_value(node, {output: given}, place)
         except (RuntimeError, TypeError, AttributeError, NotImplementedError, IndexError):
             return False
         if depends is False:
             return False
-        found = found or depends is True
-    return found
+        found += depends is True
+        if found == ENOUGH:
+            break
+    return found > 0
 
 
 def _on_one_value(node: Any, given: Given, place: dict[Any, int]) -> bool | None:

@@ -9,14 +9,16 @@ are no rectifiers. What Python decides on (`if x > 0`, `float(x)`) is not seen.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from explainers.network.rectifiers.by_value import goes_by, is_rectified, of_each_value, one_by_one, scales_each
+
+Result = TypeVar("Result")
 
 # Where the factors are among the arguments.
 MATRICES = {"mm": (0, 1), "bmm": (0, 1), "mv": (0, 1), "addmm": (1, 2), "baddbmm": (1, 2), "addbmm": (1, 2),
@@ -94,6 +96,13 @@ class Cuts(TorchDispatchMode):
                 self._tracked[place] = weakref.ref(value)
             if ranks and not value.is_floating_point():
                 self._ranks.add(place)
+
+
+def watched(image: Tensor, call: Callable[[Tensor], Result]) -> tuple[Result, Cuts]:
+    """What a forward pass returns, and what was seen in it."""
+    with Cuts(image) as cuts:
+        returned = call(image)
+    return returned, cuts
 
 
 def _hides(name: str, args: Any, values: Any, cut: list[Tensor], result: Any) -> bool:
