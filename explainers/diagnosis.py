@@ -15,7 +15,7 @@ from explainers.network.guard import exact, preserved
 from explainers.network.input import checked_images, first_parameter, run
 from explainers.network.inputs import bound, made_up
 from explainers.network.output import Output, describe, scores_of
-from explainers.network.rectifiers import Rectifiers, find_rectifiers
+from explainers.network.rectifiers import Rectifiers, find_rectifiers, watched
 from explainers.network.task_layers.bottleneck import bottleneck
 from explainers.network.unwrapping import as_network, class_name
 from explainers.passes.activation import reading_of
@@ -222,7 +222,7 @@ def _looked(network: Any, images: Tensor, output: Output | None) -> _Look:
     with preserved(network), exact(images, gradients=True):
         leaf = images.detach().requires_grad_()
         try:
-            returned = run(network, leaf)
+            returned, cuts = watched(leaf, lambda image: run(network, image))
         except Exception as error:  # a diagnosis is wanted most where the network itself fails
             look.task = Task(several_inputs(network))
             look.failure = f"the network fails on images of shape {tuple(images.shape)}: {_told(error)}"
@@ -247,7 +247,7 @@ def _looked(network: Any, images: Tensor, output: Output | None) -> _Look:
                 return look
             scores = scores_of(returned, 1, picked)
             look.classes = _classes(look.task, scores, Answer(returned, 1, output))
-            look.rectifiers = find_rectifiers(scores, leaf)
+            look.rectifiers = find_rectifiers(scores, leaf, cuts)
             look.notes += (*gradient_notes(scores), *told_steadiness(network, images))
             reading = reading_of(network, images, scores, "auto", picked, check=False)
             look.activation = str(in_force(reading, scores))
