@@ -61,8 +61,8 @@ def _without_decoder(layers: list[Layer]) -> list[Layer]:
     """The layers before a decoder that becomes coarser than the encoder by itself: pools a pyramid over its features
     (PSP in UperNet, BEiT), or adds a level to them (DPT).
 
-    Such a part comes behind one that is an encoder, and ends finer than it was. What a U-Net of blocks within blocks has
-    before the next block is none.
+    Such a part comes behind one that is an encoder, and ends finer than it was. What a U-Net of blocks within blocks
+    has before the next block is none.
     """
     every = layers
     while True:
