@@ -116,6 +116,30 @@ def test_a_region_that_is_none_is_refused(scans, roi, capsys):
     assert "roi" in capsys.readouterr().err
 
 
+def test_a_region_outside_of_one_volume_costs_that_volume(here, capsys):
+    (here / "scans").mkdir()
+    for name, depth in (("a", 8), ("b", 4), ("c", 8)):
+        np.save(here / "scans" / f"{name}.npy", scan("a")[:depth])
+    arguments = ("--model", "net.py:volume", "-m", "occlusion", "-m", "rise", "--masks", "8")
+    several = ("--option", "occlusion.window=2+3+4", "--option", "occlusion.stride=2+3+2")
+    assert explained("scans", *arguments, *several, "--roi", "0:6,0:4,0:4") == 1
+    rows = {row["file"]: row for row in rows_of(here / "explained")}
+    assert [rows[f"{name}.npy"]["status"] for name in "abc"].count("failed") == 1
+    assert "reaches outside of the input, which has 4 × " in rows["b.npy"]["reason"]
+    assert explained("scans", *arguments, "--option", "occlusion.window=2+x") == 2
+    assert "expected a whole number or None or several values, each a whole number" in capsys.readouterr().err
+
+
+def test_a_folder_of_nothing_says_all_that_was_looked_for(here, capsys):
+    (here / "scans").mkdir()
+    (here / "scans" / "film.mp4").write_bytes(b"x")
+    assert explained("scans", "--model", "net.py:volume") == 2
+    error = capsys.readouterr().err
+    assert "no images below scans" in error
+    assert "volumes (looked for .nii, .nii.gz, .npy, .npz and folders of DICOM slices)" in error
+    assert ".wav" in error
+
+
 def test_signals_are_read_drawn_and_written(here):
     (here / "sounds").mkdir()
     samples = np.zeros((200, 2), np.int16)
