@@ -111,7 +111,7 @@ def _of_pool(node: Any, given: Tensor, shape: torch.Size) -> Tensor:
             means = pool(values, kernel, stride or None, padding, ceil)
         else:
             adaptive = F.adaptive_avg_pool3d if axes == 3 else F.adaptive_avg_pool2d
-            means = adaptive(values, list(given.shape[-axes:]))
+            means = adaptive(values, tuple(given.shape[-axes:]))  # type: ignore[arg-type]
     return torch.autograd.grad(means, values, given)[0] * _shares(given, shape)
 
 
