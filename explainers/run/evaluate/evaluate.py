@@ -23,7 +23,7 @@ from explainers.evaluation.controls import controls
 from explainers.evaluation.engine import Engine
 from explainers.evaluation.measuring.batch import Batch
 from explainers.evaluation.rows import Row
-from explainers.models.detectors import brought_by
+from explainers.models.given_preprocessing import brought_by
 from explainers.models.loaded import named_target
 from explainers.network.unwrapping import as_network
 from explainers.passes.predictor import Predictor
