@@ -27,6 +27,7 @@ from explainers.network.input import checked_images, first_parameter
 from explainers.network.inputs import Key, bound
 from explainers.network.unwrapping import as_network
 from explainers.passes.one_score import Remarks
+from explainers.passes.steady import tell_steadiness
 
 if TYPE_CHECKING:
     import numpy as np
@@ -248,6 +249,7 @@ def _explanations(
     explainers = [create(name, model, **options) for name, options in methods]
     parameter = first_parameter(as_network(model))
     images = checked_images(made.inputs if parameter is None else made.inputs.to(parameter.device), as_network(model))
+    tell_steadiness(as_network(model), images, len(images), stacklevel=4)
     output = methods[0][1].get("output")
     if isinstance(target, str):
         target = target_of(target, names, lambda path: prepared(path, preprocessing, as_network(model)).inputs[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -28,9 +29,10 @@ from explainers.storage.journal import Row
 from explainers.storage.run_folder import JOURNAL, MANIFEST, REPORT, Contents
 
 COMPARED = "compare"  # the folder of sheets of one image
+SHEETS = "sheet-[0-9][0-9][0-9]*"
 CONTENTS = Contents(
     "run",
-    files=(JOURNAL, "results.csv", MANIFEST, *any_format("sheet-*")),
+    files=(JOURNAL, "results.csv", MANIFEST, *any_format(SHEETS)),
     folders=("overlays", "maps", COMPARED, REPORT),
 )
 
@@ -113,7 +115,7 @@ class Outputs:
                         made = self._write(f"overlays/{base}", drawn)
                         row["others"] = [*row.get("others", ()), *made[1:]]
                 row |= boxes | self._placed(part, subject, values)
-                row["source"] = str(file.path.resolve())
+                row["source"] = os.path.realpath(file.path)
                 row["base"] = self.bases[file.name]
                 rows.append(row)
         return rows
@@ -126,7 +128,7 @@ class Outputs:
             **self._true(file),
             "status": NOTHING,
             "reason": "; ".join((*subject.notes, told.nothing)),
-            "source": str(file.path.resolve()),
+            "source": os.path.realpath(file.path),
             "base": self.bases[file.name],
         }
 
@@ -227,7 +229,7 @@ def written(out: Path, name: str, content: Content) -> str:
 
 def is_whole(rows: Sequence[Row]) -> bool:
     """Whether an image's rows still count as done: what has failed is tried again."""
-    return all(row["status"] in (*DONE, NOTHING) for row in rows)
+    return bool(rows) and all(row["status"] in (*DONE, NOTHING) for row in rows)
 
 
 def files_of(rows: Sequence[Row], options: RunOptions) -> list[str]:

@@ -10,8 +10,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import torch
 
 from explainers.core.explainer import Explained, Explainer
-from explainers.core.image_by_image import Failure, in_parts
-from explainers.errors import ExplainersError, ImageError, LayerError, OptionError, UnsupportedError, WriteError
+from explainers.core.image_by_image import Failure, in_parts, is_of_the_run, reason_of
+from explainers.errors import ExplainersError, LayerError, OptionError, UnsupportedError, WriteError
 from explainers.models import LoadedModel
 from explainers.run.explain.options import RunOptions
 from explainers.run.explain.outputs import FAILED, NOTHING, Finding, Outputs
@@ -62,10 +62,10 @@ class Worker:
                     self.summary.nothing.append((item.file.name, rows[0]["reason"]))
                 else:
                     self._count(item, rows)
-            except (ImageError, WriteError) as error:
-                if isinstance(error, WriteError) and is_of_the_disk(error):
+            except Exception as error:  # a picture that cannot be drawn costs its image, whatever it raises
+                if is_of_the_run(error) or (isinstance(error, WriteError) and is_of_the_disk(error)):
                     raise  # it would be the same with every other image
-                rows = [self._failed(item, str(error))]
+                rows = [self._failed(item, reason_of(error))]
             yield item, rows
 
     def _findings(self, items: list[Item]) -> Iterator[tuple[Item, Found | Failure]]:
