@@ -220,10 +220,10 @@ def _options(model: Any, images: Any, options: EvaluationOptions | None, setting
     known = {field.name: field.default for field in fields(EvaluationOptions)}
     refuse_unknown("evaluate", settings, known)
     options = replace(options or EvaluationOptions(), **settings)
-    known = options.preprocessing or getattr(model, "preprocessing", None)
-    if known is None and isinstance(images, (str, PathLike)):
-        known = brought_by(as_network(model, several=True))
-    return replace(options, preprocessing=known)
+    brought = options.preprocessing or getattr(model, "preprocessing", None)
+    if brought is None and isinstance(images, (str, PathLike)):
+        brought = brought_by(as_network(model, several=True))
+    return replace(options, preprocessing=brought)
 
 
 def _check_masks(titled: Mapping[str, Metric], images: Any, masks: Any) -> None:
