@@ -20,7 +20,7 @@ from explainers.explanation.result import Explanation
 from explainers.explanation.widget import with_widget
 from explainers.methods import create, method as explainer_class
 from explainers.models import as_preprocessing
-from explainers.models.detectors import brought_by
+from explainers.models.given_preprocessing import brought_by
 from explainers.models.loaded import named_target
 from explainers.models.target_words import target_of
 from explainers.network.input import checked_images, first_parameter

@@ -1,4 +1,5 @@
-"""Preprocessing as users have it, of torchvision, timm, open_clip or transformers, as this package's own."""
+"""Preprocessing as users have it, of torchvision, timm, open_clip or transformers, as this package's own, and that of
+networks which prepare photos themselves."""
 
 from __future__ import annotations
 
@@ -146,3 +147,15 @@ def _mode(interpolation: Any) -> str:
     known = {0: "nearest", 2: "bilinear", 3: "bicubic"}
     mode = str(getattr(interpolation, "value", interpolation))
     return known.get(int(mode), mode) if mode.isdigit() else mode
+
+
+def brought_by(network: Any) -> Preprocessing | None:
+    """Photos as they are, values of 0 … 1, where a network is one of torchvision's detectors, which resize and
+    normalise within; None where nothing is known. Of a detector inside another network nothing is: that may prepare
+    photos, too.
+    """
+    made_by = getattr(getattr(type(network), "forward", None), "__module__", "") or ""
+    transform = getattr(network, "transform", None)
+    if not made_by.startswith("torchvision.models.detection.") or not hasattr(transform, "image_mean"):
+        return None
+    return Preprocessing(source=f"{type(network).__name__} of torchvision, which prepares photos itself")

@@ -17,11 +17,10 @@ from torch import nn
 from explainers.core.preprocessing import Preprocessing
 from explainers.errors import ModelFileError, OptionError
 from explainers.models.class_list import read_class_names
-from explainers.models.detectors import brought_by
 from explainers.models.efficientnet_lite import from_photographs
 from explainers.models.embedded import embedded_model
 from explainers.models.factory import from_factory
-from explainers.models.given_preprocessing import as_preprocessing
+from explainers.models.given_preprocessing import as_preprocessing, brought_by
 from explainers.models.hub_folder import from_hf, snapshot
 from explainers.models.libraries import from_open_clip, from_timm, from_torchvision
 from explainers.models.loaded import LoadedModel, choose_device, state_hash

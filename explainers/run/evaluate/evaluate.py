@@ -23,7 +23,7 @@ from explainers.evaluation.controls import controls
 from explainers.evaluation.engine import Engine
 from explainers.evaluation.measuring.batch import Batch
 from explainers.evaluation.rows import Row
-from explainers.models.detectors import brought_by
+from explainers.models.given_preprocessing import brought_by
 from explainers.models.loaded import named_target
 from explainers.network.unwrapping import as_network
 from explainers.passes.predictor import Predictor
@@ -220,10 +220,10 @@ def _options(model: Any, images: Any, options: EvaluationOptions | None, setting
     known = {field.name: field.default for field in fields(EvaluationOptions)}
     refuse_unknown("evaluate", settings, known)
     options = replace(options or EvaluationOptions(), **settings)
-    known = options.preprocessing or getattr(model, "preprocessing", None)
-    if known is None and isinstance(images, (str, PathLike)):
-        known = brought_by(as_network(model, several=True))
-    return replace(options, preprocessing=known)
+    brought = options.preprocessing or getattr(model, "preprocessing", None)
+    if brought is None and isinstance(images, (str, PathLike)):
+        brought = brought_by(as_network(model, several=True))
+    return replace(options, preprocessing=brought)
 
 
 def _check_masks(titled: Mapping[str, Metric], images: Any, masks: Any) -> None:

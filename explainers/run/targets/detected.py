@@ -101,8 +101,8 @@ class FoundBoxes(Wanted):
         network = as_network(self.loaded)
         answers = answers_for(network, images, self.output)
         every = [answer.form(detections_of)[0].detach() for answer in answers]
-        for each in every:
-            see_corners(each, images.shape[2:])
+        for seen in every:
+            see_corners(seen, images.shape[2:])
         found = [self.detected.chosen(each, images.shape[2:]) for each in every]
         rows = [row for row, each in enumerate(found) if len(each)]
         boxes = [[Box.of(found[row], place) for place in range(len(found[row]))] for row in rows]
