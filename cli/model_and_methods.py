@@ -14,7 +14,7 @@ from explainers.errors import DependencyError, LayerError, OptionError, Unsuppor
 
 from .spelling import given
 from .terminal.telling import downloads_as_notes
-from .values import note, numbers, pair, size, value_of, whole_numbers
+from .values import note, numbers, pair, size, values_of, whole_numbers
 
 DEFAULT = "photographs"
 DEFAULTS = {  # what is explained where no --model is given
@@ -274,4 +274,4 @@ def _method_option(entry: str) -> tuple[str, str, Any]:
     method, dot, option = key.rpartition(".")
     if not equals or not dot:
         raise OptionError(f"--option {entry!r}; expected METHOD.KEY=VALUE, such as smooth-grad.samples=25")
-    return method, option, value_of(value)
+    return method, option, values_of(value)

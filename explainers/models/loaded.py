@@ -6,6 +6,7 @@ import difflib
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -98,6 +99,14 @@ def target_name(target: int | str, class_names: Sequence[str] | None, classes: i
         return f"not {names[0]}" if names else NOT
     index = int(target)
     return names[index] if index < len(names) else str(index)
+
+
+def spec_name(spec: str) -> str:
+    """What a specification names, wherever its file or folder lies: "net.py:make" of "../nets/net.py:make"."""
+    path, _, function = spec.rpartition(":")
+    if path.endswith(".py"):
+        return f"{Path(path).name}:{function}"
+    return Path(spec).resolve().name if Path(spec).exists() else spec
 
 
 def choose_device(device: str) -> torch.device:
