@@ -58,6 +58,8 @@ function toolbar() {
   options(id("class"), [["", "every class"], ...classes().map(([name, count]) => [name, `${name} (${count})`])], state.class);
   options(id("sort"), sorts(), state.sort);
   const every = report.methods.length > 1 ? [[ALL, "all side by side"]] : [];
+  const drawn = report.images.some((image) => image.maps.some((map) => map.grid));
+  for (const name of ["method", "opacity"]) id(name).closest("label").hidden = !drawn; // there is nothing to choose
   options(id("method"), [...report.methods.map(({ title }) => [title, title]), ...every], state.method);
   options(id("score"), scoreNames().map((name) => [name, name]), state.score);
   id("text").value = state.text;

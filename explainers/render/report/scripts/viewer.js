@@ -213,7 +213,8 @@ export class Viewer extends View {
       for (const pane of this.panes) pane.outline(state.threshold / 100, state.by);
     });
     const size = element("button", { type: "button", onclick: () => this.zoomBy(0) }, "Whole picture");
-    const parts = [...(this.slices ? this.slices.nodes : []), chips, heat, element("span", { class: "pair" }, region, by), size];
+    const drawn = this.maps.some((map) => map.full) ? [heat, element("span", { class: "pair" }, region, by)] : [];
+    const parts = [...(this.slices ? this.slices.nodes : []), chips, ...drawn, size];
     if (this.mask) {
       const truth = element("input", { type: "checkbox", checked: this.truth });
       truth.addEventListener("change", () => {
