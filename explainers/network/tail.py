@@ -154,10 +154,12 @@ class Tail:
         self.short = False
         wanted = self(trial)
         modules = {name: self.network.get_submodule(name) for name in self.done}
-        for name, module in modules.items():
-            module.forward = self._playback(self.done[name])  # type: ignore[method-assign]
         if self.once:  # nor need the layer itself be computed, to be replaced
             modules[self.layer.name] = self.module
+        own = [(module, module.__dict__.get("forward")) for module in modules.values()]
+        for name, returned in self.done.items():
+            modules[name].forward = self._playback(returned)  # type: ignore[method-assign]
+        if self.once:
             self.module.forward = self._playback(self.returned)  # type: ignore[method-assign]
         self.short = True
         try:
@@ -166,8 +168,10 @@ class Tail:
                 return True
         except RuntimeError:  # such as an operation in place on what is played back
             pass
-        for module in modules.values():
+        for module, forward in own:
             del module.forward  # the class's own is underneath
+            if forward is not None:  # it had one before
+                module.forward = forward
         self.done = {}
         return False
 
