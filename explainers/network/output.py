@@ -14,6 +14,7 @@ from explainers.errors import OutputError, TargetError
 from explainers.network.ends import see_order
 from explainers.network.guard import exact, preserved
 from explainers.network.input import full_batches, run
+from explainers.network.queries import class_map
 from explainers.network.unwrapping import as_network
 
 Output = Callable[[Any], Tensor]
@@ -206,6 +207,11 @@ def _is_scores(item: Any) -> bool:
 def _advice(returned: Any, count: int) -> str:
     if _has_boxes(returned):
         return "These are boxes: pass targets=explainers.targets.Box() (--task detection) to explain one of them"
+    if class_map(returned) is not None:
+        return (
+            "These are masks and their classes: pass targets=explainers.targets.Region(class, "
+            '"predicted") (--where predicted) to explain a class of them over a region'
+        )
     value, access = returned, "y"
     pick = "Pass output= to pick them, for example output=lambda y: "
     inside = [] if isinstance(returned, Tensor) else list(_candidates(returned))

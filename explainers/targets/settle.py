@@ -90,9 +90,14 @@ class Settled:
             dense = any(each.reads_classes == "dense" for row in self.rows for each in row)
             output = MeanOverPositions(self.output) if dense else self.output
             (answer,) = answers_for(network, images[:1], self.output)
+            if dense and activation == "auto" and answer.of_queries is not None:
+                return self.readings.setdefault(activation, Reading(None, OF_QUERIES, probability=False))
             scores = answer.dense_scores.flatten(2).mean(dim=2) if dense else answer.scores
             self.readings[activation] = reading_of(network, images[:1], scores, activation, output)
         return self.readings[activation]
+
+
+OF_QUERIES = "sums over the masks that the network predicts, of the class's probability times the mask's"
 
 
 @dataclass(frozen=True)

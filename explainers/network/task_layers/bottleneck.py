@@ -50,6 +50,9 @@ def bottleneck(network: Any, images: Tensor, seen: Survey, dense: Callable[[Any]
         return None
     part = _part(found[0], plain)
     inside = [layer for layer in mixing if _within(layer, part)]
+    tokens = [layer for layer in mixing if layer.layout.sequence]
+    if sum(layer.layout.sequence for layer in inside) < len(tokens) / 2:  # the embedding before a transformer's blocks
+        inside = tokens
     return (inside or mixing)[-1]
 
 
