@@ -21,6 +21,7 @@ from explainers.network.output import Negative, Output, scores_of
 from explainers.network.unwrapping import as_network, check_one_input
 from explainers.passes.activation import Reading
 from explainers.passes.predictor import Predictor
+from explainers.passes.steady import tell_steadiness
 from explainers.targets import Function, holds_targets, settle
 from explainers.targets.target_scores import TargetScores
 
@@ -138,6 +139,7 @@ class Explainer(ABC):
             raise refuse(
                 self.name, f"it takes {NAMED_AXES[images.ndim - 2]}, and this is defined on images", "grad-cam"
             )
+        tell_steadiness(self.network, images, len(images), stacklevel=3)
         size = fixed_batch(self.network)
         if size is not None and len(images) != size:
             return in_batches(self.explain, images, targets, size)

@@ -24,7 +24,7 @@ from explainers.network.guard import in_own_thread
 from explainers.network.input import run
 from explainers.network.layers import Layer
 from explainers.network.output import Output, scores_of
-from explainers.network.rectifiers import find_rectifiers
+from explainers.network.rectifiers import find_rectifiers, watched
 from explainers.network.tail import copied
 
 OURS = {"GuidedBackprop": GuidedBackprop, "Deconvolution": Deconvolution}
@@ -192,7 +192,8 @@ class CaptumExplainer(LayerExplainer):
         handles = [m.register_forward_hook(in_own_thread(count)) for m in modules if isinstance(m, nn.ReLU)]
         try:
             leaf = images[:1].detach().requires_grad_()
-            found = find_rectifiers(self.scores(leaf), leaf)
+            scores, cuts = watched(leaf, self.scores)
+            found = find_rectifiers(scores, leaf, cuts)
         finally:
             for handle in handles:
                 handle.remove()

@@ -17,6 +17,7 @@ from torch import nn
 from explainers.core.preprocessing import Preprocessing
 from explainers.errors import ModelFileError, OptionError
 from explainers.models.class_list import read_class_names
+from explainers.models.detectors import brought_by
 from explainers.models.efficientnet_lite import from_photographs
 from explainers.models.embedded import embedded_model
 from explainers.models.factory import from_factory
@@ -87,7 +88,7 @@ def load_model(
     hashed = parts.sha256 or (state_hash(network) if isinstance(network, nn.Module) else "")
     loaded = LoadedModel(
         network,
-        own or parts.preprocessing,
+        own or parts.preprocessing or brought_by(network),
         names or parts.class_names,
         text,
         None if weights is None else str(weights),

@@ -43,7 +43,7 @@ def read_series(folder: Path, most: int) -> Recording:
 
     Raises:
         ImageError: several series, slices of other sizes or directions, two at one place, damaged or compressed ones,
-            or more than `most` values. DependencyError: no pydicom.
+            or more than `most` values. ReaderError: no pydicom.
     """
     library = medical("pydicom", "DICOM series")
     files = slices_in(folder)

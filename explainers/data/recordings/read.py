@@ -42,7 +42,7 @@ def read_recording(path: str | PathLike[str], *, most: int = MOST_VALUES, key: s
     Raises:
         ImageError: none of these, damaged, empty, unreadable, larger than `most` by its header, or with values that are
             not finite; several series in a folder.
-        DependencyError: nibabel or pydicom is not installed.
+        ReaderError: nibabel or pydicom is not installed.
     """
     path = Path(path)
     try:

@@ -25,7 +25,7 @@ def key_figures(shown: Shown, packed: Gallery) -> list[dict[str, str]]:
     found.append({"value": str(len(shown.methods)), "label": "method" if len(shown.methods) == 1 else "methods"})
     mean = packed.agreement.mean()
     if mean is not None:
-        found.append({"value": f"{mean:.2f}", "label": "agreement of methods"})
+        found.append({"value": f"{mean:.2f}", "label": "agreement of methods", "part": "agreement"})
     return found
 
 

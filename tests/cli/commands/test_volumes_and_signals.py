@@ -240,6 +240,35 @@ def test_a_missing_library_is_one_line_with_the_extra(scans, monkeypatch, capsys
     assert 'pip install "explainers[medical]"' in capsys.readouterr().err
 
 
+def test_a_missing_library_costs_the_files_that_need_it(scans, here, monkeypatch, capsys):
+    """Volumes, masks and maps of NIfTI, and a series of DICOM, beside arrays of NumPy."""
+    for name in ("array", "masked", "mapped"):
+        np.save(scans / f"{name}.npy", scan(next(iter(BLOBS))))
+    (scans / "ct").mkdir()
+    (scans / "ct/a.dcm").write_bytes(bytes(128) + b"DICM" + bytes(20))
+    inside = np.zeros(SHAPE, np.uint8)
+    inside[:2] = 1
+    for folder, other in (("masks", "masked"), ("maps", "mapped")):
+        (here / folder).mkdir()
+        for name in {"array", "masked", "mapped"} - {other}:
+            np.save(here / folder / f"{name}.npy", inside)
+        nibabel.save(nibabel.Nifti1Image(inside, AFFINE), here / folder / f"{other}.nii.gz")
+    for name in ("nibabel", "pydicom"):
+        monkeypatch.setitem(sys.modules, name, None)
+    more = ("--model", "net.py:volume", "--window", "0,1000", "-m", "saliency", "--no-report", "-q")
+    assert main(["run", "scans", *more]) == 1
+    status = {row["file"]: (row["status"], row["reason"]) for row in rows_of(here / "explained")}
+    assert {name for name, (told, _) in status.items() if told == "ok"} == {"array.npy", "masked.npy", "mapped.npy"}
+    assert all('pip install "explainers[medical]"' in why for told, why in status.values() if told == "failed")
+    asked = ("--masks", "masks", "--maps", "maps", "--metric", "pxap", "--no-figures")
+    assert main(["evaluate", "scans", *more, *asked]) == 1
+    with open(here / "evaluated/scores.csv", encoding="utf-8") as file:
+        found = {(row["image"], row["explainer"]): row for row in csv.DictReader(file)}
+    assert found["array.npy", "maps"]["status"] == found["mapped.npy", "saliency"]["status"] == "ok"
+    for key in (("mapped.npy", "maps"), ("masked.npy", "saliency"), ("ct", "saliency")):
+        assert (found[key]["status"], "explainers[medical]" in found[key]["reason"]) == ("failed", True)
+
+
 @pytest.mark.parametrize(
     ("flag", "value"),
     [

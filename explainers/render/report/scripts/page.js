@@ -50,7 +50,7 @@ function tabs() {
   });
   list.hidden = false;
   show(parts[0]);
-  return () => show(parts[0]);
+  return (name = "") => show(parts.find((part) => part.id === `part-${name}`) ?? parts[0], Boolean(name));
 }
 
 function toolbar() {
@@ -168,6 +168,13 @@ function start() {
     listen();
   }
   const first = tabs();
+  for (const link of document.querySelectorAll("a.figure")) {
+    link.addEventListener("click", (event) => {
+      if (!first) return;
+      event.preventDefault();
+      first(link.dataset.part);
+    });
+  }
   for (const button of document.querySelectorAll("button.figure")) {
     button.addEventListener("click", () => {
       first?.();
