@@ -39,7 +39,8 @@ def loaded_model(arguments: argparse.Namespace, default: str = DEFAULT) -> Any:
 
     kind = getattr(arguments, "kind", PHOTOS)
     check_default(arguments)
-    if kind in (None, PHOTOS):
+    of_three = str(arguments.size).lower().replace("x", ",").count(",") == 2  # lengths, if the network is over volumes
+    if kind == PHOTOS or (kind is None and not of_three):
         _preprocessing_flags(arguments)  # what cannot be read is said before anything is loaded
     for entry in getattr(arguments, "option", None) or []:
         _method_option(entry)

@@ -204,6 +204,8 @@ def test_scans_are_scored_with_masks_and_with_maps_of_a_run(scans, here):
 def test_doctor_sees_by_the_convolutions_what_a_network_takes(here, capsys):
     assert main(["doctor", "--model", "net.py:volume"]) in (0, 2)
     assert "1 × 32 × 32 × 32" in capsys.readouterr().out
+    assert main(["layers", "--model", "net.py:volume", "--size", "6,5,4"]) == 0
+    assert "1 × 6 × 5 × 4" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
