@@ -19,7 +19,7 @@ from explainers.errors import ExplainersError, OptionError, UnsupportedError, re
 from explainers.methods.captum_library import NOT_OFFERED, captum_attr, captum_names
 from explainers.methods.global_seeds import seeded
 from explainers.methods.gradient.rectified import Deconvolution, GuidedBackprop
-from explainers.network.batch_norm_backward import sound_batch_norm
+from explainers.network.as_found.batch_norm_backward import sound_batch_norm
 from explainers.network.guard import in_own_thread
 from explainers.network.input import run
 from explainers.network.layers import Layer

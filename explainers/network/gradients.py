@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from explainers.errors import UnsupportedError
-from explainers.network.batch_norm_backward import sound_batch_norm
+from explainers.network.as_found.batch_norm_backward import sound_batch_norm
 
 NO_GRADIENT = (
     "the scores carry no gradient: the network runs under no_grad, detaches its features, is quantised, or is a black "

@@ -1,4 +1,5 @@
-"""What a call puts back, and what torch does otherwise meanwhile: `buffers.py`, `meanwhile.py`.
+"""What a call puts back, and what torch does otherwise meanwhile: `buffers.py`, `meanwhile.py`,
+`batch_norm_backward.py`.
 
 Begin with `explainers/network/guard.py`, which is what callers enter.
 """
