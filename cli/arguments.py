@@ -110,7 +110,7 @@ def method_arguments(command: argparse.ArgumentParser) -> None:
         "--option",
         action="append",
         metavar="METHOD.KEY=VALUE",
-        help="option of a method, such as smooth-grad.samples=25",
+        help="option of a method, such as smooth-grad.samples=25; several values: occlusion.window=16+8",
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from explainers.errors import DataError, ImageError, OptionError
+from explainers.errors import DataError, ImageError, ModelFileError, OptionError
 from explainers.storage.paths import not_there, shown
 
 
@@ -16,6 +16,8 @@ def check_paths(arguments: argparse.Namespace) -> None:
         ImageError, MapError, DataError: one is not.
     """
     from explainers.data.images.companions import Beside
+    from explainers.models.target_words import LIKE
+    from explainers.run.targets.regions import MASK
     from explainers.run.true_classes import FOLDERS
 
     for name in ("ground_truth", "group_by"):
@@ -28,10 +30,24 @@ def check_paths(arguments: argparse.Namespace) -> None:
     if boxes is not None and boxes != "detected" and not Path(boxes).is_file():
         raise DataError(not_there(boxes, "file", "expected a table of true boxes, CSV or COCO's, or the word detected"))
     if isinstance(masks := getattr(arguments, "masks", None), str):
+        if masks.isdecimal() and not Path(masks).exists():
+            raise OptionError(
+                f"--masks {masks}: here it names a folder of masks, of what maps should show; the number of RISE's is "
+                f"--option rise.masks={masks}"
+            )
         Beside(masks, "mask")
     for entry in getattr(arguments, "maps", None) or []:
         title, equals, folder = entry.partition("=")
         Beside(folder if equals else title, "map")
+    target, where = (str(getattr(arguments, name, None) or "") for name in ("target", "where"))
+    if target.startswith(LIKE) and target != LIKE and not Path(target.removeprefix(LIKE)).exists():
+        raise ImageError(f"--target {shown(target)}: {not_there(target.removeprefix(LIKE), 'file')}")
+    if where.startswith(MASK) and where != MASK:
+        Beside(where.removeprefix(MASK), "mask")
+    for name in ("target", "output"):
+        file = str(getattr(arguments, name, None) or "").rpartition(":")[0]
+        if file.endswith(".py") and not Path(file).exists():
+            raise ModelFileError(f"--{name}: {not_there(file, 'file')}")
     image = getattr(arguments, "image", None)
     if image is not None and not Path(image).exists():
         raise ImageError(not_there(image, "file"))

@@ -62,7 +62,9 @@ def explained_images(
         options = replace(options, target=typed_target(arguments, loaded))
     for text in loaded.notes:
         note(arguments, text)
-    with Progress(quiet=arguments.quiet or arguments.json) as progress:
+    kind = getattr(arguments, "kind", PHOTOS)
+    unit = "image" if kind == PHOTOS else kind
+    with Progress(quiet=arguments.quiet or arguments.json, unit=unit, units=f"{unit}s") as progress:
         summary = explain_folder(
             images,
             loaded,
@@ -101,8 +103,7 @@ def explained_images(
         note(arguments, f"nor in {len(summary.nothing) - NAMED} more images (status nothing in the table)")
     tell_failures(summary.failed, images if isinstance(images, (str, Path)) else None)
     if not arguments.json:
-        kind = getattr(arguments, "kind", PHOTOS)
-        _report(summary, options, "image" if kind == PHOTOS else kind)
+        _report(summary, options, unit)
     return summary
 
 

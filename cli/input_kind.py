@@ -26,7 +26,8 @@ def kind_asked(arguments: argparse.Namespace, where: str | None) -> str:
         where: a folder or file; None: there is none, and the network will tell (`kind_of_network`).
 
     Raises:
-        OptionError: a folder holds several kinds, or a flag is typed that is made for another kind.
+        OptionError: a folder holds several kinds, or a flag is typed that is made for another kind. ImageError: it
+            holds none.
     """
     from explainers.data.recordings import kinds_in
 
@@ -39,10 +40,29 @@ def kind_asked(arguments: argparse.Namespace, where: str | None) -> str:
             raise OptionError(
                 f"{shown(where)} holds {' and '.join(named)}; say which are meant (--data-kind {named[0]}, …)"
             )
+        if not found and Path(where).is_dir():
+            _nothing_below(Path(where))
         kind = found.pop() if found else PHOTOS
     arguments.kind = kind
     _check_flags(arguments, kind)
     return kind
+
+
+def _nothing_below(folder: Path) -> None:
+    """See what is wrong with a folder in which no file is of any kind.
+
+    Raises:
+        ImageError: always.
+    """
+    from explainers.data.images import find_images
+    from explainers.data.recordings.find import WHAT
+
+    try:
+        find_images(folder)
+    except ImageError as error:
+        if not str(error).startswith("no images below"):  # it cannot be read
+            raise
+        raise ImageError(f"{error}, {WHAT['volume']} or {WHAT['signal']}") from error
 
 
 def files_asked(arguments: argparse.Namespace, where: str) -> list[Any]:

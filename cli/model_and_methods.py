@@ -14,13 +14,19 @@ from explainers.errors import DependencyError, LayerError, OptionError, Unsuppor
 
 from .spelling import given
 from .terminal.telling import downloads_as_notes
-from .values import note, numbers, pair, size, value_of, whole_numbers
+from .values import note, numbers, pair, size, values_of, whole_numbers
 
 DEFAULT = "photographs"
 DEFAULTS = {  # what is explained where no --model is given
     "photographs": "EfficientNet-Lite0, trained on ImageNet's 1,000 classes, is explained (--model photographs)",
     "embedded": "the embedded digit classifier is explained (--model embedded)",
 }
+# Flags that decide a map, whatever its method.
+DECIDING = (
+    "model", "weights", "trust_model_file", "seed", "size", "crop", "mean", "std", "gray", "bands", "channels",
+    "input_bands", "white", "data_kind", "window", "normalize", "labels", "activation", "output", "target", "where",
+    "top_k", "task", "detections", "min_score", "max_pixels",
+)  # fmt: skip
 FLAGS = ("masks", "tolerance", "seed", "precision", "compile", "roi")  # for every method that has such an option
 
 
@@ -33,11 +39,13 @@ def loaded_model(arguments: argparse.Namespace, default: str = DEFAULT) -> Any:
 
     kind = getattr(arguments, "kind", PHOTOS)
     check_default(arguments)
-    if kind in (None, PHOTOS):
+    of_three = str(arguments.size).lower().replace("x", ",").count(",") == 2  # lengths, if the network is over volumes
+    if kind == PHOTOS or (kind is None and not of_three):
         _preprocessing_flags(arguments)  # what cannot be read is said before anything is loaded
     for entry in getattr(arguments, "option", None) or []:
         _method_option(entry)
     loaded = load_typed(arguments, arguments.model or default, arguments.weights)
+    loaded = replace(loaded, typed=words_of(arguments))
     if arguments.model is None:
         note(arguments, f"no --model: {DEFAULTS[default]}")
     kind = kind_of_network(arguments, loaded) if kind is None else kind
@@ -47,6 +55,21 @@ def loaded_model(arguments: argparse.Namespace, default: str = DEFAULT) -> Any:
     if preprocessing is not None and loaded.preprocessing is None:
         preprocessing = _of_its_channels(arguments, loaded, preprocessing)
     return _named(arguments, replace(loaded, preprocessing=preprocessing))
+
+
+def words_of(arguments: argparse.Namespace) -> tuple[str, ...]:
+    """What was typed that decides a map, but for its method: a report makes the command of one image of it."""
+    words: list[str] = []
+    for name in DECIDING:
+        value = getattr(arguments, name, None)
+        if not given(value) or (name == "target" and value == "label"):  # a class for each image
+            continue
+        flag = f"--{name.replace('_', '-')}"
+        if value is True:
+            words.append(flag)
+        else:
+            words += [f"{flag}={value}"] if str(value).startswith("-") else [flag, str(value)]
+    return tuple(words)
 
 
 def _named(arguments: argparse.Namespace, loaded: Any) -> Any:
@@ -252,4 +275,4 @@ def _method_option(entry: str) -> tuple[str, str, Any]:
     method, dot, option = key.rpartition(".")
     if not equals or not dot:
         raise OptionError(f"--option {entry!r}; expected METHOD.KEY=VALUE, such as smooth-grad.samples=25")
-    return method, option, value_of(value)
+    return method, option, values_of(value)

@@ -9,6 +9,7 @@ from explainers.errors import TargetError
 
 from .arguments import labels_argument
 from .input_kind import PHOTOS
+from .values import note
 
 
 def target_arguments(command: argparse.ArgumentParser) -> Any:
@@ -55,12 +56,15 @@ def typed_target(arguments: argparse.Namespace, loaded: Any) -> Any:
     from explainers.run.kinds import kind_of
     from explainers.run.targets.regions import region_of
     from explainers.run.targets.spelled import spelled_target
+    from explainers.targets import Similarity
 
     given = getattr(arguments, "target", None)
     limit = getattr(arguments, "max_pixels", None)
     target = given
     if isinstance(given, str):
         target = spelled_target(given, loaded, loaded.preprocessing, max_pixels=limit)
+        if isinstance(target, Similarity) and loaded.class_names and getattr(arguments, "output", None) is None:
+            note(arguments, "like: compares the scores of the network's classes; an embedding is picked with --output")
     where = getattr(arguments, "where", None)
     if where is None:
         return target

@@ -90,6 +90,19 @@ def number_or_text(text: str) -> int | str:
     return int(text) if text.lstrip("-").isdigit() else text
 
 
+def values_of(text: str, *, words: bool = False) -> Any:
+    """A value, or several that are joined with +.
+
+    Args:
+        words: whether text is split too, and not numbers, true, false and none alone.
+    """
+    one = value_of(text)
+    if not isinstance(one, str) or "+" not in one:
+        return one
+    several = tuple(map(value_of, one.split("+")))
+    return several if words or not any(isinstance(each, str) for each in several) else one
+
+
 def value_of(text: str) -> Any:
     """A value as TOML and Python would read it: number, true/false/none, or text."""
     if text.lower() in ("true", "false", "none"):
@@ -139,13 +152,13 @@ def whole_numbers(text: str | float | list[float] | None, flag: str, example: st
 
 
 def pairs(entries: list[str] | None, flag: str, example: str) -> dict[str, Any]:
-    """KEY=VALUE given any number of times."""
+    """KEY=VALUE given any number of times; several numbers are joined with +."""
     found = {}
     for entry in entries or []:
         key, equals, value = entry.partition("=")
         if not equals:
             raise OptionError(f"{flag} {entry!r}; expected KEY=VALUE, such as {example}")
-        found[key.replace("-", "_")] = value_of(value)
+        found[key.replace("-", "_")] = values_of(value)
     return found
 
 
@@ -160,6 +173,5 @@ def options_in(rest: str, spec: str, flag: str, example: str) -> dict[str, Any]:
         key, equals, value = entry.partition("=")
         if not equals:
             raise OptionError(f"{flag} {spec!r}; expected NAME:KEY=VALUE,KEY=VALUE, such as {example}")
-        parts = value.split("+")
-        found[key.replace("-", "_")] = value_of(value) if len(parts) == 1 else tuple(map(value_of, parts))
+        found[key.replace("-", "_")] = values_of(value, words=True)
     return found

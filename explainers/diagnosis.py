@@ -8,19 +8,19 @@ from typing import Any
 from torch import Tensor, nn
 
 from explainers import methods as registry
+from explainers.core.layer_explainer import surveyed
 from explainers.errors import ExplainersError
 from explainers.network.ends import gradient_notes
 from explainers.network.guard import exact, preserved
 from explainers.network.input import checked_images, first_parameter, run
 from explainers.network.inputs import bound, made_up
-from explainers.network.layers import Layer
-from explainers.network.output import Output, describe, scores_of, unsteady
-from explainers.network.rectifiers import Rectifiers, find_rectifiers
-from explainers.network.survey import survey
+from explainers.network.output import Output, describe, scores_of
+from explainers.network.rectifiers import Rectifiers, find_rectifiers, watched
 from explainers.network.task_layers.bottleneck import bottleneck
 from explainers.network.unwrapping import as_network, class_name
 from explainers.passes.activation import reading_of
 from explainers.passes.one_score import assumptions, in_force
+from explainers.passes.steady import told_steadiness
 from explainers.targets import Answer, Box, Region, Target, settle
 from explainers.targets.target_scores import TargetScores
 from explainers.targets.task import Task, how_to_bind, several_inputs, task_of
@@ -222,7 +222,7 @@ def _looked(network: Any, images: Tensor, output: Output | None) -> _Look:
     with preserved(network), exact(images, gradients=True):
         leaf = images.detach().requires_grad_()
         try:
-            returned = run(network, leaf)
+            returned, cuts = watched(leaf, lambda image: run(network, image))
         except Exception as error:  # a diagnosis is wanted most where the network itself fails
             look.task = Task(several_inputs(network))
             look.failure = f"the network fails on images of shape {tuple(images.shape)}: {_told(error)}"
@@ -247,8 +247,8 @@ def _looked(network: Any, images: Tensor, output: Output | None) -> _Look:
                 return look
             scores = scores_of(returned, 1, picked)
             look.classes = _classes(look.task, scores, Answer(returned, 1, output))
-            look.rectifiers = find_rectifiers(scores, leaf)
-            look.notes += (*gradient_notes(scores), *unsteady(network, images, returned))
+            look.rectifiers = find_rectifiers(scores, leaf, cuts)
+            look.notes += (*gradient_notes(scores), *told_steadiness(network, images))
             reading = reading_of(network, images, scores, "auto", picked, check=False)
             look.activation = str(in_force(reading, scores))
             look.notes += tuple(assumptions(reading, scores))
@@ -276,24 +276,24 @@ def _layers(
     network: Any, images: Tensor, output: Output | None
 ) -> tuple[tuple[Sized, ...], tuple[Sized, ...], tuple[str, ...]]:
     try:
-        seen = survey(network, images, lambda returned, count: scores_of(returned, count, output))
+        every, seen = surveyed(network, images, output)
     except ExplainersError as error:
         return (), (), (str(error),)
-    return tuple(map(_size, reversed(seen.stages))), tuple(map(_size, seen.layers)), seen.remarks
+    stages, layers = (
+        tuple((each.label, (each.layout.channels, *each.layout.grid)) for each in found)
+        for found in (reversed(seen.stages), every.layers)
+    )
+    return stages, layers, seen.remarks
 
 
 def _encoder(network: Any, images: Tensor, scores: TargetScores) -> str | None:
     """The layer that segmentation is explained at where none is named."""
     try:
-        seen = survey(network, images, lambda returned, _: scores(returned))
+        seen, _ = surveyed(network, images, scores)
         found = bottleneck(network, images, seen, scores.dense)
     except ExplainersError:
         return None
     return None if found is None else found.label
-
-
-def _size(layer: Layer) -> Sized:
-    return layer.label, (layer.layout.channels, *layer.layout.grid)
 
 
 def _sized(stage: Sized) -> str:

@@ -59,6 +59,10 @@ class DependencyError(ExplainersError, ImportError):
     """An optional or broken installation; the text gives the command that mends it."""
 
 
+class ReaderError(DependencyError, ImageError):
+    """A file of a kind whose reader is not installed: it costs that file alone, and the text names the extra."""
+
+
 class DeviceMemoryError(ExplainersError, MemoryError):
     """Not even one image fits into the device's memory."""
 

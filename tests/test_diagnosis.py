@@ -9,6 +9,7 @@ from small import Residual, lively
 from torch import nn
 
 import explainers
+from explainers.targets import Box
 
 
 def test_diagnose_says_what_works_and_why_the_rest_does_not():
@@ -44,9 +45,12 @@ def test_a_network_that_needs_an_adapter_is_tried_on_its_best_box():
     told = explainers.diagnose(GridDetector(), torch.rand(1, 3, 32, 40), output=read_grid)
     assert told.task.startswith("detection; in the image looked at it finds 20 boxes")
     assert told.targets[0][1] == "--task detection"
-    assert (told.layer, told.classes) == ("head", None)
+    assert (told.layer, told.classes) == ("features", None)  # as below, without the head
     assert {told.methods[name] for name in ("grad-cam", "saliency", "rise", "guided-backprop")} == {""}
     assert told.text("explain run photos").count("explain run photos --task detection") == 2
+    grad_cam = explainers.GradCAM(GridDetector(), output=read_grid)
+    grad_cam(torch.rand(1, 3, 32, 40), targets=Box())
+    assert grad_cam.layers == (told.layer,)
 
 
 @pytest.mark.parametrize("name", ["fasterrcnn", "retinanet", "fcos", "ssd", "detr"])

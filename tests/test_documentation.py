@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,9 @@ from child import ran
 
 ROOT = Path(__file__).resolve().parent.parent
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FILE = re.compile(r'^```python title="([^"]+)"\n(.*?)^```$', re.MULTILINE | re.DOTALL)  # what is saved under this name
+COMMANDS = re.compile(r"^```\n(explain .*?)^```$", re.MULTILINE | re.DOTALL)
+WITH_COMMANDS = ("detection.md",)  # pages whose commands run as they stand there, too
 # What a page speaks of without making it.
 BEFORE = {
     "methods.md": """
@@ -63,15 +67,27 @@ def blocks(page: Path) -> list[str]:
     return BLOCK.findall(page.read_text(encoding="utf-8"))
 
 
+def commands(page: Path) -> list[str]:
+    if page.name not in WITH_COMMANDS:
+        return []
+    typed = "".join(COMMANDS.findall(page.read_text(encoding="utf-8"))).replace("\\\n", " ").splitlines()
+    words = [shlex.split(line, comments=True)[1:] for line in typed]
+    return ["from explainers.cli.main import main", *(f"assert main({each!r}) == 0" for each in words)]
+
+
 @pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)
 def test_the_code_of_a_page_runs(page, tmp_path):
     for package in PEERS.get(page.name, ()):
         pytest.importorskip(package)
     script = tmp_path / "script" / "page.py"
     script.parent.mkdir()
-    script.write_text("\n".join([BEFORE.get(page.name, ""), *blocks(page)]), encoding="utf-8")
     here = tmp_path / "here"
     (here / "explainers").mkdir(parents=True)
+    for name, code in FILE.findall(page.read_text(encoding="utf-8")):
+        for folder in (script.parent, here):
+            (folder / name).write_text(code, encoding="utf-8")
+    parts = [BEFORE.get(page.name, ""), *blocks(page), *commands(page)]
+    script.write_text("\n".join(parts), encoding="utf-8")
     (here / "explainers" / "data").symlink_to(ROOT / "explainers" / "data")
     done = ran(script, cwd=here)
     assert done.returncode == 0, done.stderr[-3000:]

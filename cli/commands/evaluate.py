@@ -76,6 +76,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 def act(arguments: argparse.Namespace) -> int:
     """`explain evaluate FOLDER`."""
+    from explainers.run.made_digits import digits_asked
     from explainers.storage.lock import locked
 
     from ..early_checks import check_paths
@@ -90,7 +91,7 @@ def act(arguments: argparse.Namespace) -> int:
     check_scored(arguments)
     if is_training(arguments.images):
         arguments.model = arguments.model or arguments.images
-    loaded = loaded_model(arguments, "embedded" if arguments.images.startswith("digits:") else DEFAULT)
+    loaded = loaded_model(arguments, "embedded" if digits_asked(arguments.images) is not None else DEFAULT)
     if not calls:
         if hasattr(loaded.network, "forward_branches"):
             arguments.method = ["attention", "grad-cam"]  # what it says of itself beside what is found afterwards

@@ -22,6 +22,7 @@ FORMATS = {
     "zarr": "the same maps as arrays of one store",
     "tensorboard": "overlays of a run, or scores of an evaluation",
     "label-studio": "regions of the maps as pre-annotations",
+    "fiftyone": "a data set of photos with heat maps, classes, boxes and scores",
     "mlflow": "settings, scores, tables and pictures as a run of a tracking store",
 }
 OPTIONS = ("threshold", "largest", "image_url")  # which some formats take
@@ -42,7 +43,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         "-o",
         metavar="PATH",
         help="the file or folder (default results.parquet or scores.parquet, tiff, maps.zarr, tensorboard, "
-        "label-studio or mlflow in OUT)",
+        "label-studio, fiftyone or mlflow in OUT)",
     )
     # Under a name of its own: where an export is interrupted nothing is kept that the next could go on from.
     command.add_argument("--overwrite", dest="replace", action="store_true", help="replace what is there")

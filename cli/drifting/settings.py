@@ -35,12 +35,13 @@ def check_asked(arguments: argparse.Namespace) -> None:
         OptionError, DataError, ImageError: something is.
     """
     from explainers.data.images import find_images
-    from explainers.run.drift.photos import DIGITS, is_data_set
+    from explainers.run.drift.photos import is_data_set
+    from explainers.run.made_digits import digits_asked
 
     whole_numbers(arguments.per_class, "--per-class", "5,5,3")
     _count(arguments.images, None)
     check_paths(arguments)
-    if arguments.data is None or is_data_set(arguments.data) or DIGITS.fullmatch(arguments.data):
+    if arguments.data is None or is_data_set(arguments.data) or digits_asked(arguments.data) is not None:
         return
     check_spelling(arguments.data, DRIFT)
     find_images(arguments.data)

@@ -34,19 +34,18 @@ def check_scored(arguments: argparse.Namespace) -> None:
     Raises:
         OptionError, ImageError: it is not.
     """
+    from explainers.run.made_digits import digits_asked
+
     if arguments.count is not None and arguments.count < 1:
         raise OptionError(f"--images {arguments.count}; expected at least 1")
     training = is_training(arguments.images)
-    digits = arguments.images.startswith("digits:")
+    digits = not training and digits_asked(arguments.images) is not None
     if (training or digits) and arguments.ground_truth is not None:
         raise OptionError(
             f"--ground-truth {arguments.ground_truth}: the classes of {arguments.images} are known; leave it out"
         )
     if not training and any(each is not None for each in (arguments.count, arguments.only, arguments.masks_of)):
         raise OptionError("--images, --only and --masks-of choose among the test images of a training; give its folder")
-    count = arguments.images.partition(":")[2]
-    if digits and (not count.isdigit() or not int(count)):
-        raise OptionError(f"{arguments.images!r}; expected digits:N with N images of at least 1")
     if not training and not digits:
         check_images(arguments)
 
@@ -55,13 +54,13 @@ def scored_images(arguments: argparse.Namespace, loaded: Any, out: Path) -> tupl
     """The folder to evaluate on; `digits:N` and the folder of a training make one, whose masks are the default."""
     if is_training(arguments.images):
         return _test_images(arguments, out)
-    kind, colon, count = arguments.images.partition(":")
-    if kind != "digits" or not colon:
-        return arguments.images, true_labels(arguments, loaded)
-    from explainers.data.generated.digits import CLASSES, write_digits
+    from explainers.run.made_digits import digits_asked, made_digits
 
-    labels = write_digits(out / "digits", int(count))
-    write_bytes(out / "digits" / MADE, b"")
+    if (count := digits_asked(arguments.images)) is None:
+        return arguments.images, true_labels(arguments, loaded)
+    from explainers.data.generated.digits import CLASSES
+
+    labels = made_digits(out / "digits", count)
     arguments.masks = arguments.masks or str(out / "digits" / "masks")
     return out / "digits" / "images", labels if loaded.class_names == CLASSES else None
 

@@ -21,6 +21,7 @@ from explainers.network.output import Negative, Output, scores_of
 from explainers.network.unwrapping import as_network, check_one_input
 from explainers.passes.activation import Reading
 from explainers.passes.predictor import Predictor
+from explainers.passes.steady import tell_steadiness
 from explainers.targets import Function, holds_targets, settle
 from explainers.targets.target_scores import TargetScores
 
@@ -138,6 +139,7 @@ class Explainer(ABC):
             raise refuse(
                 self.name, f"it takes {NAMED_AXES[images.ndim - 2]}, and this is defined on images", "grad-cam"
             )
+        tell_steadiness(self.network, images, len(images), stacklevel=3)
         size = fixed_batch(self.network)
         if size is not None and len(images) != size:
             return in_batches(self.explain, images, targets, size)
@@ -242,7 +244,11 @@ class Explainer(ABC):
 
     def scores(self, images: Tensor) -> Tensor:
         """Scores (N, classes) of a batch, with a graph where gradients are enabled."""
-        return scores_of(run(self.network, images), len(images), self.output)
+        return self.scores_in(run(self.network, images), len(images))
+
+    def scores_in(self, returned: Any, count: int) -> Tensor:
+        """The same of what the network has returned for so many images."""
+        return scores_of(returned, count, self.output)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({type(self.network).__name__})"

@@ -41,7 +41,10 @@ class GradientExplainer(Explainer):
     def graph(self, images: Tensor, targets: Any) -> tuple[Tensor, Tensor, Tensor]:
         """One forward pass: (image leaf that requires grad, scores, classes (N, K))."""
         leaf = images.detach().requires_grad_()
-        scores = self.scores(leaf)
+        return leaf, *self.read(self.scores(leaf), targets)
+
+    def read(self, scores: Tensor, targets: Any) -> tuple[Tensor, Tensor]:
+        """Scores that a gradient is to be taken of, looked at, and the classes (N, K)."""
         if scores.requires_grad:
             warn_if_normalised(scores)
-        return leaf, scores, resolve_targets(targets, scores)
+        return scores, resolve_targets(targets, scores)

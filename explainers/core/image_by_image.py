@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
@@ -17,6 +17,7 @@ from explainers.errors import (
     MapError,
     OptionError,
     OutputError,
+    ReaderError,
     TargetError,
     UnsupportedError,
 )
@@ -38,7 +39,7 @@ class Failure:
 
 def is_of_the_run(error: Exception) -> bool:
     """Whether an error would be the same on every other image."""
-    return isinstance(error, OF_THE_RUN)
+    return isinstance(error, OF_THE_RUN) and not isinstance(error, ReaderError)
 
 
 def in_parts(
@@ -86,10 +87,25 @@ def reason_of(error: BaseException) -> str:
     return text if isinstance(error, ExplainersError) else f"{type(error).__name__}: {text}".removesuffix(": ")
 
 
+def reason_of_file(error: Exception) -> str:
+    """Why a file cannot be read, whatever a decoder raises, or memory that runs out; it is raised again where it would
+    be the same for every other file."""
+    if is_of_the_run(error) and not isinstance(error, MapError):
+        raise error
+    return reason_of(error)
+
+
 def every_image(count: int, reason: str) -> OutputError:
     """What to raise where nothing was made of any image that could be read."""
     images = "the only image" if count == 1 else f"every image ({count})"
     return OutputError(f"the network or its explanation fails on {images}: {reason}")
+
+
+def no_method(refused: Mapping[str, str]) -> UnsupportedError:
+    """What to raise where every method was left out, with the reason of each."""
+    return UnsupportedError(
+        "no method works on this network:\n" + "\n".join(f"  {name}: {reason}" for name, reason in refused.items())
+    )
 
 
 @contextmanager

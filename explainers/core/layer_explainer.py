@@ -158,16 +158,23 @@ class LayerExplainer(Explainer):
     def survey(self, images: Tensor) -> Survey:
         """What one forward pass shows of the network's layers."""
 
-        def scores(returned: Any, count: int) -> Tensor:
-            return scores_of(returned, count, self.output)
-
-        seen = survey(self.network, images, scores)
-        boxes = isinstance(self.output, TargetScores) and self.output.listed
-        return trunk(seen, self.network, images, scores) if boxes else seen  # type: ignore[arg-type]
+        return surveyed(self.network, images, self.output)[1]
 
     def view(self, layer: Layer, value: Tensor) -> Tensor:
         """(N, C, h, w) of a value in the layer's own layout."""
         return layer.layout.spatial(value) if self.spatial is None else self.spatial(value)
+
+
+def surveyed(network: Any, images: Tensor, output: Output | None) -> tuple[Survey, Survey]:
+    """What one forward pass shows of the layers that scores are made of: all of them, and those whose stages `layer=`
+    counts, which of boxes are the trunk's."""
+
+    def scores(returned: Any, count: int) -> Tensor:
+        return scores_of(returned, count, output)
+
+    seen = survey(network, images, scores)
+    boxes = isinstance(output, TargetScores) and output.listed and isinstance(network, nn.Module)
+    return seen, trunk(seen, network, images, scores) if boxes else seen
 
 
 def try_layer(explainer: LayerExplainer, images: Tensor) -> None:

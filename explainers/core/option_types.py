@@ -25,6 +25,7 @@ WORDS: dict[Any, str] = {
 }
 
 
+SEVERAL = "several values"
 NAMED_BETTER = ("layer",)  # refused where it is looked up, with the layers that there are
 
 
@@ -116,11 +117,11 @@ def _words(hint: Any) -> str:
     """A declared type as a user would say it."""
     origin, parts = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
-        return " or ".join(dict.fromkeys(map(_words, parts)))
+        return " or ".join(sorted(dict.fromkeys(map(_words, parts)), key=lambda words: words.startswith(SEVERAL)))
     if origin is tuple and ... not in parts:
         return f"({', '.join(map(_words, parts))})"
     if origin is tuple or _is_sequence(origin):
-        return f"several values, each {_words(parts[0])}" if parts else "several values"
+        return f"{SEVERAL}, each {_words(parts[0])}" if parts else SEVERAL
     if callable(hint) and not isinstance(hint, type):
         return "a function"
     return WORDS.get(hint) or f"a {getattr(hint, '__name__', hint)}"

@@ -12,6 +12,7 @@ from explainers.evaluation.measuring.subject import Measured
 from explainers.evaluation.metric import Metric
 
 NOTHING = "nothing"
+UNMATCHED = "no true box is that of this detection"  # the reason of a row without a value by metrics of true boxes
 Row = dict[str, Any]
 
 

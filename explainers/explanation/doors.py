@@ -20,12 +20,14 @@ from explainers.explanation.result import Explanation
 from explainers.explanation.widget import with_widget
 from explainers.methods import create, method as explainer_class
 from explainers.models import as_preprocessing
+from explainers.models.given_preprocessing import brought_by
 from explainers.models.loaded import named_target
 from explainers.models.target_words import target_of
 from explainers.network.input import checked_images, first_parameter
 from explainers.network.inputs import Key, bound
 from explainers.network.unwrapping import as_network
 from explainers.passes.one_score import Remarks
+from explainers.passes.steady import tell_steadiness
 
 if TYPE_CHECKING:
     import numpy as np
@@ -185,6 +187,7 @@ def _maker(
 ) -> Callable[..., list[Explanation]]:
     """From images, targets, explain= and forward_kwargs= to an explanation by each method."""
     known = as_preprocessing(preprocessing) or getattr(model, "preprocessing", None)
+    known = known or brought_by(as_network(model, several=True))
     names = class_names or getattr(model, "class_names", None)
 
     def make(image: Any, target: Any, explain: Key | None, keywords: Mapping[str, Any] | None) -> list[Explanation]:
@@ -246,6 +249,7 @@ def _explanations(
     explainers = [create(name, model, **options) for name, options in methods]
     parameter = first_parameter(as_network(model))
     images = checked_images(made.inputs if parameter is None else made.inputs.to(parameter.device), as_network(model))
+    tell_steadiness(as_network(model), images, len(images), stacklevel=4)
     output = methods[0][1].get("output")
     if isinstance(target, str):
         target = target_of(target, names, lambda path: prepared(path, preprocessing, as_network(model)).inputs[0])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 import warnings
+from functools import partial
 from typing import Any, ClassVar
 
 import torch
@@ -19,12 +20,12 @@ from explainers.errors import ExplainersError, OptionError, UnsupportedError, re
 from explainers.methods.captum_library import NOT_OFFERED, captum_attr, captum_names
 from explainers.methods.global_seeds import seeded
 from explainers.methods.gradient.rectified import Deconvolution, GuidedBackprop
-from explainers.network.batch_norm_backward import sound_batch_norm
+from explainers.network.as_found.batch_norm_backward import sound_batch_norm
 from explainers.network.guard import in_own_thread
 from explainers.network.input import run
 from explainers.network.layers import Layer
 from explainers.network.output import Output, scores_of
-from explainers.network.rectifiers import find_rectifiers
+from explainers.network.rectifiers import find_rectifiers, watched
 from explainers.network.tail import copied
 
 OURS = {"GuidedBackprop": GuidedBackprop, "Deconvolution": Deconvolution}
@@ -192,7 +193,8 @@ class CaptumExplainer(LayerExplainer):
         handles = [m.register_forward_hook(in_own_thread(count)) for m in modules if isinstance(m, nn.ReLU)]
         try:
             leaf = images[:1].detach().requires_grad_()
-            found = find_rectifiers(self.scores(leaf), leaf)
+            returned, cuts = watched(leaf, partial(run, self.network))
+            found = find_rectifiers(self.scores_in(returned, 1), leaf, cuts)
         finally:
             for handle in handles:
                 handle.remove()

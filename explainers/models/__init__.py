@@ -2,8 +2,9 @@
 
 Files are read as data; what would run code asks for trust. `load.py` understands a spec, `libraries.py` asks
 torchvision, timm and open_clip, `hub_folder.py` transformers and the Hugging Face Hub, `factory.py` takes the user's
-functions, `network_files.py` files, and `given_preprocessing.py` the transforms of other packages; other rooms make
-sources known through `source.py`. Stands on `core.preprocessing`, `network` and `storage`. Begin with `load.py`.
+functions, `network_files.py` files, `given_preprocessing.py` the transforms of other packages, and `detectors.py` knows
+networks that prepare photos themselves; other rooms make sources known through `source.py`. Stands on
+`core.preprocessing`, `network` and `storage`. Begin with `load.py`.
 """
 
 from explainers.core.preprocessing import ArrayPreprocessing, Preprocessing

@@ -14,6 +14,7 @@ from torch import nn
 from explainers.errors import ModelFileError
 from explainers.models.source import Parts, Request
 from explainers.models.weight_files import fit_state, read_state
+from explainers.passes.own_source import OF_A_FILE
 from explainers.storage.paths import not_there
 
 
@@ -65,7 +66,7 @@ def _module_from(where: str) -> Any:
     path = Path(where)
     if not path.is_file():
         raise ModelFileError(not_there(where, "file"))
-    name = f"explainers_user_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]}"
+    name = f"{OF_A_FILE}{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]}"
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None

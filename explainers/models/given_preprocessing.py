@@ -1,4 +1,5 @@
-"""Preprocessing as users have it, of torchvision, timm, open_clip or transformers, as this package's own."""
+"""Preprocessing as users have it, of torchvision, timm, open_clip or transformers, as this package's own, and that of
+networks which prepare photos themselves."""
 
 from __future__ import annotations
 
@@ -53,6 +54,12 @@ def from_processor(config: Mapping[str, Any], name: str) -> Preprocessing:
     rescale = config.get("rescale_factor", 1 / 255)
     if not config.get("do_rescale", True) or abs(rescale * 255 - 1) > 1e-3 or config.get("do_pad"):
         raise OptionError(f"preprocessing of {name} pads, or does not scale pixels to 0 … 1; {INSTEAD}")
+    if config.get("do_split_image") or config.get("size_divisor") or config.get("ensure_multiple_of", 1) != 1:
+        raise OptionError(f"preprocessing of {name} cuts images up, or makes their sides multiples; {INSTEAD}")
+    if config.get("do_flip_channel_order"):
+        raise OptionError(f"preprocessing of {name} gives blue first; let the network turn it, images.flip(1)")
+    if config.get("keep_aspect_ratio"):
+        raise OptionError(f"preprocessing of {name} fits images into {dict(size)}; {INSTEAD}")
     if config.get("do_resize", True):
         if "shortest_edge" not in size and not {"height", "width"} <= set(size):
             raise OptionError(f"preprocessing of {name} resizes to {dict(size)}; {INSTEAD}")
@@ -61,7 +68,7 @@ def from_processor(config: Mapping[str, Any], name: str) -> Preprocessing:
     crop = {"height": crop, "width": crop} if isinstance(crop, int) else crop
     if config.get("crop_pct") and isinstance(resize, int) and crop is None and resize < 384:
         crop, resize = {"height": resize, "width": resize}, int(resize / config["crop_pct"])  # ConvNeXt's rule
-    normalised = config.get("do_normalize", True)
+    normalised = bool(config.get("do_normalize"))
     return Preprocessing(
         resize,
         (crop["height"], crop["width"]) if crop else None,
@@ -146,3 +153,15 @@ def _mode(interpolation: Any) -> str:
     known = {0: "nearest", 2: "bilinear", 3: "bicubic"}
     mode = str(getattr(interpolation, "value", interpolation))
     return known.get(int(mode), mode) if mode.isdigit() else mode
+
+
+def brought_by(network: Any) -> Preprocessing | None:
+    """Photos as they are, values of 0 … 1, where a network is one of torchvision's detectors, which resize and
+    normalise within; None where nothing is known. Of a detector inside another network nothing is: that may prepare
+    photos, too.
+    """
+    made_by = getattr(getattr(type(network), "forward", None), "__module__", "") or ""
+    transform = getattr(network, "transform", None)
+    if not made_by.startswith("torchvision.models.detection.") or not hasattr(transform, "image_mean"):
+        return None
+    return Preprocessing(source=f"{type(network).__name__} of torchvision, which prepares photos itself")

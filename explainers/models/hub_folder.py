@@ -15,6 +15,12 @@ from explainers.models.weight_files import fit_state, read_state
 from explainers.storage.paths import shown
 
 CONFIG, SNAPSHOTS, MAIN = "config.json", "snapshots", "refs/main"
+CLASSIFIER = "AutoModelForImageClassification"
+SEGMENTERS = {  # what the names of architectures end in
+    "ForSemanticSegmentation": "AutoModelForSemanticSegmentation",
+    "ForUniversalSegmentation": "AutoModelForUniversalSegmentation",
+    "ForInstanceSegmentation": "AutoModelForInstanceSegmentation",
+}
 SAFE = ("model.safetensors", "model.safetensors.index.json")
 PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 
@@ -45,14 +51,14 @@ def snapshot(folder: Path) -> Path:
 
 
 def from_hf(request: Request) -> Parts:
-    """`hf:NAME`: an image classifier of the transformers library, by hub name or local folder; no remote code."""
+    """`hf:NAME`: a classifier or segmenter of the transformers library, by hub name or local folder; no remote code."""
     library("transformers", "hf")
     if request.weights not in (None, "DEFAULT"):
         raise ModelFileError("hf: networks bring their weights; drop weights, or point hf: to a local folder")
     if not Path(request.name).is_dir():
-        return _classifier(request.name)
+        return _network(request.name)
     folder = snapshot(Path(request.name))
-    return _classifier(str(folder), safe=_weights(folder, request.trust) in SAFE)
+    return _network(str(folder), safe=_weights(folder, request.trust) in SAFE)
 
 
 @register_folder_source("a model of the Hugging Face Hub", CONFIG)
@@ -73,7 +79,7 @@ def from_hub_folder(request: Request) -> Parts:
             f"{shown(folder / CONFIG)} names neither an architecture of timm nor a model_type of transformers"
         )
     weights = _weights(folder, request.trust)
-    return _from_timm(folder, config, weights) if timm else _classifier(str(folder), safe=weights in SAFE)
+    return _from_timm(folder, config, weights) if timm else _network(str(folder), safe=weights in SAFE)
 
 
 def _config(folder: Path) -> dict[str, Any]:
@@ -128,21 +134,24 @@ def _labels(config: dict[str, Any]) -> Iterator[str]:
             yield str(told.get(name, name)) if isinstance(told, dict) else str(name)
 
 
-def _classifier(name: str, *, safe: bool = False) -> Parts:
-    """An image classifier of transformers, by hub name or local folder; safe: of safetensors alone.
+def _network(name: str, *, safe: bool = False) -> Parts:
+    """A classifier or segmenter of transformers, by hub name or local folder; safe: of safetensors alone.
 
     Raises:
         ModelFileError: it cannot be loaded, or lacks weights, which transformers would draw at random.
     """
     transformers = library("transformers", "hf")
     local = Path(name).is_dir()
-    only: dict[str, Any] = {"local_files_only": local, **({"use_safetensors": True} if safe else {})}
+    only: dict[str, Any] = {"trust_remote_code": False, "local_files_only": local}
+
+    def load() -> Any:
+        config = transformers.AutoConfig.from_pretrained(name, **only)
+        safetensors = {"use_safetensors": True} if safe else {}
+        builder = getattr(transformers, _builder(config))
+        return builder.from_pretrained(name, output_loading_info=True, **only, **safetensors)
+
     network, loading = downloaded(
-        lambda: transformers.AutoModelForImageClassification.from_pretrained(
-            name, trust_remote_code=False, output_loading_info=True, **only
-        ),
-        f"hf:{name}",
-        "; see that the whole folder was downloaded" if local else OFFLINE,
+        load, f"hf:{name}", "; see that the whole folder was downloaded" if local else OFFLINE
     )
     if missing := sorted(loading.get("missing_keys", ())):
         raise ModelFileError(
@@ -151,9 +160,7 @@ def _classifier(name: str, *, safe: bool = False) -> Parts:
         )
     notes: list[str] = []
     try:
-        processor = transformers.AutoImageProcessor.from_pretrained(
-            name, trust_remote_code=False, local_files_only=local
-        )
+        processor = transformers.AutoImageProcessor.from_pretrained(name, **only)
         preprocessing = from_processor(processor.to_dict(), name)
     except Exception as error:  # a damaged file raises whatever its reader does
         preprocessing = None
@@ -161,3 +168,9 @@ def _classifier(name: str, *, safe: bool = False) -> Parts:
     labels = network.config.id2label
     names = tuple(str(labels[index]) for index in range(len(labels))) if labels else None
     return Parts(network, preprocessing, names, notes)
+
+
+def _builder(config: Any) -> str:
+    """Which class of transformers makes the network that the weights were saved of."""
+    saved = next(iter(getattr(config, "architectures", None) or ()), "")
+    return next((name for end, name in SEGMENTERS.items() if saved.endswith(end)), CLASSIFIER)

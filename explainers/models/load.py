@@ -20,7 +20,7 @@ from explainers.models.class_list import read_class_names
 from explainers.models.efficientnet_lite import from_photographs
 from explainers.models.embedded import embedded_model
 from explainers.models.factory import from_factory
-from explainers.models.given_preprocessing import as_preprocessing
+from explainers.models.given_preprocessing import as_preprocessing, brought_by
 from explainers.models.hub_folder import from_hf, snapshot
 from explainers.models.libraries import from_open_clip, from_timm, from_torchvision
 from explainers.models.loaded import LoadedModel, choose_device, state_hash
@@ -87,7 +87,7 @@ def load_model(
     hashed = parts.sha256 or (state_hash(network) if isinstance(network, nn.Module) else "")
     loaded = LoadedModel(
         network,
-        own or parts.preprocessing,
+        own or parts.preprocessing or brought_by(network),
         names or parts.class_names,
         text,
         None if weights is None else str(weights),

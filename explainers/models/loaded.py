@@ -6,6 +6,7 @@ import difflib
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -21,7 +22,8 @@ class LoadedModel:
     """A network in evaluation mode on its device; explainers take it wherever they take a network.
 
     network: a torch.nn.Module, or a callable for black boxes; preprocessing and class_names: None where unknown;
-    spec, weights: as given; sha256: of the weights; notes: what a user should know (random weights, prefixes removed).
+    spec, weights: as given; sha256: of the weights; notes: what a user should know (random weights, prefixes removed);
+    typed: the words of a command line that load it and say what is explained of it, empty where there was none.
     """
 
     network: Callable[[Tensor], Any]
@@ -32,6 +34,7 @@ class LoadedModel:
     device: torch.device
     sha256: str
     notes: tuple[str, ...] = ()
+    typed: tuple[str, ...] = ()
 
     @property
     def black_box(self) -> bool:
@@ -96,6 +99,14 @@ def target_name(target: int | str, class_names: Sequence[str] | None, classes: i
         return f"not {names[0]}" if names else NOT
     index = int(target)
     return names[index] if index < len(names) else str(index)
+
+
+def spec_name(spec: str) -> str:
+    """What a specification names, wherever its file or folder lies: "net.py:make" of "../nets/net.py:make"."""
+    path, _, function = spec.rpartition(":")
+    if path.endswith(".py"):
+        return f"{Path(path).name}:{function}"
+    return Path(spec).resolve().name if Path(spec).exists() else spec
 
 
 def choose_device(device: str) -> torch.device:

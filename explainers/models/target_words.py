@@ -61,6 +61,8 @@ def target_of(
         return _function(text)
     if MINUS in text:
         return _difference(text, class_names)
+    if text.endswith(".py"):
+        raise TargetError(f"target={text!r}: expected a function or target of that file, such as {text}:NAME")
     if class_names:
         return text  # no class; whose name comes close is told by who looks it up
     raise TargetError(
@@ -95,7 +97,10 @@ def _value(text: str, class_names: Sequence[str] | None) -> Value:
         return Value(int(which), lowered=how == "lowered")
     if not class_names or not which:
         raise TargetError(f"target={text!r}: expected the index of a value, such as value:0")
-    return Value(class_index(which, class_names), lowered=how == "lowered")
+    try:
+        return Value(class_index(which, class_names), lowered=how == "lowered")
+    except TargetError as error:
+        raise TargetError(f"target={text!r}: {error}; expected the index of a value, such as value:0") from error
 
 
 def _function(text: str) -> Target:

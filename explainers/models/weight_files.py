@@ -121,6 +121,8 @@ def _safe_load(path: Path) -> Any:
                 "passed as the model, with trust_model_file (--trust-model-file), if you trust where it comes from"
             ) from error
         first = str(error).strip().partition("\n")[0]
+        if "weights_only" in first:  # torch's advice is to run whatever is in it
+            first = "it is a pickle in which torch finds no weights; save them with torch.save(model.state_dict(), …)"
         raise ModelFileError(f"{shown(path)} is damaged or no file of torch.save: {first}") from error
 
 

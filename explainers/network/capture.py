@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from types import TracebackType
 from typing import Any
 
@@ -17,12 +17,54 @@ from explainers.network.branches.operations import Met, Operations
 from explainers.network.guard import in_own_thread
 from explainers.network.layers import Layer, layer_tensor, with_tensor
 
+Exchange = Callable[[int, Tensor], Tensor | None]  # which run of a module, its output → what goes on instead
+
+
+@contextmanager
+def exchanged_output(module: nn.Module, exchange: Exchange) -> Iterator[None]:
+    """Inside, a module's output is exchanged for all that get it: before its other hooks, which may hand it on by
+    another way, and behind them, where one of them has changed it."""
+    before, behind = itertools.count(), itertools.count()
+    given: list[tuple[Tensor, int | None] | None] = [None]
+
+    def exchanged(returned: Any, run: int) -> Any:
+        tensor = layer_tensor(returned)
+        instead = None if tensor is None else exchange(run, tensor)
+        given[0] = None if instead is None else (instead, _version(instead))
+        return returned if instead is None else with_tensor(returned, instead)
+
+    def first(_: nn.Module, __: Any, returned: Any) -> Any:
+        return exchanged(returned, next(before))
+
+    def last(_: nn.Module, __: Any, returned: Any) -> Any:
+        run, tensor = next(behind), layer_tensor(returned)
+        sent, version = given[0] or (None, None)
+        same = tensor is not None and tensor is sent and version is not None and version == _version(tensor)
+        return returned if same else exchanged(returned, run)
+
+    handles = (
+        module.register_forward_hook(in_own_thread(first), prepend=True),
+        module.register_forward_hook(in_own_thread(last)),
+    )
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _version(tensor: Tensor) -> int | None:
+    """How often it was written to in place; None where that is not counted."""
+    return None if tensor.is_inference() else tensor._version
+
 
 class Capture:
     """Keeps the outputs of layers while a network runs inside `with`.
 
     What is kept is a copy, and the network goes on with a copy of that, so neither an in-place operation behind the
-    layer nor one on its input can rewrite what was captured.
+    layer nor one on its input can rewrite what was captured. Hooks of the network's own, with which backbones of
+    transformers and U-Nets of fastai hand features on to their decoders, get that copy too; where one of them changes
+    the output, what it gives is captured.
 
     Where gradients are wanted and the caller runs the network without, recording starts at the layer: everything before
     it costs a plain forward pass and no memory, and frozen networks work.
@@ -33,7 +75,6 @@ class Capture:
     def __init__(self, layers: Sequence[Layer], *, gradients: bool = True, count: int | None = None) -> None:
         self.layers, self.gradients, self.count = layers, gradients, count
         self.kept: dict[int, Tensor] = {}
-        self._handles: list[Any] = []
         self._within = ExitStack()
 
     def __enter__(self) -> Capture:
@@ -44,9 +85,8 @@ class Capture:
                 wanted[layer.module][layer.call].append(index)
             else:
                 joined[layer.module][layer.operation].append(index)
-        self._handles = [
-            module.register_forward_hook(in_own_thread(self._hook(runs))) for module, runs in wanted.items()
-        ]
+        for module, runs in wanted.items():
+            self._within.enter_context(exchanged_output(module, self._keeper(runs)))
         for network, operations in joined.items():
             self._within.enter_context(Operations(network, self._met(operations)))
         return self
@@ -55,8 +95,6 @@ class Capture:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._within.close()
-        for handle in self._handles:
-            handle.remove()
 
     @property
     def tensors(self) -> list[Tensor]:
@@ -73,14 +111,9 @@ class Capture:
                 )
         return [self.kept[index] for index in range(len(self.layers))]
 
-    def _hook(self, wanted: dict[int, list[int]]) -> Callable[[nn.Module, Any, Any], Any]:
-        runs = itertools.count()
-
-        def keep(module: nn.Module, _: Any, returned: Any) -> Any:
-            indices, tensor = wanted.get(next(runs)), layer_tensor(returned)
-            if indices is None or tensor is None:
-                return returned
-            return with_tensor(returned, self._keep(indices, tensor))
+    def _keeper(self, wanted: dict[int, list[int]]) -> Exchange:
+        def keep(run: int, tensor: Tensor) -> Tensor | None:
+            return self._keep(wanted[run], tensor) if run in wanted else None
 
         return keep
 

@@ -100,7 +100,7 @@ def _number(node: Any) -> float | None:
         other = node._saved_other if node._saved_self is None else node._saved_self
     except (RuntimeError, AttributeError):  # a graph that was gone through already
         return None
-    return float(other) if other is not None and other.numel() == 1 else None
+    return float(other.detach()) if other is not None and other.numel() == 1 else None
 
 
 def see_order(scores: Tensor) -> None:

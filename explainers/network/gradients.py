@@ -8,11 +8,12 @@ import torch
 from torch import Tensor
 
 from explainers.errors import UnsupportedError
-from explainers.network.batch_norm_backward import sound_batch_norm
+from explainers.network.as_found.batch_norm_backward import sound_batch_norm
 
 NO_GRADIENT = (
     "the scores carry no gradient: the network runs under no_grad, detaches its features, is quantised, or is a black "
-    "box. Remove that, or use a method that needs forward passes alone (rise, occlusion)"
+    "box, or a function of yours leaves torch (.item(), .detach(), NumPy). Remove that, or use a method that needs "
+    "forward passes alone (rise, occlusion)"
 )
 
 

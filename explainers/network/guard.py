@@ -5,15 +5,14 @@ from __future__ import annotations
 import itertools
 import threading
 import weakref
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
-import torch.utils.checkpoint
 from torch import Tensor, nn
-from torch.utils.hooks import RemovableHandle
+
+from explainers.network.as_found import WILLING, Buffer, buffers_of, willing
 
 HOOK_TABLES = (
     "_forward_pre_hooks",
@@ -22,7 +21,6 @@ HOOK_TABLES = (
     "_backward_hooks",
 )
 INSTALLED = "_output_capturing_hooks_installed"  # a flag of transformers, whose first pass sets hooks once for all
-MOST_NOTED = 100_000  # hooks
 GLOBAL_SWITCHES = threading.RLock()  # held by whoever sets a switch or a generator that all of torch shares
 
 
@@ -125,7 +123,7 @@ def preserved(model: object) -> Iterator[None]:
         yield
         return
     modules = list(model.modules())
-    with alone(*modules), _willing(), _restored(model, modules):
+    with alone(*modules), willing(), _restored(model, modules):
         yield
 
 
@@ -135,7 +133,7 @@ def _restored(model: nn.Module, modules: list[nn.Module]) -> Iterator[None]:
     hooks = [{table: set(getattr(module, table, ())) for table in HOOK_TABLES} for module in modules]
     without = [module for module in modules if INSTALLED not in getattr(module, "__dict__", {})]
     parameters = [(parameter, parameter.requires_grad, parameter.grad) for parameter in model.parameters()]
-    buffers = [_Buffer(module, name, value) for module in modules for name, value in _buffers(module)]
+    buffers = [Buffer(module, name, value) for module in modules for name, value in buffers_of(module)]
     try:
         for module, training in zip(modules, modes, strict=True):
             if training:
@@ -147,7 +145,7 @@ def _restored(model: nn.Module, modules: list[nn.Module]) -> Iterator[None]:
                 module.training = training
             for table, keys in tables.items():
                 live: dict[int, object] = getattr(module, table, {})
-                for key in [key for key in list(live) if key not in keys and key not in _WILLING.foreign]:
+                for key in [key for key in list(live) if key not in keys and key not in WILLING.foreign]:
                     live.pop(key, None)
         for module in without:  # with its hooks goes what says that they are there, or no pass would set them again
             getattr(module, "__dict__", {}).pop(INSTALLED, None)
@@ -172,114 +170,7 @@ def exact(images: Tensor, *, gradients: bool) -> Iterator[None]:
         yield
 
 
-class _Willing:
-    """In the threads that are inside, torch does what a network asks for where a map needs it otherwise.
-
-    Reentrant checkpoints, which allow no gradient of an inner tensor and hide what is inside, run their function as if
-    there were none: the values are the same, only memory is not saved. `register_hook` and `retain_grad` of a tensor
-    without gradient, an error in torch, do nothing: none will come. What is exchanged asks in which thread it is.
-    Hooks that other threads set meanwhile are noted: they are not the call's.
-    """
-
-    def __init__(self) -> None:
-        self.depth: dict[int, int] = {}  # of each thread that is inside
-        self.checkpoint: Any = None
-        self.foreign: dict[int, None] = {}  # numbers of hooks that threads outside have set
-
-    def enter(self) -> None:
-        with _table:
-            if not self.depth:
-                self._exchange()
-            me = threading.get_ident()
-            self.depth[me] = self.depth.get(me, 0) + 1
-
-    def leave(self) -> None:
-        with _table:
-            me = threading.get_ident()
-            self.depth[me] -= 1
-            if not self.depth[me]:
-                del self.depth[me]
-            if not self.depth:
-                self._put_back()
-
-    def _exchange(self) -> None:
-        self.checkpoint, depth = torch.utils.checkpoint.CheckpointFunction, self.depth
-        plain_checkpoint, plain_hook, plain_retain = self.checkpoint, Tensor.register_hook, Tensor.retain_grad
-        self.hook, self.retain, self.handle = plain_hook, plain_retain, RemovableHandle.__init__
-        plain_handle, foreign = self.handle, self.foreign
-
-        def handle(made: RemovableHandle, *given: Any, **named: Any) -> None:
-            plain_handle(made, *given, **named)
-            if threading.get_ident() not in depth:
-                foreign[made.id] = None
-                if len(foreign) > MOST_NOTED:
-                    foreign.pop(next(iter(foreign)), None)
-
-        class Checkpoint(plain_checkpoint):  # type: ignore[misc, valid-type]
-            @classmethod
-            def apply(cls, function: Callable[..., Any], preserve: bool, *inputs: Any) -> Any:
-                inside = threading.get_ident() in depth
-                return function(*inputs) if inside else plain_checkpoint.apply(function, preserve, *inputs)
-
-        def register_hook(tensor: Tensor, hook: Callable[..., Any]) -> Any:
-            if threading.get_ident() in depth and not tensor.requires_grad:
-                return RemovableHandle(OrderedDict())
-            return plain_hook(tensor, hook)
-
-        def retain_grad(tensor: Tensor) -> None:
-            if threading.get_ident() not in depth or tensor.requires_grad:
-                plain_retain(tensor)
-
-        torch.utils.checkpoint.CheckpointFunction = Checkpoint  # type: ignore[misc]
-        Tensor.register_hook = register_hook  # type: ignore[assignment, method-assign]
-        Tensor.retain_grad = retain_grad  # type: ignore[assignment, method-assign]
-        RemovableHandle.__init__ = handle  # type: ignore[assignment, method-assign]
-
-    def _put_back(self) -> None:
-        torch.utils.checkpoint.CheckpointFunction = self.checkpoint  # type: ignore[misc]
-        Tensor.register_hook = self.hook  # type: ignore[method-assign]
-        Tensor.retain_grad = self.retain  # type: ignore[method-assign]
-        RemovableHandle.__init__ = self.handle  # type: ignore[method-assign]
-        self.foreign.clear()
-
-
-_WILLING = _Willing()
-
-
-@contextmanager
-def _willing() -> Iterator[None]:
-    _WILLING.enter()
-    try:
-        yield
-    finally:
-        _WILLING.leave()
-
-
 def _lock(thing: object) -> tuple[int, threading.RLock]:
     if thing not in _locks:
         _locks[thing] = next(_numbers), threading.RLock()
     return _locks[thing]
-
-
-def _buffers(module: nn.Module) -> list[tuple[str, Tensor | None]]:
-    """Those that are None as well: a pass may fill them, as networks do that keep the map of their last images."""
-    if isinstance(module, torch.jit.ScriptModule):
-        return list(module.named_buffers(recurse=False))
-    return [(name, value) for name, value in module._buffers.items() if value is None or isinstance(value, Tensor)]
-
-
-class _Buffer:
-    """A copy of one buffer, written back only if something has written to the original."""
-
-    def __init__(self, module: nn.Module, name: str, value: Tensor | None) -> None:
-        self.module, self.name, self.value = module, name, value
-        self.copy = None if value is None else value.detach().clone()
-        self.version = -1 if value is None or value.is_inference() else value._version
-
-    def restore(self) -> None:
-        changed = self.value is not None and not self.value.is_inference() and self.value._version != self.version
-        if changed and self.value is not None and self.copy is not None:
-            with torch.no_grad():
-                self.value.copy_(self.copy)
-        if getattr(self.module, self.name, None) is not self.value and self.name in self.module._buffers:
-            self.module._buffers[self.name] = self.value

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import weakref
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ from explainers.network.guard import in_own_thread, preserved
 
 SHAPES = "(N, C, H, W), of volumes (N, C, D, H, W) or of signals (N, C, L)"
 SIDES = {1: "L", 2: "HW", 3: "DHW"}
+ONE_BY_ONE: weakref.WeakKeyDictionary[Any, bool] = weakref.WeakKeyDictionary()  # networks that mix their batch
 CONVOLUTIONS: dict[int, type[nn.Module]] = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 
 
@@ -182,14 +184,36 @@ def called(network: Any, *inputs: Any, **keywords: Any) -> Any:
     return network(*inputs, **keywords)
 
 
+def noted(table: Mapping[Any, Any], network: Any) -> Any:
+    """What a table with weak keys has of a network; None of what cannot be a key."""
+    try:
+        return table.get(network)
+    except TypeError:
+        return None
+
+
 def another(images: Tensor) -> Tensor:
     """Images of the same size and spread that have nothing to do with these, always the same."""
     drawn = torch.randn(images.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float32, device="cpu")
     return images + drawn.to(images) * (images.std(correction=0) + images.abs().mean() + 1e-3)
 
 
+def full_batches(network: Any, images: Tensor) -> Iterator[Tensor]:
+    """The images in batches that the network takes, the last one filled up with its last image; one of all, mostly."""
+    size = fixed_batch(network) or len(images)
+    for start in range(0, len(images), size):
+        part = images[start : start + size]
+        filling = part[-1:].expand(size - len(part), *part.shape[1:])
+        yield torch.cat([part, filling]) if len(filling) else part
+
+
 def fixed_batch(network: Any) -> int | None:
-    """The batch size that a network insists on (an exported program), 1 where it mixes its batch, or None."""
+    """The batch size that a network insists on (an exported program), 1 where it mixes its batch, or None.
+
+    That it mixes is told by its batch norm, or was seen (`explainers.passes.steady`).
+    """
+    if noted(ONE_BY_ONE, network):
+        return 1
     size = getattr(network, "fixed_batch", None)
     if size is None and isinstance(network, nn.Module):
         size = _exported_batch(network)

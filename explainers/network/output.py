@@ -13,7 +13,8 @@ from torch import Tensor
 from explainers.errors import OutputError, TargetError
 from explainers.network.ends import see_order
 from explainers.network.guard import exact, preserved
-from explainers.network.input import run
+from explainers.network.input import full_batches, run
+from explainers.network.queries import class_map
 from explainers.network.unwrapping import as_network
 
 Output = Callable[[Any], Tensor]
@@ -55,8 +56,11 @@ class Pick:
 def class_scores(model: Any, images: Tensor, output: Output | None = None) -> Tensor:
     """Scores (N, classes) of images (N, C, *axes) in evaluation mode, without gradient; the network stays as found."""
     network = as_network(model)
+    parts = []
     with preserved(network), exact(images, gradients=False):
-        return scores_of(run(network, images), len(images), output)
+        for part in full_batches(network, images):
+            parts.append(scores_of(run(network, part), len(part), output))
+    return torch.cat(parts)[: len(images)]
 
 
 def scores_of(returned: Any, count: int, output: Output | None = None) -> Tensor:
@@ -85,7 +89,7 @@ def scores_of(returned: Any, count: int, output: Output | None = None) -> Tensor
         source = "the network returned" if output is None else "output= gave"
         raise OutputError(
             f"{source} {describe(returned if output is None else scores)}; expected scores of shape (N, classes). "
-            f"{_advice(scores if _has_boxes(scores) else returned)}"
+            f"{_advice(scores if _has_boxes(scores) else returned, count)}"
         )
     if len(scores) != count:
         raise OutputError(
@@ -114,7 +118,11 @@ def describe(value: Any) -> str:
     if isinstance(value, Mapping):
         return f"{type(value).__name__} with keys " + ", ".join(f"{key!r}: {describe(value[key])}" for key in value)
     if isinstance(value, (tuple, list)):
-        return f"{type(value).__name__} of ({', '.join(describe(item) for item in value)})"
+        first = value[0] if value else None
+        each = isinstance(first, Mapping) or hasattr(first, "__dataclass_fields__")  # an entry for each image
+        alike = each and len(value) > 1 and {type(item) for item in value} == {type(first)}
+        told = [describe(first), f"and {len(value) - 1} more"] if alike else map(describe, value)
+        return f"{type(value).__name__} of ({', '.join(told)})"
     fields = getattr(value, "__dict__", {})
     named = ", ".join(f".{name}: {describe(item)}" for name, item in fields.items() if isinstance(item, Tensor))
     return type(value).__name__ + (f" with {named}" if named else "")
@@ -136,27 +144,6 @@ def tensors_in(value: Any) -> Iterator[Tensor]:
         yield from tensors_in(vars(value))
     elif isinstance(value, float) or type(value).__module__ == "numpy":
         yield torch.as_tensor(value, dtype=torch.float64, device="cpu")
-
-
-def unsteady(network: Any, images: Tensor, returned: Any) -> list[str]:
-    """What to say of a network that gives something else than before when it sees the same images again.
-
-    Args:
-        returned: what it has given for them. Cost: a forward pass.
-    """
-    with exact(images, gradients=False):
-        again = list(tensors_in(run(network, images.detach())))
-    before = [each.detach() for each in tensors_in(returned)]
-    same = [one.shape == other.shape for one, other in zip(before, again, strict=False)]
-    if len(before) == len(again) and all(same):
-        pairs = zip(before, again, strict=True)
-        if all(torch.allclose(one, other, rtol=1e-3, atol=1e-5, equal_nan=True) for one, other in pairs):
-            return []
-    return [
-        "the network gives something else when it sees the same image again (dropout or crops that stay on in "
-        "evaluation, or a state that it keeps from call to call): each map is of chance as well, and differs from "
-        "run to run. Switch that off in evaluation mode"
-    ]
 
 
 def main_output(returned: Any) -> Any:
@@ -182,6 +169,8 @@ def _only(returned: Sequence[Any]) -> Any:
     Raises:
         OutputError: there are several, and features would be explained as classes if the first was taken.
     """
+    if _has_boxes(returned):
+        return returned
     found = dict(_candidates(returned))
     if len({id(item) for item in found.values()}) > 1:
         each = ", ".join(f"{way} of shape {tuple(item.shape)}" for way, item in found.items())
@@ -215,9 +204,14 @@ def _is_scores(item: Any) -> bool:
     return isinstance(item, Tensor) and item.ndim == 2 and item.is_floating_point()
 
 
-def _advice(returned: Any) -> str:
+def _advice(returned: Any, count: int) -> str:
     if _has_boxes(returned):
         return "These are boxes: pass targets=explainers.targets.Box() (--task detection) to explain one of them"
+    if class_map(returned) is not None:
+        return (
+            "These are masks and their classes: pass targets=explainers.targets.Region(class, "
+            '"predicted") (--where predicted) to explain a class of them over a region'
+        )
     value, access = returned, "y"
     pick = "Pass output= to pick them, for example output=lambda y: "
     inside = [] if isinstance(returned, Tensor) else list(_candidates(returned))
@@ -242,6 +236,8 @@ def _advice(returned: Any) -> str:
             f"segmentation network in a region, or output=lambda y: {access}.mean(({means}{',' * (value.ndim == 3)})) "
             f"for one over all positions{doubt}"
         )
+    if isinstance(value, Tensor) and value.ndim == 1 and len(value) > count == 1:  # squeezed
+        return f"{pick}{access}.reshape(-1, {len(value)}) for these scores of one image, whose axis it has dropped"
     if isinstance(value, Tensor) and value.ndim == 1:
         return f"{pick}{access}[:, None] for one score per image"
     if isinstance(value, Tensor) and value.ndim == 2 and not value.is_complex():

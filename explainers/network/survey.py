@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from explainers.errors import OutputError, UnsupportedError
+from explainers.network.as_found.batch_norm_backward import sound_batch_norm
 from explainers.network.axes.axis import Axes, image_axes
 from explainers.network.axes.trace import Recorded, Trace
-from explainers.network.batch_norm_backward import sound_batch_norm
 from explainers.network.branches.junction import with_junction
 from explainers.network.gradients import gradients_of, has_gradient
 from explainers.network.guard import in_own_thread

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import torch
@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from explainers.errors import LayerError
 from explainers.network.branches.operations import Operations
+from explainers.network.capture import exchanged_output
 from explainers.network.guard import GLOBAL_SWITCHES, in_own_thread
-from explainers.network.layers import Layer, layer_tensor, with_tensor
+from explainers.network.layers import Layer, layer_tensor
 
 Scored = Callable[[Any, int], Tensor]  # (what the network returned, how many images) → scores (N, classes)
 DRAWN: dict[str, Any] = {"device": "cpu", "dtype": torch.float32}  # whatever torch's defaults are
@@ -27,8 +28,8 @@ class Tail:
     What the network has finished computing when the layer begins is kept from one pass and played back, so that only
     what lies behind the layer is computed again. That is compared with whole passes through the network, on two
     changed outputs; where it differs (a network that does not come by the same way twice, or changes what was kept),
-    or cannot run, every pass goes through the whole network. Works on a copy of it that shares its weights, or under a
-    hook where it cannot be copied; `close` removes that.
+    or cannot run, every pass goes through the whole network. Works on a copy of it that shares its weights, or on the
+    network itself where it cannot be copied.
 
     Args:
         network: in evaluation mode.
@@ -45,35 +46,30 @@ class Tail:
         self.layer, self.image, self.scored = layer, image, scored
         self.module = self.network if layer.operation is not None else self.network.get_submodule(layer.name)
         self.values: Tensor | None = None
-        self.runs = itertools.count()
-        self.handles: list[Any] = []
         if layer.operation is not None:  # no module's output, which nothing can be played back in front of
             self.output, self.short = self._record_operation(), False
             return
         self.output = self._record()
-        self.handles.append(self.module.register_forward_hook(in_own_thread(self._replace)))
         self.short = self.copied and self._shorten()
-
-    def close(self) -> None:
-        """Leave the network alone again, where there was no copy of it to work on."""
-        for handle in self.handles:
-            handle.remove()
 
     def __call__(self, values: Tensor) -> Tensor:
         """Scores (n, classes) for the layer's outputs (n, …)."""
-        self.values, self.runs = values, itertools.count()
+        self.values, self.met = values, False
         image = self.image.expand(len(values), *self.image.shape[1:])
-        with _without_fused_layers(), self._operations():
+        with _without_fused_layers(), self._exchanged():
             returned = self.network(image if self.short else image.clone())
-        if next(self.runs) <= self.layer.call:
+        if not self.met:
             raise self._unseen()
         return self.scored(returned, len(values))
 
-    def _operations(self) -> AbstractContextManager[Any]:
-        def met(number: int, _: str, __: list[Tensor], gave: Tensor) -> Tensor | None:
-            return self._replace(self.network, (), gave) if number == self.layer.operation else None
+    def _exchanged(self) -> AbstractContextManager[Any]:
+        if self.layer.operation is None:
+            return exchanged_output(self.module, self._instead)
 
-        return nullcontext() if self.layer.operation is None else Operations(self.network, met)
+        def met(number: int, _: str, __: list[Tensor], gave: Tensor) -> Tensor | None:
+            return self._instead(0, gave) if number == self.layer.operation else None
+
+        return Operations(self.network, met)
 
     def _record_operation(self) -> Tensor:
         seen: list[Tensor] = []
@@ -88,16 +84,16 @@ class Tail:
             raise self._unseen()
         return seen[0]
 
-    def _replace(self, _: nn.Module, __: Any, returned: Any) -> Any:
-        if next(self.runs) != self.layer.call or self.values is None:
-            return returned
-        tensor = layer_tensor(returned)
-        if tensor is None or len(tensor) != len(self.values):
+    def _instead(self, run: int, tensor: Tensor) -> Tensor | None:
+        if run != self.layer.call or self.values is None:
+            return None
+        if len(tensor) != len(self.values):
             raise LayerError(
                 f'layer "{self.layer.label}" does not give one row per image: the network takes its batch apart; '
                 "use another layer, or score-cam"
             )
-        return with_tensor(returned, self.values.clone())
+        self.met = True
+        return self.values.clone()
 
     def _record(self) -> Tensor:
         """The layer's output; and in `done`, what each module that had finished before the layer began returned."""
@@ -158,10 +154,12 @@ class Tail:
         self.short = False
         wanted = self(trial)
         modules = {name: self.network.get_submodule(name) for name in self.done}
-        for name, module in modules.items():
-            module.forward = self._playback(self.done[name])  # type: ignore[method-assign]
         if self.once:  # nor need the layer itself be computed, to be replaced
             modules[self.layer.name] = self.module
+        own = [(module, module.__dict__.get("forward")) for module in modules.values()]
+        for name, returned in self.done.items():
+            modules[name].forward = self._playback(returned)  # type: ignore[method-assign]
+        if self.once:
             self.module.forward = self._playback(self.returned)  # type: ignore[method-assign]
         self.short = True
         try:
@@ -170,8 +168,10 @@ class Tail:
                 return True
         except RuntimeError:  # such as an operation in place on what is played back
             pass
-        for module in modules.values():
+        for module, forward in own:
             del module.forward  # the class's own is underneath
+            if forward is not None:  # it had one before
+                module.forward = forward
         self.done = {}
         return False
 

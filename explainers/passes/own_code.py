@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from explainers.network.output import Negative, Pick
-from explainers.passes.own_source import Change, changes_of, files_beside, instructions, names_in
+from explainers.passes.own_source import Change, changes_of, files_beside, instructions, name_of, names_in
 
 PLAIN = (bool, int, float, complex, str, bytes, PurePath, torch.dtype, torch.device)
 DEEPEST = 100  # steps from a function to what it uses
@@ -51,8 +51,7 @@ def function_name(function: Any) -> str:
     """
     if isinstance(function, (Pick, Negative)):
         return repr(function)
-    name = f"{getattr(function, '__module__', '')}.{getattr(function, '__qualname__', type(function).__qualname__)}"
-    return f"{name} {_digest(function, _Seen(), 0)[:12]}"
+    return f"{name_of(function)} {_digest(function, _Seen(), 0)[:12]}"
 
 
 class _Seen:
@@ -105,7 +104,7 @@ def _parts(value: Any, seen: _Seen, depth: int) -> Iterator[str]:
 
 def _code(value: Any, seen: _Seen, depth: int) -> Iterator[str]:
     """Of functions, classes, modules and objects of classes."""
-    yield f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', type(value).__qualname__)}"
+    yield name_of(value)
     own = _of_the_user(value)
     if isinstance(value, ModuleType):
         if own:

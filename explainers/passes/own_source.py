@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ast
 import inspect
+import sys
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from types import CodeType
 from typing import Any
 
+OF_A_FILE = "explainers_user_"  # how the names of modules begin that are files of the user's
 Change = tuple[str, Any]  # a name, and the key or attribute of it that is changed (None: not said, or all of it)
 
 CHANGING = frozenset(
@@ -100,3 +102,11 @@ def names_in(code: CodeType) -> list[str]:
         if isinstance(each, CodeType):
             found += names_in(each)
     return list(dict.fromkeys(found))
+
+
+def name_of(value: Any) -> str:
+    """Module and name; of a file of the user's its own name, wherever it lies."""
+    module = str(getattr(value, "__module__", ""))
+    if module.startswith(OF_A_FILE) and module in sys.modules:
+        module = Path(str(sys.modules[module].__file__)).stem
+    return f"{module}.{getattr(value, '__qualname__', type(value).__qualname__)}"

@@ -20,6 +20,7 @@ from explainers.network.output import Output, scores_of
 from explainers.network.unwrapping import as_network, check_one_input
 from explainers.passes.batch_size import BatchSize, does_not_fit, is_out_of_memory
 from explainers.passes.replica import Network, Replica
+from explainers.passes.steady import ROWS, tell_steadiness
 
 Maker = Callable[
     [int, int, Tensor], Tensor
@@ -132,6 +133,8 @@ class Predictor:
         with ExitStack() as stack:
             stack.enter_context(exact(like, gradients=False))
             stack.enter_context(preserved(self.network))
+            least = BatchSize(self.batch_size, None, like.device.type).filled(1)
+            tell_steadiness(self.network, like, max(least, min(count, self.batch_size or ROWS)), stacklevel=3)
             network = self._network(like)
             size, start, buffer = self._size(like), 0, None
             while start < count:

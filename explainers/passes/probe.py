@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,8 +13,9 @@ from torch import Tensor, nn
 from explainers.errors import ExplainersError
 from explainers.network.guard import GLOBAL_SWITCHES, exact, preserved
 from explainers.network.input import first_parameter, fixed_batch, run
-from explainers.network.output import Output, scores_of, tensors_in, unsteady
+from explainers.network.output import Output, scores_of, tensors_in
 from explainers.network.unwrapping import as_network, class_name
+from explainers.passes.steady import CHANCE, ROWS, steadiness, tell_steadiness
 
 VIEWS = 4  # directions from which scores and gradient are looked at
 
@@ -36,9 +36,11 @@ def probe(model: Any, size: Sequence[int], output: Output | None = None) -> dict
         instead of `scores`, a list of the same for every tensor that it gives, where these are no scores (N, classes),
         as of a segmentation network; `raised` instead, where the network does not take such an image.
 
-    Warns of a network that gives something else when it sees the same image again (`unsteady` is True then).
+    Warns of a network that gives something else when it sees the same image again (`unsteady` is True then), or mixes
+    its batch (see `explainers.passes.steady`).
 
-    Cost: two forward passes and a backward pass. The network and torch's generators are left as found.
+    Cost: a forward and a backward pass, and two forward passes of four images. The network and torch's generators are
+    left as found.
     """
     network = as_network(model)
     parameter = first_parameter(network)
@@ -65,9 +67,9 @@ def probe(model: Any, size: Sequence[int], output: Output | None = None) -> dict
                 found["returned"] = [_seen(part) for part in parts]
                 values = torch.cat([part.flatten() for part in parts])
             found["gradient"] = _gradient(values, image)
-            if notes := unsteady(network, image, returned):
-                found["unsteady"] = True
-                warnings.warn(notes[0], stacklevel=3)
+        if CHANCE in steadiness(network, image.detach(), ROWS):
+            found["unsteady"] = True
+        tell_steadiness(network, image.detach(), ROWS, stacklevel=3)
     except Exception as error:  # the run itself says what is wrong with the network
         found["raised"] = type(error).__name__
     return found

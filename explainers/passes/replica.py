@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from explainers.errors import ExplainersError, OptionError
+from explainers.network.as_found import compiled_code
 from explainers.network.input import fixed_batch
 from explainers.network.unwrapping import class_name
 from explainers.passes.batch_size import is_out_of_memory
@@ -224,7 +225,8 @@ def _compiled(network: Network, original: Any) -> Network:
 
     def checked(images: Tensor) -> Any:
         try:
-            return compiled(images)
+            with compiled_code():
+                return compiled(images)
         except torch._dynamo.exc.TorchDynamoException as error:
             first = str(error).strip().partition("\n")[0]
             raise OptionError(f"{class_name(original)} could not be compiled ({first}); leave compile out") from error

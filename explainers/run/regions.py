@@ -150,17 +150,30 @@ class _Document:
 
 def region_of(map_: RawMap, threshold: str | float, *, largest: bool = False) -> np.ndarray:
     """(H, W) bool in the photo: where a map is above a threshold."""
-    height, width = map_.size
+    seen = binarised(torch.from_numpy(spread(map_))[None], threshold)[0].numpy()
+    region = laid(seen, map_, False)
+    return largest_part(region) if largest else region
+
+
+def spread(map_: RawMap) -> np.ndarray:
+    """(h, w) float32: a map as large as its place in the photo."""
     top, left, bottom, right = (round(edge) for edge in map_.box)
     size = (max(1, bottom - top), max(1, right - left))
     values = torch.from_numpy(np.ascontiguousarray(map_.full, np.float32))[None, None]
     if values.shape[2:] != size:
         values = F.interpolate(values, size=size, mode="bilinear", align_corners=False)
-    seen = binarised(values[0], threshold)[0].numpy()
-    region = np.zeros((height, width), bool)
+    found: np.ndarray = values[0, 0].numpy()
+    return found
+
+
+def laid(values: np.ndarray, map_: RawMap, beyond: Any) -> np.ndarray:
+    """(H, W) of the photo: what is of a map as large as `spread` makes it in its place, and what lies beyond."""
+    height, width = map_.size
+    top, left, bottom, right = (round(edge) for edge in map_.box)
+    whole = np.full((height, width), beyond, values.dtype)
     rows, columns = slice(max(0, top), min(height, bottom)), slice(max(0, left), min(width, right))
-    region[rows, columns] = seen[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
-    return largest_part(region) if largest else region
+    whole[rows, columns] = values[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
+    return whole
 
 
 def largest_part(region: np.ndarray) -> np.ndarray:

@@ -60,8 +60,6 @@ def checked_labels(labels: Any, files: Sequence[ImageFile]) -> Mapping[str, int]
 def true_name(label: int | str, class_names: Sequence[str] | None) -> str:
     """How tables and captions call a true class, or what was watched instead of one."""
     if isinstance(label, str):
-        return label
-    if isinstance(label, str):
         return label  # of a target object, which names itself
     return class_names[label] if class_names and 0 <= label < len(class_names) else str(label)
 

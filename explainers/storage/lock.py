@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import threading
 import warnings
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from explainers.storage.atomic import unwritten
 from explainers.storage.paths import shown
 
 LOCK = ".explainers.lock"
+WAIT = 0.2  # seconds, in which a process that is leaving the folder is gone
 LOCKLESS = (errno.ENOLCK, errno.EOPNOTSUPP)  # what some network file systems answer
 
 
@@ -39,7 +41,8 @@ def locked(folder: Path) -> Iterator[None]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / LOCK)
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=WAIT, poll_interval=WAIT / 10)
+        own = (folder / LOCK).stat()
     except Timeout as error:
         raise OptionError(
             f"another process is writing to {shown(folder)}; wait until it is done, or choose another folder"
@@ -58,8 +61,9 @@ def locked(folder: Path) -> Iterator[None]:
         yield
     finally:
         del _held[place]
-        with suppress(OSError):  # while it is held: nobody waits for it, whoever comes is refused
-            (folder / LOCK).unlink()
+        with suppress(OSError):  # while it is held; whoever waits for it makes another
+            if os.path.samestat((folder / LOCK).stat(), own):  # no other process's, in a folder that was made again
+                (folder / LOCK).unlink()
         lock.release()
         if created:
             with suppress(OSError):  # there is something in it

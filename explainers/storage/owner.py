@@ -17,8 +17,8 @@ MADE = ".explainers-made"  # in a folder of images that a command made for itsel
 
 def command_of(path: Path) -> str | None:
     """The command that wrote a journal or a manifest, or None where the file does not say so."""
-    values = Journal(path).head() if path.name == JOURNAL else _json(path)
-    command = values.get("command") if isinstance(values, dict) else None
+    values = Journal(path).head() if path.name == JOURNAL else read_json(path)
+    command = None if values is None else values.get("command")
     return command if isinstance(command, str) else None
 
 
@@ -35,8 +35,10 @@ def is_output(name: str, outputs: tuple[str, ...]) -> bool:
     return any(fnmatch(name, pattern) for pattern in outputs)
 
 
-def _json(path: Path) -> Any:
+def read_json(path: Path) -> dict[str, Any] | None:
+    """What is in a file of JSON, None where it cannot be read or is no object."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return None
+    return values if isinstance(values, dict) else None

@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from explainers.storage.fingerprint import differences, fingerprint, named
 from explainers.storage.journal import Journal, Row
 from explainers.storage.listing import Listing, listed, unlike
 from explainers.storage.lock import LOCK, locked
-from explainers.storage.owner import JOURNAL, MANIFEST, REPORT, command_of
+from explainers.storage.owner import JOURNAL, MANIFEST, REPORT, command_of, read_json
 from explainers.storage.paths import shown
 
 __all__ = ["JOURNAL", "MANIFEST", "PROBE", "REPORT", "SCHEMA_VERSION", "Contents", "RunFolder", "near"]
@@ -135,6 +136,10 @@ class RunFolder:
                 "command makes it again"
             )
 
+    def manifest(self) -> dict[str, Any]:
+        """What an earlier start wrote there, nothing where it cannot be read."""
+        return read_json(self.path / MANIFEST) or {}
+
     def write_manifest(self, facts: Mapping[str, Any], files: Collection[str] = ()) -> None:
         """Everything needed to repeat the run, as JSON; what is none of JSON's values as text.
 
@@ -171,8 +176,8 @@ class RunFolder:
 
     def is_torn(self, path: Path) -> bool:
         """Whether it is a file that a killed process was writing here."""
-        names = "|".join(re.escape(name).replace(r"\*", ".*") for name in self.contents.files)
-        return re.fullmatch(rf"\.({names})\.\d+\.tmp", path.name) is not None
+        found = re.fullmatch(r"\.(.+)\.\d+\.tmp", path.name)
+        return found is not None and any(fnmatch(found[1], name) for name in self.contents.files)
 
     def claim(self) -> None:
         """See that the journal, the manifest and the folders, where there are some, are this command's.
@@ -195,6 +200,7 @@ class RunFolder:
         full = [
             path for path in map(self.path.joinpath, self.contents.folders) if path.is_dir() and any(path.iterdir())
         ]
+        full += [path for name in self.contents.files if name not in own for path in sorted(self.path.glob(name))]
         if own and full and not present:
             raise OptionError(
                 f"{shown(full[0])} is there already, and no {JOURNAL} says that an earlier run wrote it; choose "

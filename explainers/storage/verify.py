@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from explainers.errors import DataError
 from explainers.storage.fingerprint import fingerprint
 from explainers.storage.journal import Journal
 from explainers.storage.listing import unlike
-from explainers.storage.owner import CONFIG, JOURNAL, MANIFEST
+from explainers.storage.owner import CONFIG, JOURNAL, MANIFEST, read_json
 from explainers.storage.paths import shown
 from explainers.storage.sought import not_written
 
@@ -45,7 +44,7 @@ def verify(folder: Path) -> Verified:
     if not any((folder / name).is_file() for name in (JOURNAL, MANIFEST)):
         raise DataError(not_written(folder, WRITERS))
     journal = Journal(folder / JOURNAL)
-    head, manifest = journal.head(), _json(folder / MANIFEST)
+    head, manifest = journal.head(), read_json(folder / MANIFEST)
     found = Verified(str((head or manifest or {}).get("command", "unknown")))
     if not (folder / JOURNAL).is_file():
         found.problems.append(f"{JOURNAL} is missing")
@@ -58,15 +57,19 @@ def verify(folder: Path) -> Verified:
     if (damaged := journal.damaged() - (head is None)) > 0:  # the first line is told of above
         lines = "1 line is" if damaged == 1 else f"{damaged} lines are"
         found.problems.append(f"{JOURNAL}: {lines} damaged; the same command does the images in question again")
-    dropped = {entry[0] if isinstance(entry, list) else entry for entry in (manifest or {}).get("dropped", [])}
+    stale = set((manifest or {}).get("stale", []))
+    written: dict[str, Any] = {}  # by the last unit that wrote each file: an image may have been another one before
     for entry in journal.entries():
-        if not {row.get("file", row.get("image")) for row in entry["rows"]} <= dropped:
+        if entry["id"] not in stale:
             found.units += 1
-            found.hold(folder, entry["files"])
+            written |= entry["files"]
+    found.hold(folder, written)
     if manifest is None:
         found.problems.append(f"{MANIFEST} is missing or damaged")
     else:
-        if manifest.get("status") != "done":
+        if manifest.get("status") == "failed":
+            found.problems.append("nothing came of the run: every image failed")
+        elif manifest.get("status") != "done":
             found.problems.append(f"the run is not finished (its status is {manifest.get('status')!r})")
         found.hold(folder, manifest.get("files", {}))
     return found
@@ -74,8 +77,8 @@ def verify(folder: Path) -> Verified:
 
 def _training(folder: Path) -> Verified:
     found = Verified("train")
-    result = _json(folder / RESULT)
-    if _json(folder / CONFIG) is None:
+    result = read_json(folder / RESULT)
+    if read_json(folder / CONFIG) is None:
         found.problems.append(f"{CONFIG} is damaged")
     if result is None:
         missing = not (folder / RESULT).exists()
@@ -89,11 +92,3 @@ def _training(folder: Path) -> Verified:
         why = "is not listed: an earlier version, or somebody else, wrote it"
         found.problems += [f"{shown(name)} {why}" for name in strange]
     return found
-
-
-def _json(path: Path) -> dict[str, Any] | None:
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return None
-    return values if isinstance(values, dict) else None

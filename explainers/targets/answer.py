@@ -13,6 +13,7 @@ from torch import Tensor
 from explainers.errors import OutputError
 from explainers.network.ends import see_order
 from explainers.network.output import Output, describe, main_output, scores_of
+from explainers.network.queries import class_map
 from explainers.passes.activation import Reading
 from explainers.targets.per_image import image_of
 
@@ -39,8 +40,16 @@ class Answer:
 
     @cached_property
     def picked(self) -> Any:
-        """What `output=` makes of it, or what there is by itself: a tensor, a mapping's `logits` or `out`."""
-        return main_output(self.returned) if self.output is None else self.output(self.returned)
+        """What `output=` makes of it, or what there is by itself: a tensor, a mapping's `logits` or `out`, or what
+        `of_queries` has."""
+        if self.output is not None:
+            return self.output(self.returned)
+        return main_output(self.returned) if self.of_queries is None else self.of_queries
+
+    @cached_property
+    def of_queries(self) -> Tensor | None:
+        """(N, classes, h, w) of a network that predicts a set of masks, sums of products of probabilities."""
+        return class_map(self.returned) if self.output is None else None
 
     @cached_property
     def scores(self) -> Tensor:

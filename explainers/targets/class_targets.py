@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -30,7 +31,7 @@ class ClassScore(Target):
     index: int | None = None
 
     def __post_init__(self) -> None:
-        check_class("ClassScore", self.index)
+        object.__setattr__(self, "index", as_class("ClassScore", self.index))
 
     @property
     def settled(self) -> bool:
@@ -80,9 +81,9 @@ class Difference(Target):
     gamma: float = 1.0
 
     def __post_init__(self) -> None:
-        check_class("Difference", self.index)
+        object.__setattr__(self, "index", as_class("Difference", self.index))
         if self.other != NEXT:
-            check_class("Difference", self.other)
+            object.__setattr__(self, "other", as_class("Difference", self.other))
             if self.other is None:
                 raise TargetError('Difference: the other class is None; pass its index or "next"')
         if (
@@ -149,14 +150,24 @@ class Difference(Target):
         return f"{class_label(self.index, class_names)} - {factor}{other}"
 
 
-def check_class(name: str, index: Any) -> None:
-    """See that it can be a class.
+def as_index(given: Any) -> Any:
+    """A whole number as torch, NumPy and others have it as an int; anything else as it is."""
+    try:
+        return given if isinstance(given, (bool, type(None))) else operator.index(given)
+    except TypeError:
+        return given
+
+
+def as_class(name: str, index: Any) -> int | None:
+    """A class as an int, such as `found.labels[0]`.
 
     Raises:
         TargetError: neither None nor an index.
     """
+    index = as_index(index)
     if index is not None and (isinstance(index, bool) or not isinstance(index, int) or index < 0):
         raise TargetError(f"{name}: class {index!r}; expected an index from 0, or None for the predicted class")
+    return index
 
 
 def check_in_range(index: Any, scores: Tensor) -> int:

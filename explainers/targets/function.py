@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from explainers.errors import OutputError, TargetError
-from explainers.network.output import describe
+from explainers.network.output import describe, tensors_in
 from explainers.targets.answer import Answer
 from explainers.targets.per_image import image_of
 from explainers.targets.target import Target
@@ -37,8 +37,22 @@ class Function(Target):
             raise TargetError(f"Function: {self.function!r} cannot be called")
 
     def score(self, answer: Answer) -> Tensor:
-        """One call for each image."""
-        return torch.stack([self._one(answer, index) for index in range(answer.count)])
+        """One call for each image.
+
+        Raises:
+            OutputError: the function raises, or gives NaN or infinity where the network returned finite numbers.
+            TargetError: it gives no number.
+        """
+        numbers = torch.stack([self._one(answer, index) for index in range(answer.count)])
+        if not bool(torch.isfinite(numbers.detach()).all()):
+            returned = answer.returned if answer.output is None else answer.picked
+            finite = [bool(part.detach().isfinite().all()) for part in tensors_in(returned)]
+            if all(finite):  # else it is the network
+                raise OutputError(
+                    f"target {self.label()}: gave NaN or infinity, and all that the network returned is finite; look "
+                    "at its logarithms, roots and divisions"
+                )
+        return numbers
 
     def _one(self, answer: Answer, index: int) -> Tensor:
         returned = answer.returned if answer.output is None else answer.picked

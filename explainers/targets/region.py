@@ -12,7 +12,7 @@ from torch import Tensor
 from explainers.errors import OutputError, TargetError
 from explainers.passes.activation import Reading
 from explainers.targets.answer import Answer, has_positions, positions_needed
-from explainers.targets.class_targets import check_class, check_in_range, class_label
+from explainers.targets.class_targets import as_class, check_in_range, class_label
 from explainers.targets.target import Target, text_of
 from explainers.targets.where import (
     NAMES,
@@ -57,7 +57,7 @@ class Region(Target):
     """Of the output's cells (h, w), or of as many axes as they have, summing to 1; made when it is settled."""
 
     def __post_init__(self) -> None:
-        check_class("Region", self.index)
+        object.__setattr__(self, "index", as_class("Region", self.index))
         object.__setattr__(self, "where", checked_where(self.where))
 
     @property

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from explainers.errors import TargetError
 from explainers.network.guard import exact, preserved
-from explainers.network.input import fixed_batch, run
+from explainers.network.input import full_batches, run
 from explainers.network.output import Output
 from explainers.passes.activation import Reading, reading_of
 from explainers.targets.answer import Answer
@@ -90,9 +90,14 @@ class Settled:
             dense = any(each.reads_classes == "dense" for row in self.rows for each in row)
             output = MeanOverPositions(self.output) if dense else self.output
             (answer,) = answers_for(network, images[:1], self.output)
+            if dense and activation == "auto" and answer.of_queries is not None:
+                return self.readings.setdefault(activation, Reading(None, OF_QUERIES, probability=False))
             scores = answer.dense_scores.flatten(2).mean(dim=2) if dense else answer.scores
             self.readings[activation] = reading_of(network, images[:1], scores, activation, output)
         return self.readings[activation]
+
+
+OF_QUERIES = "sums over the masks that the network predicts, of the class's probability times the mask's"
 
 
 @dataclass(frozen=True)
@@ -159,14 +164,12 @@ def answers_for(network: Any, images: Tensor, output: Output | None = None) -> l
     def ask(given: Tensor) -> Answer:
         return answers_for(network, given.to(images), output)[0]
 
-    size, found = fixed_batch(network) or len(images), []
-    for start in range(0, len(images), size):
-        part = images[start : start + size]
-        whole = torch.cat([part, part[-1:].expand(size - len(part), *part.shape[1:])]) if len(part) < size else part
+    found: list[Answer] = []
+    for whole in full_batches(network, images):
         with preserved(network), exact(whole, gradients=False):
             returned = run(network, whole)
-        answer = Answer(returned, size, output, tuple(images.shape[2:]), None, ask)
-        found += [answer.of_image(index) for index in range(len(part))]
+        answer = Answer(returned, len(whole), output, tuple(images.shape[2:]), None, ask)
+        found += [answer.of_image(index) for index in range(min(len(whole), len(images) - len(found)))]
     return found
 
 

@@ -34,7 +34,9 @@ class Similarity(Target):
     def __post_init__(self) -> None:
         if not isinstance(self.reference, Tensor) or not self.reference.is_floating_point():
             raise TargetError(
-                f"Similarity: the reference is {describe(self.reference)}; expected an image or embedding"
+                f"Similarity: the reference is {describe(self.reference)}; expected an image or embedding, a "
+                "tensor (D,) or (C, H, W) as the network takes it, such as of a file "
+                "model.preprocessing(explainers.read_image(path).pixels)"
             )
         if not bool(torch.isfinite(self.reference).all()):
             raise TargetError("Similarity: the reference has NaN or infinite values")
@@ -104,5 +106,10 @@ def embeddings(answer: Answer) -> Tensor:
         raise TargetError(
             f"the target needs embeddings (N, D), and the network returned {describe(value)}; pass output= (--output) "
             "to pick them"
+        )
+    if value.shape[1] == 1:
+        raise TargetError(
+            "the target needs embeddings (N, D), and the network returned one number for each image, of which the "
+            "cosine is 1 or -1; explain the number (Value(0), --target value:0), or pass output= (--output)"
         )
     return value

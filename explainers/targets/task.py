@@ -46,10 +46,11 @@ DOUBTS = {  # what returns the same shape
     2: "; or boxes that are not decoded, whose adapter is --output FILE.py:function (docs/detection.md)",
 }
 BOXES = (
-    ("the three boxes of the highest scores, from 0.5 on", "--task detection"),
+    ("the three boxes of the highest scores, from 0.5 on{none}", "--task detection"),
     ("more of them, with lower scores too", "--task detection --detections 10 --min-score {least}"),
 )
 LEAST = 0.1  # of scores, where some are higher
+USUAL = 0.5  # of detections that are explained where nothing else is typed
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,8 @@ def _detection(answer: Answer) -> Task:
     best = max((float(each.scores.detach().max()) for each in found if len(each)), default=None)
     seen = "nothing" if best is None else f"{named}, the best score {best:.2g}"
     least = f"{best / 2:.1g}" if best and best <= LEAST else f"{LEAST:g}"
-    targets = tuple((what, options.format(least=least)) for what, options in BOXES)
+    none = "" if best is None or best >= USUAL else ": there are none in the image looked at"
+    targets = tuple((what.format(none=none), options.format(least=least)) for what, options in BOXES)
     return Task(f"detection; in the image looked at it finds {seen}", (*targets, OWN), found=tuple(found))
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from explainers.errors import OutputError, TargetError
 from explainers.network.output import describe
 from explainers.targets.answer import Answer
+from explainers.targets.class_targets import as_index
 from explainers.targets.target import Target
 
 
@@ -28,6 +29,7 @@ class Value(Target):
     lowered: bool = False
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "index", as_index(self.index))
         if isinstance(self.index, bool) or not isinstance(self.index, int) or self.index < 0:
             raise TargetError(f"Value: index {self.index!r}; expected a whole number from 0")
 

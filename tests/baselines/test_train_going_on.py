@@ -34,7 +34,7 @@ def undisturbed(tmp_path_factory) -> Path:
     return out
 
 
-@pytest.mark.parametrize(("epoch", "step"), [(1, 3), (2, 1), (2, 7), (3, 4)])
+@pytest.mark.parametrize(("epoch", "step"), [(1, 3), (2, 1), (3, 4)])
 def test_a_stopped_training_goes_on_to_the_same_weights(epoch, step, undisturbed, tmp_path):
 
     def stop(at: int, done: int, steps: int, losses: dict) -> None:
@@ -64,13 +64,12 @@ train("abn", bars(), sys.argv[2], ALL, options=SMALL)
 """
 
 
-@pytest.mark.parametrize("delay", [0.2, 0.6])
-def test_a_killed_training_goes_on_to_the_same_weights(delay, undisturbed, tmp_path):
+def test_a_killed_training_goes_on_to_the_same_weights(undisturbed, tmp_path):
     here, folder = Path(bars_case.__file__).parent, tmp_path / "broken"
     with Child(KILLED, here, folder) as process:
         while not (folder / "run.json").exists():  # it has begun
             time.sleep(0.02)
-        time.sleep(delay)
+        time.sleep(0.4)
         process.send(signal.SIGKILL)
         process.finished()
     assert ran(KILLED, here, folder).returncode == 0

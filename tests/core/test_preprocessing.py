@@ -156,6 +156,7 @@ def test_wrong_windows_are_refused(window):
         ((40, 50), (40, 51), (50, 70), "crop=(40, 51) is larger than resize=(40, 50)"),
         (None, (60, 60), (50, 70), "crop=(60, 60) is larger than the photo"),
         (None, (50, 70), (50, 70), ""),
+        (None, 50, (50, 70), ""),  # one side of both
         (32, (32, 44), (50, 70), ""),
         (None, None, (50, 70), ""),
     ],

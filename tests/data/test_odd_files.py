@@ -15,7 +15,7 @@ from run_case import embedded, rows
 
 import explainers
 from explainers.data.images import find_images, opencv, read_image, write_image
-from explainers.errors import ImageError
+from explainers.errors import ImageError, ReaderError
 from explainers.run import run
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes and devices are a Unix matter")
@@ -61,6 +61,17 @@ def test_an_evaluation_passes_them_by(odd):
     result = explainers.evaluate(embedded(), odd, ["saliency"], ["sparseness"])
     assert {row["image"] for row in result.rows if row["status"] == "ok"} == {"good.png"}
     assert {row["image"] for row in result.rows} == {path.name for path in odd.iterdir()}
+
+
+@pytest.mark.parametrize("support", ["none", "told"])
+def test_a_pillow_without_a_format_says_what_to_install(odd, monkeypatch, support):
+    Image.init()
+    monkeypatch.setitem(Image.OPEN, "AVIF", (None, lambda head: "no support" if head[4:8] == b"ftyp" else False))
+    if support == "none":
+        monkeypatch.delitem(Image.OPEN, "AVIF")
+        monkeypatch.setattr(Image, "ID", [kind for kind in Image.ID if kind != "AVIF"])
+    with pytest.raises(ReaderError, match=r"cut\.avif is AVIF, which this Pillow was made without: pip install"):
+        read_image(odd / "cut.avif")
 
 
 def test_named_alone_they_are_refused(odd):

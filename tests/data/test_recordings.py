@@ -13,7 +13,8 @@ import pytest
 import torch
 
 from explainers.core.preprocessing import ArrayPreprocessing
-from explainers.data.recordings import MOST_VALUES, find_recordings, read_recording, write_map
+from explainers.data.images import write_image
+from explainers.data.recordings import MOST_VALUES, find_recordings, kinds_in, read_recording, write_map
 from explainers.data.recordings.recording import check_count
 from explainers.errors import DependencyError, ImageError, MapError, OptionError
 from explainers.run.kinds import kind_of
@@ -183,6 +184,27 @@ def test_slices_that_are_no_one_volume_are_refused_by_name(tmp_path, spoil, mess
 def test_a_missing_slice_is_told(tmp_path):
     found = read_recording(series(tmp_path / "ct", [0.0, 2.5, 5.0, 10.0]))
     assert "2.5 to 5 mm apart" in found.notes[0]
+    assert "places behind a gap are not those of the patient" in found.notes[0]
+
+
+def test_a_slice_that_is_called_so_alone_is_told_and_the_index_of_a_disc_is_none(tmp_path):
+    folder = series(tmp_path / "ct", [0.0, 2.5, 5.0])
+    (folder / "DICOMDIR").write_bytes(bytes(128) + b"DICM")
+    assert read_recording(folder).axes == (3, 4, 6)
+    with pytest.raises(ImageError, match=r"000\.dcm is a DICOM file, of which a volume has many: pass the folder"):
+        read_recording(folder / "000.dcm")
+    assert kinds_in(folder / "000.dcm") == kinds_in(folder) == {"volume"}
+    (folder / "003.dcm").write_bytes(b"")  # a copy that broke off
+    with pytest.raises(ImageError, match=r"003\.dcm"):
+        read_recording(folder)
+
+
+@pytest.mark.parametrize(("numbers", "gap"), [((1, 2, 3, 5, 6), "behind 3 comes 5"), ((0, 10, 20), None), ((4,), None)])
+def test_a_missing_frame_is_told(tmp_path, numbers, gap):
+    for number in numbers:
+        write_image(tmp_path / f"frame{number}.png", np.zeros((4, 5, 3), np.uint8))
+    notes = read_recording(tmp_path).notes
+    assert [gap in note for note in notes] == ([True] if gap else [])
 
 
 @pytest.mark.parametrize(("width", "scale"), [(1, 128), (2, 1 << 15), (3, 1 << 23), (4, 1 << 31)])
@@ -323,9 +345,10 @@ def test_recordings_of_a_folder_are_found_sorted_and_series_count_once(tmp_path)
     nifti(tmp_path / "one.NII")
     nifti(tmp_path / ".hidden.nii")
     series(tmp_path / "ct", [0.0, 1.0])
+    series(tmp_path / "ct" / "later", [0.0, 1.0])  # beside the slices of another one
     (tmp_path / "photo.jpg").write_bytes(b"x")
-    assert [file.name for file in find_recordings(tmp_path, "volume")] == ["b/two.nii.gz", "ct", "one.NII"]
-    assert [file.name for file in find_recordings(tmp_path / "ct", "volume")] == ["ct"]
+    assert [file.name for file in find_recordings(tmp_path, "volume")] == ["b/two.nii.gz", "ct", "ct/later", "one.NII"]
+    assert [file.name for file in find_recordings(tmp_path / "ct", "volume")] == ["ct", "later"]
     with pytest.raises(ImageError, match="no volumes"):
         find_recordings(series(tmp_path / "empty", []), "volume")
     with pytest.raises(ImageError, match="no file or folder"):

@@ -179,7 +179,7 @@ def test_one_image_has_a_value_and_no_interval():
         ({"images": torch.zeros(2, 3, 12, 13, dtype=torch.uint8)}, ImageError, "expected the network's float input"),
         ({"targets": 4}, TargetError, "target 4 is out of range: the network has classes 0 … 3"),
         ({"targets": [0, 1, 2]}, OptionError, "3 targets for 2 images"),
-        ({"targets": [0]}, OptionError, "1 targets for 2 images or more"),
+        ({"targets": [0]}, OptionError, "1 target for 2 images or more"),
         ({"targets": [[0, 1], [1, 2]]}, TargetError, "targets name 2 classes per image; an evaluation watches one"),
         ({"targets": "cat"}, TargetError, "the class names of this network are not known"),
         ({"targets": "label"}, TargetError, "the images have no labels"),

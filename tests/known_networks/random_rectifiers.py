@@ -24,12 +24,22 @@ def _in_two_views(x: Tensor) -> Tensor:
     return x
 
 
+def _chosen(x: Tensor) -> Tensor:
+    return torch.stack([torch.zeros_like(x), x]).gather(0, (x > 0).long()[None])[0]
+
+
+def _soft_choice(x: Tensor) -> Tensor:
+    return x * torch.softmax(torch.stack([x, torch.zeros_like(x)]), 0)[0]
+
+
 def _put_in(x: Tensor) -> Tensor:
     y = x.clone()
     y[y < 0] = 0
     return y
 
 
+# None that takes positions apart, or whose gradient is another one than that of its values, as behind `detach()`: plain
+# answers have no such layers. `test_rectifiers_by_value.py` has them.
 RELUS: dict[str, Unit] = {
     "x * (x > 0)": lambda x: x * (x > 0),
     "x * (x > 0).to(x)": lambda x: x * (x > 0).to(x),
@@ -52,6 +62,9 @@ RELUS: dict[str, Unit] = {
     "two views of x": _in_two_views,
     "y[y < 0] = 0": _put_in,
     "threshold(x, 0, 0)": lambda x: F.threshold(x, 0, 0),
+    "x[x > 0 or not]": _chosen,
+    "einsum(x, x > 0)": lambda x: torch.einsum("...,...->...", x, (x > 0).to(x)),
+    "pooled [x, 0]": lambda x: F.max_pool1d(torch.stack([x, 0 * x], -1).view(-1, 1, 2), 2).view_as(x),
     "x.lerp(0, x < 0)": lambda x: x.lerp(torch.zeros_like(x), (x < 0).to(x)),
 }
 OTHERS: dict[str, Unit] = {
@@ -60,6 +73,9 @@ OTHERS: dict[str, Unit] = {
     "silu_": lambda x: F.silu(x, inplace=True),
     "silu of a view, in place": lambda x: (F.silu(x[:], inplace=True), x)[1],
     "x * sigmoid(x)": lambda x: x * torch.sigmoid(x),
+    "x * softmax([x, 0])": _soft_choice,
+    "glu([x, x])": lambda x: F.glu(torch.cat([x, x], 1), 1),
+    "-log_softmax([x, 0])": lambda x: -torch.stack([x, torch.zeros_like(x)]).log_softmax(0)[1],
     "x * Phi(x)": lambda x: x * 0.5 * (1 + torch.erf(x / 2**0.5)),
     "maximum(x, x / 10)": lambda x: torch.maximum(x, 0.1 * x),
     "where(x > 0, x, x / 10)": lambda x: torch.where(x > 0, x, 0.1 * x),

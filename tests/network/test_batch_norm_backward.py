@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 import explainers
 from explainers.baselines import LABN
-from explainers.network.batch_norm_backward import SoundBatchNorm
+from explainers.network.as_found.batch_norm_backward import SoundBatchNorm
 
 
 class Tokenised(nn.Module):

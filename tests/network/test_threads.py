@@ -23,8 +23,8 @@ CHEAP = {  # name → options that leave few passes; one batch size, since a mea
     "occlusion": {"window": 4, "stride": 4},
 }
 THREADS, CALLS = 4, 6
-MORE = {"grad-cam": 200} | dict.fromkeys(  # calls of a thread, of methods of few passes
-    ("cam", "eigen-cam", "full-grad", "grad-cam++", "guided-backprop", "hires-cam", "input-x-gradient", "saliency"), 25
+MORE = {"grad-cam": 80} | dict.fromkeys(  # calls of a thread, of methods of few passes
+    ("cam", "eigen-cam", "full-grad", "grad-cam++", "guided-backprop", "hires-cam", "input-x-gradient", "saliency"), 12
 )
 
 

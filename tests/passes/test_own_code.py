@@ -192,3 +192,14 @@ def test_what_a_function_changes_itself_is_no_other_function(tmp_path, monkeypat
     aim.__globals__["LOG"][0] = 3
     assert function_name(aim) != before
     sys.modules.pop("helper", None)
+
+
+def test_where_a_file_lies_is_no_difference(names, tmp_path):
+    before = names()
+    (tmp_path / "moved").mkdir()
+    for name in ("aim.py", "helper.py"):
+        (tmp_path / name).rename(tmp_path / "moved" / name)
+    sys.modules.pop("helper")
+    after = {name: function_name(function_from(f"{tmp_path / 'moved/aim.py'}:{name}")) for name in before}
+    assert after == before
+    assert before["by_module"].startswith("aim.by_module ")

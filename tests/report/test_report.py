@@ -6,6 +6,7 @@ import csv
 import json
 import re
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,8 +17,12 @@ from explainers.data.images import find_images, write_image
 from explainers.errors import DataError, ImageError, OptionError
 from explainers.render.report.packing import Packed, unpacked
 from explainers.render.style import limits_of
+from explainers.run.evaluate.facts import as_typed
 from explainers.run.report import report as door
 from explainers.run.report.agreement import Agreement, disagreement, ranks_of
+from explainers.run.report.entry import Entry, MapEntry, Shown
+from explainers.run.report.evaluated import too_few
+from explainers.run.report.gallery import Packer
 from explainers.run.report.recipes import recipes_of
 from explainers.run.report.report import ReportOptions, make_report
 
@@ -306,7 +311,65 @@ def test_the_recipe_makes_the_map_again(run):
     each = {"spec": "embedded", "weights": None}
     facts = {"model": each, "methods": {"cam": {"name": "cam"}}, "targets": "label"}
     recipe = recipes_of(facts, ["cam"])["cam"]
-    assert recipe["command"] == "explain run \0photo\0 --model embedded -m cam --target \0target\0"
+    assert recipe["command"] == "explain run \0photo\0 --model embedded --target \0target\0 -m cam --out \0place\0"
     assert "target=\0target\0)" in recipe["python"]
     command = data["methods"][0]["command"]
-    assert command == "explain run \0photo\0 --model embedded -m grad-cam"
+    assert command == "explain run \0photo\0 --model embedded -m grad-cam --out \0place\0"
+
+
+@pytest.mark.parametrize(
+    ("facts", "command", "python"),
+    [
+        (
+            {"typed": ["--model", "n.py:f", "--size", "64x64", "--where", "predicted"], "target": "Region(None, 'predicted', None)"},
+            "--model n.py:f --size 64x64 --where predicted",
+            "target=Region(None, 'predicted')",
+        ),
+        (
+            {"typed": ["--model", "n.py:f", "--task", "detection", "--output", "n.py:g"], "target": "Detected(count=3)"},
+            "--model n.py:f --task detection --output n.py:g",
+            None,
+        ),
+        ({"typed": ["--where", "mask:m"], "target": "RegionOf(m)"}, "--model n.py:f --where mask:m", None),
+        ({"typed": ["--target", "a - b"], "target": "Difference(0, 1)"}, "--model n.py:f --target 'a - b'", "target='a - b'"),
+        ({"typed": ["--window=-1,2", "--output", "1"]}, "--model n.py:f --window=-1,2 --output 1", "output=1"),
+        ({"target": "Region(2, None, None)"}, "--model n.py:f --target 2 --where all", "target=Region(2, None)"),
+        ({"activation": "sigmoid", "target": 3}, "--model n.py:f --activation sigmoid --target 3", "activation='sigmoid'"),
+        ({"target": "Value(0)"}, None, None),
+        ({"output": "n.g 0f"}, None, None),
+    ],
+)  # fmt: skip
+def test_recipes_say_what_was_asked_for_or_nothing(facts, command, python):
+    """What was typed stands in the command; what Python spells in a line stands in it, and a target object nowhere."""
+    options = {key: value for key, value in facts.items() if key != "typed"}
+    preprocessing = {"resize": None, "mean": [0.5], "std": [0.5], "source": "weights"}
+    told = {"model": {"spec": "n.py:f"}, "methods": {"s": {"name": "saliency"}}, "preprocessing": preprocessing}
+    made = recipes_of({**told, "options": options, "typed": facts.get("typed")}, ["s"]).get("s", {})
+    assert made.get("command") == (command and f"explain run \0photo\0 {command} -m saliency --out \0place\0")
+    assert (python is None) == ("python" not in made)
+    assert python is None or python in made["python"]
+
+
+def test_weights_of_an_evaluation_are_named_and_tell_none_apart():
+    loaded = SimpleNamespace(typed=(), weights="w.pt")
+    assert as_typed(loaded, {"model": {"spec": "x"}}) == {"model": {"spec": "x", "weights": "w.pt"}}
+    assert as_typed(object(), {"model": {"spec": "x"}}) == {}
+
+
+def test_a_score_by_which_nothing_can_be_told_is_a_caution():
+    told = {"images": 4, "untestable": {"deletion": 8, "insertion": 8, "road": None}}
+    assert too_few(told) == [
+        "By deletion and insertion no difference between methods can be found with 4 images, however large: that needs "
+        "8 images, or fewer methods.",
+        "By road no difference between methods can be found with 4 images, however large: that needs fewer methods.",
+    ]
+    assert "single image" in too_few({"images": 1, "untestable": {}})[0]
+    assert too_few({"images": 30, "untestable": {}}) == too_few({}) == []
+
+
+def test_the_box_that_a_map_is_of_lies_in_its_photo(tmp_path):
+    """Of a photo of 20 × 40 pixels a box in pixels, as shares of it."""
+    np.savez(tmp_path / "m.npz", map=np.eye(4, dtype=np.float32), box=[0, 0, 20, 40], image_size=[20, 40])
+    map_ = MapEntry("grad-cam", path=tmp_path / "m.npz", box=(4.0, 5.0, 30.0, 15.0))
+    made = Packer(Shown("run", "", methods=["grad-cam"]), 64)(Entry("a.png", maps=[map_]))
+    assert made.head["maps"][0]["boxed"] == [0.1, 0.25, 0.75, 0.75]

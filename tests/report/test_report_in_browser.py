@@ -6,8 +6,7 @@ import re
 
 import numpy as np
 import pytest
-from explainers.cli.main import main
-from report_case import HOSTILE, Opened, browser, digits, evaluated, explained
+from report_case import HOSTILE, Opened, browser, evaluated, explained
 
 from explainers.render.style import Style, coloured
 from explainers.run.report.report import ReportOptions, make_report
@@ -224,21 +223,49 @@ def test_curves_with_the_image_at_a_share(opened, scored):
     assert "at 30 %" in page.locator(".saying").inner_text()
 
 
-def test_an_image_that_failed_says_why_once_and_offers_nothing(chromium, tmp_path):
-    images = digits(tmp_path / "in", 1)
-    (images / "broken.png").write_bytes(b"no picture")
-    command = ["run", str(images), "--model", "embedded", "-m", "saliency", "--no-report", "-q"]
-    main([*command, "--out", str(tmp_path / "out")])
-    page = chromium.new_page(viewport={"width": 1200, "height": 800})
-    found = Opened(page)
-    found.go(make_report(tmp_path / "out"), "#image=broken.png")
-    page.locator("#viewer .banner", has_text="is not an image").wait_for()
-    assert page.locator("#viewer").inner_text().count("is not an image") == 1
+def changed(run, code):
+    """A copy of a page beside it, whose data are changed by a line before they are shown."""
+    text, count = re.subn(r"(report\.images\.forEach)", lambda found: code + "\n" + found[1], run.read_text(), count=1)
+    assert count == 1
+    copy = run.parent / "changed.html"
+    copy.write_text(text)
+    return copy
+
+
+def test_an_image_that_failed_says_why_once_and_offers_nothing(opened, run):
+    """As `test_report.py` has such an image in a page's data."""
+    code = (
+        'Object.assign(report.images[1], {name: "broken.png", problem: "it is text", notes: "it is text", maps: []});'
+    )
+    page = opened.go(changed(run, code), "#image=broken.png")
+    page.locator("#viewer .banner", has_text="it is text").wait_for()
+    assert page.locator("#viewer").inner_text().count("it is text") == 1
     assert page.locator("#viewer .pane, #viewer input").count() == 0
     page.keyboard.press("ArrowLeft")
     page.locator("#viewer canvas.heat").first.wait_for()
-    assert found.wrong == []
-    page.close()
+
+
+def test_two_boxes_of_one_class_have_a_pane_each_with_their_box(opened, run):
+    boxes = "[[0.1, 0.2, 0.5, 0.6], [0.5, 0.5, 0.9, 0.7]]"
+    code = f'report.images[0].maps.forEach((map, at) => Object.assign(map, {{method: 0, target: "3", boxed: {boxes}[at]}}));'
+    page = opened.go(changed(run, code), "#image=0.png")
+    page.locator("#viewer canvas.heat").nth(1).wait_for()
+    panes = page.locator("#viewer .pane")
+    assert panes.locator("b").all_inner_texts() == ["photo", "grad-cam · 3 1", "grad-cam · 3 2"]
+    assert [panes.nth(at).locator("path.boxed").count() for at in range(3)] == [2, 1, 1]
+    assert panes.nth(2).locator("path.boxed").get_attribute("d") == "M0.5 0.5H0.9V0.7H0.5Z"
+    frame, box = panes.nth(2).locator(".frame").bounding_box(), panes.nth(2).locator("path.boxed").bounding_box()
+    assert box["x"] - frame["x"] == pytest.approx(0.5 * frame["width"], abs=6)
+    assert box["height"] == pytest.approx(0.2 * frame["height"], abs=12)
+    assert "of class 3" in panes.nth(1).inner_text()
+
+
+def test_the_agreement_of_methods_leads_to_its_table(opened, run):
+    page = opened.go(run)
+    page.wait_for_selector(".card")
+    page.locator("a.figure").press("Enter")
+    assert page.locator("#part-agreement table").is_visible()
+    assert page.evaluate("document.activeElement.id") == "tab-part-agreement"
 
 
 def test_paper_has_no_controls_and_no_manifest(opened, scored):
@@ -327,16 +354,8 @@ def test_many_images_are_few_nodes(chromium, run, tmp_path):
     """The gallery holds what is near the window, wherever that is, and a jump leaves no hole."""
     page = chromium.new_page(viewport={"width": 1200, "height": 800})
     page.goto("about:blank")
-    text = run.read_text()
-    many = re.sub(
-        r"(report\.images\.forEach)",
-        "report.images = Array.from({length: 2000}, (_, at) => ({...report.images[at % 6], name: `${at}.png`}));\n\\1",
-        text,
-        count=1,
-    )
-    copy = run.parent / "many.html"
-    copy.write_text(many)
-    page.goto(copy.resolve().as_uri())
+    many = "report.images = Array.from({length: 2000}, (_, at) => ({...report.images[at % 6], name: `${at}.png`}));"
+    page.goto(changed(run, many).resolve().as_uri())
     page.wait_for_selector(".card")
     assert page.locator("#count").inner_text() == "2000 images"
     for share in (0.5, 1, 0.1):
@@ -348,5 +367,4 @@ def test_many_images_are_few_nodes(chromium, run, tmp_path):
                 break
         assert at is not None
         assert page.locator(".item").count() < 120
-    copy.unlink()
     page.close()

@@ -17,11 +17,10 @@ from explainers.data.images import read_image
 from explainers.errors import OptionError
 from explainers.models import LoadedModel
 from explainers.run import MethodCall, RunOptions, run
-from explainers.run.explain.outputs import box_caption
 from explainers.run.report.explained import explained
 from explainers.run.report.folder import ReadFolder
 from explainers.run.targets import Detected
-from explainers.run.targets.wanted import Part
+from explainers.run.targets.detected import box_caption
 from explainers.targets import Box, detections
 
 SIZE = (48, 64)  # of the input; photos are twice as large
@@ -151,4 +150,4 @@ def test_a_report_counts_nothing_found_as_no_failure(tmp_path):
 @pytest.mark.parametrize(("name", "caption"), [("cat", "#2 cat 0.88"), ("3", "#2 class 3 0.88")])
 def test_a_box_is_drawn_with_its_rank_class_and_score(name, caption):
     columns = {"detection": 2, "score": 0.875001}
-    assert box_caption(Part(3, name, 0.5, "similarity", "2", None, columns, (0, 0, 1, 1))) == caption
+    assert box_caption(name, columns) == caption

@@ -46,8 +46,7 @@ def undisturbed(ten, tmp_path_factory) -> Path:
     return out
 
 
-@pytest.mark.parametrize("moment", range(2))
-def test_a_killed_evaluation_goes_on_and_gives_the_same_table(tmp_path, ten, undisturbed, moment):
+def test_a_killed_evaluation_goes_on_and_gives_the_same_table(tmp_path, ten, undisturbed):
     wait = float(np.random.default_rng().uniform(0.2, 2))
     with Child(SCRIPT, tmp_path / "out", ten) as process:
         while not process.stdout:

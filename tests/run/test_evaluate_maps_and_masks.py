@@ -276,8 +276,12 @@ def test_a_missing_map_costs_its_image_and_a_foreign_folder_is_refused(tmp_path,
 
 
 def test_a_bad_mask_costs_its_image(tmp_path, capsys):
-    images, masks = folder(tmp_path / "in", ("a.png", "b.png", "c.png", "d.png")), tmp_path / "masks"
+    images, masks = folder(tmp_path / "in", ("a.png", "b.png", "c.png", "d.png", "e.png")), tmp_path / "masks"
+    (images / "loop.png").symlink_to("loop.png")
     write_image(masks / "a.png", np.full((40, 64), 255, np.uint8))
+    for name in ("e.tif", "e.bmp"):
+        write_image(masks / "e.png", np.full((80, 64), 255, np.uint8))
+        (masks / "e.png").rename(masks / name)
     write_image(masks / "b.png", np.full((9, 9), 255, np.uint8))
     (masks / "c.png").write_bytes(b"no image")
     asked = ["evaluate", str(images), "--model", "embedded", "--masks", str(masks), "-m", "cam"]
@@ -290,9 +294,11 @@ def test_a_bad_mask_costs_its_image(tmp_path, capsys):
     assert "9 × 9 pixels; its photo has 50 × 64" in reasons["b.png"]
     assert "is not an image" in reasons["c.png"]
     assert "has no mask of d.png" in reasons["d.png"]
+    assert "several masks of e.png" in reasons["e.png"]
+    assert "Too many levels of symbolic links" in reasons["loop.png"]
     (masks / "a.png").write_bytes(b"")
     assert main(command) == 2
-    assert "none of the 4 masks can be used, the first since" in capsys.readouterr().err
+    assert "none of the 5 masks can be used, the first since" in capsys.readouterr().err
 
 
 def test_a_map_that_is_mended_is_scored(tmp_path, capsys):

@@ -12,9 +12,11 @@ from explainers.cli.main import main
 from run_case import command, embedded, folder
 
 import explainers
+from explainers.core.image_by_image import reason_of
 from explainers.data.images import write_image
 from explainers.errors import OutputError, WriteError
 from explainers.run import run
+from explainers.run.kinds.photographs import Photographs
 from explainers.storage.journal import Journal
 
 
@@ -122,3 +124,36 @@ def test_a_line_that_finds_no_room_leaves_the_journal_as_it_was(tmp_path, monkey
     with pytest.raises(WriteError, match="No space left"):
         journal.append("a", [{"status": "ok"}], {})
     assert journal.path.read_bytes() == before
+
+
+@pytest.mark.parametrize("kind", ["run", "evaluate"])
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("bad"), ZeroDivisionError("bad")], ids=repr)
+def test_whatever_reading_a_photo_raises_costs_that_photo(tmp_path, monkeypatch, kind, error):
+    images = folder(tmp_path / "in", ("a.png", "b.png"))
+    read = Photographs.input
+
+    def failing(self, subject):
+        if subject.pixels.shape[0] == 40:
+            raise error
+        return read(self, subject)
+
+    monkeypatch.setattr(Photographs, "input", failing)
+    if kind == "run":
+        done = run(images, embedded(), ["saliency"], tmp_path / "out")
+        assert (done.explained, done.failed) == (1, [("a.png", reason_of(error))])
+    else:
+        rows = explainers.evaluate(embedded(), images, ["saliency"], ["sparseness"]).rows
+        assert {row["image"]: row["reason"] for row in rows} == {"a.png": reason_of(error), "b.png": ""}
+
+
+def test_whatever_drawing_a_map_raises_costs_that_photo(tmp_path, monkeypatch):
+    drawn = Photographs.drawn
+
+    def failing(self, subject, *rest):
+        if subject.pixels.shape[0] == 40:
+            raise MemoryError
+        return drawn(self, subject, *rest)
+
+    monkeypatch.setattr(Photographs, "drawn", failing)
+    done = run(folder(tmp_path / "in", ("a.png", "b.png")), embedded(), ["saliency"], tmp_path / "out")
+    assert (done.explained, done.failed) == (1, [("a.png", "MemoryError")])

@@ -10,7 +10,7 @@ from explainers.cli.main import main
 from run_case import command, embedded, folder
 
 from explainers.errors import OptionError
-from explainers.network.output import unsteady
+from explainers.passes.steady import CHANCE, steadiness
 from explainers.run import run
 from explainers.storage.run_folder import near
 
@@ -110,8 +110,9 @@ def test_a_network_that_gives_something_else_each_time_is_named(tmp_path, capsys
 
 def test_a_network_that_repeats_itself_is_not_said_to_move():
     network, image = embedded().network, torch.rand(1, 3, 96, 96)
-    assert unsteady(network, image, network(image)) == []
-    assert unsteady(network, image, {"boxes": torch.ones(3, 4)}) != []  # another number of values
+    assert steadiness(network, image) == ()
+    count = iter(range(1, 9))
+    assert steadiness(lambda x: {"boxes": x.new_ones(next(count), 4)}, image) == (CHANCE,)  # another number of values
 
 
 def test_a_gradient_of_other_code_is_another_run(tmp_path):

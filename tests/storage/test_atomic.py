@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import errno
+import shutil
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from filelock import FileLock
 
 from explainers.errors import OptionError, WriteError
+from explainers.storage import lock
 from explainers.storage.atomic import replaced, write_bytes, write_json
 from explainers.storage.lock import LOCK, locked
 
@@ -151,6 +154,32 @@ def test_another_thread_of_the_same_process_is_refused_and_the_same_thread_is_no
         with pytest.raises(OptionError, match="another process is writing"):
             pool.submit(hold).result()
     hold()
+
+
+def test_who_comes_while_another_is_leaving_waits_for_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(lock, "WAIT", 5)
+    held, leave = threading.Event(), threading.Event()
+
+    def hold():
+        with locked(tmp_path):
+            held.set()
+            leave.wait()
+
+    with ThreadPoolExecutor(1) as pool:
+        done = pool.submit(hold)
+        held.wait()
+        threading.Timer(0.03, leave.set).start()
+        with locked(tmp_path):
+            pass
+        done.result()
+
+
+def test_the_lock_of_a_folder_that_was_made_again_stays(tmp_path):
+    with locked(tmp_path / "out"):
+        shutil.rmtree(tmp_path / "out")
+        (tmp_path / "out").mkdir()
+        (tmp_path / "out" / LOCK).write_text("of another process")
+    assert (tmp_path / "out" / LOCK).read_text() == "of another process"
 
 
 def test_a_file_in_the_place_of_the_folder_is_named(tmp_path):

@@ -67,7 +67,12 @@ def content(path: Path) -> list[dict[str, str]]:
         return [{key: value for key, value in row.items() if key != "seconds"} for row in csv.DictReader(file)]
 
 
-@pytest.mark.parametrize("harm", HARM)
+@pytest.mark.parametrize(
+    ("finished", "harm"),
+    [("run", harm) for harm in HARM]
+    + [(kind, harm) for kind in ("evaluate", "drift") for harm in ("garbage", "a first line that is cut")],
+    indirect=["finished"],
+)
 def test_a_journal_that_cannot_be_read_is_refused_with_what_to_do(done, harm, capsys):
     asked, out, table = done
     before, journal = table(), out / "journal.jsonl"

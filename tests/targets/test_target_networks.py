@@ -107,8 +107,24 @@ def test_a_reference_without_direction_or_of_another_kind_is_refused():
         create("saliency", network)(x, Similarity(torch.ones(4)))
     with pytest.raises(TargetError, match=r"\(C, H, W\)"):
         create("saliency", network)(x, Similarity(torch.ones(2, 3, 16, 16)))
+    for reference in (torch.ones(1), x[0]):  # one number has no direction but its sign
+        with pytest.raises(TargetError, match="one number for each image, of which the cosine is 1 or -1"):
+            create("saliency", network, output=lambda y: y[:, :1])(x, Similarity(reference))
     made = create("saliency", network)(x, Similarity(torch.full((3, 16, 16), 0.3)))  # flat, with an embedding
     assert bool(torch.isfinite(made).all())
+
+
+def test_a_function_that_gives_nan_is_named_and_a_network_that_does_is_not():
+    def logarithm(y):
+        return (y[0] - y[0].detach().abs() - 1).log()
+
+    for name in ("saliency", "rise"):
+        with pytest.raises(
+            OutputError, match="target logarithm: gave NaN or infinity, and all that the network returned"
+        ):
+            create(name, chain())(images(), Function(logarithm))
+        with pytest.raises(OutputError, match="the network's scores are NaN"):
+            create(name, lambda x: x.mean((2, 3)) * float("nan"))(images(), Function(logarithm))
 
 
 def test_the_reference_is_embedded_once_for_all_images():

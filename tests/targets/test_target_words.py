@@ -63,7 +63,8 @@ def test_without_names_classes_are_indices():
         ("cat - cat", "minus itself"),
         ("like:", "expected like: and an image file"),
         ("value:", "index of a value"),
-        ("value:x", "no class 'x'"),
+        ("value:x", "no class 'x'.*; expected the index of a value"),
+        ("own.py", "such as own.py:NAME"),
         ("value:1:up", "value:INDEX:lowered"),
     ],
 )

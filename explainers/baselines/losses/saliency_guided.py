@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from explainers.baselines.losses.loss import HEADS, Loss, Step, divergence, forward
 from explainers.baselines.losses.registry import register_loss
 from explainers.errors import OptionError, TrainingError
-from explainers.network.batch_norm_backward import sound_batch_norm
+from explainers.network.as_found.batch_norm_backward import sound_batch_norm
 from explainers.passes.still import still
 from explainers.passes.substrate import substrate_of
 

@@ -25,10 +25,10 @@ LUMA = (0.2989, 0.587, 0.114)
 class Preprocessing:
     """Resize, centre crop, scale to 0 … 1, normalise: equal to torchvision's `weights.transforms()` on uint8 tensors.
 
-    resize: the shorter side, or (height, width), or None; crop: (height, width) around the centre (padded with black
-    where the image is smaller, which a warning says), or None; mean, std: per channel, of values in 0 … 1; channels: 3,
-    or 1 for gray; source: where these came from; window: (left, top, right, bottom) of the part of a photo that is cut
-    out before the resize, as fractions 0 … 1 of its width and height, or None for the whole.
+    resize: the shorter side, or (height, width), or None; crop: (height, width) around the centre, or one side of both
+    (padded with black where the image is smaller, which a warning says), or None; mean, std: per channel, of values in
+    0 … 1; channels: 3, or 1 for gray; source: where these came from; window: (left, top, right, bottom) of the part of
+    a photo that is cut out before the resize, as fractions 0 … 1 of its width and height, or None for the whole.
 
     A network of another number of channels takes the bands of a file themselves, unrounded, all in their order, or
     those named by `bands`, counted from 1 as GeoTIFF does; `bands` does the same for 1 or 3 channels, which otherwise
@@ -55,6 +55,9 @@ class Preprocessing:
         for name in ("resize", "crop", "mean", "std", "window", "bands", "picture"):
             if isinstance(getattr(self, name), list):
                 object.__setattr__(self, name, tuple(getattr(self, name)))
+        side: Any = self.crop
+        if isinstance(side, int):
+            object.__setattr__(self, "crop", (side, side))
         if self.interpolation not in MODES:
             raise OptionError(f"interpolation={self.interpolation!r}; expected one of {', '.join(MODES)}")
         self._check_bands()

@@ -12,7 +12,7 @@ from explainers.data.images.decode import Header, decoded
 from explainers.data.images.formats.bands import highest, picture_of, read_bands, source_of
 from explainers.data.images.formats.pillow import UnknownFormatError, pillow_image
 from explainers.data.images.formats.tiff_tags import MAGIC, picture as picture_page
-from explainers.errors import ImageError
+from explainers.errors import ImageError, ReaderError
 from explainers.storage.files import read_bytes
 from explainers.storage.paths import shown, unreadable
 
@@ -58,7 +58,7 @@ def read_image(
         ImageError: not an image, truncated, empty, unreadable, more than `max_pixels` pixels by its header, or a TIFF
             of which it is not known what is the picture (several pages, bands); or one whose bands cannot be read, or
             no TIFF, where `values` are asked for.
-        DependencyError: OpenCV cannot be imported.
+        ReaderError: a HEIC file without its package. DependencyError: OpenCV cannot be imported.
     """
     path = Path(path)
     data = _bytes_of(path, max_pixels)
@@ -125,6 +125,9 @@ def _header(path: Path, data: bytes, max_pixels: int) -> tuple[Header, bool]:
     except ImageError:
         raise
     except UnknownFormatError as error:
+        if error.missing:
+            newer = "which this Pillow was made without: pip install 'pillow>=11.3'"
+            raise ReaderError(f"{shown(path)} is {error.missing}, {newer}") from error
         raise ImageError(f"{shown(path)} is not an image{_guess(data)}") from error
     except Exception as error:  # a decoder raises anything on damaged bytes
         raise ImageError(f"{shown(path)} is damaged: {error}") from error
@@ -145,8 +148,7 @@ def _register_heif(path: Path, data: bytes) -> None:
     try:
         import pillow_heif
     except ImportError as error:
-        # Of this file alone: others beside it may be read.
-        raise ImageError(f"{shown(path)} is HEIC, which needs pillow-heif: pip install 'explainers[heic]'") from error
+        raise ReaderError(f"{shown(path)} is HEIC, which needs pillow-heif: pip install 'explainers[heic]'") from error
     pillow_heif.register_heif_opener()
 
 

@@ -15,20 +15,22 @@ from explainers.storage.files import opened
 from explainers.storage.paths import shown
 
 MAGIC_AT, MAGIC = 128, b"DICM"
+SUFFIX = ".dcm"
+INDEX = "dicomdir"  # of a disc: it names its series, and is no slice
 UNEVEN = 0.01  # of the usual distance between slices
 DEFLATED = ("1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.8.1")  # files that are unpacked whole before anything is known
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])  # DICOM's patient to NIfTI's
 
 
 def slices_in(folder: Path) -> list[Path]:
-    """The DICOM files right in a folder, by what they begin with, sorted by name."""
-    return sorted(path for path in folder.iterdir() if not path.name.startswith(".") and _is_dicom(path))
+    """The DICOM files right in a folder, by what they begin with or are called, sorted by name."""
+    return sorted(path for path in folder.iterdir() if not path.name.startswith(".") and is_dicom(path))
 
 
 def is_series(folder: Path) -> bool:
     """Whether there are DICOM files right in a folder."""
     try:
-        return any(not path.name.startswith(".") and _is_dicom(path) for path in sorted(folder.iterdir()))
+        return any(not path.name.startswith(".") and is_dicom(path) for path in sorted(folder.iterdir()))
     except OSError:  # nothing can be seen of it
         return False
 
@@ -41,7 +43,7 @@ def read_series(folder: Path, most: int) -> Recording:
 
     Raises:
         ImageError: several series, slices of other sizes or directions, two at one place, damaged or compressed ones,
-            or more than `most` values. DependencyError: no pydicom.
+            or more than `most` values. ReaderError: no pydicom.
     """
     library = medical("pydicom", "DICOM series")
     files = slices_in(folder)
@@ -59,7 +61,7 @@ def read_series(folder: Path, most: int) -> Recording:
     if len(distance) and np.ptp(distance) > UNEVEN * np.median(distance):
         notes.append(
             f"slices are {distance.min():g} to {distance.max():g} mm apart; they are taken as evenly spaced "
-            f"({np.median(distance):g} mm)"
+            f"({np.median(distance):g} mm), so that places behind a gap are not those of the patient"
         )
     values = np.stack([_values(library, files[index]) for index in order])
     if getattr(first, "PhotometricInterpretation", "") == "MONOCHROME1":
@@ -69,9 +71,12 @@ def read_series(folder: Path, most: int) -> Recording:
     return Recording(values[None].astype(np.float32), affine, None, tuple(notes), axis_names=("slice", "row", "column"))
 
 
-def _is_dicom(path: Path) -> bool:
-    if path.suffix.lower() in SUFFIXES:  # a folder of photos is not read to find that out
+def is_dicom(path: Path) -> bool:
+    """Whether a file is a slice. One that is only called so counts too, so that it is told and not left out."""
+    if path.suffix.lower() in SUFFIXES or path.name.lower() == INDEX:  # photos are not read to find that out
         return False
+    if path.suffix.lower() == SUFFIX:
+        return path.is_file()
     try:
         with opened(path) as file:
             file.seek(MAGIC_AT)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from explainers.data.images.arrays import array_shape
 from explainers.data.images.find import SUFFIXES, ImageFile, entries_in, found_path
-from explainers.data.recordings.dicom import is_series
+from explainers.data.recordings.dicom import is_dicom, is_series
 from explainers.data.recordings.frames import frames_in
 from explainers.data.recordings.read import suffix_of
 from explainers.errors import ImageError, MapError
@@ -27,8 +27,9 @@ WHAT = {
 def find_recordings(folder: str | PathLike[str], kind: str) -> list[ImageFile]:
     """All volumes, signals or clips below a folder, sorted by name.
 
-    A folder with DICOM slices right in it is one volume, one with images right in it one clip. Dot files are skipped,
-    and what a run of this program has written there. A single file, or a folder that is one, gives itself.
+    A folder with DICOM slices right in it is one volume, one with images right in it one clip; what lies beside or
+    below them counts as well. Dot files are skipped, and what a run of this program has written there. A single file,
+    or a folder that is one, gives itself.
 
     Args:
         kind: "volume", "signal" or "clip".
@@ -53,9 +54,10 @@ def kinds_in(folder: str | PathLike[str]) -> set[str]:
     """
     root, found = Path(folder), set[str]()
     arrays: list[Path] = []
-    for path in [root] if root.is_file() else _everything(root, set()):
+    alone = root.is_file()
+    for path in [root] if alone else _everything(root, set()):
         suffix = suffix_of(path)
-        if suffix in (".nii", ".nii.gz") or path.is_dir():
+        if suffix in (".nii", ".nii.gz") or path.is_dir() or (alone and is_dicom(path)):
             found.add("volume")
         elif suffix == ".wav":
             found.add("signal")
@@ -74,21 +76,18 @@ def kinds_in(folder: str | PathLike[str]) -> set[str]:
 
 
 def _everything(folder: Path, seen: set[str]) -> Iterator[Path]:
-    """Files below a folder, and the folders that are series."""
+    """Files below a folder, and the folders that are series, itself among them."""
     try:
         entries = entries_in(folder, seen)
     except ImageError:  # it will be told where the files are listed
         return
+    if is_series(folder):
+        yield folder
     for path in entries:
         if path.is_dir():
-            if is_series(path):
-                yield path
-            else:
-                yield from _everything(path, seen)
+            yield from _everything(path, seen)
         else:
             yield path
-    if is_series(folder) and len(seen) == 1:
-        yield folder
 
 
 def _walk(folder: Path, root: Path, kind: str, seen: set[str]) -> Iterator[ImageFile]:
@@ -102,8 +101,6 @@ def _walk(folder: Path, root: Path, kind: str, seen: set[str]) -> Iterator[Image
         return
     if kind in FOLDERS and FOLDERS[kind](folder):
         yield ImageFile(folder, name or str(folder.resolve().name))
-        if kind == "volume":
-            return
     for path in entries:
         if path.is_dir():
             yield from _walk(path, root, kind, seen)

@@ -11,7 +11,7 @@ import numpy as np
 from explainers.data.images.find import SUFFIXES
 from explainers.data.images.read import MAX_PIXELS, read_image
 from explainers.data.recordings.recording import MOST_VALUES, Recording, check_count
-from explainers.errors import ImageError
+from explainers.errors import ImageError, counted
 from explainers.storage.paths import shown
 
 
@@ -53,8 +53,22 @@ def read_frames(folder: Path, most: int) -> Recording:
         frames.append(photo.pixels)
         notes += photo.notes
     values = np.stack(frames).transpose(3, 0, 1, 2).astype(np.float32) / np.float32(255)
-    told = [f"{note} ({count} frames)" for note, count in Counter(notes).items()]
+    told = [f"{note} ({counted(count, 'frame')})" for note, count in Counter(notes).items()]
+    told += _gaps(sorted(number for number in numbers if number is not None))
     return Recording(np.ascontiguousarray(values), notes=tuple(told), axis_names=("frame", "row", "column"))
+
+
+def _gaps(numbers: list[int]) -> list[str]:
+    """What is said where the numbers of frames do not go up evenly."""
+    steps = np.diff(numbers)
+    if not len(steps) or steps.min() == steps.max():
+        return []
+    usual = int(np.median(steps))
+    where = int((steps != usual).argmax())
+    return [
+        f"the numbers of frames are not evenly spaced (behind {numbers[where]} comes {numbers[where + 1]}); they are "
+        "taken as if they were"
+    ]
 
 
 def _number(path: Path) -> int | None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from explainers.core.preprocessing.arrays import AXES
 from explainers.data.images.find import SUFFIXES as PHOTOS
-from explainers.data.recordings.dicom import is_series
+from explainers.data.recordings.dicom import is_dicom, is_series
 from explainers.data.recordings.find import WHAT
 from explainers.data.recordings.frames import frames_in
 from explainers.data.recordings.read import read_recording, suffix_of
@@ -86,7 +86,8 @@ def kind_of_file(path: Path) -> str | None:
     suffix = suffix_of(path)
     if suffix in PHOTOS:
         return "photo"
-    return {".nii": "volume", ".nii.gz": "volume", ".wav": "signal"}.get(suffix)
+    told = {".nii": "volume", ".nii.gz": "volume", ".wav": "signal"}.get(suffix)
+    return "volume" if told is None and is_dicom(path) else told
 
 
 def _check_path(path: Path, kind: str) -> None:

@@ -12,7 +12,7 @@ from typing import IO, Any
 import numpy as np
 
 from explainers.data.recordings.recording import Recording, check_count, medical
-from explainers.errors import DependencyError, ImageError
+from explainers.errors import ImageError
 from explainers.storage.files import opened
 from explainers.storage.paths import shown
 
@@ -26,7 +26,7 @@ def read_nifti(path: Path, most: int) -> Recording:
 
     Raises:
         ImageError: damaged, truncated, without a third axis, not of real numbers, or more than `most` values by its
-            header; no more bytes are unpacked than the header says. DependencyError: no nibabel.
+            header; no more bytes are unpacked than the header says. ReaderError: no nibabel.
     """
     library = medical("nibabel", "NIfTI files")
     try:
@@ -49,7 +49,7 @@ def read_nifti(path: Path, most: int) -> Recording:
             affine, scale = _affine(path, header), header.get_slope_inter()
             size = math.prod(shape) * kind.itemsize
             data = file.read(size)
-    except (ImageError, DependencyError):
+    except ImageError:
         raise
     except (OSError, EOFError) as error:
         raise ImageError(f"cannot read {shown(path)}: {getattr(error, 'strerror', None) or error}") from error

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from os import PathLike
 from pathlib import Path
 
-from explainers.data.recordings.dicom import is_series, read_series, slices_in
+from explainers.data.recordings.dicom import is_dicom, is_series, read_series, slices_in
 from explainers.data.recordings.frames import frames_in, read_frames
 from explainers.data.recordings.nifti import read_nifti
 from explainers.data.recordings.numpy_arrays import read_numpy
@@ -42,7 +42,7 @@ def read_recording(path: str | PathLike[str], *, most: int = MOST_VALUES, key: s
     Raises:
         ImageError: none of these, damaged, empty, unreadable, larger than `most` by its header, or with values that are
             not finite; several series in a folder.
-        DependencyError: nibabel or pydicom is not installed.
+        ReaderError: nibabel or pydicom is not installed.
     """
     path = Path(path)
     try:
@@ -51,6 +51,10 @@ def read_recording(path: str | PathLike[str], *, most: int = MOST_VALUES, key: s
         else:
             suffix = suffix_of(path)
             if suffix not in READERS:
+                if is_dicom(path):
+                    raise ImageError(
+                        f"{shown(path)} is a DICOM file, of which a volume has many: pass the folder of its slices"
+                    )
                 raise ImageError(
                     f"{shown(path)} is no volume or signal that is read here ({', '.join(READERS)}, a folder of DICOM "
                     "slices or of frames); pass one of these"

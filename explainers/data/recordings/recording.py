@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from explainers.errors import DependencyError, ImageError
+from explainers.errors import ImageError, ReaderError
 from explainers.storage.paths import shown
 
 MOST_VALUES = 500_000_000  # of one file: 2 GB as float32, a CT of 512 × 512 × 1,900
@@ -68,12 +68,12 @@ def medical(name: str, files: str) -> Any:
     """A library that reads medical images; files: what needs it, for the error.
 
     Raises:
-        DependencyError: it is not installed.
+        ReaderError: it is not installed.
     """
     try:
         return import_module(name)
     except ImportError as error:
-        raise DependencyError(f'{files} need {name}: pip install "explainers[medical]"') from error
+        raise ReaderError(f'{files} need {name}: pip install "explainers[medical]"') from error
 
 
 def check_count(path: Path, shape: Sequence[int], most: int) -> None:

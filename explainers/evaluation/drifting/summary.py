@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from explainers.evaluation.drifting.table_lines import CHECKPOINT, EVERY_IMAGE, METHOD_SEED, NETWORK_SEED, RANDOM_MAPS
+from explainers.errors import counted
+from explainers.evaluation.drifting.table_lines import (
+    CHECKPOINT,
+    EVERY_IMAGE,
+    METHOD_SEED,
+    NETWORK_SEED,
+    RANDOM_MAPS,
+    TOO_FEW,
+)
 from explainers.evaluation.intervals import FEW, interval_of
 from explainers.evaluation.statistics import holm, images_needed, mean_tests
 from explainers.evaluation.tables.columns import laid_out, markdown
@@ -134,7 +142,7 @@ class DriftSummary:
         needed = images_needed(self.tests, level=SIGNIFICANT) if self.tests else 0
         if needed is None or count < needed:
             more = "fewer networks or methods" if needed is None else f"{needed} images"
-            lines.append(f"nothing can be found with so few images, however large: {self.tests} tests need {more}")
+            lines.append(f"{TOO_FEW}, however large: {self.tests} tests need {more}")
         for left_out in (found.failed, found.refused, found.unread):
             together: dict[str, list[str]] = {}
             for name, reason in left_out.items():
@@ -151,7 +159,10 @@ class DriftSummary:
             for each in status:
                 if each[0] != "ok":
                     counts[each] = counts.get(each, 0) + 1
-            lines += [f"{name}, {method}, {number} images: {why} ({what})" for (what, why), number in counts.items()]
+            lines += [
+                f"{name}, {method}, {counted(number, 'image')}: {why} ({what})"
+                for (what, why), number in counts.items()
+            ]
         return lines
 
     def text(self, width: int = 160) -> str:

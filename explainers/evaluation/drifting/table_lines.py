@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 EVERY_IMAGE = "all"
 CHECKPOINT, METHOD_SEED, NETWORK_SEED, RANDOM_MAPS = "checkpoint", "method seed", "network seed", "random maps"
+TOO_FEW = "nothing can be found with so few images"  # as a note of the table begins
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,9 @@ def checked_masks(masks: Any, images: Tensor) -> Tensor | None:
     masks = as_tensor(masks)
     wanted = (len(images), *images.shape[2:])
     if tuple(masks.shape) != wanted:
-        raise MapError(f"masks of shape {tuple(masks.shape)} for images of {wanted}; expected {wanted}")
+        raise MapError(
+            f"masks of shape {tuple(masks.shape)} for images of {wanted}; expected {wanted}, one mask for each image"
+        )
     if masks.dtype != torch.bool:
         if not bool(((masks == 0) | (masks == 1)).all()):
             raise MapError("masks must be bool, or 0 outside and 1 inside")

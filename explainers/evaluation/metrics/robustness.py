@@ -74,7 +74,7 @@ class Infidelity(CaptumMetric):
             forward,
             perturb,
             chunk.images,
-            subject.maps[:, None].expand_as(chunk.images).to(chunk.images.dtype),
+            _scaled(subject.maps, subject.maps)[:, None].expand_as(chunk.images).to(chunk.images.dtype),
             target=chunk.targets,
             n_perturb_samples=self.samples,
             normalize=True,
@@ -118,7 +118,8 @@ class MaxSensitivity(CaptumMetric):
             given = images[0] if isinstance(images, tuple) else images
             targets = chunk.targets.repeat_interleave(len(given) // len(chunk))
             parts = zip(given.split(len(chunk)), targets.split(len(chunk)), strict=True)
-            made = torch.cat([as_tensor(explain(*part)).to(given) for part in parts])
+            own = subject.maps.repeat_interleave(len(given) // len(chunk), dim=0)
+            made = _scaled(torch.cat([as_tensor(explain(*part)).to(given) for part in parts]), own)
             return (made,) if isinstance(images, tuple) else made  # captum hands over the image as it is in a tuple
 
         values = _captum().sensitivity_max(
@@ -129,6 +130,15 @@ class MaxSensitivity(CaptumMetric):
             n_perturb_samples=self.samples,
         )
         return [Measured(value) for value in values.double().tolist()]
+
+
+def _scaled(maps: Tensor, own: Tensor) -> Tensor:
+    """Maps (N, *axes) in units of the largest magnitude of each image's own map, of which both measures know no more.
+
+    The squares of very small or large values would be 0 or infinite.
+    """
+    largest = own.double().abs().flatten(1).amax(dim=1).clamp(min=torch.finfo(torch.float64).tiny)
+    return (maps.double() / largest.reshape(-1, *[1] * (maps.ndim - 1))).to(maps.dtype)
 
 
 def _drawn(chunk: Chunk, samples: int, draw: Any) -> Tensor:

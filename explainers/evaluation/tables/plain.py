@@ -13,8 +13,8 @@ def as_plain(summary: Summary) -> dict[str, Any]:
 
     Returns:
         lines (heading first), notes, scores (with the direction that is better), explainers, controls, surviving,
-        images, and no_better_than_control: by score, those that are not better than every control, where that can be
-        told.
+        images, no_better_than_control: by score, those that are not better than every control, where that can be told,
+        and untestable: of scores by which nothing can, how many images would do, None where no number would.
     """
     return {
         "lines": summary.lines(),
@@ -27,6 +27,7 @@ def as_plain(summary: Summary) -> dict[str, Any]:
             score: [name for name in summary.explainers if _is_chance(summary, name, score)] for score in summary.scores
         },
         "images": summary.images,
+        "untestable": {score: needed for score, (_, needed) in summary.untestable.items()},
     }
 
 

@@ -16,7 +16,7 @@ from explainers.evaluation.attention_errors import AttentionErrors, attention_er
 from explainers.evaluation.controls import is_control
 from explainers.evaluation.intervals import FEW
 from explainers.evaluation.metric import Metric
-from explainers.evaluation.rows import NOTHING as NOTHING_THERE, Row, file_of
+from explainers.evaluation.rows import NOTHING as NOTHING_THERE, UNMATCHED, Row, file_of
 from explainers.evaluation.statistics import images_needed
 from explainers.evaluation.tables.about_detections import about_detections
 from explainers.evaluation.tables.areas import NOTHING, Areas, about_areas, areas_of
@@ -246,7 +246,7 @@ def summarise(
         if row["status"] == CONSTANT:
             same[row["explainer"]].add(row["image"])
             because.setdefault(row["explainer"], row["reason"].removeprefix(CONSTANT_REASON))
-        elif row["status"] != "ok" or row["value"] is None:
+        elif row["status"] != "ok" or (row["value"] is None and row.get("reason") != UNMATCHED):
             lacking[row["explainer"]].add(row["image"])
     return Summary(
         scores,

@@ -101,10 +101,7 @@ class AblationCAM(LayerExplainer):
             found.append(reading(scores)[:, classes])
 
         predictor = Predictor(tail.__call__, batch_size=self.batch_size, progress=self.progress)
-        try:
-            predictor.run(len(live) + 1, tail.output, make, take)
-        finally:
-            tail.close()
+        predictor.run(len(live) + 1, tail.output, make, take)
         watched = torch.cat(found)
         nothing = classes[watched[0] == 0].tolist()
         if nothing:

@@ -36,20 +36,27 @@ class Head:
 
     def channels(self, activation: Tensor) -> Tensor:
         """The activation that is pooled: a ReLU between the layer and the pooling may be a bare function."""
+        activation = activation.to(self.precision(activation))
         return activation.relu() if self.rectify else activation
 
     def explains(self, activation: Tensor, scores: Tensor) -> bool:
         """Whether pooling `activation` (N, C, u, v) and applying the linear layer gives exactly these scores."""
         pooled = self.channels(activation).mean(dim=positions(activation))
-        weight, bias = self.weight(), getattr(self.linear, "bias", None)
-        made = pooled if weight is None else F.linear(pooled, weight, bias)
+        weight, bias = self.weight(pooled), getattr(self.linear, "bias", None)
+        made = pooled if weight is None else F.linear(pooled, weight, None if bias is None else bias.to(weight))
         size = pooled.abs() if weight is None else pooled.abs() @ weight.abs().T
-        slack = min(100 * torch.finfo(scores.dtype).eps, 0.02) * float(size.max())
+        coarsest = max(torch.finfo(each.dtype).eps for each in (activation, scores))  # parts may run in few bits
+        slack = min(100 * coarsest, 0.02) * float(size.max())
         return made.shape == scores.shape and bool((made - scores).abs().max() <= slack)
 
-    def weight(self) -> Tensor | None:
+    def precision(self, activation: Tensor) -> torch.dtype:
+        """Of the map: float32 at least, since layer and head may run in few bits, or in others than each other."""
+        own = torch.float32 if self.linear is None else self.linear.weight.dtype
+        return torch.promote_types(torch.promote_types(own, activation.dtype), torch.float32)
+
+    def weight(self, like: Tensor) -> Tensor | None:
         """(classes, C), or None where the pooled channels are the scores."""
-        return None if self.linear is None else self.linear.weight.detach().flatten(1)
+        return None if self.linear is None else self.linear.weight.detach().flatten(1).to(like.dtype)
 
 
 @register
@@ -94,8 +101,8 @@ class CAM(LayerExplainer):
         activation = self.view(head.layer, capture.tensors[0])
         if not head.explains(activation, scores):
             raise self._refusal()
-        classes, weight = resolve_targets(targets, scores), head.weight()
         channels = head.channels(activation)
+        classes, weight = resolve_targets(targets, scores), head.weight(channels)
         if weight is None:
             maps = torch.stack([channels[row, index] for row, index in enumerate(classes)])
         else:

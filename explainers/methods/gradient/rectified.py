@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, ClassVar
 
 import torch
@@ -15,8 +16,9 @@ from explainers.errors import OptionError
 from explainers.methods.cam.gradcam import grad_cam
 from explainers.network.capture import Capture
 from explainers.network.gradients import target_gradients
+from explainers.network.input import run
 from explainers.network.output import Output
-from explainers.network.rectifiers import rectified
+from explainers.network.rectifiers import Cuts, rectified, watched
 
 SMOOTH = ("refuse", "rectify", "pass")
 
@@ -43,9 +45,15 @@ class RectifiedExplainer(GradientExplainer):
 
     def attribution(self, images: Tensor, targets: Any) -> Tensor:
         """The gradient under the rule."""
-        leaf, scores, classes = self.graph(images, targets)
-        with rectified(scores, leaf, self.rule, smooth=self.smooth, name=self.name):
+        leaf, scores, classes, cuts = self.watched(images, targets)
+        with rectified(scores, leaf, self.rule, cuts=cuts, smooth=self.smooth, name=self.name):
             return target_gradients(scores, classes, [leaf])[0]
+
+    def watched(self, images: Tensor, targets: Any) -> tuple[Tensor, Tensor, Tensor, Cuts]:
+        """As `graph`, and what was seen in the network's pass; how boxes or regions are read of it holds no unit."""
+        leaf = images.detach().requires_grad_()
+        returned, cuts = watched(leaf, partial(run, self.network))
+        return leaf, *self.read(self.scores_in(returned, len(images)), targets), cuts
 
 
 @register
@@ -111,9 +119,9 @@ class GuidedGradCAM(LayerExplainer):
         """One forward pass, one backward pass to the layers and one to the image."""
         layers = self.resolve(images)
         with Capture(layers, count=len(images)) as capture:
-            leaf, scores, classes = self.guided.graph(images, targets)
+            leaf, scores, classes, cuts = self.guided.watched(images, targets)
         gradients = target_gradients(scores, classes, capture.tensors, retain=True)
-        with rectified(scores, leaf, self.guided.rule, smooth=self.guided.smooth, name=self.name):
+        with rectified(scores, leaf, self.guided.rule, cuts=cuts, smooth=self.guided.smooth, name=self.name):
             detail = target_gradients(scores, classes, [leaf])[0]  # (N, K, C, *axes)
         maps = []
         for layer, value, gradient in zip(layers, capture.tensors, gradients, strict=True):

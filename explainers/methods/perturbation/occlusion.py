@@ -14,7 +14,7 @@ from explainers.core.explainer import Explained, told
 from explainers.core.maps import is_constant
 from explainers.core.perturbation_explainer import PerturbationExplainer
 from explainers.core.registry import register
-from explainers.errors import OptionError
+from explainers.errors import ImageError, OptionError
 from explainers.methods.perturbation.region import Region, Roi, placed, region_of, sides
 from explainers.network.output import Output
 from explainers.passes.activation import Reading
@@ -74,7 +74,8 @@ class Occlusion(PerturbationExplainer):
         window = sides("window", self.window, [math.ceil(length / 8) for length in lengths])
         stride = sides("stride", self.stride, [max(1, side // 2) for side in window])
         if any(step > side for step, side in zip(stride, window, strict=True)):
-            raise OptionError(
+            fixed = self.window is not None  # else the next image may have larger ones
+            raise (OptionError if fixed else ImageError)(
                 f"stride={self.stride} is larger than the window ({' × '.join(map(str, window))}): nothing would hide "
                 "what lies between the windows, and the map would be 0 there; take a stride up to the window"
             )

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from explainers.errors import OptionError, counted
+from explainers.errors import ImageError, OptionError, counted
 
 Span = Sequence[int] | slice
 Roi = Sequence[Span]
@@ -21,7 +21,8 @@ def region_of(roi: Roi | None, size: Sequence[int]) -> Region:
         roi: (start, stop) of each axis, the stop excluded, or a slice; None: everything.
 
     Raises:
-        OptionError: another number of axes, nothing inside, or something outside of the image.
+        OptionError: another number of axes, or nothing inside. ImageError: it reaches outside of this image, which
+            another one may be large enough for.
     """
     if roi is None:
         return tuple(slice(0, side) for side in size)
@@ -37,8 +38,10 @@ def _span(span: Span, side: int, roi: Roi, size: Sequence[int]) -> slice:
     start, stop = _ends(span, side, roi)
     if start >= stop:
         raise OptionError(f"roi={roi!r}: there is nothing from {start} to {stop}; expected start < stop")
-    if start < 0 or stop > side:
-        raise OptionError(f"roi={roi!r} reaches outside of the input, which has {_sizes(size)} positions")
+    if start < 0:
+        raise OptionError(f"roi={roi!r}: {start} is before the first position; expected 0 ≤ start < stop")
+    if stop > side:
+        raise ImageError(f"roi={roi!r} reaches outside of the input, which has {_sizes(size)} positions")
     return slice(start, stop)
 
 

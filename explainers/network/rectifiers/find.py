@@ -8,6 +8,8 @@ from typing import Any
 
 from torch import Tensor
 
+from explainers.network.rectifiers.alone import alone
+from explainers.network.rectifiers.cuts import Cuts
 from explainers.network.rectifiers.graph import from_image, kind_of
 from explainers.network.rectifiers.in_place import is_view_change, reading_of_view_change
 from explainers.network.rectifiers.nodes import reading
@@ -34,11 +36,18 @@ class Rectifiers:
         return ", ".join(f"{count} {name}" for name, count in names.most_common())
 
 
-def find_rectifiers(scores: Tensor, image: Tensor | None = None) -> Rectifiers:
-    """All rectifier nodes between the scores and the image (None: and all leaves of their graph)."""
+def find_rectifiers(scores: Tensor, image: Tensor | None = None, cuts: Cuts | None = None) -> Rectifiers:
+    """All rectifier nodes between the scores and the image (None: and all leaves of their graph).
+
+    Args:
+        cuts: that has watched the forward pass; without it what goes by the image without a gradient is seen by masks
+            of two values alone.
+    """
     found = Rectifiers()
     nodes = from_image(scores.grad_fn, image) if scores.grad_fn is not None else []
-    closed = set(written_out(nodes))
+    closed = set(written_out(nodes)).union(set(nodes).intersection(cuts.nodes() if cuts is not None else ()))
+    if not closed and not any(reading(node) == "opaque" for node in nodes):
+        closed.update(alone(nodes))
     lists = {"strict": found.strict, "smooth": found.smooth, "opaque": found.opaque, "shifted": found.shifted}
     for node in reversed(nodes):
         seen = reading_of_view_change(node) if is_view_change(node) else reading(node)

@@ -61,9 +61,17 @@ def saved(node: Any, *names: str) -> list[Any]:
 
 
 def shape_of(node: Any, output: int = 0) -> torch.Size | None:
-    """The shape of an output in the forward pass."""
+    """The shape of an output in the forward pass; None where it is not known."""
     described = getattr(node, "_input_metadata", ())
-    return torch.Size(described[output].shape) if output < len(described) else None
+    try:
+        return torch.Size(described[output].shape) if output < len(described) else None
+    except RuntimeError:  # a nested tensor has none
+        return None
+
+
+def positive(dim: int, dims: int) -> int:
+    """A dimension counted from the front; nodes keep negative ones as large unsigned numbers."""
+    return (dim - 2**64 if dim >= 2**63 else dim) % dims
 
 
 def _parents_first(root: Any) -> list[Any]:

@@ -9,18 +9,22 @@ from typing import Any
 from torch import Tensor
 
 from explainers.errors import refuse
+from explainers.network.rectifiers.cuts import Cuts
 from explainers.network.rectifiers.find import Rectifiers, find_rectifiers
 
 Rule = Callable[[Tensor], Tensor]
 
 
 @contextmanager
-def rectified(scores: Tensor, image: Tensor, rule: str, *, smooth: str = "refuse", name: str) -> Iterator[None]:
+def rectified(
+    scores: Tensor, image: Tensor, rule: str, *, cuts: Cuts | None = None, smooth: str = "refuse", name: str
+) -> Iterator[None]:
     """Inside, backward passes from `scores` follow `rule` at every rectifier.
 
     Args:
         scores: with a graph; image: the leaf of that graph to which gradients go.
         rule: "guided" (g · [g > 0] · [x > 0]), "guided-minus" (g · [g < 0] · [x > 0]) or "deconvolution" (g · [g > 0])
+        cuts: that has watched the forward pass.
         smooth: what to do about GELU, SiLU, Hardswish, leaky units, …: "refuse", "rectify" (apply the rule there too)
             or "pass" (apply it at the ReLUs alone).
         name: the method's, for the refusal.
@@ -28,7 +32,7 @@ def rectified(scores: Tensor, image: Tensor, rule: str, *, smooth: str = "refuse
     Raises:
         UnsupportedError: no ReLU in the graph, smooth rectifiers under "refuse", or nodes that hide their inside.
     """
-    found = find_rectifiers(scores, image)
+    found = find_rectifiers(scores, image, cuts)
     _check(found, smooth, name)
     nodes = found.strict + (found.smooth if smooth == "rectify" else [])
     handles = [_attach(node, rule) for node in nodes]

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from itertools import combinations
 from typing import Any
 
-from explainers.network.rectifiers.graph import Edge, kind_of, saved, shape_of
+from explainers.network.rectifiers.graph import Edge, kind_of, positive, saved, shape_of
 from explainers.network.rectifiers.in_place import is_view_change
 from explainers.network.rectifiers.nodes import CHOICES, STRICT, reading
 
@@ -129,7 +129,7 @@ def _along(reduction: Any, stack: Any) -> bool:
     if over is None or along is None or shape is None:
         return True
     every = over if isinstance(over, tuple) else (over,)
-    return not every or _positive(along, len(shape)) in {_positive(dim, len(shape)) for dim in every}
+    return not every or positive(along, len(shape)) in {positive(dim, len(shape)) for dim in every}
 
 
 def _pools_along(pool: Any, stack: Any) -> bool:
@@ -137,11 +137,7 @@ def _pools_along(pool: Any, stack: Any) -> bool:
     along, shape = saved(stack, "dim")[0], shape_of(stack)
     if along is None or shape is None:
         return True
-    return _positive(along, len(shape)) >= len(shape) - (3 if "3D" in kind_of(pool) else 2)
-
-
-def _positive(dim: int, dims: int) -> int:
-    return (dim - 2**64 if dim >= 2**63 else dim) % dims
+    return positive(along, len(shape)) >= len(shape) - (3 if "3D" in kind_of(pool) else 2)
 
 
 def _inverts(node: Any, sides: list[Chain]) -> bool:

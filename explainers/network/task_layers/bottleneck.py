@@ -21,6 +21,7 @@ from explainers.network.layer_choice import Survey
 from explainers.network.layers import Layer
 
 INTERPOLATED = 2  # places along each axis that one position of a linearly enlarged output is made of
+RESOLUTIONS = 3  # of an encoder made of convolutions, at least
 
 
 def bottleneck(network: Any, images: Tensor, seen: Survey, dense: Callable[[Any], Tensor | None]) -> Layer | None:
@@ -36,17 +37,22 @@ def bottleneck(network: Any, images: Tensor, seen: Survey, dense: Callable[[Any]
 
     Cost: one pass forward and back.
     """
-    usable = [layer for layer in seen.layers if layer.fed and layer.reaches and not layer.layout.tied]
+    # Where a gradient fades to nothing on its way, nobody knows whether the scores depend on a layer (None).
+    usable = [layer for layer in seen.layers if layer.fed and layer.reaches is not False and not layer.layout.tied]
     plain = [layer for layer in usable if not (layer.pooled or layer.rearranged or layer.strip)]
     if not plain:
         return None
-    coarsest = min(_positions(layer) for layer in plain)
-    found = [layer for layer in plain if _positions(layer) == coarsest]
+    before = _without_decoder(plain)
+    coarsest = min(map(_positions, before))
+    found = [layer for layer in before if _positions(layer) == coarsest]
     mixing = _mixed_behind(network, images, found, dense)
     if mixing is None:
         return None
     part = _part(found[0], plain)
-    inside = [layer for layer in mixing if layer.name == part or layer.name.startswith(f"{part}.")]
+    inside = [layer for layer in mixing if _within(layer, part)]
+    tokens = [layer for layer in mixing if layer.layout.sequence]
+    if sum(layer.layout.sequence for layer in inside) < len(tokens) / 2:  # the embedding before a transformer's blocks
+        inside = tokens
     return (inside or mixing)[-1]
 
 
@@ -54,12 +60,39 @@ def _positions(layer: Layer) -> int:
     return math.prod(layer.layout.grid)  # of a signal one axis, of a volume three
 
 
+def _without_decoder(layers: list[Layer]) -> list[Layer]:
+    """The layers before a decoder that becomes coarser than the encoder by itself: pools a pyramid over its features
+    (PSP in UperNet, BEiT), or adds a level to them (DPT).
+
+    Such a part comes behind one that is an encoder, and ends finer than it was. What a U-Net of blocks within blocks
+    has before the next block is none.
+    """
+    every = layers
+    while True:
+        coarsest = min(layers, key=_positions)
+        part = _part(coarsest, every)
+        inside = [index for index, layer in enumerate(layers) if _within(layer, part)]
+        before = layers[: inside[0]]
+        finer = _positions(layers[inside[-1]]) > _positions(coarsest)
+        if not finer or not _is_encoder(before):
+            return layers
+        layers = before
+
+
+def _is_encoder(layers: Sequence[Layer]) -> bool:
+    return any(layer.layout.sequence for layer in layers) or len({layer.layout.grid for layer in layers}) >= RESOLUTIONS
+
+
+def _within(layer: Layer, part: str) -> bool:
+    return layer.name == part or layer.name.startswith(f"{part}.")
+
+
 def _part(layer: Layer, layers: Sequence[Layer]) -> str:
     """The outermost module around a layer that does not hold all the others too."""
     names = layer.name.split(".")
     for end in range(1, len(names) + 1):
         part = ".".join(names[:end])
-        if not all(other.name == part or other.name.startswith(f"{part}.") for other in layers):
+        if not all(_within(other, part) for other in layers):
             return part
     return layer.name
 

@@ -40,6 +40,8 @@ def native(values: np.ndarray) -> np.ndarray:
         return values.astype(np.float32)
     (down, back_down), (across, back_across) = _weights(rows, values.shape[0]), _weights(columns, values.shape[1])
     small = back_down @ values @ back_across.T
+    if values.min() >= 0:
+        small = small.clip(min=0)  # rounding below 0 would make a map one with signs, which has other colours
     if np.abs(down @ small @ across.T - values).max() > NEAR * span:
         return values.astype(np.float32)
     return small.astype(np.float32)

@@ -14,6 +14,7 @@ from explainers.baselines.training.run_folder import BEST, EPOCHS, LAST, is_run,
 from explainers.baselines.training.settings.schedules import best_epoch
 from explainers.errors import ModelFileError, OptionError
 from explainers.evaluation.drifting.networks import Checkpoint
+from explainers.models.loaded import spec_name
 from explainers.models.weight_files import fit_state, read_state
 from explainers.storage.listing import unlike
 from explainers.storage.paths import shown
@@ -172,7 +173,7 @@ def _training_of(path: Path) -> Path | None:
 
 def _identity(path: Path, spec: str) -> str:
     """What tells weights from others: the file's content, and what they are put into."""
-    digest = hashlib.sha256(spec.encode("utf-8", "backslashreplace"))
+    digest = hashlib.sha256(spec_name(spec).encode("utf-8", "backslashreplace"))
     if path.is_file():
         digest.update(path.read_bytes())
     return digest.hexdigest()

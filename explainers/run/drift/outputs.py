@@ -11,8 +11,14 @@ from explainers.storage.atomic import write_bytes
 from explainers.storage.run_folder import JOURNAL, MANIFEST, REPORT, Contents, RunFolder
 
 TABLES = ("drift.csv", "scores.csv", "networks.csv", "summary.csv", "summary.md")
+FIGURES = ("similarity-*", "scores", "training", "film-*", "changed-*")
 CONTENTS = Contents(
-    "drift", files=(JOURNAL, *TABLES, MANIFEST, *any_format("figure-*"), "figure-*.webp"), folders=(MAPS, REPORT)
+    "drift",
+    files=(
+        *(JOURNAL, *TABLES, MANIFEST, "figure-film-*.webp"),
+        *(name for figure in FIGURES for name in any_format(f"figure-{figure}")),
+    ),
+    folders=(MAPS, REPORT),
 )
 
 

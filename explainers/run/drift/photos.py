@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,7 +13,7 @@ import torch
 
 from explainers.core.preprocessing import Preprocessing
 from explainers.data.data_set import READERS
-from explainers.data.generated.digits import CLASSES, write_digits
+from explainers.data.generated.digits import CLASSES
 from explainers.data.images import MAX_PIXELS, ImageFile, find_images
 from explainers.data.sets import data_set
 from explainers.data.sets.export import in_turn, write_split
@@ -26,11 +25,11 @@ from explainers.models import class_index
 from explainers.network.input import first_parameter
 from explainers.network.unwrapping import as_network
 from explainers.run.evaluate.folder import Folder
+from explainers.run.made_digits import digits_asked, made_digits
 from explainers.run.true_classes import labels_of
 from explainers.storage.atomic import write_bytes
 from explainers.storage.owner import MADE
 
-DIGITS = re.compile(r"digits:([1-9]\d*)")  # test images that `data.generated.digits` makes
 TEST_IMAGES = 200  # of a data set, unless it is said how many
 GEOMETRY = ("resize", "crop", "window", "interpolation", "channels")  # what decides where a map lies on a photo
 
@@ -103,11 +102,12 @@ def photos(
     Raises:
         DataError, ImageError: there are none, or classes that the network does not have.
     """
-    if is_data_set(spec) or DIGITS.fullmatch(spec):
+    digits = digits_asked(spec)
+    if is_data_set(spec) or digits is not None:
         if truth is not None:
             raise OptionError(f"--ground-truth {truth}: the classes of {spec} are known; leave it out")
-        if made := DIGITS.fullmatch(spec):
-            return _of_digits(int(made[1]), out, count, class_names, max_pixels)
+        if digits is not None:
+            return _of_digits(digits, out, count, class_names, max_pixels)
         return _of_data_set(spec, out, count, class_names, max_pixels)
     files = _some(find_images(spec), count)
     labels = None if truth is None else labels_of(truth, files, class_names)
@@ -124,7 +124,7 @@ def _some(files: list[ImageFile], count: int | None) -> list[ImageFile]:
 def _of_digits(made: int, out: Path, count: int | None, network: Sequence[str] | None, max_pixels: int) -> Photos:
     """Digits, which are written; their classes where the network has the same."""
     folder = out / "test" / f"digits-{made}"
-    written = write_digits(folder, made)
+    written = made_digits(folder, made)
     write_bytes(out / "test" / MADE, b"")
     files = _some(find_images(folder / "images"), count)
     labels = {file.name: written[file.name] for file in files} if tuple(network or ()) == CLASSES else None

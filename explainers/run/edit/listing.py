@@ -26,7 +26,8 @@ from explainers.storage.paths import shown
 from explainers.storage.run_folder import Contents, RunFolder
 
 PHOTOS = "photos"
-CONTENTS = Contents("edit-list", files=(TABLE, "preview-*.png", MANIFEST, JOURNAL), folders=(MAPS, PHOTOS))
+PREVIEWS = "preview-[0-9][0-9][0-9]*.png"
+CONTENTS = Contents("edit-list", files=(TABLE, PREVIEWS, MANIFEST, JOURNAL), folders=(MAPS, PHOTOS))
 COLUMNS = ("image", "true_class", "predicted_class", "probability", "map", "photo")
 Progress = Callable[[int, int, str], None]  # images looked at, of how many, the last one's name
 

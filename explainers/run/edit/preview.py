@@ -26,7 +26,7 @@ def write_preview(folder: Path, trained: Trained, found: Iterable[Change], *, af
     Returns:
         The pages, in their order.
     """
-    for path in folder.glob("preview-*.png"):  # of more images than there are now
+    for path in folder.glob("preview-[0-9][0-9][0-9]*.png"):  # of more images than there are now
         path.unlink()
     pages: list[Path] = []
     rows: list[list[AnyCell]] = []

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from explainers.core.maps import as_tensor
 from explainers.data.images import ImageFile
-from explainers.errors import ImageError, OptionError, TargetError
+from explainers.errors import ImageError, OptionError, TargetError, counted
 from explainers.evaluation.measuring.batch import Batch
 from explainers.evaluation.measuring.validation import checked_masks
 from explainers.network.input import checked_images
@@ -97,7 +97,8 @@ def _sliced(name: str, own: Any, rows: slice, given: Any, whole: slice) -> Any:
     if given is None or isinstance(given, int) or callable(given) or np.ndim(given) == 0:
         return given
     if len(given) < whole.stop:
-        raise OptionError(f"{len(given)} {name} for {whole.stop} images or more")
+        told = counted(len(given), name.removesuffix("s"))
+        raise OptionError(f"{told} for {whole.stop} images or more; pass one for each image")
     part = given[whole]
     return part if isinstance(part, Tensor) else as_tensor(np.asarray(part))
 

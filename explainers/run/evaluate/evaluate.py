@@ -12,7 +12,7 @@ from typing import Any
 from torch import Tensor
 
 from explainers.core.explainer import Explainer
-from explainers.core.image_by_image import no_exit
+from explainers.core.image_by_image import no_exit, no_method
 from explainers.core.name_table import refuse_unknown
 from explainers.core.preprocessing import AnyPreprocessing, Preprocessing, as_column, photographic
 from explainers.core.targets import NOT
@@ -23,6 +23,7 @@ from explainers.evaluation.controls import controls
 from explainers.evaluation.engine import Engine
 from explainers.evaluation.measuring.batch import Batch
 from explainers.evaluation.rows import Row
+from explainers.models.given_preprocessing import brought_by
 from explainers.models.loaded import named_target
 from explainers.network.unwrapping import as_network
 from explainers.passes.predictor import Predictor
@@ -33,7 +34,7 @@ from explainers.run.evaluate.boxes.checks import check_boxes
 from explainers.run.evaluate.boxes.controls import with_other_boxes
 from explainers.run.evaluate.boxes.source import BoxRows
 from explainers.run.evaluate.boxes.truth import truth_of
-from explainers.run.evaluate.facts import facts_of
+from explainers.run.evaluate.facts import as_typed, facts_of
 from explainers.run.evaluate.figures import watched_object, write_extremes, write_figures
 from explainers.run.evaluate.folder import Folder, files_of, folder_batches
 from explainers.run.evaluate.inputs import bound_explainers, of_inputs, reader
@@ -42,6 +43,7 @@ from explainers.run.evaluate.options import EvaluationOptions
 from explainers.run.evaluate.outputs import CONTENTS, check_made, write_manifest, write_tables
 from explainers.run.evaluate.stored_maps import check_references, not_saying
 from explainers.run.evaluate.titles import titled_explainers, titled_metrics
+from explainers.run.same_facts import same_wherever
 from explainers.run.targets import Detected, any_input, impossible_first, output_for, settled_target
 from explainers.run.targets.fitting import check_fits
 from explainers.run.targets.objects import ImageTargets
@@ -100,11 +102,11 @@ def evaluate(
         MapError: maps or masks that do not fit the images.
         TargetError: a class that the network does not have.
         OptionError: an unknown name or option.
-        UnsupportedError: a method refuses the network.
+        UnsupportedError: a method refuses the network, or every one does.
 
     >>> evaluate(model, images, ["grad-cam", "rise"], ["insertion", "deletion", "pid"])  # doctest: +SKIP
     """
-    options = _options(model, options, settings)
+    options = _options(model, images, options, settings)
     names = getattr(model, "class_names", None)
     titled = titled_metrics(metrics)
     network: Any = as_network(model, several=True)
@@ -175,8 +177,8 @@ def evaluate(
             facts[PROBE] = None if bound is not None else _probe(network, images, options)
             image = None if bound is not None else any_input(options.preprocessing, images)
             with impossible_first(engine.explainers.values(), classes, model, image, output):
-                done = folder.begin(facts, journal.whole)
-        facts |= not_saying(chosen)
+                done = folder.begin(same_wherever(facts), journal.whole)
+        facts |= not_saying(chosen) | as_typed(model, facts)
         keeper = None
         if folder is not None and isinstance(source, Folder):
             keeper = Keeper(folder.path, source, names, options.maps)
@@ -198,6 +200,8 @@ def evaluate(
                     objects = watched_object(classes, result.rows)
                     made += write_extremes(folder.path, result, source, {**engine.explainers}, names, objects, format)
             write_manifest(folder, result, dropped, made + [IMAGES] * (keeper is not None), names)
+        if chosen and not chosen.keys() - engine.refused.keys():
+            raise no_method(engine.refused)
         check_made(rows or (failed if boxes is not None else []), engine.explainers)
         return result
 
@@ -211,12 +215,15 @@ def _probe(network: Any, images: Any, options: EvaluationOptions) -> dict[str, A
     return None
 
 
-def _options(model: Any, options: EvaluationOptions | None, settings: dict[str, Any]) -> EvaluationOptions:
+def _options(model: Any, images: Any, options: EvaluationOptions | None, settings: dict[str, Any]) -> EvaluationOptions:
     """The options with single settings on top, and the preprocessing that the model brings."""
     known = {field.name: field.default for field in fields(EvaluationOptions)}
     refuse_unknown("evaluate", settings, known)
     options = replace(options or EvaluationOptions(), **settings)
-    return replace(options, preprocessing=options.preprocessing or getattr(model, "preprocessing", None))
+    brought = options.preprocessing or getattr(model, "preprocessing", None)
+    if brought is None and isinstance(images, (str, PathLike)):
+        brought = brought_by(as_network(model, several=True))
+    return replace(options, preprocessing=brought)
 
 
 def _check_masks(titled: Mapping[str, Metric], images: Any, masks: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -48,6 +49,15 @@ def facts_of(model: Any, engine: Engine, targets: Any, options: EvaluationOption
         "precision": str(options.precision).removeprefix("torch."),
         "compile": options.compile,
         **({"explain": engine.network.key, "forward_kwargs": sorted(options.forward_kwargs or {})} if bound else {}),
+    }
+
+
+def as_typed(model: Any, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """What makes a map again and tells no evaluations apart: the name of the weights, the words that were typed."""
+    words, weights = getattr(model, "typed", ()), getattr(model, "weights", None)
+    return {
+        **({"typed": list(words)} if words else {}),
+        **({"model": {**facts["model"], "weights": str(weights)}} if weights else {}),
     }
 
 

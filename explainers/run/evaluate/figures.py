@@ -10,18 +10,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from explainers.core.image_by_image import reason_of
 from explainers.core.maps import as_tensor
 from explainers.data.images import ImageFile, Photo
+from explainers.errors import ImageError
 from explainers.evaluation.chunk_maps import Stored
 from explainers.evaluation.controls import is_control
 from explainers.evaluation.measuring.subject import Explain
 from explainers.evaluation.result import Result
 from explainers.evaluation.rows import Row, file_of
-from explainers.render import Style
-from explainers.render.sheet import AnyCell
+from explainers.render import Scale, Style
+from explainers.render.sheet import EMPTY, AnyCell
 from explainers.run.evaluate.folder import Folder
 from explainers.run.figure_files import file_name, written_figure, written_sheet
 from explainers.run.true_classes import true_name
+from explainers.storage.paths import shown
 from explainers.targets import Function, Target
 
 EXTREMES = 4  # images at either end
@@ -70,28 +73,43 @@ def write_extremes(
         worst = [row for row in result.worst(name, score, EXTREMES) if row not in rows]
         lines: list[list[AnyCell]] = [[], []]
         for kind, row in [("best", row) for row in rows] + [("worst", row) for row in worst]:
-            subject = source.subject(files[file_of(row)])
-            image = source.kind.input(subject)[None].to(source.device)
-            explainer, size = explainers[name], tuple(image.shape[2:])
-            target = _target(row, files[file_of(row)], subject, source, watched_objects)
-            if isinstance(explainer, Stored):
-                made = explainer.maps([row["image"]], size)
-            else:
-                made = as_tensor(explainer(image, target))
-            outline = None if isinstance(target, Tensor) else target[0].outline(size)
-            around = None if outline is None else outline.numpy()
-            values = made[0].cpu().numpy()
-            shown_map = source.kind.drawn(subject, values, Style(), around)[".png"]
-            assert isinstance(shown_map, np.ndarray)
-            true = None if source.labels is None else source.labels[file_of(row)]
-            told = [row["image"], *([] if true is None else [f"true {true_name(true, class_names)}"])]
+            told = row["image"]
+            if source.labels is not None:
+                told += f"\ntrue {true_name(source.labels[file_of(row)], class_names)}"
             named = row["target"] if isinstance(row["target"], str) else true_name(row["target"], class_names)
             watched = f"{kind}: {row['value']:.3f}\n{named}"
-            scale = source.kind.scale(values, Style())
-            lines[kind == "worst"] += [("\n".join(told), source.kind.shown(subject)), (watched, shown_map, scale)]
+            try:
+                photo, shown_map, scale = _pictures(row, files[file_of(row)], source, explainers[name], watched_objects)
+            except Exception as error:  # the scores are there, whatever has become of the file
+                lines[kind == "worst"] += [(f"{told}\n{reason_of(error)}", EMPTY), (watched, EMPTY)]
+            else:
+                lines[kind == "worst"] += [(told, photo), (watched, shown_map, scale)]
         path = out / f"figure-extremes-{file_name(name)}.{format}"
         made_files.append(written_sheet(path, [line for line in lines if line], cell=128))
     return made_files
+
+
+def _pictures(
+    row: Row, file: ImageFile, source: Folder, explainer: Explain | Stored, watched: Target | None
+) -> tuple[np.ndarray, np.ndarray, Scale | None]:
+    """The photo of a row, its map, and the scale of that.
+
+    Raises:
+        ImageError: it cannot be read any more, or is another one than was scored.
+    """
+    subject = source.subject(file)
+    if source.kind.digest(subject) != source.seen[file.name][1]:
+        raise ImageError(f"{shown(file.path)} has changed since it was scored; the same command scores it anew")
+    image = source.kind.input(subject)[None].to(source.device)
+    target, size = _target(row, file, subject, source, watched), tuple(image.shape[2:])
+    made = (
+        explainer.maps([row["image"]], size) if isinstance(explainer, Stored) else as_tensor(explainer(image, target))
+    )
+    outline = None if isinstance(target, Tensor) else target[0].outline(size)
+    values = made[0].cpu().numpy()
+    drawn = source.kind.drawn(subject, values, Style(), None if outline is None else outline.numpy())[".png"]
+    assert isinstance(drawn, np.ndarray)
+    return source.kind.shown(subject), drawn, source.kind.scale(values, Style())
 
 
 def watched_object(targets: Any, rows: Sequence[Row]) -> Target | None:

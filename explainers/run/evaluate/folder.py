@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from explainers.core.image_by_image import reason_of_file
 from explainers.core.preprocessing import AnyPreprocessing
 from explainers.data.images import ImageFile, Photo, find_images
 from explainers.data.images.companions import Beside
@@ -154,12 +155,12 @@ class Folder:
             self.seen[file.name] = (self.kind.places(subject), key)
             image = self.kind.input(subject)
             target = None if self.own is None else self.own.of(file, subject, self.preprocessing)
-        except (ImageError, MapError) as error:
-            return _Item(file.name, reason=str(error))
+        except Exception as error:
+            return _Item(file.name, reason=reason_of_file(error))
         try:
             mask = None if self.masks is None else self._mask(file.name, subject, tuple(image.shape[1:]))
-        except (MapError, ImageError) as error:
-            return _Item(file.name, reason=str(error), unmasked=True)
+        except Exception as error:
+            return _Item(file.name, reason=reason_of_file(error), unmasked=True)
         return _Item(file.name, image, mask, key, target=target)
 
     def _mask(self, name: str, subject: Any, size: tuple[int, ...]) -> Tensor:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable
 
 import numpy as np
 
+from explainers.core.maps import CONSTANT
 from explainers.evaluation.measuring.curves import Curve
 from explainers.evaluation.rows import Row
 from explainers.storage.run_folder import RunFolder
@@ -25,7 +26,7 @@ def noted(folder: RunFolder, keys: Iterable[str]) -> list[Row]:
 
 def whole(rows: list[Row]) -> bool:
     """Whether a unit still counts as done: what has failed is tried again."""
-    return all(row["status"] == "ok" for row in rows)
+    return all(row["status"] in ("ok", CONSTANT) for row in rows)
 
 
 def dropped(folder: RunFolder, keys: Collection[str]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from explainers.core.maps import is_constant
+from explainers.errors import MapError
 from explainers.evaluation.controls import is_control
 from explainers.evaluation.engine import Unit
 from explainers.evaluation.result import table
@@ -57,11 +59,14 @@ class Keeper:
 
     def _row(self, file: Any) -> dict[str, Any]:
         label = None if self.source.labels is None else self.source.labels[file.name]
-        mask = None if self.source.masks is None else self.source.masks.find(file.name)
+        try:
+            mask = None if self.source.masks is None else self.source.masks.find(file.name)
+        except MapError:  # there are several: costs its image, when it comes to it
+            mask = None
         return {
             "image": file.name,
-            "source": str(file.path.resolve()),
-            "mask": "" if mask is None else str(mask.resolve()),
+            "source": os.path.realpath(file.path),  # of a link to itself as well
+            "mask": "" if mask is None else os.path.realpath(mask),
             **({} if label is None else {"true": label, "true_name": true_name(label, self.names)}),
         }
 

@@ -17,11 +17,12 @@ from explainers.run.figure_files import any_format
 from explainers.storage.atomic import write_bytes, write_json
 from explainers.storage.run_folder import JOURNAL, MANIFEST, REPORT, Contents, RunFolder
 
+FIGURES = ("figure-values", "figure-agreement", "figure-curves-*", "figure-extremes-*")
 CONTENTS = Contents(
     "evaluate",
     files=(
         *(JOURNAL, "scores.csv", "summary.csv", "summary.md", "summary.json", IMAGES, MANIFEST),
-        *any_format("figure-*"),
+        *(name for figure in FIGURES for name in any_format(figure)),
     ),
     folders=(MAPS, REPORT),
 )

@@ -11,16 +11,20 @@ import numpy as np
 
 from explainers.core.maps import CONSTANT
 from explainers.data.images import read_image
+from explainers.errors import ImageError
 from explainers.evaluation.consensus import MEAN_LIMITS, SPREAD_LIMITS, captions, consensus
 from explainers.render import Scale, Style
 from explainers.render.sheet import EMPTY, AnyCell, folded
 from explainers.run.explain.options import RunOptions
 from explainers.run.explain.outputs import COMPARED, DONE, NOTHING
+from explainers.run.explain.reading import content_or_none
 from explainers.run.figure_files import written_sheet
 from explainers.run.kinds import Kind
+from explainers.run.targets.detected import box_caption
 from explainers.storage.journal import Row
+from explainers.storage.paths import shown
 
-NO_MAP = "no map"
+NO_MAP, NO_OVERLAY = "no map", "no overlay"
 
 
 @dataclass(frozen=True)
@@ -32,8 +36,23 @@ class Drawing:
     limits: Mapping[str, tuple[float, float]]
 
     def read(self, row: Row) -> Any:
-        """What a row is of."""
-        return self.kind.read(Path(row["source"]), self.options.max_pixels)
+        """What a row is of.
+
+        Raises:
+            ImageError: it cannot be read any more, or is another one than was explained.
+        """
+        path = Path(row["source"])
+        content = content_or_none(path, self.kind.content)
+        if content is not None and content.hex() != row.get("content", content.hex()):
+            raise ImageError(f"{shown(path)} has changed since it was explained; the same command explains it anew")
+        return self.kind.read(path, self.options.max_pixels)
+
+    def shown(self, row: Row) -> tuple[str, np.ndarray]:
+        """What a row is of as a picture, or in words why there is none."""
+        try:
+            return "", self.kind.shown(self.read(row))
+        except ImageError as error:
+            return f"\n{error}", EMPTY
 
     def style(self, row: Row) -> Style:
         """Of the row's overlay."""
@@ -43,8 +62,8 @@ class Drawing:
         """An image's cells: the photo and its overlays, or why it has none."""
         good = [row for row in rows if row["status"] in DONE]
         if not good:
-            pixels = self.kind.shown(self.read(rows[0])) if rows[0]["status"] == NOTHING else EMPTY
-            return [(f"{rows[0]['file']}\n{rows[0]['status']}: {rows[0]['reason']}", pixels)]
+            why, pixels = self.shown(rows[0]) if rows[0]["status"] == NOTHING else ("", EMPTY)
+            return [(f"{rows[0]['file']}\n{rows[0]['status']}: {rows[0]['reason']}{why}", pixels)]
         return [self.photo(good[0]), *(self.overlay(out, row) for row in good)]
 
     def photo(self, row: Row) -> AnyCell:
@@ -54,12 +73,17 @@ class Drawing:
             caption += f"\n{_told(row, 'predicted_name', 'probability')}"
         if row.get("true_name"):
             caption += f"\ntrue {row['true_name']}"
-        return caption, self.kind.shown(self.read(row))
+        why, pixels = self.shown(row)
+        return f"{caption}{why}", pixels
 
     def overlay(self, out: Path, row: Row) -> AnyCell:
         """The cell of a row's overlay, with the scale of its colours."""
         method = f"{row['method']} ({CONSTANT})" if row["status"] == CONSTANT else row["method"]
-        caption = f"{method}\n{_told(row, 'target_name', 'target_probability')}"
+        box = row.get("detection")
+        told = box_caption(row["target_name"], row) if box else _told(row, "target_name", "target_probability")
+        caption = f"{method}\n{told}"
+        if not row["overlay"]:
+            return f"{caption}\n{NO_OVERLAY}", EMPTY
         scale = None if row.get("scale") is None else Scale(**row["scale"])
         if scale is not None and row["method"] in self.limits:
             scale = self.kind.scale(np.array([self.limits[row["method"]]]), self.style(row))
@@ -77,13 +101,10 @@ def comparison_sheets(out: Path, units: Iterable[list[Row]], drawing: Drawing, a
         if not good:
             continue
         methods: dict[str, list[Row]] = {}
-        for row in good:
+        for row in rows:
             methods.setdefault(row["method"], []).append(row)
-        lines = [
-            part
-            for of_target in zip(*methods.values(), strict=True)
-            for part in folded(_compared(out, of_target, drawing, asked))
-        ]
+        targets = [[row for row in each if row["status"] in DONE] for each in zip(*methods.values(), strict=True)]
+        lines = [part for each in targets if each for part in folded(_compared(out, each, drawing, asked))]
         path = out / COMPARED / f"{good[0]['base']}.{drawing.options.figures}"
         written_sheet(path, lines, cell=256)
         yield path
@@ -97,7 +118,10 @@ def _compared(out: Path, rows: Sequence[Row], drawing: Drawing, asked: Sequence[
         with np.load(out / row["map"]) as saved:
             maps[row["method"]] = saved["map"]
             outline = saved["outline"] if "outline" in saved.files else None
-    subject = drawing.read(rows[0])
+    try:
+        subject = drawing.read(rows[0])
+    except ImageError:  # as the photo's caption says
+        return line
     found = consensus(maps, len(drawing.kind.size(subject)))
     if found is None:
         return line

@@ -12,9 +12,11 @@ from explainers import __version__
 from explainers.models import LoadedModel
 from explainers.passes.probe import probe
 from explainers.run.explain.options import MethodCall, RunOptions
+from explainers.run.same_facts import same_wherever
 from explainers.storage.run_folder import PROBE
 
-SHEETS = ("contact_sheet", "compare", "figures")  # options of what is made anew at the end of each run
+# Options of what is made anew at the end of each run, and of what failed, which is tried again anyway.
+NOT_OF_MAPS = ("contact_sheet", "compare", "figures", "max_pixels", "skip_unsupported")
 
 
 def facts_of(loaded: LoadedModel, methods: list[MethodCall], options: RunOptions) -> dict[str, Any]:
@@ -22,11 +24,15 @@ def facts_of(loaded: LoadedModel, methods: list[MethodCall], options: RunOptions
     assert loaded.preprocessing is not None
     return {
         "explainers": __version__,
-        "model": {"spec": loaded.spec, "weights": loaded.weights, "sha256": loaded.sha256},
-        "preprocessing": loaded.preprocessing.describe(),
+        **same_wherever(
+            {
+                "model": {"spec": loaded.spec, "weights": loaded.weights, "sha256": loaded.sha256},
+                "preprocessing": loaded.preprocessing.describe(),
+            }
+        ),
         "classes": loaded.class_names,
         "methods": {call.title: {"name": call.name, **call.options} for call in methods},
-        "options": {key: value for key, value in options.to_dict().items() if key not in SHEETS},
+        "options": {key: value for key, value in options.to_dict().items() if key not in NOT_OF_MAPS},
         PROBE: probe(loaded, loaded.preprocessing.input_size(), options.output),
     }
 
@@ -51,4 +57,5 @@ def manifest_of(loaded: LoadedModel, calls: list[MethodCall], options: RunOption
         "methods": [{"name": call.name, "label": call.title, "options": call.options} for call in calls],
         "options": options.to_dict(),
         "images": images,
+        **({"typed": list(loaded.typed)} if loaded.typed else {}),
     }

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from explainers.errors import ImageError
 from explainers.render.sheet import AnyCell, side_by_side
-from explainers.run.explain.compared import Drawing, comparison_sheets
+from explainers.run.explain.compared import NO_OVERLAY, Drawing, comparison_sheets
 from explainers.run.explain.options import RunOptions
-from explainers.run.explain.outputs import COMPARED, DONE, written
+from explainers.run.explain.outputs import COMPARED, DONE, SHEETS, written
 from explainers.run.explain.table import write_table
 from explainers.run.figure_files import any_format, written_sheet
 from explainers.run.kinds import Kind
@@ -30,13 +31,14 @@ def finish(folder: RunFolder, options: RunOptions, keys: Sequence[str], kind: Ki
         What was made; the table first.
     """
     out, units = folder.path, _Units(folder.journal, keys)
-    write_table(out / "results.csv", units.rows(), detection=isinstance(options.target, Detected))
-    made = [out / "results.csv"]
+    made: list[Path] = []
     limits: dict[str, tuple[float, float]] = {}
     if options.scale == "common" and options.overlays:
         limits = _common_limits(out, units)
         made += _draw_on_common_scale(out, units, Drawing(options, kind, limits))
-    for pattern in (*any_format("sheet-*"), *any_format(f"{COMPARED}/**/*")):
+    write_table(out / "results.csv", units.rows(), detection=isinstance(options.target, Detected))
+    made.insert(0, out / "results.csv")
+    for pattern in (*any_format(SHEETS), *any_format(f"{COMPARED}/**/*")):
         for path in out.glob(pattern):  # of more images than there are now
             path.unlink()
     if options.contact_sheet and options.overlays:
@@ -52,12 +54,22 @@ class _Units:
 
     journal: Journal
     keys: Sequence[str]
+    undrawn: dict[str, str] = field(
+        default_factory=dict
+    )  # overlays that could not be drawn at the end, with the reason
 
     def rows(self) -> Iterator[Row]:
-        return self.journal.rows(self.keys)
+        return (row for unit in self for row in unit)
 
     def __iter__(self) -> Iterator[list[Row]]:
-        return self.journal.units(self.keys)
+        for unit in self.journal.units(self.keys):
+            yield [self._told(row) for row in unit]
+
+    def _told(self, row: Row) -> Row:
+        why = self.undrawn.get(row.get("overlay", ""))
+        if why is None:
+            return row
+        return {**row, "overlay": "", "reason": "; ".join(filter(None, (row["reason"], f"{NO_OVERLAY}: {why}")))}
 
 
 def _common_limits(out: Path, units: _Units) -> dict[str, tuple[float, float]]:
@@ -76,7 +88,12 @@ def _draw_on_common_scale(out: Path, units: _Units, drawing: Drawing) -> list[Pa
     made = []
     for row in units.rows():
         if row["status"] in DONE:
-            subject = drawing.read(row)
+            try:
+                subject = drawing.read(row)
+            except ImageError as error:
+                (out / row["overlay"]).unlink(missing_ok=True)  # of an earlier start, on another scale
+                units.undrawn[row["overlay"]] = str(error)
+                continue
             with np.load(out / row["map"]) as saved:
                 outline = saved["outline"] if "outline" in saved.files else None
                 drawn = drawing.kind.drawn(subject, saved["map"], drawing.style(row), outline)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -20,6 +21,7 @@ from explainers.run.explain.options import MethodCall, RunOptions
 from explainers.run.figure_files import any_format
 from explainers.run.kinds import Content, kind_of
 from explainers.run.targets import Part, Told
+from explainers.run.targets.detected import box_caption
 from explainers.run.targets.placed import box_in_photo
 from explainers.run.true_classes import true_name
 from explainers.storage.atomic import write_bytes
@@ -27,14 +29,20 @@ from explainers.storage.journal import Row
 from explainers.storage.run_folder import JOURNAL, MANIFEST, REPORT, Contents
 
 COMPARED = "compare"  # the folder of sheets of one image
+SHEETS = "sheet-[0-9][0-9][0-9]*"
 CONTENTS = Contents(
     "run",
-    files=(JOURNAL, "results.csv", MANIFEST, *any_format("sheet-*")),
+    files=(JOURNAL, "results.csv", MANIFEST, *any_format(SHEETS)),
     folders=("overlays", "maps", COMPARED, REPORT),
 )
 
 
 NO_ERROR = "no standard error: that takes two blocks of masks to compare"
+FAILED = "failed"
+NOT_FINITE = (
+    "the map has NaN or infinite values: a number in the network's passes is too large or none; look for that in its "
+    "weights and in how photos are scaled, or use float32 instead of half precision"
+)
 DONE = ("ok", CONSTANT)  # the image has its files, and another run would make the same
 NOTHING = "nothing"  # the status of an image in which there is nothing to explain; another run would find the same
 
@@ -81,6 +89,10 @@ class Outputs:
             for rank, (part, values) in enumerate(zip(told.parts, finding.values, strict=False)):
                 base = self._base(file, finding, part if len(told.parts) > 1 else None)
                 row = self._row(file, subject, finding, part, told)
+                if not np.isfinite(values).all():
+                    row |= {"status": FAILED, "reason": NOT_FINITE} | self._placed(part, subject, values)
+                    rows.append(row)
+                    continue
                 if is_constant(torch.from_numpy(values)):
                     why = constant_reason(torch.from_numpy(values), finding.layers)
                     row["status"], row["reason"] = CONSTANT, "; ".join(filter(None, (why, row["reason"])))
@@ -103,7 +115,7 @@ class Outputs:
                         made = self._write(f"overlays/{base}", drawn)
                         row["others"] = [*row.get("others", ()), *made[1:]]
                 row |= boxes | self._placed(part, subject, values)
-                row["source"] = str(file.path.resolve())
+                row["source"] = os.path.realpath(file.path)
                 row["base"] = self.bases[file.name]
                 rows.append(row)
         return rows
@@ -116,7 +128,7 @@ class Outputs:
             **self._true(file),
             "status": NOTHING,
             "reason": "; ".join((*subject.notes, told.nothing)),
-            "source": str(file.path.resolve()),
+            "source": os.path.realpath(file.path),
             "base": self.bases[file.name],
         }
 
@@ -125,7 +137,7 @@ class Outputs:
         if not self.options.overlays or not any(part.box for part in told.parts):
             return {}
         drawn = [
-            (self._in_photo(part, photo, part.outline.shape), box_caption(part))
+            (self._in_photo(part, photo, part.outline.shape), box_caption(part.name, part.columns))
             for part in told.parts
             if part.outline is not None
         ]
@@ -217,7 +229,7 @@ def written(out: Path, name: str, content: Content) -> str:
 
 def is_whole(rows: Sequence[Row]) -> bool:
     """Whether an image's rows still count as done: what has failed is tried again."""
-    return all(row["status"] in (*DONE, NOTHING) for row in rows)
+    return bool(rows) and all(row["status"] in (*DONE, NOTHING) for row in rows)
 
 
 def files_of(rows: Sequence[Row], options: RunOptions) -> list[str]:
@@ -225,9 +237,3 @@ def files_of(rows: Sequence[Row], options: RunOptions) -> list[str]:
     kinds = ("map", "boxes") if options.scale == "common" else ("map", "overlay", "boxes")
     named = [row[kind] for row in rows for kind in kinds if row.get(kind)]
     return list(dict.fromkeys([*named, *(name for row in rows for name in row.get("others", ()))]))
-
-
-def box_caption(part: Part) -> str:
-    """Which detection of its image it is, of what, and its score: "#1 cat 0.87", "#1 class 3 0.87" without names."""
-    named = f"class {part.name}" if part.name.isdecimal() else part.name
-    return f"#{part.columns['detection']} {named} {part.columns['score']:.2f}"

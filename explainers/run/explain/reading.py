@@ -10,6 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
+from explainers.core.image_by_image import reason_of_file
 from explainers.data.images import ImageFile
 from explainers.data.recordings import content_of
 from explainers.errors import ImageError, MapError
@@ -60,8 +61,8 @@ def read(
         subject = kind.read(file.path, options.max_pixels)
         target = None if own is None else own.of(file, subject, loaded.preprocessing)
         return Item(file, key, subject, kind.input(subject), target, content=told)
-    except (ImageError, MapError) as error:
-        return Item(file, key, reason=str(error))
+    except Exception as error:
+        return Item(file, key, reason=reason_of_file(error))
 
 
 def content_or_none(path: Path, content: Callable[[Path], bytes] = content_of) -> bytes | None:

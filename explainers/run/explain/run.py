@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -11,12 +12,12 @@ from functools import partial
 from os import PathLike
 from pathlib import Path
 
-from explainers.core.image_by_image import every_image, no_exit
+from explainers.core.image_by_image import every_image, no_exit, no_method
 from explainers.core.maps import CONSTANT
 from explainers.core.preprocessing import photographic
 from explainers.data.images import ImageFile
 from explainers.data.images.read_ahead import read_ahead
-from explainers.errors import OptionError, UnsupportedError
+from explainers.errors import OptionError
 from explainers.models import LoadedModel
 from explainers.network.input import convolution_axes
 from explainers.run.explain.facts import facts_of, manifest_of
@@ -97,7 +98,8 @@ def run(
         kept = {row["file"]: row["base"] for row in folder.journal.rows(done)}
         outputs = Outputs(out, bases(files, kept), calls, loaded, options, labels)
         manifest = manifest_of(loaded, calls, options, len(files))
-        folder.write_manifest({**manifest, "status": "running"})
+        refused = _refused_before(folder, done, calls)
+        folder.write_manifest({**manifest, "refused": refused, "status": "running"})
 
         worker = Worker(loaded, explainers, wanted, options, outputs, summary)
         keys: list[str] = []  # of the images that there are
@@ -107,17 +109,22 @@ def run(
             items = _keyed(read_ahead(pool, files, reader, 2 * batch_size), keys)
             for batch in batches(items, batch_size, summary):
                 for item, rows in worker.explain(batch, pool):
+                    if not rows:  # no method is left
+                        raise no_method(summary.refused)
                     folder.note(item.key, item.noted(rows), files_of(rows, options))
                     noted.add(item.key)
                     count += 1
                     if progress:
                         progress(count + summary.resumed, len(files), item.file.name)
+                if summary.refused.keys() - refused:
+                    refused |= summary.refused
+                    folder.write_manifest({**manifest, "refused": refused, "status": "running"})
                 if "raised" in facts[PROBE] and worker.failures and not summary.explained + summary.resumed:
                     break  # neither these images nor the probe: it is the network
-        if summary.refused and len(summary.refused) == len(calls):
-            raise UnsupportedError(_refusals(summary.refused))
+        summary.refused = refused
         keys = [key for key in keys if key in noted]  # others were read ahead when the run was given up
         folder.check(keys)
+        _note_moved(folder, [key for key in keys if key in done], files)
         summary.dropped = _dropped(folder, keys, {file.name for file in files})
         for row in folder.journal.rows(keys):
             if row["status"] == CONSTANT:
@@ -152,6 +159,25 @@ def _keyed(items: Iterable[Item], keys: list[str]) -> Iterator[Item]:
         yield item
 
 
+def _refused_before(folder: RunFolder, done: set[str], calls: Sequence[MethodCall]) -> dict[str, str]:
+    """Methods of which an earlier start found that the network does not allow them, and why; they have no rows."""
+    known = {row.get("method") for row in folder.journal.rows(done)}
+    before = folder.manifest().get("refused", {}) if done else {}
+    return {call.title: before[call.title] for call in calls if call.title in before and call.title not in known}
+
+
+def _note_moved(folder: RunFolder, keys: Sequence[str], files: Sequence[ImageFile]) -> None:
+    """Note of images that were done by an earlier start where their files lie now."""
+    places = {file.name: os.path.realpath(file.path) for file in files}
+    moved = []
+    for entry in folder.journal.entries(keys):
+        rows = [{**row, "source": places[row["file"]]} if "source" in row else row for row in entry["rows"]]
+        if rows != entry["rows"]:
+            moved.append({**entry, "rows": rows})
+    for entry in moved:
+        folder.journal.append(entry["id"], entry["rows"], entry["files"])
+
+
 def _dropped(folder: RunFolder, keys: Sequence[str], names: set[str]) -> list[tuple[str, str]]:
     """Images that were done by an earlier start and are no longer what they were, and why."""
     present = set(keys)
@@ -176,7 +202,3 @@ def _check(calls: list[MethodCall], loaded: LoadedModel, batch_size: int) -> Non
         if set(convolution_axes(loaded.network)) == {3}:  # which photos cannot be put through
             remedy = "it goes over three axes: say what the files are (--data-kind frames, or volumes)"
         raise OptionError(f"how {loaded.spec} takes a photo is not known; {remedy}")
-
-
-def _refusals(refused: dict[str, str]) -> str:
-    return "no method works on this network:\n" + "\n".join(f"  {name}: {reason}" for name, reason in refused.items())

@@ -10,11 +10,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import torch
 
 from explainers.core.explainer import Explained, Explainer
-from explainers.core.image_by_image import Failure, in_parts
-from explainers.errors import ExplainersError, ImageError, LayerError, OptionError, UnsupportedError, WriteError
+from explainers.core.image_by_image import Failure, in_parts, is_of_the_run, reason_of
+from explainers.errors import ExplainersError, LayerError, OptionError, UnsupportedError, WriteError
 from explainers.models import LoadedModel
 from explainers.run.explain.options import RunOptions
-from explainers.run.explain.outputs import NOTHING, Finding, Outputs
+from explainers.run.explain.outputs import FAILED, NOTHING, Finding, Outputs
 from explainers.run.explain.reading import Item
 from explainers.run.explain.summary import RunSummary
 from explainers.run.targets import Told, Wanted
@@ -61,11 +61,11 @@ class Worker:
                 if rows and rows[0]["status"] == NOTHING:
                     self.summary.nothing.append((item.file.name, rows[0]["reason"]))
                 else:
-                    self.summary.explained += 1
-            except (ImageError, WriteError) as error:
-                if isinstance(error, WriteError) and is_of_the_disk(error):
+                    self._count(item, rows)
+            except Exception as error:  # a picture that cannot be drawn costs its image, whatever it raises
+                if is_of_the_run(error) or (isinstance(error, WriteError) and is_of_the_disk(error)):
                     raise  # it would be the same with every other image
-                rows = [self._failed(item, str(error))]
+                rows = [self._failed(item, reason_of(error))]
             yield item, rows
 
     def _findings(self, items: list[Item]) -> Iterator[tuple[Item, Found | Failure]]:
@@ -121,9 +121,18 @@ class Worker:
         self.summary.refused[title] = str(error)
         del self.explainers[title]
 
+    def _count(self, item: Item, rows: Sequence[Row]) -> None:
+        """An image whose files are written, some of whose maps may have failed."""
+        bad = [row for row in rows if row["status"] == FAILED]
+        if len(bad) < len(rows):
+            self.summary.explained += 1
+        if bad:
+            named = ", ".join(dict.fromkeys(str(row["method"]) for row in bad))
+            self.summary.failed.append((item.file.name, f"{named}: {bad[0]['reason']}"))
+
     def _failed(self, item: Item, reason: str) -> Row:
         self.summary.failed.append((item.file.name, reason))
-        return {"file": item.file.name, "status": "failed", "reason": reason}
+        return {"file": item.file.name, "status": FAILED, "reason": reason}
 
 
 class _Refused(OptionError, UnsupportedError):

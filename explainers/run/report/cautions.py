@@ -16,16 +16,18 @@ def key_figures(shown: Shown, packed: Gallery) -> list[dict[str, str]]:
     judged = [image["right"] for image in packed.images if image["right"] is not None]
     kind = (shown.preprocessing or {}).get("kind", "")
     failed = sum(bool(image["problem"]) for image in packed.images)
-    found = [{"value": str(len(packed.images)), "label": f"{kind}s" if kind else "images", "filter": "all"}]
+    noun = (kind or "image") + "s" * (len(packed.images) != 1)
+    found = [{"value": str(len(packed.images)), "label": noun, "filter": "all"}]
     if judged:
         found.append({"value": str(sum(judged)), "label": "read rightly", "filter": "right"})
         found.append({"value": str(len(judged) - sum(judged)), "label": "misread", "filter": "wrong"})
     if failed:
         found.append({"value": str(failed), "label": "failed", "filter": "failed"})
-    found.append({"value": str(len(shown.methods)), "label": "method" if len(shown.methods) == 1 else "methods"})
+    if shown.methods:
+        found.append({"value": str(len(shown.methods)), "label": "method" if len(shown.methods) == 1 else "methods"})
     mean = packed.agreement.mean()
     if mean is not None:
-        found.append({"value": f"{mean:.2f}", "label": "agreement of methods"})
+        found.append({"value": f"{mean:.2f}", "label": "agreement of methods", "part": "agreement"})
     return found
 
 

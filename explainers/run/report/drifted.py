@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from explainers.evaluation.drifting.table_lines import CHECKPOINT, NETWORK_SEED
+from explainers.evaluation.drifting.table_lines import CHECKPOINT, NETWORK_SEED, TOO_FEW
 from explainers.run.report.entry import Shown
 from explainers.run.report.folder import ReadFolder
 
@@ -28,6 +28,7 @@ def drifted(folder: ReadFolder) -> Shown:
     ]
     tables, notes = _markdown(folder)
     found.tables = [(caption, lines, []) for caption, lines in zip(CAPTIONS, tables, strict=False)]
+    found.cautions = [f"{note[:1].upper()}{note[1:]}." for note in notes if note.startswith(TOO_FEW)]
     if found.tables:
         found.tables[-1] = (*found.tables[-1][:2], notes)
     found.figures = [
@@ -35,7 +36,7 @@ def drifted(folder: ReadFolder) -> Shown:
         for pattern in PICTURES
         for path in sorted(folder.path.glob(pattern))
     ]
-    found.cautions = [f"{name} was left out: {reason}" for name, reason in (facts.get("refused") or {}).items()]
+    found.cautions += [f"{name} was left out: {reason}" for name, reason in (facts.get("refused") or {}).items()]
     return found
 
 

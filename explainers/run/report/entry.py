@@ -18,7 +18,7 @@ class MapEntry:
     """A map of an image by a method: where it lies, what it is of, and what was measured of it.
 
     watched: f(x) of its target; quantity: what that is; path: of the raw map, None where there is none; values: by
-    score; curves: by score.
+    score; curves: by score; box, sure: of a detection, (x0, y0, x1, y1) in pixels of the photo, and its score.
     """
 
     method: str
@@ -31,6 +31,8 @@ class MapEntry:
     path: Path | None = None
     values: dict[str, float] = field(default_factory=dict)
     curves: dict[str, CURVE] = field(default_factory=dict)
+    box: tuple[float, ...] | None = None
+    sure: float | None = None
 
     @property
     def drawn(self) -> bool:

@@ -16,7 +16,7 @@ from explainers.evaluation.rows import file_of
 from explainers.run.evaluate.folder import content_of
 from explainers.run.evaluate.kept import IMAGES
 from explainers.run.report.entry import CURVE, Entry, MapEntry, Shown
-from explainers.run.report.explained import CHANGED
+from explainers.run.report.explained import CHANGED, box_of
 from explainers.run.report.folder import ReadFolder, number
 from explainers.run.report.recipes import recipes_of
 from explainers.run.true_classes import true_name
@@ -104,6 +104,9 @@ def _take(folder: ReadFolder, entry: Entry, row: Row, names: list[str] | None) -
         map_.target = true_name(row["target"], names)
         map_.quantity = str(row.get("quantity") or "probability")
         map_.watched = number(row.get("f(x)" if row.get("probability") is None else "probability"))
+    if row.get("detection") is not None:
+        map_.target = str(row.get("class_name") or map_.target)
+        map_.box, map_.sure = box_of(row), number(row.get("detection_score"))
     if row.get("map") and map_.path is None:
         map_.path = folder.inside(str(row["map"]))
         entry.unlike = partial(_unlike, map_.path, folder.kind.digest if folder.kind else content_of)
@@ -169,6 +172,7 @@ def _cautions(summary: Mapping[str, Any]) -> list[str]:
             f"Do not believe {_and(surviving)}: {its} when the network's weights are drawn anew, so that {it} not "
             "explain this network."
         )
+    found += too_few(summary)
     chance: dict[str, list[str]] = {}
     for score, names in (summary.get("no_better_than_control") or {}).items():
         for name in names:
@@ -183,6 +187,21 @@ def _cautions(summary: Mapping[str, Any]) -> list[str]:
             f"map that knows nothing of the network ({', '.join(CONTROLS)}){other}."
         )
     return found
+
+
+def too_few(summary: Mapping[str, Any]) -> list[str]:
+    """By which scores nothing can be told apart, and what would help."""
+    images = summary.get("images")
+    if images == 1:
+        return ["A single image says nothing of others: its scores have no interval, and nothing can be tested."]
+    by: dict[int | None, list[str]] = {}
+    for score, needed in (summary.get("untestable") or {}).items():
+        by.setdefault(needed, []).append(score)
+    return [
+        f"By {_and(scores)} no difference between methods can be found with {images} images, however large: that needs "
+        + ("fewer methods." if needed is None else f"{needed} images, or fewer methods.")
+        for needed, scores in by.items()
+    ]
 
 
 def _and(names: Sequence[str]) -> str:

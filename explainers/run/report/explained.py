@@ -97,7 +97,15 @@ def _map(folder: ReadFolder, row: Row) -> MapEntry:
         str(row.get("layer", "")),
         folder.inside(str(row.get("map", ""))),
         values,
+        box=box_of(row),
+        sure=number(row.get("score")),
     )
+
+
+def box_of(row: Row) -> tuple[float, ...] | None:
+    """The box of a detection in its photo, None of a row that is of none."""
+    found = tuple(number(row.get(name)) for name in ("x0", "y0", "x1", "y1"))
+    return None if None in found else found  # type: ignore[return-value]
 
 
 def _unlike(source: Path | None, name: str, key: str, row: Row, kind: Recordings | None, photo: Any) -> str:

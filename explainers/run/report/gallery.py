@@ -189,6 +189,8 @@ class Packer:
             low, high = self.limits.get(map_.method) or raw.limits()
             found |= raw.packed().head() | {"limits": [low, high], "signed": low < 0}
             found["reason"] = "; ".join(filter(None, (map_.reason, raw.note)))
+            if map_.box is not None:
+                found["boxed"] = [short(each / side) for each, side in zip(map_.box, 2 * raw.size[::-1], strict=True)]
         return found
 
     def _photo(self, entry: Entry, size: tuple[int, int] | None) -> tuple[Photo | None, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,36 +13,39 @@ from explainers.methods import method as method_class
 
 PHOTO = "\0photo\0"  # where the photo's path goes, quoted as a shell or Python needs it
 TARGET = "\0target\0"  # and its class, where each image has its own
+PLACE = "\0place\0"  # and where a command writes, so that one can be followed by another
 OF_EACH = ("label", "given for each image")
 DATA_KINDS = {"volume": "volumes", "signal": "signals", "clip": "frames"}
-TYPED = "given"  # the source of a preprocessing that was typed
+TYPED = ("given", "flags")  # how the source of a preprocessing begins that was typed
+REGION = re.compile(r"Region\((?P<index>\d+|None), (?P<where>'predicted'|None), None\)")
+PREPARED = {"size", "crop", "mean", "std", "gray", "channels", "data-kind", "window", "normalize"}
+# Flags that Python says, too; the task of detection, boxes, bands and files of functions have no short spelling there.
+SAID = PREPARED | {"model", "weights", "trust-model-file", "labels", "activation", "output", "target", "where", "top-k"}
+SAID |= {"seed", "max-pixels"}
 
 
 def recipes_of(facts: Mapping[str, Any], titles: Sequence[str]) -> dict[str, dict[str, str]]:
-    """For each method the command and the Python, in which `PHOTO` stands for the image; none of a network or of maps
-    that have no name to be loaded by."""
+    """For each method its command and its Python, in which `PHOTO` stands for the image; what cannot be said is left
+    out: of a network or of maps that have no name to be loaded by, and of targets that cannot be spelled."""
     model = facts.get("model") or {}
-    spec = model.get("spec")
-    if not spec:
+    if not model.get("spec"):
         return {}
     methods = facts.get("methods") or {}
     if not isinstance(methods, Mapping):
         methods = {each.get("label") or each["name"]: {"name": each["name"], **each["options"]} for each in methods}
-    options = facts.get("options") or {}
-    target = options.get("target", facts.get("targets"))
-    target = TARGET if target in OF_EACH else target
-    look = _typed_preprocessing(facts.get("preprocessing"))
     found = {}
     for title in titles:
         told = methods.get(title)
         if not isinstance(told, Mapping) or "name" not in told:
             continue
         chosen = _own_options(told)
-        if chosen is not None:
-            found[title] = {
-                "command": _command(str(told["name"]), chosen, model, target, look),
-                "python": _python(str(told["name"]), chosen, model, target, facts.get("preprocessing"), bool(look)),
-            }
+        if chosen is None:
+            continue
+        name = str(told["name"])
+        both = {"command": _command(name, chosen, facts), "python": _python(name, chosen, facts)}
+        made = {kind: text for kind, text in both.items() if text}
+        if made:
+            found[title] = made
     return found
 
 
@@ -59,11 +63,116 @@ def _own_options(told: Mapping[str, Any]) -> dict[str, Any] | None:
     }
 
 
+def _flags(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """What was typed, by flag; True of one without a value."""
+    found: dict[str, Any] = {}
+    flag = ""
+    for word in facts.get("typed") or ():
+        if word.startswith("--"):
+            flag, joint, value = word[2:].partition("=")
+            found[flag] = value if joint else True
+        else:
+            found[flag] = word
+    return found
+
+
+def _target(facts: Mapping[str, Any]) -> Any:
+    """The target of all images, `TARGET` where each has its own."""
+    target = (facts.get("options") or {}).get("target", facts.get("targets"))
+    return TARGET if target in OF_EACH else target
+
+
+def _spelled(target: Any) -> bool:
+    """Whether a target can be typed; the key of a target object cannot."""
+    return target is None or isinstance(target, int) or (isinstance(target, str) and "(" not in target)
+
+
+def _command(name: str, options: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
+    """ "" where what was done cannot be typed."""
+    model, target, typed = facts["model"], _target(facts), [str(word) for word in facts.get("typed") or ()]
+    words = ["explain", "run", PHOTO, *typed]
+    if not typed:
+        region = REGION.fullmatch(str(target))
+        if not (region or _spelled(target)) or (facts.get("options") or facts).get("output"):
+            return ""
+        words += _typed_preprocessing(facts.get("preprocessing"))
+        activation = (facts.get("options") or facts).get("activation", "auto")
+        words += [] if activation == "auto" else ["--activation", str(activation).lower()]
+        if region:
+            words += [] if region["index"] == "None" else ["--target", region["index"]]
+            words += ["--where", "all" if region["where"] == "None" else region["where"].strip("'")]
+        elif target not in (None, TARGET):
+            words += ["--target", str(target)]
+    given = _flags(facts)
+    if "weights" not in given and model.get("weights"):
+        words[3:3] = ["--weights", str(model["weights"])]
+    if "model" not in given:
+        words[3:3] = ["--model", str(model["spec"])]
+    words += ["--target", TARGET] if target == TARGET else []
+    layer = options.get("layer")
+    words += ["-m", name if layer is None else f"{name}@{layer}"]
+    for key, value in options.items():
+        if key != "layer":
+            words += ["--option", f"{name}.{key}={value}"]
+    words += ["--out", PLACE]
+    return " ".join(word if word in (PHOTO, TARGET, PLACE) else shlex.quote(word) for word in words)
+
+
+def _python(name: str, options: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
+    """ "" where what was done has no short spelling."""
+    typed, target, model = _flags(facts), _target(facts), facts["model"]
+    region = REGION.fullmatch(str(target))
+    output = typed.get("output") if typed else (facts.get("options") or facts).get("output")
+    said = region or "where" not in typed if typed else (region or _spelled(target)) and not output
+    if not said or typed.keys() - SAID or ":" in str(output):
+        return ""
+    given, lines = [repr(str(model["spec"]))], ["import explainers"]
+    if model.get("weights"):
+        given.append(f"weights={str(model['weights'])!r}")
+    given += ["trust_model_file=True"] if "trust-model-file" in typed else []
+    given += [f"labels={typed['labels']!r}"] if "labels" in typed else []
+    given += [f"seed={typed['seed']}"] if "seed" in typed else []
+    told = facts.get("preprocessing")
+    if typed.keys() & PREPARED or _typed_preprocessing(told):
+        array = "kind" in told  # type: ignore[operator]
+        plain = {key: value for key, value in told.items() if key != "source" and value is not None}  # type: ignore[union-attr]
+        given.append(f"preprocessing={'ArrayPreprocessing' if array else 'explainers.Preprocessing'}(**{plain!r})")
+        lines += ["from explainers.models import ArrayPreprocessing"] * array
+    asked = [f"method={name!r}"]
+    if region:
+        lines.append("from explainers.targets import Region")
+        asked.append(f"target=Region({region['index']}, {region['where']})")
+    elif target == TARGET:
+        asked.append(f"target={TARGET}")
+    elif typed.get("target", target) is not None:
+        asked.append(f"target={_plain(typed.get('target', target))!r}")
+    activation = typed.get("activation") if typed else (facts.get("options") or facts).get("activation", "auto")
+    if activation not in (None, "auto", True) or (not typed and activation is None):
+        asked.append(f"activation={None if activation in ('none', None) else activation!r}")
+    asked += [f"output={_plain(output)!r}"] if output else []
+    asked += [f"{key}={value!r}" for key, value in options.items()]
+    return "\n".join(
+        [
+            *lines,
+            "",
+            f"model = explainers.load_model({', '.join(given)})",
+            f"explanation = explainers.explain(model, {PHOTO}, {', '.join(asked)})",
+            'explanation.save("map.png")',
+            "",
+        ]
+    )
+
+
+def _plain(value: Any) -> Any:
+    """A number that was typed as one."""
+    return int(value) if isinstance(value, str) and re.fullmatch(r"\d+", value) else value
+
+
 def _typed_preprocessing(told: Any) -> list[str]:
     """The flags of a preprocessing that does not come with the network."""
     if isinstance(told, Mapping) and "kind" in told:
         return _array_flags(told)
-    if not isinstance(told, Mapping) or told.get("source") != TYPED:
+    if not isinstance(told, Mapping) or not str(told.get("source", "")).startswith(TYPED):
         return []
 
     def side(value: Any) -> str:
@@ -89,40 +198,3 @@ def _array_flags(told: Mapping[str, Any]) -> list[str]:
         if told.get(name) is not None:
             flags.append(f"--{name}={told[name]}")
     return flags
-
-
-def _command(name: str, options: Mapping[str, Any], model: Mapping[str, Any], target: Any, look: list[str]) -> str:
-    layer = options.get("layer")
-    words = ["explain", "run", PHOTO, "--model", str(model["spec"])]
-    if model.get("weights"):
-        words += ["--weights", str(model["weights"])]
-    words += [*look, "-m", name if layer is None else f"{name}@{layer}"]
-    for key, value in options.items():
-        if key != "layer":
-            words += ["--option", f"{name}.{key}={value}"]
-    if target is not None:
-        words += ["--target", str(target)]
-    return " ".join(word if word in (PHOTO, TARGET) else shlex.quote(word) for word in words)
-
-
-def _python(
-    name: str, options: Mapping[str, Any], model: Mapping[str, Any], target: Any, preprocessing: Any, typed: bool
-) -> str:
-    given, imports = [repr(str(model["spec"]))], "import explainers\n"
-    if model.get("weights"):
-        given.append(f"weights={str(model['weights'])!r}")
-    if typed:
-        told = {key: value for key, value in preprocessing.items() if key != "source"}
-        array = "kind" in told
-        given.append(f"preprocessing={'ArrayPreprocessing' if array else 'explainers.Preprocessing'}(**{told!r})")
-        imports += "from explainers.models import ArrayPreprocessing\n" * array
-    asked = [f"method={name!r}"]
-    if target is not None:
-        asked.append(f"target={TARGET if target == TARGET else repr(target)}")
-    asked += [f"{key}={value!r}" for key, value in options.items()]
-    return (
-        f"{imports}\n"
-        f"model = explainers.load_model({', '.join(given)})\n"
-        f"explanation = explainers.explain(model, {PHOTO}, {', '.join(asked)})\n"
-        'explanation.save("map.png")\n'
-    )

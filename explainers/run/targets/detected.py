@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +16,7 @@ from explainers.network.output import Output
 from explainers.network.unwrapping import as_network
 from explainers.run.targets.wanted import Asked, Part, Told, Wanted
 from explainers.targets import Answer, Box, Detections, Settled, answers_for, settle
-from explainers.targets.detection import check_min_score, detections_of
+from explainers.targets.detection import check_min_score, detections_of, see_corners
 from explainers.targets.target_scores import watching
 
 
@@ -54,12 +54,24 @@ class Detected:
         least = f"a score of at least {self.min_score:g}"
         if outside := len(found.listed(self.min_score)):
             return f"no detection with {least} lies in the image ({outside} outside of it, or within a pixel)"
+        if empty := int((found.scores >= self.min_score).sum()):
+            return f"no detection with {least} has an area ({empty} with x1 <= x0 or y1 <= y0; are these corners?)"
         best = (
             f"; the best has {float(found.scores.max()):.3g}"
             if len(found)
             else "; the network returns no box (many drop low scores themselves)"
         )
         return f"no detection has {least}{best}"
+
+
+def box_caption(name: str, columns: Mapping[str, Any]) -> str:
+    """Which detection of its image it is, of what, and its score: "#1 cat 0.87", "#1 class 3 0.87" without names.
+
+    Args:
+        columns: of its row in the table.
+    """
+    named = f"class {name}" if name.isdecimal() else name
+    return f"#{columns['detection']} {named} {columns['score']:.2f}"
 
 
 def _holds_pixel(box: Sequence[float], size: Sequence[int]) -> bool:
@@ -89,6 +101,8 @@ class FoundBoxes(Wanted):
         network = as_network(self.loaded)
         answers = answers_for(network, images, self.output)
         every = [answer.form(detections_of)[0].detach() for answer in answers]
+        for seen in every:
+            see_corners(seen, images.shape[2:])
         found = [self.detected.chosen(each, images.shape[2:]) for each in every]
         rows = [row for row, each in enumerate(found) if len(each)]
         boxes = [[Box.of(found[row], place) for place in range(len(found[row]))] for row in rows]

@@ -144,8 +144,8 @@ class MaskRegions(ClassRegions):
 
     @property
     def key(self) -> str:
-        """Class and folder; the masks' contents are part of what each image is known by."""
-        return f"Region({self.index}, mask:{self.masks.folder.resolve()})"
+        """Class and folder, wherever that lies; the masks' contents are part of what each image is known by."""
+        return f"Region({self.index}, mask:{self.masks.folder.resolve().name})"
 
     def of(self, file: ImageFile, subject: Any, preprocessing: AnyPreprocessing) -> Region:
         """With the mask as it lies over the network's input.

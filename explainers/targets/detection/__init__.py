@@ -1,10 +1,11 @@
 """Boxes that a detection network finds, as targets.
 
 `detections.py` has what an adapter returns, `recognised.py` the networks that need none, `box.py` the target,
-`found.py` what a network finds in images. Begin with `box.py`.
+`found.py` what a network finds in images, `corners.py` whether boxes are corners in pixels. Begin with `box.py`.
 """
 
 from explainers.targets.detection.box import Box, box_iou
+from explainers.targets.detection.corners import see_corners
 from explainers.targets.detection.detections import Detections
 from explainers.targets.detection.found import check_min_score, detections
 from explainers.targets.detection.masks import box_masks
@@ -20,4 +21,5 @@ __all__ = [
     "detections",
     "detections_of",
     "may_be_detections",
+    "see_corners",
 ]

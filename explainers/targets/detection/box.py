@@ -13,7 +13,8 @@ from torch import Tensor
 from explainers.errors import TargetError
 from explainers.passes.activation import Reading
 from explainers.targets.answer import Answer
-from explainers.targets.class_targets import check_class, class_label
+from explainers.targets.class_targets import as_class, as_index, class_label
+from explainers.targets.detection.corners import see_corners
 from explainers.targets.detection.detections import Detections
 from explainers.targets.detection.masks import box_masks
 from explainers.targets.detection.recognised import detections_of
@@ -61,7 +62,8 @@ class Box(Target):
     min_iou: float = 0.5
 
     def __post_init__(self) -> None:
-        check_class("Box", self.class_index)
+        object.__setattr__(self, "class_index", as_class("Box", self.class_index))
+        object.__setattr__(self, "rank", as_index(self.rank))
         if self.box is not None:
             object.__setattr__(self, "box", _corners(self.box))
         if self.probabilities is not None:
@@ -83,6 +85,7 @@ class Box(Target):
         Raises:
             TargetError: there are fewer.
         """
+        index = as_index(index)
         if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < len(found):
             raise TargetError(f"Box.of: detection {index!r} of {len(found)}; expected an index from 0")
         shares = None if found.probabilities is None else tuple(found.probabilities[index].tolist())
@@ -109,6 +112,7 @@ class Box(Target):
             TargetError: fewer detections; the box is outside the image; no detection matches it.
         """
         found = answer.form(detections_of)[0]
+        see_corners(found, answer.size)
         if self.box is None:
             return self._ranked(found.detach())
         if answer.size and not _overlap(self.box, answer.size):
@@ -227,6 +231,7 @@ class Box(Target):
 
 def box_iou(box: Sequence[float], others: Tensor) -> Tensor:
     """(D,) intersection over union of a box with others (D, 4); 0 for those without area."""
+    others = others if others.is_floating_point() else others.float()
     own = others.new_tensor(box)
     low, high = torch.maximum(own[:2], others[:, :2]), torch.minimum(own[2:], others[:, 2:])
     shared = (high - low).clamp(min=0).prod(dim=1)

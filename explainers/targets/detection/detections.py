@@ -12,6 +12,9 @@ from torch import Tensor
 from explainers.errors import OutputError
 from explainers.network.output import describe
 
+SHARES = ("scores", "objectness", "probabilities")  # of 0 … 1
+ROUNDED = 1e-2  # beyond, in half precision
+
 
 @dataclass(frozen=True, eq=False)
 class Detections:
@@ -94,15 +97,29 @@ def checked(value: Any, source: str) -> Detections:
             raise OutputError(f"{source}: {name} are {describe(part)}; expected a tensor {wanted}")
     if value.labels.is_floating_point() or value.labels.dtype == torch.bool:
         raise OutputError(f"{source}: labels are {value.labels.dtype}; expected classes as whole numbers")
+    if count and int(value.labels.min()) < 0:
+        raise OutputError(f"{source}: a label is {int(value.labels.min())}; expected classes from 0")
     if value.probabilities is not None:
         _check_probabilities(value, source)
-    for name in ("boxes", "scores", "objectness", "probabilities"):
+    for name in ("boxes", *SHARES):
         part = getattr(value, name)
-        if part is not None and not bool(torch.isfinite(part.detach()).all()):
+        if part is None:
+            continue
+        if not bool(torch.isfinite(part.detach()).all()):
             raise OutputError(f"{source}: some {name} are NaN or infinite; check the weights and the images' scale")
+        if name in SHARES and part.numel():
+            _check_shares(part, f"{source}: {name}")
     if value.candidates is not None:
         checked(value.candidates, f"{source} (candidates)")
     return value
+
+
+def _check_shares(part: Tensor, name: str) -> None:
+    """See that logits or percentages are not taken for probabilities."""
+    least, most = map(float, part.detach().aminmax())
+    if least < -ROUNDED or most > 1 + ROUNDED:
+        hint = "divide by 100" if least >= 0 and most > 2 else "logits become probabilities by a sigmoid or softmax"
+        raise OutputError(f"{name} are {least:.3g} … {most:.3g}; expected 0 … 1 ({hint})")
 
 
 def _check_probabilities(value: Detections, source: str) -> None:

@@ -11,6 +11,7 @@ from explainers.errors import OptionError
 from explainers.network.input import checked_images
 from explainers.network.output import Output
 from explainers.network.unwrapping import as_network
+from explainers.targets.detection.corners import see_corners
 from explainers.targets.detection.detections import Detections
 from explainers.targets.detection.recognised import detections_of
 from explainers.targets.settle import answers_for
@@ -35,7 +36,10 @@ def detections(model: Any, images: Tensor, *, min_score: float = 0.0, output: Ou
     with torch.inference_mode(False):
         images = checked_images(images, network)
     answers = answers_for(network, images, output)
-    return [detections_of(answer)[0].detach().listed(min_score) for answer in answers]
+    found = [detections_of(answer)[0].detach() for answer in answers]
+    for each in found:
+        see_corners(each, images.shape[2:])
+    return [each.listed(min_score) for each in found]
 
 
 def check_min_score(value: Any) -> None:

@@ -78,6 +78,11 @@ def detections_of(answer: Answer) -> list[Detections]:
         made = list(found)
     elif isinstance(found, (list, tuple)) and all(isinstance(each, Mapping) and each.keys() >= PARTS for each in found):
         made = [Detections(each["boxes"], each["scores"], each["labels"]) for each in found]
+    elif isinstance(found, (list, tuple)) and found and all(isinstance(e, Mapping) and "boxes" in e for e in found):
+        missing = " and ".join(sorted(set[str]().union(*(PARTS - each.keys() for each in found))))
+        raise OutputError(
+            f"{source} gives boxes without {missing}; each image needs boxes (D, 4), scores (D,) and labels (D,)"
+        )
     else:
         made = _of_queries(found, answer.size, source)
     if len(made) != answer.count:

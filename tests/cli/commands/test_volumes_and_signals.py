@@ -116,6 +116,30 @@ def test_a_region_that_is_none_is_refused(scans, roi, capsys):
     assert "roi" in capsys.readouterr().err
 
 
+def test_a_region_outside_of_one_volume_costs_that_volume(here, capsys):
+    (here / "scans").mkdir()
+    for name, depth in (("a", 8), ("b", 4), ("c", 8)):
+        np.save(here / "scans" / f"{name}.npy", scan("a")[:depth])
+    arguments = ("--model", "net.py:volume", "-m", "occlusion", "-m", "rise", "--masks", "8")
+    several = ("--option", "occlusion.window=2+3+4", "--option", "occlusion.stride=2+3+2")
+    assert explained("scans", *arguments, *several, "--roi", "0:6,0:4,0:4") == 1
+    rows = {row["file"]: row for row in rows_of(here / "explained")}
+    assert [rows[f"{name}.npy"]["status"] for name in "abc"].count("failed") == 1
+    assert "reaches outside of the input, which has 4 × " in rows["b.npy"]["reason"]
+    assert explained("scans", *arguments, "--option", "occlusion.window=2+x") == 2
+    assert "expected a whole number or None or several values, each a whole number" in capsys.readouterr().err
+
+
+def test_a_folder_of_nothing_says_all_that_was_looked_for(here, capsys):
+    (here / "scans").mkdir()
+    (here / "scans" / "film.mp4").write_bytes(b"x")
+    assert explained("scans", "--model", "net.py:volume") == 2
+    error = capsys.readouterr().err
+    assert "no images below scans" in error
+    assert "volumes (looked for .nii, .nii.gz, .npy, .npz and folders of DICOM slices)" in error
+    assert ".wav" in error
+
+
 def test_signals_are_read_drawn_and_written(here):
     (here / "sounds").mkdir()
     samples = np.zeros((200, 2), np.int16)
@@ -180,6 +204,8 @@ def test_scans_are_scored_with_masks_and_with_maps_of_a_run(scans, here):
 def test_doctor_sees_by_the_convolutions_what_a_network_takes(here, capsys):
     assert main(["doctor", "--model", "net.py:volume"]) in (0, 2)
     assert "1 × 32 × 32 × 32" in capsys.readouterr().out
+    assert main(["layers", "--model", "net.py:volume", "--size", "6,5,4"]) == 0
+    assert "1 × 6 × 5 × 4" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -212,6 +238,35 @@ def test_a_missing_library_is_one_line_with_the_extra(scans, monkeypatch, capsys
     monkeypatch.setitem(sys.modules, "nibabel", None)
     assert main(["run", "scans", "--model", "net.py:volume", "--quiet", "--no-report"]) == 2
     assert 'pip install "explainers[medical]"' in capsys.readouterr().err
+
+
+def test_a_missing_library_costs_the_files_that_need_it(scans, here, monkeypatch, capsys):
+    """Volumes, masks and maps of NIfTI, and a series of DICOM, beside arrays of NumPy."""
+    for name in ("array", "masked", "mapped"):
+        np.save(scans / f"{name}.npy", scan(next(iter(BLOBS))))
+    (scans / "ct").mkdir()
+    (scans / "ct/a.dcm").write_bytes(bytes(128) + b"DICM" + bytes(20))
+    inside = np.zeros(SHAPE, np.uint8)
+    inside[:2] = 1
+    for folder, other in (("masks", "masked"), ("maps", "mapped")):
+        (here / folder).mkdir()
+        for name in {"array", "masked", "mapped"} - {other}:
+            np.save(here / folder / f"{name}.npy", inside)
+        nibabel.save(nibabel.Nifti1Image(inside, AFFINE), here / folder / f"{other}.nii.gz")
+    for name in ("nibabel", "pydicom"):
+        monkeypatch.setitem(sys.modules, name, None)
+    more = ("--model", "net.py:volume", "--window", "0,1000", "-m", "saliency", "--no-report", "-q")
+    assert main(["run", "scans", *more]) == 1
+    status = {row["file"]: (row["status"], row["reason"]) for row in rows_of(here / "explained")}
+    assert {name for name, (told, _) in status.items() if told == "ok"} == {"array.npy", "masked.npy", "mapped.npy"}
+    assert all('pip install "explainers[medical]"' in why for told, why in status.values() if told == "failed")
+    asked = ("--masks", "masks", "--maps", "maps", "--metric", "pxap", "--no-figures")
+    assert main(["evaluate", "scans", *more, *asked]) == 1
+    with open(here / "evaluated/scores.csv", encoding="utf-8") as file:
+        found = {(row["image"], row["explainer"]): row for row in csv.DictReader(file)}
+    assert found["array.npy", "maps"]["status"] == found["mapped.npy", "saliency"]["status"] == "ok"
+    for key in (("mapped.npy", "maps"), ("masked.npy", "saliency"), ("ct", "saliency")):
+        assert (found[key]["status"], "explainers[medical]" in found[key]["reason"]) == ("failed", True)
 
 
 @pytest.mark.parametrize(

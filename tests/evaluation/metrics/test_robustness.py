@@ -52,3 +52,21 @@ def test_the_same_map_of_every_image_does_not_move_and_a_constant_one_is_not_sco
     result = explainers.evaluate(model, images, same, ["max-sensitivity"])
     assert set(result.values("max-sensitivity")["slope"].values()) == {0.0}
     assert {row["status"] for row in result.rows if row["explainer"] == "flat"} == {"constant"}
+
+
+@pytest.mark.parametrize("factor", [1e-30, 1e37])
+def test_neither_measure_knows_in_what_units_a_map_is(factor):
+    model, images = lively(Residual()), torch.randn(2, 3, 9, 8)
+    found = [
+        explainers.evaluate(
+            model,
+            images,
+            {"maps": lambda given, _, by=by: by * (given.sum(1) / given.abs().sum(1).amax())},
+            [create_metric(name, samples=3) for name in ("infidelity", "max-sensitivity")],
+            [0, 1],
+        )
+        for by in (1.0, factor)
+    ]
+    for name in ("infidelity", "max-sensitivity"):
+        one, other = (list(each.values(name)["maps"].values()) for each in found)
+        assert other == pytest.approx(one, rel=1e-3)

@@ -10,7 +10,11 @@ LEFT_OUT = frozenset(("BUFR", "EPS", "FPX", "GRIB", "HDF5", "MIC", "MPEG", "WMF"
 
 
 class UnknownFormatError(ValueError):
-    """Bytes that no format of Pillow takes."""
+    """Bytes that no format of Pillow takes. missing: the name of a format that this Pillow was made without."""
+
+    def __init__(self, missing: str = "") -> None:
+        super().__init__("no image format has such a header")
+        self.missing = missing
 
 
 def pillow_image(data: bytes) -> Any:
@@ -30,8 +34,18 @@ def pillow_image(data: bytes) -> Any:
         Image.init()
         found = _accepted(data)
     if found is None:
-        raise UnknownFormatError("no image format has such a header")
+        raise UnknownFormatError(_missing(data))
     return found
+
+
+def _missing(data: bytes) -> str:
+    from PIL import Image
+
+    for kind in list(Image.ID):
+        accept = Image.OPEN[kind][1]
+        if accept and isinstance(accept(data[:16]), str):
+            return kind
+    return "AVIF" if data[4:12] in (b"ftypavif", b"ftypavis") else ""  # which Pillow before 11.3 does not know
 
 
 def _accepted(data: bytes) -> Any:

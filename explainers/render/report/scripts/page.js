@@ -50,7 +50,7 @@ function tabs() {
   });
   list.hidden = false;
   show(parts[0]);
-  return () => show(parts[0]);
+  return (name = "") => show(parts.find((part) => part.id === `part-${name}`) ?? parts[0], Boolean(name));
 }
 
 function toolbar() {
@@ -58,6 +58,8 @@ function toolbar() {
   options(id("class"), [["", "every class"], ...classes().map(([name, count]) => [name, `${name} (${count})`])], state.class);
   options(id("sort"), sorts(), state.sort);
   const every = report.methods.length > 1 ? [[ALL, "all side by side"]] : [];
+  const drawn = report.images.some((image) => image.maps.some((map) => map.grid));
+  for (const name of ["method", "opacity"]) id(name).closest("label").hidden = !drawn; // there is nothing to choose
   options(id("method"), [...report.methods.map(({ title }) => [title, title]), ...every], state.method);
   options(id("score"), scoreNames().map((name) => [name, name]), state.score);
   id("text").value = state.text;
@@ -168,6 +170,13 @@ function start() {
     listen();
   }
   const first = tabs();
+  for (const link of document.querySelectorAll("a.figure")) {
+    link.addEventListener("click", (event) => {
+      if (!first) return;
+      event.preventDefault();
+      first(link.dataset.part);
+    });
+  }
   for (const button of document.querySelectorAll("button.figure")) {
     button.addEventListener("click", () => {
       first?.();

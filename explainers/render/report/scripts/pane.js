@@ -16,6 +16,7 @@ export class Pane {
     if (photo) {
       this.stage.append(copied(photo, described(image, map ? map.index : -1, view.slice)));
     }
+    this.addBoxes(map ? [map] : image.maps);
     this.cross = element("div", { class: "cross", hidden: true });
     this.frame = element("div", { class: "frame", tabindex: "0", role: "group" }, this.stage, this.cross);
     this.frame.setAttribute("aria-label", `${map ? map.title : kindOf()}; arrow keys move the pointer, plus and minus zoom`);
@@ -25,6 +26,7 @@ export class Pane {
     const caption = element("figcaption", {}, element("b", {}, map ? map.title : kindOf()), this.value);
     this.node = element("figure", { class: "pane" }, caption, this.frame);
     if (map) this.addMap();
+    if (this.boxes) this.stage.append(this.boxes);
     if (map) this.node.append(this.bar());
     this.node.append(element("p", { class: "under" }, ...(map ? map.under : []), this.region));
     this.listen();
@@ -46,6 +48,19 @@ export class Pane {
     for (const node of [seen, canvas, this.lines]) laidOver(node, this.image);
     const clip = element("div", { class: "clip" }, seen);
     this.stage.append(clip, canvas, this.lines);
+  }
+
+  // The boxes that the maps are of, where they are of boxes: over the photo, of which they are shares.
+  addBoxes(maps) {
+    const boxes = new Map(maps.filter((map) => map.boxed).map((map) => [map.boxed.join(), map.boxed]));
+    if (!boxes.size) return;
+    const lines = svg("svg", { class: "lines", viewBox: "0 0 1 1", preserveAspectRatio: "none", "aria-hidden": "true" });
+    Object.assign(lines.style, { inset: 0, width: "100%", height: "100%" });
+    for (const [left, top, right, bottom] of boxes.values()) {
+      const d = `M${left} ${top}H${right}V${bottom}H${left}Z`;
+      lines.append(svg("path", { class: "halo", d }), svg("path", { class: "boxed", d }));
+    }
+    this.boxes = lines;
   }
 
   bar() {

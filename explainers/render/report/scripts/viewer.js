@@ -65,8 +65,10 @@ export class Viewer extends View {
     for (const [index, map] of image.maps.entries()) {
       if (map.method >= report.methods.length) continue;
       const field = await rawMap(image, index);
-      const several = image.maps.filter((other) => other.method === map.method).length > 1;
-      const title = report.titles[map.method] + (several ? ` · ${map.target}` : "");
+      const own = image.maps.filter((other) => other.method === map.method);
+      const alike = own.filter((other) => other.target === map.target); // two boxes of one class
+      const numbered = alike.length > 1 ? ` ${alike.indexOf(map) + 1}` : "";
+      const title = report.titles[map.method] + (own.length > 1 ? ` · ${map.target}${numbered}` : "");
       const full = image.slices ? field : field && resized(field, ...image.input);
       this.maps.push({ ...map, index, field, full, title, under: this.under(map) });
     }
@@ -109,7 +111,7 @@ export class Viewer extends View {
 
   under(map) {
     const parts = [];
-    if (map.target) parts.push(`of ${map.target}${map.watched === null ? "" : ` (${watchedOf(map)})`}`);
+    if (map.target) parts.push(`of ${/^\d+$/.test(map.target) ? "class " : ""}${map.target}${map.watched === null ? "" : ` (${watchedOf(map)})`}`);
     if (map.layer) parts.push(`layer ${map.layer}`);
     const nodes = [parts.join(", "), parts.length ? "; " : ""];
     if (map.status !== "ok" || map.reason) {
@@ -211,7 +213,8 @@ export class Viewer extends View {
       for (const pane of this.panes) pane.outline(state.threshold / 100, state.by);
     });
     const size = element("button", { type: "button", onclick: () => this.zoomBy(0) }, "Whole picture");
-    const parts = [...(this.slices ? this.slices.nodes : []), chips, heat, element("span", { class: "pair" }, region, by), size];
+    const drawn = this.maps.some((map) => map.full) ? [heat, element("span", { class: "pair" }, region, by)] : [];
+    const parts = [...(this.slices ? this.slices.nodes : []), chips, ...drawn, size];
     if (this.mask) {
       const truth = element("input", { type: "checkbox", checked: this.truth });
       truth.addEventListener("change", () => {

@@ -13,7 +13,7 @@ from explainers.core.preprocessing import Preprocessing
 from explainers.evaluation.controls import is_control
 from explainers.evaluation.measuring.batch import Batch
 from explainers.evaluation.metric import Metric
-from explainers.evaluation.rows import Row
+from explainers.evaluation.rows import UNMATCHED, Row
 from explainers.models.loaded import target_name
 from explainers.network.output import Output
 from explainers.run.evaluate.boxes.truth import Truth
@@ -21,8 +21,6 @@ from explainers.run.targets import Detected
 from explainers.run.targets.placed import box_in_input, box_in_photo
 from explainers.targets import Box, Detections, detections
 from explainers.targets.detection import box_masks
-
-UNMATCHED = "no true box is that of this detection"
 
 
 @dataclass
