@@ -53,6 +53,16 @@ def test_the_interval_moves_with_the_values(offset):
     assert interval_of(values + offset) == pytest.approx(tuple(end + offset for end in interval_of(values)), abs=1e-6)
 
 
+def test_an_interval_ends_where_the_range_of_a_score_does():
+    likeness = np.array([0.2, 0.97, 0.99])
+    low, high = interval_of(likeness)
+    assert high > 1
+    assert interval_of(likeness, within=(-1, 1)) == (low, 1)
+    assert interval_of(likeness, within=(-math.inf, math.inf)) == (low, high)
+    above = 1 + 1e-12  # by rounding
+    assert interval_of(np.array([0.2, 0.97, above]), within=(-1, 1))[1] == above
+
+
 @pytest.mark.parametrize("count", [2, 5, 24, 400])
 def test_the_interval_of_a_share_is_exact(count):
     for hits in {0, 1, count // 3, count}:

@@ -8,10 +8,11 @@ import torch
 
 import explainers
 from explainers import create_metric
+from explainers.evaluation.intervals import interval_of
 from explainers.evaluation.tables.summary import summarise
 
 
-def table(values, metric="sparseness"):
+def table(values, metric="sparseness", **columns):
     """The summary of explainer → values of the images 0, 1, …; None where an image has none."""
     made = create_metric(metric) if isinstance(metric, str) else metric
     rows = [
@@ -24,12 +25,34 @@ def table(values, metric="sparseness"):
             "seconds": 0.0,
             "status": "ok",
             "reason": "",
+            **columns,
         }
         for name, column in values.items()
         for image, value in enumerate(column)
         if value is not None
     ]
     return summarise(rows, {made.name: made})
+
+
+@pytest.mark.parametrize(
+    ("metric", "columns", "ends"),
+    [
+        ("sparseness", {}, (0, 1)),
+        ("miou", {}, (0, 1)),
+        ("deletion", {"quantity": "probability"}, (0, 1)),
+        ("pid", {"quantity": "probability"}, (-1, 1)),
+        ("pid", {"quantity": "difference"}, (None, None)),
+        ("complexity", {}, (0, None)),
+        ("deletion", {"quantity": "score"}, (None, None)),
+    ],
+)
+def test_intervals_end_where_the_range_of_a_metric_does(metric, columns, ends):
+    summary = table({"a": [0.05, 0.4, 0.99]}, create_metric(metric), **columns)
+    low, high = summary.cells["a", metric].interval
+    free_low, free_high = interval_of(np.array([0.05, 0.4, 0.99]))
+    assert free_low < -1
+    assert free_high > 1
+    assert (low, high) == (free_low if ends[0] is None else ends[0], free_high if ends[1] is None else ends[1])
 
 
 def test_equal_means_that_no_other_explainer_is_better():

@@ -229,7 +229,7 @@ def summarise(
         settings[score] = ", ".join(f"{key} {setting_text(value)}" for key, value in metric.settings().items())
         own = [row for row in good if row["score"] == score]
         cautions[score], found = metric.caution_of(own), parts_of(own, names)
-        filled, pairs = compared(score, found, metric, seed)
+        filled, pairs = compared(score, found, metric, seed, {row.get("quantity") for row in own} == {"probability"})
         cells.update(filled)
         tests += pairs
     seconds = {}
