@@ -144,7 +144,7 @@ class Explainer(ABC):
             raise refuse(
                 self.name, f"it takes {NAMED_AXES[images.ndim - 2]}, and this is defined on images", "grad-cam"
             )
-        tell_steadiness(self.network, images, len(images), stacklevel=5)
+        tell_steadiness(self.network, images, len(images), stacklevel=4)
         size = fixed_batch(self.network)
         if size is not None and len(images) != size:
             return in_batches(self.explain, images, targets, size)
