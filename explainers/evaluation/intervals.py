@@ -98,17 +98,21 @@ def _bisected(below: Callable[[float], bool]) -> float:
 
 
 def _bootstrap_t(values: np.ndarray, resamples: int, seed: int) -> tuple[float, float]:
-    count, mean, variance = len(values), float(values.mean()), float(values.var(ddof=1))
+    count, mean = len(values), float(values.mean())
     if values.min() == values.max():
         return float(values[0]), float(values[0])
     moved = values - mean  # squares of large values would cancel
+    unit = 2.0 ** (int(np.frexp(np.abs(moved).max())[1]) - 1)  # a power of two, so that nothing rounds otherwise
+    moved = moved / unit  # squares of huge or tiny values would be infinite or 0
+    variance = float((moved**2).sum()) / (count - 1)
     found = []
     for weights in _weights(count, resamples, seed):
         means = weights @ moved / count
-        spread = (weights @ moved**2 / count - means**2) * count / (count - 1)
-        found.append(means / np.sqrt(np.maximum(spread, LEAST_VARIANCE * variance)))
+        own = (weights @ moved**2 / count - means**2) * count / (count - 1)
+        found.append(means / np.sqrt(np.maximum(own, LEAST_VARIANCE * variance)))
     low, high = np.quantile(np.concatenate(found), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return mean - float(high) * math.sqrt(variance), mean - float(low) * math.sqrt(variance)
+    spread = math.sqrt(variance) * unit
+    return mean - float(high) * spread, mean - float(low) * spread
 
 
 def _bca(parts: np.ndarray, combine: Combine, resamples: int, seed: int) -> tuple[float, float]:

@@ -140,3 +140,10 @@ def test_the_largest_mean_is_seldom_exceeded(share):
         values = np.where(rng.random((2000, 100)) < share, 1.0, noise * rng.random((2000, 100)))
         true = share + (1 - share) * noise / 2
         assert np.mean([largest_mean(float(each.sum()), 100) >= true for each in values]) >= 0.95
+
+
+@pytest.mark.parametrize("power", [-1000, 1000])
+def test_the_interval_of_a_mean_does_not_depend_on_units(power):
+    values, unit = np.random.default_rng(0).normal(size=6), 2.0**power
+    wanted = interval_of(values)
+    assert interval_of(values * unit) == (wanted[0] * unit, wanted[1] * unit)
