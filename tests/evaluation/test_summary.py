@@ -187,7 +187,14 @@ def test_nothing_is_marked_where_no_difference_could_be_found():
 def test_a_score_without_any_value_is_told_and_has_no_cell():
     """As where no detection has a true box: every row is there, and none has a value."""
     metric = create_metric("sparseness")
-    row = {"metric": metric.name, "score": metric.name, "value": None, "seconds": 0.0, "status": "failed", "reason": "x"}
+    row = {
+        "metric": metric.name,
+        "score": metric.name,
+        "value": None,
+        "seconds": 0.0,
+        "status": "failed",
+        "reason": "x",
+    }
     summary = summarise(
         [{"image": str(image), "explainer": name, **row} for image in range(2) for name in ("one", "two")],
         {metric.name: metric},
