@@ -44,8 +44,8 @@ def truth_of(given: str | Path, files: Sequence[ImageFile], class_names: Sequenc
     """The true boxes of a table; None where each detection's own box is meant.
 
     Raises:
-        DataError: the table is none, says nothing of any of the photos, or none of the classes that it names for them is
-            one of the network's (class_names, where they are known). A photo that it does not name has no box.
+        DataError: the table is none, says nothing of any of the photos, or names none of the network's classes
+            (class_names, where they are known) for them. A photo that it does not name has no box.
     """
     if str(given) == DETECTED:
         return None
