@@ -244,7 +244,11 @@ class Explainer(ABC):
 
     def scores(self, images: Tensor) -> Tensor:
         """Scores (N, classes) of a batch, with a graph where gradients are enabled."""
-        return scores_of(run(self.network, images), len(images), self.output)
+        return self.scores_in(run(self.network, images), len(images))
+
+    def scores_in(self, returned: Any, count: int) -> Tensor:
+        """The same of what the network has returned for so many images."""
+        return scores_of(returned, count, self.output)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({type(self.network).__name__})"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 import warnings
+from functools import partial
 from typing import Any, ClassVar
 
 import torch
@@ -192,8 +193,8 @@ class CaptumExplainer(LayerExplainer):
         handles = [m.register_forward_hook(in_own_thread(count)) for m in modules if isinstance(m, nn.ReLU)]
         try:
             leaf = images[:1].detach().requires_grad_()
-            scores, cuts = watched(leaf, self.scores)
-            found = find_rectifiers(scores, leaf, cuts)
+            returned, cuts = watched(leaf, partial(run, self.network))
+            found = find_rectifiers(self.scores_in(returned, 1), leaf, cuts)
         finally:
             for handle in handles:
                 handle.remove()

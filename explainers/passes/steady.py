@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -139,17 +139,18 @@ def _batches(image: Tensor, rows: int) -> tuple[Tensor, Tensor]:
 
 
 def _one_by_one(network: Any, images: Tensor, rows: int) -> bool:
-    """Whether a network that fails on a batch takes one image, and fails on any batch."""
-    for batch, works in ((images[:1], True), (images[:1].expand(rows, *images.shape[1:]), False)):
-        try:
-            run(network, batch)
-        except Exception:  # whatever a network raises on what it cannot take
-            if works:
-                return False
-        else:
-            if not works:
-                return False
-    return True
+    """Whether a network that fails on a batch takes one image, with a row for it, and fails on any batch."""
+    try:
+        returned = run(network, images[:1])
+    except Exception:  # whatever a network raises on what it cannot take
+        return False
+    if not any(each.ndim and len(each) == 1 for each in tensors_in(returned)):
+        return False  # it has a second input, of another number of images
+    try:
+        run(network, images[:1].expand(rows, *images.shape[1:]))
+    except Exception:
+        return True
+    return False
 
 
 def _numbers(returned: Any) -> list[Tensor]:
@@ -170,14 +171,20 @@ def _of_image(value: Any, rows: int) -> Iterator[Any]:
         for each in value.values():
             yield from _of_image(each, rows)
     elif isinstance(value, (tuple, list)):
-        heads = all(isinstance(each, Tensor) and each.ndim and len(each) == rows for each in value)
-        if len(value) == rows and not heads:
+        if len(value) == rows and _is_of_each_image(value, rows):
             yield value[PLACE]
         else:
             for each in value:
                 yield from _of_image(each, rows)
     elif hasattr(value, "__dict__") and not isinstance(value, type):
         yield from _of_image(vars(value), rows)
+
+
+def _is_of_each_image(value: Sequence[Any], rows: int) -> bool:
+    """Whether a list has something of one kind for each image, as of detectors, and not several heads of a network."""
+    heads = all(isinstance(each, Tensor) and each.ndim and len(each) == rows for each in value)
+    kinds = {(type(each), each.ndim if isinstance(each, Tensor) else None) for each in value}
+    return isinstance(value, list) and len(kinds) == 1 and not heads
 
 
 def _alike(before: list[Tensor], again: list[Tensor]) -> bool:

@@ -44,7 +44,7 @@ def test_numbers_of_every_kind(tmp_path, kind):
     [
         (np.zeros((2, 3, 4)), r"has shape \(2, 3, 4\); expected \(H, W\)"),
         (np.zeros(3), r"has shape \(3,\)"),
-        (np.zeros((0, 3)), r"has shape \(0, 3\)"),
+        (np.zeros((0, 3)), r"holds no values: its shape is \(0, 3\)"),
         (np.zeros((2, 2), complex), "holds complex128, expected numbers"),
         (np.array([["a"]]), "holds <U1"),
         (np.array([[None]]), "holds object"),

@@ -24,19 +24,8 @@ def _in_two_views(x: Tensor) -> Tensor:
     return x
 
 
-def _by_a_diagonal(x: Tensor) -> Tensor:
-    flat = x.flatten(1)[:, None]
-    return torch.bmm(flat, torch.diag_embed((flat[:, 0] > 0).to(x))).view_as(x)
-
-
 def _chosen(x: Tensor) -> Tensor:
     return torch.stack([torch.zeros_like(x), x]).gather(0, (x > 0).long()[None])[0]
-
-
-def _behind_the_graph(x: Tensor) -> Tensor:
-    y = x.clone()
-    y.data.clamp_(min=0)
-    return y
 
 
 def _soft_choice(x: Tensor) -> Tensor:
@@ -49,6 +38,8 @@ def _put_in(x: Tensor) -> Tensor:
     return y
 
 
+# None that takes positions apart, or whose gradient is another one than that of its values, as behind `detach()`: plain
+# answers have no such layers. `test_rectifiers_by_value.py` has them.
 RELUS: dict[str, Unit] = {
     "x * (x > 0)": lambda x: x * (x > 0),
     "x * (x > 0).to(x)": lambda x: x * (x > 0).to(x),
@@ -71,11 +62,8 @@ RELUS: dict[str, Unit] = {
     "two views of x": _in_two_views,
     "y[y < 0] = 0": _put_in,
     "threshold(x, 0, 0)": lambda x: F.threshold(x, 0, 0),
-    "x @ diag(x > 0)": _by_a_diagonal,
     "x[x > 0 or not]": _chosen,
     "einsum(x, x > 0)": lambda x: torch.einsum("...,...->...", x, (x > 0).to(x)),
-    "x + (relu(x) - x).detach()": lambda x: x + (torch.relu(x) - x).detach(),
-    "x.data.clamp_(min=0)": _behind_the_graph,
     "pooled [x, 0]": lambda x: F.max_pool1d(torch.stack([x, 0 * x], -1).view(-1, 1, 2), 2).view_as(x),
     "x.lerp(0, x < 0)": lambda x: x.lerp(torch.zeros_like(x), (x < 0).to(x)),
 }
@@ -87,7 +75,6 @@ OTHERS: dict[str, Unit] = {
     "x * sigmoid(x)": lambda x: x * torch.sigmoid(x),
     "x * softmax([x, 0])": _soft_choice,
     "glu([x, x])": lambda x: F.glu(torch.cat([x, x], 1), 1),
-    "x * sigmoid(x).detach()": lambda x: x * torch.sigmoid(x).detach(),
     "-log_softmax([x, 0])": lambda x: -torch.stack([x, torch.zeros_like(x)]).log_softmax(0)[1],
     "x * Phi(x)": lambda x: x * 0.5 * (1 + torch.erf(x / 2**0.5)),
     "maximum(x, x / 10)": lambda x: torch.maximum(x, 0.1 * x),

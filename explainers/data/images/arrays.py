@@ -80,9 +80,9 @@ def _array(path: Path, file: IO[bytes], most: int, axes: tuple[int, ...]) -> np.
     shape, fortran, kind = _header(file)
     if kind.kind not in "bfiu":
         raise MapError(f"{shown(path)} holds {kind}, expected numbers")
-    if len(shape) in axes and min(shape) < 1:
+    if len(shape) in axes and min(shape) == 0:
         raise MapError(f"{shown(path)} holds no values: its shape is {shape}")
-    if len(shape) not in axes:
+    if len(shape) not in axes or min(shape) < 0:
         expected = "(H, W)" if axes == (2, 3) else f"{axes[0]} to {axes[-1]} axes"
         raise MapError(f"{shown(path)} has shape {shape}; expected {expected}")
     if math.prod(shape) > most:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, ClassVar
 
 import torch
@@ -15,6 +16,7 @@ from explainers.errors import OptionError
 from explainers.methods.cam.gradcam import grad_cam
 from explainers.network.capture import Capture
 from explainers.network.gradients import target_gradients
+from explainers.network.input import run
 from explainers.network.output import Output
 from explainers.network.rectifiers import Cuts, rectified, watched
 
@@ -48,10 +50,10 @@ class RectifiedExplainer(GradientExplainer):
             return target_gradients(scores, classes, [leaf])[0]
 
     def watched(self, images: Tensor, targets: Any) -> tuple[Tensor, Tensor, Tensor, Cuts]:
-        """As `graph`, and what was seen in the forward pass."""
+        """As `graph`, and what was seen in the network's pass; how boxes or regions are read of it holds no unit."""
         leaf = images.detach().requires_grad_()
-        scores, cuts = watched(leaf, self.scores)
-        return leaf, *self.read(scores, targets), cuts
+        returned, cuts = watched(leaf, partial(run, self.network))
+        return leaf, *self.read(self.scores_in(returned, len(images)), targets), cuts
 
 
 @register
