@@ -205,3 +205,22 @@ def test_nothing_is_marked_where_no_difference_could_be_found():
         else:
             assert len(marks) == 1
             assert told == [True, False, False]
+
+
+def test_a_score_without_any_value_is_told_and_has_no_cell():
+    """As where no detection has a true box: every row is there, and none has a value."""
+    metric = create_metric("sparseness")
+    row = {
+        "metric": metric.name,
+        "score": metric.name,
+        "value": None,
+        "seconds": 0.0,
+        "status": "failed",
+        "reason": "x",
+    }
+    summary = summarise(
+        [{"image": str(image), "explainer": name, **row} for image in range(2) for name in ("one", "two")],
+        {metric.name: metric},
+    )
+    assert [cells[1] for cells in summary.lines()[1:]] == ["–", "–"]
+    assert "one: 2 images without a map or value" in str(summary)

@@ -169,7 +169,7 @@ class Summary:
         for score in self.scores:
             tests = sum(each.score == score for each in self.tests)
             needed = images_needed(tests, level=SIGNIFICANT) if tests else 0
-            images = max(cell.images for (_, of), cell in self.cells.items() if of == score)
+            images = max((cell.images for (_, of), cell in self.cells.items() if of == score), default=0)
             if needed is None or images < needed:
                 found[score] = (tests, needed)
         return found
