@@ -100,7 +100,8 @@ def method_arguments(command: argparse.ArgumentParser) -> None:
         "-m",
         action="append",
         metavar="NAME[@LAYER]",
-        help="a method, again for more (default grad-cam); grad-cam@layer3, grad-cam@-2 choose its layer; all for "
+        help="a method (explain methods lists them), again for more (default grad-cam); "
+        "grad-cam@layer3, grad-cam@-2 choose its layer; all for "
         "every method that the network allows",
     )
     command.add_argument(
@@ -110,7 +111,8 @@ def method_arguments(command: argparse.ArgumentParser) -> None:
         "--option",
         action="append",
         metavar="METHOD.KEY=VALUE",
-        help="option of a method, such as smooth-grad.samples=25; several values: occlusion.window=16+8",
+        help="option of a method (an unknown KEY lists them), such as smooth-grad.samples=25; several "
+        "values: occlusion.window=16+8",
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 import tomllib
 
+from explainers.storage.files import text_of
 from explainers.storage.paths import not_there
 
 from .spelling import given
@@ -16,10 +17,10 @@ from .spelling import given
 def fill(arguments: argparse.Namespace, path: Path, whole: argparse.ArgumentParser) -> None:
     """Values of a TOML file for what was not typed."""
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        values = tomllib.loads(text_of(path))
     except FileNotFoundError:
         whole.error(f"--config: {not_there(path, 'file')}")
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # a number of 5,000 digits is no ValueError of TOML's own
         whole.error(f"--config {path}: {getattr(error, 'strerror', None) or error}")
     actions = _actions(whole, arguments.command)
     known = vars(arguments).keys() - {"command", "config", "version", "images", "network", "debug"}

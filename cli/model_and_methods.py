@@ -117,6 +117,8 @@ def preprocessed(arguments: argparse.Namespace, known: Any) -> Any:
         changes.setdefault("mean", (0.0,) * channels)  # of photos' colours nothing follows for bands
         changes.setdefault("std", (1.0,) * channels)
     source = "flags" if known is None else f"{known.source}, with flags {', '.join(sorted(changes))}"
+    if known is not None and "resize" in changes:
+        known = replace(known, longest=None, multiple=1)  # limits of the sides that it replaces
     made = Preprocessing(**changes, source=source) if known is None else replace(known, **changes, source=source)
     if changes.keys() & {"resize", "crop"}:
         _check_crop(made)

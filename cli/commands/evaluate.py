@@ -43,7 +43,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         "--metric",
         action="append",
         metavar="NAME[:KEY=VALUE,…]",
-        help="a metric, again for more (default insertion and deletion), such as pid:patch=16+32,baseline=black",
+        help="a metric (explain metrics lists them), again for more (default insertion and deletion), "
+        "such as pid:patch=16+32,baseline=black",
     )
     scoring.add_argument(
         "--masks", metavar="FOLDER", help="what maps should show: files named like the images, white inside"

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from explainers.core.batches import Explained, in_batches, input_by_input
+from explainers.core.image_by_image import told_of_network
 from explainers.core.option_types import refusing_unfit_options
 from explainers.core.targets import NOT, NotClasses, SeenTargets, is_per_image
 from explainers.errors import OutputError, TargetError, refuse
@@ -135,11 +136,15 @@ class Explainer(ABC):
         device = getattr(images, "device", None)
         with torch.inference_mode(False):
             images = checked_images(images, self.network)
+        with told_of_network(self.network, images):
+            return self._of_images(images, targets, device)
+
+    def _of_images(self, images: Tensor, targets: Any, device: torch.device | None) -> Explained:
         if images.ndim - 2 not in self.axes:
             raise refuse(
                 self.name, f"it takes {NAMED_AXES[images.ndim - 2]}, and this is defined on images", "grad-cam"
             )
-        tell_steadiness(self.network, images, len(images), stacklevel=3)
+        tell_steadiness(self.network, images, len(images), stacklevel=4)
         size = fixed_batch(self.network)
         if size is not None and len(images) != size:
             return in_batches(self.explain, images, targets, size)

@@ -1,4 +1,5 @@
-"""What a network raises on an image costs that image: the one policy of runs and evaluations."""
+"""What a network raises on an image: told as what it does not take, and it costs that image alone, of runs and
+evaluations."""
 
 from __future__ import annotations
 
@@ -6,13 +7,15 @@ import gc
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
+from torch import Tensor
 
 from explainers.errors import (
     DependencyError,
     ExplainersError,
+    ImageError,
     LayerError,
     MapError,
     OptionError,
@@ -21,6 +24,8 @@ from explainers.errors import (
     TargetError,
     UnsupportedError,
 )
+from explainers.network.input import fixed_batch, runs
+from explainers.network.inputs import is_bound
 from explainers.passes.batch_size import is_out_of_memory
 
 Item = TypeVar("Item")
@@ -28,6 +33,9 @@ Made = TypeVar("Made")
 
 OF_THE_RUN = (OptionError, TargetError, DependencyError, MapError)  # errors that no other image would not have
 OF_THE_METHOD = (UnsupportedError, LayerError)  # what a method says of a network before it has made a map of it
+SIZES = (2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 64)  # of batches that are tried where one image is refused
+MOST_VALUES = 1 << 23  # in such a batch, or the remedy could use up the memory
+SIDES = (32, 64, 128, 224, 256)  # of larger images that are tried
 
 
 @dataclass(frozen=True)
@@ -122,3 +130,66 @@ def no_exit() -> Iterator[None]:
             f"the network's code (or an explainer's) called sys.exit({leaving.code!r}) while an image was explained; "
             "the run is not finished"
         ) from leaving
+
+
+@contextmanager
+def told_of_network(network: Any, images: Tensor) -> Iterator[None]:
+    """What is raised inside is told as the network's where it does fail on these images; what else it may be stays.
+
+    Nothing is tried while all goes well.
+
+    Raises:
+        ImageError: the network fails on such images, or takes batches of some sizes alone.
+    """
+    try:
+        yield
+    except ExplainersError:
+        raise
+    except Exception as error:  # somebody's network raises anything
+        if is_out_of_memory(error) or is_bound(network):
+            raise
+        if why := _untaken(network, images, reason_of(error)):
+            raise ImageError(why) from error
+        raise
+
+
+def _untaken(network: Any, images: Tensor, raised: str) -> str:
+    """What is wrong between network and images; "" where the network takes them."""
+    fixed = fixed_batch(network)
+    sizes = [fixed] if fixed else sorted({1, 2, len(images)})
+
+    def taken(size: int) -> bool:
+        return runs(network, images[:1].expand(size, *images.shape[1:]))
+
+    found = [size for size in sizes if taken(size)]
+    if found == sizes:
+        same = bool(fixed) or runs(network, images)
+        return "" if same else f"the network fails on one image, or more, of this batch: {raised}"
+    if found == [1]:
+        return f"the network takes one image at a time; set network.fixed_batch = 1. It raised {raised}"
+    if fixed is None and 1 not in found:
+        most = MOST_VALUES // images[0].numel()
+        size = next((size for size in SIZES if size <= most and taken(size)), None)
+        if size is not None:
+            return (
+                f"the network takes batches of {size}, and not of {_listed([one for one in sizes if one != size])}; "
+                f"set network.fixed_batch = {size}, so that all batches have as many. It raised {raised}"
+            )
+    shape = tuple(images.shape[1:])
+    if found:
+        left = [size for size in sizes if size not in found]
+        return f"the network fails on batches of {_listed(left)} images of shape {shape}: {raised}"
+    return f"the network fails on images of shape {shape}: {raised}{_larger(network, images)}"
+
+
+def _larger(network: Any, images: Tensor) -> str:
+    """What to do, where the network takes larger images, in words that follow a reason."""
+    given = tuple(images.shape[2:])
+    for side in SIDES:
+        if len(given) == 2 and side > min(given) and runs(network, images.new_zeros(1, images.shape[1], side, side)):
+            return f". It runs on {side} × {side}: enlarge them"
+    return ""
+
+
+def _listed(sizes: list[int]) -> str:
+    return ", ".join(map(str, sizes))

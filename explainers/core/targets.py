@@ -38,6 +38,8 @@ def resolve_targets(targets: Any, scores: Tensor) -> Tensor:
         wanted = as_indices(targets)
     except (TypeError, ValueError, RuntimeError) as error:
         raise TargetError(f"targets={targets!r} are not class indices: {error}") from error
+    if wanted.is_meta:
+        raise TargetError("the targets are on the meta device, which has shapes and no values; pass the values")
     if wanted.dtype == torch.bool or wanted.is_floating_point() or wanted.is_complex():
         raise TargetError(f"targets must be integer class indices, got {wanted.dtype}")
     if wanted.ndim > 2:

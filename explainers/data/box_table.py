@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import math
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from typing import Any
 
 from explainers.errors import DataError
 from explainers.storage.csv_text import unescaped
+from explainers.storage.files import text_of
 from explainers.storage.paths import not_there, shown
 
 Corners = tuple[float, float, float, float]
@@ -55,7 +57,7 @@ def read_boxes(table: Path) -> dict[str, list[TrueBox]]:
 
 
 def _csv(table: Path) -> Iterator[tuple[str, str, Any, frozenset[str]]]:
-    with table.open(newline="", encoding="utf-8-sig") as lines:
+    with io.StringIO(text_of(table), newline="") as lines:
         reader = csv.DictReader(lines)
         columns = [cell.strip() for cell in reader.fieldnames or ()]
         if missing := [name for name in COLUMNS if name not in columns]:
@@ -82,7 +84,7 @@ def _csv(table: Path) -> Iterator[tuple[str, str, Any, frozenset[str]]]:
 
 def _coco(table: Path, found: dict[str, list[TrueBox]]) -> Iterator[tuple[str, str, Any, frozenset[str]]]:
     """Boxes of the annotations, crowds aside, which are no single objects; photos without one are put into `found`."""
-    text = table.read_text(encoding="utf-8-sig")
+    text = text_of(table)
     try:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
 from explainers.errors import DataError
 from explainers.storage.csv_text import unescaped
+from explainers.storage.files import text_of
 from explainers.storage.paths import not_there, shown
 
 Class = TypeVar("Class")
@@ -29,7 +31,7 @@ def read_labels(
     """
     found: dict[str, Class] = {}
     try:
-        with table.open(newline="", encoding="utf-8-sig") as lines:
+        with io.StringIO(text_of(table), newline="") as lines:
             reader = csv.reader(lines)
             header = [cell.strip() for cell in next(reader, [])]
             if tuple(header[:2]) != columns:
@@ -63,7 +65,7 @@ def read_column(table: Path, name: str) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     try:
-        with table.open(newline="", encoding="utf-8-sig") as lines:
+        with io.StringIO(text_of(table), newline="") as lines:
             reader = csv.DictReader(lines)
             columns = [cell.strip() for cell in reader.fieldnames or ()]
             if FILE not in columns or name not in columns:

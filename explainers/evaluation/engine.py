@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from explainers.core.explainer import Explainer
-from explainers.core.image_by_image import OF_THE_METHOD, Failure, in_parts, is_of_the_run
+from explainers.core.image_by_image import OF_THE_METHOD, Failure, in_parts, is_of_the_run, told_of_network
 from explainers.core.maps import constant_reason, is_constant
 from explainers.errors import ExplainersError, LayerError, UnsupportedError
 from explainers.evaluation.chunk_maps import ChunkMaps, Stored
@@ -133,7 +133,8 @@ class Engine:
 
     def _chunk(self, batch: Batch) -> Chunk:
         activation = self.activation if self.reading is None else self.reading
-        chunk = opened(batch, self.predictor, activation, black=self.black, seed=self.seed)
+        with told_of_network(self.predictor.network, batch.images):
+            chunk = opened(batch, self.predictor, activation, black=self.black, seed=self.seed)
         self.reading = chunk.reading if chunk.watched is None else chunk.watched.scores.classes
         return chunk
 

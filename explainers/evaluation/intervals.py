@@ -18,18 +18,26 @@ HALVINGS = 60
 
 
 def interval_of(
-    parts: np.ndarray, combine: Combine = mean_of, *, share: bool = False, resamples: int = RESAMPLES, seed: int = 0
+    parts: np.ndarray,
+    combine: Combine = mean_of,
+    *,
+    share: bool = False,
+    within: tuple[float, float] | None = None,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
 ) -> tuple[float, float] | None:
     """95 % interval of a data set's value, over images; None for fewer than two.
 
     Shares (every value is 0 or 1): Clopper and Pearson. Other means: bootstrap-t, which is wide where there are few
-    images and follows their skew; it may reach beyond a score's range. Values that are no means: BCa. Values that are
-    all equal have no spread to estimate: both ends are that value.
+    images and follows their skew; it is cut at the ends of the score's range, beyond which no true mean lies, so that
+    it holds the true one as often as before. Values that are no means: BCa, which stays among values that there can be.
+    Values that are all equal have no spread to estimate: both ends are that value.
 
     Args:
         parts: (N, …), a value or more of each image.
         share: whether a value says yes or no, so that nothing but ones are hits, which may miss yet. A similarity that
             is 1 for every image has hit nothing. Where both 0 and 1 occur, and no more, it goes without saying.
+        within: the range of a value, where it has one; a value beyond it, as by rounding, widens it.
 
     Source: Clopper and Pearson 1934; Efron 1979 and 1987; Hall 1988.
     """
@@ -38,7 +46,10 @@ def interval_of(
     if combine is mean_of and parts.ndim == 1:
         if np.isin(parts, (0.0, 1.0)).all() and (share or parts.min() < parts.max()):
             return share_interval(int(parts.sum()), len(parts))
-        return _bootstrap_t(parts, resamples, seed)
+        low, high = _bootstrap_t(parts, resamples, seed)
+        if within is None:
+            return low, high
+        return max(low, min(within[0], float(parts.min()))), min(high, max(within[1], float(parts.max())))
     return _bca(parts, combine, resamples, seed)
 
 
@@ -87,17 +98,21 @@ def _bisected(below: Callable[[float], bool]) -> float:
 
 
 def _bootstrap_t(values: np.ndarray, resamples: int, seed: int) -> tuple[float, float]:
-    count, mean, variance = len(values), float(values.mean()), float(values.var(ddof=1))
+    count, mean = len(values), float(values.mean())
     if values.min() == values.max():
         return float(values[0]), float(values[0])
     moved = values - mean  # squares of large values would cancel
+    unit = 2.0 ** (int(np.frexp(np.abs(moved).max())[1]) - 1)  # a power of two, so that nothing rounds otherwise
+    moved = moved / unit  # squares of huge or tiny values would be infinite or 0
+    variance = float((moved**2).sum()) / (count - 1)
     found = []
     for weights in _weights(count, resamples, seed):
         means = weights @ moved / count
-        spread = (weights @ moved**2 / count - means**2) * count / (count - 1)
-        found.append(means / np.sqrt(np.maximum(spread, LEAST_VARIANCE * variance)))
+        own = (weights @ moved**2 / count - means**2) * count / (count - 1)
+        found.append(means / np.sqrt(np.maximum(own, LEAST_VARIANCE * variance)))
     low, high = np.quantile(np.concatenate(found), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return mean - float(high) * math.sqrt(variance), mean - float(low) * math.sqrt(variance)
+    spread = math.sqrt(variance) * unit
+    return mean - float(high) * spread, mean - float(low) * spread
 
 
 def _bca(parts: np.ndarray, combine: Combine, resamples: int, seed: int) -> tuple[float, float]:

@@ -98,7 +98,8 @@ class Result:
             if not curves:
                 continue
             lines = np.stack([np.interp(shares, curve.shares, curve.values) for curve in curves])
-            band = [interval_of(line, seed=self.seed, resamples=500) for line in lines.T]
+            within = self._heights_within(score)
+            band = [interval_of(line, within=within, seed=self.seed, resamples=500) for line in lines.T]
             ends: list[Curve | None] = [None, None]
             if band[0] is not None:
                 ends = [Curve(shares, np.array([each[side] for each in band if each])) for side in (0, 1)]
@@ -165,8 +166,7 @@ class Result:
         if score is not None and self.has_curves(score):
             across, heights = self.axes(score)
             title = summary.heading(score)
-            within = (0.0, 1.0) if heights.startswith(f"{Metric.heights}: probability") else None
-            curves = self.curves(score)
+            within, curves = self._heights_within(score), self.curves(score)
             return curve_chart(curves, title=title, gray=CONTROLS, across=across, heights=heights, within=within)
         titles = {each: summary.heading(each) for each in ([score] if score else self.scores)}
         return dot_chart(summary.rows(), titles=titles, gray=CONTROLS)
@@ -186,6 +186,10 @@ class Result:
         named = targets.pop() if len(targets) == 1 else None
         told = f" ({named})" if isinstance(named, str) else ""
         return metric.across, f"{metric.heights}: {quantities.pop()}{told}"
+
+    def _heights_within(self, score: str) -> tuple[float, float] | None:
+        """The range of what a score's curves show, where it is known."""
+        return (0.0, 1.0) if self.axes(score)[1].startswith(f"{Metric.heights}: probability") else None
 
     def agreement(self) -> tuple[list[str], np.ndarray]:
         """Scores with a direction, and Spearman's correlation (S, S) of the explainers' values between them, turned so

@@ -36,7 +36,7 @@ def sign_flip_test(first: np.ndarray, second: np.ndarray, combine: Combine = mea
         first, second: (N, …) parts of the same images.
 
     Returns:
-        A probability; 1.0 for no images.
+        A probability; 1.0 for no images, and where the difference is not defined (NaN).
 
     Source: Fisher 1935; the p of random exchanges counts the one observed (Phipson and Smyth 2010).
     """
@@ -55,7 +55,7 @@ def sign_flip_test(first: np.ndarray, second: np.ndarray, combine: Combine = mea
 
     observed = float(statistic(np.ones((1, count)))[0])
     bound = observed - ROUNDING * max(observed, float(np.abs(half).sum()) / count)
-    return float(_p_values(lambda signs: statistic(signs)[:, None] >= bound, count, FLIPS // 2, seed)[0])
+    return float(_p_values(lambda signs: ~(statistic(signs)[:, None] < bound), count, FLIPS // 2, seed)[0])
 
 
 def mean_tests(differences: np.ndarray, seed: int) -> np.ndarray:
@@ -63,14 +63,15 @@ def mean_tests(differences: np.ndarray, seed: int) -> np.ndarray:
     count = len(differences)
     observed = np.abs(differences.sum(axis=0))
     bound = observed - ROUNDING * np.maximum(observed, np.abs(differences).sum(axis=0))
-    return _p_values(lambda signs: np.abs(signs @ differences) >= bound, count, FLIPS, seed)
+    return _p_values(lambda signs: ~(np.abs(signs @ differences) < bound), count, FLIPS, seed)
 
 
 def _p_values(extreme: Callable[[np.ndarray], np.ndarray], count: int, flips: int, seed: int) -> np.ndarray:
     """Share of exchanges whose statistics (R, P) are as extreme as those observed.
 
     Args:
-        extreme: from signs (R, N) to whether that is so.
+        extreme: from signs (R, N) to whether that is so; also where a statistic is not defined, which speaks against
+            no hypothesis.
     """
     exact = count < 63 and 2**count <= flips
     rng = np.random.default_rng(seed)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from explainers.core.asked_targets import AskedTargets
+from explainers.core.image_by_image import told_of_network
 from explainers.core.registry import options as known_options
 from explainers.core.targets import of_rows
 from explainers.errors import OptionError
@@ -253,7 +254,8 @@ def _explanations(
     output = methods[0][1].get("output")
     if isinstance(target, str):
         target = target_of(target, names, lambda path: prepared(path, preprocessing, as_network(model)).inputs[0])
-    asked = AskedTargets.of(model, images, target, output, activation, partial(named_target, class_names=names))
+    with told_of_network(as_network(model), images):
+        asked = AskedTargets.of(model, images, target, output, activation, partial(named_target, class_names=names))
     if asked.reading is not None and not asked.objects:
         Remarks()(asked.reading, asked.scores, stacklevel=3)
     shown: Callable[..., Explanation] = partial(Explanation, pixels=made.pixels, boxes=made.boxes, names=made.names)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from explainers.errors import OptionError
+from explainers.storage.files import text_of
 from explainers.storage.paths import shown, unreadable
 
 EXPECTED = 'a name a line, or JSON: a list of names, or {"0": name, "1": name, …}'
@@ -23,7 +24,7 @@ def read_class_names(file: str | PathLike[str]) -> tuple[str, ...]:
     """
     path = Path(file)
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = text_of(path)
     except UnicodeDecodeError as error:
         raise OptionError(
             f"labels file {shown(path)} is no text in UTF-8 ({error.reason}); save it as UTF-8"
@@ -47,7 +48,8 @@ def _of_json(path: Path, text: str) -> tuple[str, ...]:
     if isinstance(found, dict):
         indices = [str(index) for index in range(len(found))]
         if missing := [index for index in indices if index not in found]:
-            other = next(key for key in found if key not in indices)
+            known = set(indices)
+            other = next(key for key in found if key not in known)
             raise OptionError(
                 f"labels file {shown(path)} has no class {missing[0]}, but {other!r}; expected {EXPECTED}, the indices "
                 "without a gap"

@@ -52,7 +52,9 @@ def from_processor(config: Mapping[str, Any], name: str) -> Preprocessing:
     """
     size, resize = config.get("size") or {}, None
     rescale = config.get("rescale_factor", 1 / 255)
-    if not config.get("do_rescale", True) or abs(rescale * 255 - 1) > 1e-3 or config.get("do_pad"):
+    # Those of detectors, which alone know formats of boxes, pad to the largest photo of a batch: one by one, nothing.
+    pads = config.get("do_pad") and (config.get("pad_size") or "format" not in config)
+    if not config.get("do_rescale", True) or abs(rescale * 255 - 1) > 1e-3 or pads:
         raise OptionError(f"preprocessing of {name} pads, or does not scale pixels to 0 … 1; {INSTEAD}")
     if config.get("do_split_image") or config.get("size_divisor") or config.get("ensure_multiple_of", 1) != 1:
         raise OptionError(f"preprocessing of {name} cuts images up, or makes their sides multiples; {INSTEAD}")
@@ -69,6 +71,8 @@ def from_processor(config: Mapping[str, Any], name: str) -> Preprocessing:
     if config.get("crop_pct") and isinstance(resize, int) and crop is None and resize < 384:
         crop, resize = {"height": resize, "width": resize}, int(resize / config["crop_pct"])  # ConvNeXt's rule
     normalised = bool(config.get("do_normalize"))
+    one_side = isinstance(resize, int)
+    yolos = str(config.get("image_processor_type", "")).startswith("Yolos")  # whose rule is in its code alone
     return Preprocessing(
         resize,
         (crop["height"], crop["width"]) if crop else None,
@@ -76,6 +80,8 @@ def from_processor(config: Mapping[str, Any], name: str) -> Preprocessing:
         tuple(config["image_std"]) if normalised else (1.0, 1.0, 1.0),
         {0: "nearest", 2: "bilinear", 3: "bicubic"}.get(int(config.get("resample", 2)), "bilinear"),
         source=f"hf {name}",
+        longest=size.get("longest_edge") if one_side else None,
+        multiple=16 if one_side and yolos else 1,
     )
 
 

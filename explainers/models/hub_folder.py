@@ -16,7 +16,8 @@ from explainers.storage.paths import shown
 
 CONFIG, SNAPSHOTS, MAIN = "config.json", "snapshots", "refs/main"
 CLASSIFIER = "AutoModelForImageClassification"
-SEGMENTERS = {  # what the names of architectures end in
+BUILDERS = {  # what the names of architectures end in, where they are no classifiers
+    "ForObjectDetection": "AutoModelForObjectDetection",
     "ForSemanticSegmentation": "AutoModelForSemanticSegmentation",
     "ForUniversalSegmentation": "AutoModelForUniversalSegmentation",
     "ForInstanceSegmentation": "AutoModelForInstanceSegmentation",
@@ -51,7 +52,7 @@ def snapshot(folder: Path) -> Path:
 
 
 def from_hf(request: Request) -> Parts:
-    """`hf:NAME`: a classifier or segmenter of the transformers library, by hub name or local folder; no remote code."""
+    """`hf:NAME`: a classifier, segmenter or detector of transformers, by hub name or local folder; no remote code."""
     library("transformers", "hf")
     if request.weights not in (None, "DEFAULT"):
         raise ModelFileError("hf: networks bring their weights; drop weights, or point hf: to a local folder")
@@ -135,7 +136,7 @@ def _labels(config: dict[str, Any]) -> Iterator[str]:
 
 
 def _network(name: str, *, safe: bool = False) -> Parts:
-    """A classifier or segmenter of transformers, by hub name or local folder; safe: of safetensors alone.
+    """A classifier, segmenter or detector of transformers, by hub name or local folder; safe: of safetensors alone.
 
     Raises:
         ModelFileError: it cannot be loaded, or lacks weights, which transformers would draw at random.
@@ -173,4 +174,4 @@ def _network(name: str, *, safe: bool = False) -> Parts:
 def _builder(config: Any) -> str:
     """Which class of transformers makes the network that the weights were saved of."""
     saved = next(iter(getattr(config, "architectures", None) or ()), "")
-    return next((name for end, name in SEGMENTERS.items() if saved.endswith(end)), CLASSIFIER)
+    return next((name for end, name in BUILDERS.items() if saved.endswith(end)), CLASSIFIER)

@@ -15,6 +15,8 @@ NO_GRADIENT = (
     "box, or a function of yours leaves torch (.item(), .detach(), NumPy). Remove that, or use a method that needs "
     "forward passes alone (rise, occlusion)"
 )
+# What torch says of an operation, or of a function of the user's, whose gradient nobody has written.
+NO_BACKWARD = ("is not implemented", "once_differentiable", "is not differentiable")
 
 
 def target_gradients(
@@ -66,13 +68,20 @@ def gradients_of(
     """∂total/∂input of each input, None where it has no part in the total.
 
     Raises:
-        UnsupportedError: reentrant checkpoints of a package of their own are on the way.
+        UnsupportedError: what is on the way has no gradient: an operation or a function without a backward pass,
+            or reentrant checkpoints of a package of their own.
     """
     try:
         return torch.autograd.grad(
             total, inputs, retain_graph=retain or differentiable, create_graph=differentiable, allow_unused=True
         )
-    except RuntimeError as error:
+    except RuntimeError as error:  # NotImplementedError is one
+        if isinstance(error, NotImplementedError) or any(sign in str(error) for sign in NO_BACKWARD):
+            first = str(error).strip().partition("\n")[0]
+            raise UnsupportedError(
+                f"a part of the network has no backward pass, so that nothing in front of it has a gradient: {first} "
+                "Use a method that needs forward passes alone (rise, occlusion)"
+            ) from error
         if "heckpoint" not in str(error):
             raise
         raise UnsupportedError(

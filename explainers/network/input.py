@@ -45,6 +45,8 @@ def checked_images(images: Any, network: Any) -> Tensor:
     if images.is_meta or empty is not None:
         what = "the images are" if images.is_meta else "the network is, at least in part,"
         raise ImageError(f"{what} on the meta device, which has shapes and no values; load the values first")
+    if images.layout is not torch.strided:
+        raise ImageError(f"images are {images.layout}, and convolutions take dense ones; pass images.to_dense()")
     if not images.is_floating_point():
         raise ImageError(f"images are {images.dtype}; expected the network's float input (scaled and normalised)")
     images = images.detach()

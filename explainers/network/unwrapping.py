@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -29,11 +30,29 @@ def as_network(model: Any, *, several: bool = False) -> Callable[[Tensor], Any]:
             model = model._orig_mod
         else:
             break
+    if type(model).__name__ == "ExportedProgram":
+        raise OptionError("a program of torch.export cannot be called itself; pass torch.export.unflatten(program)")
     if not callable(model):
         raise OptionError(f"expected a network (a torch.nn.Module or a callable on image batches), got {type(model)}")
+    if isinstance(model, nn.Module):
+        _check_made(model)
     if not several:
         check_one_input(model)
     return model
+
+
+def _check_made(network: nn.Module) -> None:
+    """See that lazy layers have their weights, which they make in the first pass, of random numbers.
+
+    Raises:
+        UnsupportedError: some have none.
+    """
+    values = itertools.chain(network.named_parameters(), network.named_buffers())
+    if unmade := [name for name, value in values if nn.parameter.is_lazy(value)]:
+        raise UnsupportedError(
+            f"{class_name(network)} has lazy layers without weights ({', '.join(unmade[:3])}); pass one batch through "
+            "it, network(images), and load its weights before it is explained"
+        )
 
 
 def check_one_input(network: Any) -> None:

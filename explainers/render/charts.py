@@ -77,6 +77,10 @@ def dot_chart(rows: Sequence[Mapping[str, Any]], *, titles: Mapping[str, str], g
     """
     names = list(dict.fromkeys(row["explainer"] for row in rows))
     scores = [score for score in titles if any(row["score"] == score for row in rows)]
+    if not scores:
+        fig = new_figure((4.2, 0.8))
+        fig.text(0.5, 0.5, "no map has a value; the table says why", ha="center", va="center", fontsize=9)
+        return fig
     across = min(4, len(scores))
     down = -(-len(scores) // across)
     fig = new_figure((2.6 * across + 1.6, (0.19 * len(names) + 0.9) * down))

@@ -34,7 +34,7 @@ from explainers.errors import OptionError
 
 @pytest.mark.parametrize("network", ["plain", "abn", "labn", "lambda-resnet"])
 def test_networks_learn(network, tmp_path):
-    run = train(network, bars(240), tmp_path / "run", Settings(epochs=12, batch_size=16, schedule=Cosine()))
+    run = train(network, bars(240), tmp_path / "run", Settings(epochs=8, batch_size=16, schedule=Cosine()))
     assert run.result["test"]["accuracy"] >= 0.9
     assert run.history[-1]["train_loss"] < 0.5 * run.history[0]["train_loss"]
     loaded = explainers.load_model(tmp_path / "run")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from explainers.cli.main import main
 from run_case import rows
@@ -111,3 +113,11 @@ def test_a_config_file_may_hold_data_and_folder_of_a_training(asked, tmp_path, c
     assert "explain train needs --data, typed or as data = in --config" in capsys.readouterr().err
     assert main(["train", "plain", "--data", DATA]) == 2
     assert "explain train needs --out" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", [b"size = " + b"1" * 5000, b"a = " + b"[" * 5000, None])
+def test_a_configuration_that_cannot_be_read_is_an_error_of_use(tmp_path, capsys, text):
+    path = tmp_path / "explain.toml"
+    os.mkfifo(path) if text is None else path.write_bytes(text)
+    assert main(["run", "photos", "--config", str(path)]) == 2
+    assert f"--config {path}: " in capsys.readouterr().err

@@ -7,6 +7,7 @@ import zipfile
 
 import numpy as np
 import pytest
+from PIL import Image
 from run_case import embedded, folder
 
 import explainers
@@ -108,3 +109,16 @@ def test_maps_called_like_their_images_are_those_of_no_method(tmp_path):
     result = explainers.evaluate(embedded(), images, {"mine": tmp_path / ".npz"}, ["sparseness"])
     assert {row["image"] for row in result.rows} == set(names)
     assert len(find_images(images)) == 2
+
+
+def test_a_map_of_classes_with_a_void_is_no_mask(tmp_path):
+    """Its void alone would be inside; smoothed edges and two values are masks."""
+    values = np.zeros((8, 8), np.uint8)
+    values[2:5], values[7] = 1, 255
+    Image.fromarray(values).save(tmp_path / "classes.png")
+    with pytest.raises(MapError, match="void alone would be inside"):
+        read_mask(tmp_path / "classes.png", max_pixels=LIMIT)
+    for inside in ([0, 255], [0, 1, 100, 255], [0, 200]):
+        values = np.resize(np.array(inside, np.uint8), (8, 8))
+        Image.fromarray(values).save(tmp_path / "mask.png")
+        assert np.array_equal(read_mask(tmp_path / "mask.png", max_pixels=LIMIT), values >= 128)

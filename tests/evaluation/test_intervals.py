@@ -53,6 +53,16 @@ def test_the_interval_moves_with_the_values(offset):
     assert interval_of(values + offset) == pytest.approx(tuple(end + offset for end in interval_of(values)), abs=1e-6)
 
 
+def test_an_interval_ends_where_the_range_of_a_score_does():
+    likeness = np.array([0.2, 0.97, 0.99])
+    low, high = interval_of(likeness)
+    assert high > 1
+    assert interval_of(likeness, within=(-1, 1)) == (low, 1)
+    assert interval_of(likeness, within=(-math.inf, math.inf)) == (low, high)
+    above = 1 + 1e-12  # by rounding
+    assert interval_of(np.array([0.2, 0.97, above]), within=(-1, 1))[1] == above
+
+
 @pytest.mark.parametrize("count", [2, 5, 24, 400])
 def test_the_interval_of_a_share_is_exact(count):
     for hits in {0, 1, count // 3, count}:
@@ -130,3 +140,10 @@ def test_the_largest_mean_is_seldom_exceeded(share):
         values = np.where(rng.random((2000, 100)) < share, 1.0, noise * rng.random((2000, 100)))
         true = share + (1 - share) * noise / 2
         assert np.mean([largest_mean(float(each.sum()), 100) >= true for each in values]) >= 0.95
+
+
+@pytest.mark.parametrize("power", [-1000, 1000])
+def test_the_interval_of_a_mean_does_not_depend_on_units(power):
+    values, unit = np.random.default_rng(0).normal(size=6), 2.0**power
+    wanted = interval_of(values)
+    assert interval_of(values * unit) == (wanted[0] * unit, wanted[1] * unit)

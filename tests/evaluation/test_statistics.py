@@ -97,3 +97,17 @@ def test_so_many_images_are_needed_to_find_anything(methods, images):
             p = np.full(pairs, 1.0)
             p[0] = sign_flip_test(best, rest)
             assert bool(holm(p)[0] < 0.05) is found
+
+
+@pytest.mark.parametrize("count", [4, 16])
+def test_a_difference_that_is_not_defined_is_no_evidence(count):
+    first, second = np.random.default_rng(0).random((2, count))
+    first[1] = np.nan
+    assert sign_flip_test(first, second) == 1.0
+    assert sign_flip_test(first, second, lambda sums, counts: sums / counts) == 1.0
+    halves = [{str(n): np.array([1.0 + method, 0.0]) for n in range(count)} for method in range(2)]
+
+    def without_the_other_half(sums, counts):
+        return np.where(sums[:, 1] > 0, sums[:, 0] / counts, np.nan)
+
+    assert pairwise({"a": halves[0], "b": halves[1]}, without_the_other_half) == {("a", "b"): 1.0}

@@ -8,10 +8,11 @@ import torch
 
 import explainers
 from explainers import create_metric
+from explainers.evaluation.intervals import interval_of
 from explainers.evaluation.tables.summary import summarise
 
 
-def table(values, metric="sparseness"):
+def table(values, metric="sparseness", **columns):
     """The summary of explainer → values of the images 0, 1, …; None where an image has none."""
     made = create_metric(metric) if isinstance(metric, str) else metric
     rows = [
@@ -24,12 +25,34 @@ def table(values, metric="sparseness"):
             "seconds": 0.0,
             "status": "ok",
             "reason": "",
+            **columns,
         }
         for name, column in values.items()
         for image, value in enumerate(column)
         if value is not None
     ]
     return summarise(rows, {made.name: made})
+
+
+@pytest.mark.parametrize(
+    ("metric", "columns", "ends"),
+    [
+        ("sparseness", {}, (0, 1)),
+        ("miou", {}, (0, 1)),
+        ("deletion", {"quantity": "probability"}, (0, 1)),
+        ("pid", {"quantity": "probability"}, (-1, 1)),
+        ("pid", {"quantity": "difference"}, (None, None)),
+        ("complexity", {}, (0, None)),
+        ("deletion", {"quantity": "score"}, (None, None)),
+    ],
+)
+def test_intervals_end_where_the_range_of_a_metric_does(metric, columns, ends):
+    summary = table({"a": [0.05, 0.4, 0.99]}, create_metric(metric), **columns)
+    low, high = summary.cells["a", metric].interval
+    free_low, free_high = interval_of(np.array([0.05, 0.4, 0.99]))
+    assert free_low < -1
+    assert free_high > 1
+    assert (low, high) == (free_low if ends[0] is None else ends[0], free_high if ends[1] is None else ends[1])
 
 
 def test_equal_means_that_no_other_explainer_is_better():
@@ -182,3 +205,22 @@ def test_nothing_is_marked_where_no_difference_could_be_found():
         else:
             assert len(marks) == 1
             assert told == [True, False, False]
+
+
+def test_a_score_without_any_value_is_told_and_has_no_cell():
+    """As where no detection has a true box: every row is there, and none has a value."""
+    metric = create_metric("sparseness")
+    row = {
+        "metric": metric.name,
+        "score": metric.name,
+        "value": None,
+        "seconds": 0.0,
+        "status": "failed",
+        "reason": "x",
+    }
+    summary = summarise(
+        [{"image": str(image), "explainer": name, **row} for image in range(2) for name in ("one", "two")],
+        {metric.name: metric},
+    )
+    assert [cells[1] for cells in summary.lines()[1:]] == ["–", "–"]
+    assert "one: 2 images without a map or value" in str(summary)

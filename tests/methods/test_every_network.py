@@ -12,13 +12,13 @@ import pytest
 import torch
 from answer_perturbation import OPTIONS as PERTURBED
 from answers import SAMPLES, SIGMA, Answers
-from network_case import METHODS, OWN, Case
+from network_case import METHODS, OWN, PERTURBATION, Case
 from network_traces import Traces
-from networks import NETWORKS, affordable
+from networks import FAMILIES, NARROW, NETWORKS, affordable
 from torch import Tensor
 
 import explainers
-from explainers.errors import LayerError, OutputError, UnsupportedError
+from explainers.errors import ImageError, LayerError, OutputError, UnsupportedError
 
 pytest.importorskip("torchvision")
 
@@ -81,6 +81,8 @@ def explain(bench: Bench, method: str) -> tuple[Tensor | None, str]:
 def test_right_or_refused_and_the_network_as_found(bench, method):
     if not affordable(bench.case, method):
         pytest.skip("a pass per channel, of hundreds; a narrow network of each kind is tried")
+    if method in PERTURBATION and bench.case in FAMILIES and bench.case.name not in NARROW:
+        pytest.skip("looks at scores alone, whatever made them; benchmarks/matrix.py tries it here")
     traces, images = Traces(bench.given), bench.images.clone()
     maps, refusal = explain(bench, method)
     assert traces.left() == []
@@ -115,8 +117,9 @@ def test_a_network_that_fails_midway_is_left_as_found(method):
     last = network.head if hasattr(network, "head") else network.fc
     handle = last.register_forward_pre_hook(_fail)
     traces = Traces(network)
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(ImageError, match="in the middle of a forward pass") as error:
         explainers.create(method, network)(case.images())
+    assert isinstance(error.value.__cause__, ZeroDivisionError)
     assert traces.left() == []
     handle.remove()
 

@@ -51,7 +51,7 @@ def test_a_file_whose_names_would_go_astray_is_refused(name, tmp_path):
 def test_no_file_is_said(tmp_path):
     with pytest.raises(OptionError, match=r"labels: no file .*none\.txt"):
         read_class_names(tmp_path / "none.txt")
-    with pytest.raises(OptionError, match="Is a directory"):
+    with pytest.raises(OptionError, match="it is a folder"):
         read_class_names(tmp_path)
 
 

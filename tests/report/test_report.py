@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import json
 import re
 import shutil
+import zlib
 from types import SimpleNamespace
 
 import numpy as np
@@ -373,3 +375,20 @@ def test_the_box_that_a_map_is_of_lies_in_its_photo(tmp_path):
     map_ = MapEntry("grad-cam", path=tmp_path / "m.npz", box=(4.0, 5.0, 30.0, 15.0))
     made = Packer(Shown("run", "", methods=["grad-cam"]), 64)(Entry("a.png", maps=[map_]))
     assert made.head["maps"][0]["boxed"] == [0.1, 0.25, 0.75, 0.75]
+
+
+@pytest.mark.parametrize("box", [None, (4.0, 5.0, 30.0, 15.0)])
+def test_the_region_that_a_map_is_of_is_packed_and_that_of_a_box_is_the_box(tmp_path, box):
+    """Rows of bits, highest first, as numpy packs them."""
+    outline = np.eye(4, dtype=bool)
+    np.savez(
+        tmp_path / "m.npz", map=np.eye(4, dtype=np.float32), box=[0, 0, 20, 40], image_size=[20, 40], outline=outline
+    )
+    maps = [MapEntry("grad-cam", path=tmp_path / "m.npz", box=box)]
+    made = Packer(Shown("run", "", methods=["grad-cam"]), 64)(Entry("a.png", maps=maps))
+    if box is not None:
+        assert "regions" not in made.heavy
+        return
+    (region,) = made.heavy["regions"]
+    assert region["grid"] == [4, 4]
+    assert zlib.decompress(base64.b64decode(region["data"])) == np.packbits(outline).tobytes()

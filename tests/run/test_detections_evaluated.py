@@ -209,6 +209,17 @@ def test_true_boxes_are_those_of_the_same_class_that_overlap(tmp_path):
     assert energies[0] > energies[1] > 0  # it is the true box that counts, not the detection's own
 
 
+def test_where_no_detection_has_a_true_box_the_figures_and_the_table_say_that_there_is_no_value(tmp_path):
+    images = spotted_photos(tmp_path / "in")
+    beside = table(tmp_path / "beside.csv", "a.png,1000,1000,1100,1100,cup")
+    metrics, out = ["pointing-game", "energy-pointing-game"], tmp_path / "out"
+    result = scored(images, metrics, ("saliency", "grad-cam"), count=1, boxes=beside, figures=True, out=out)
+    assert {row["value"] for row in result.rows} == {None}
+    assert (out / "figure-values.png").is_file()
+    assert all(cell == "–" for line in result.summary().lines()[1:] for cell in line[1:-1])
+    assert result._repr_png_()  # as in a notebook
+
+
 COCO = '{{"images": [{{"id": 1, "file_name": "a.png"}}], "annotations": [{{"image_id": 1, "bbox": [{}]}}]}}'
 
 
@@ -250,6 +261,11 @@ def test_boxes_of_coco_are_those_of_the_table(tmp_path):
         ("b.csv", "file,x0,y0,x1,y1,x0\na.png,1,1,2,2,9\n", "two columns 'x0'"),
         ("b.csv", "file,x0,y0,x1,y1\n,1,2,3,4\n", "line 2 names no photo"),
         ("b.csv", "file,x0,y0,x1,y1\na.png,1_0,2,30,4\n", "is no box"),
+        (
+            "b.csv",
+            "file,x0,y0,x1,y1,class\na.png,1,2,3,4,owl\n",
+            "such as cup, fork, plate or an index to 2; it has owl",
+        ),
     ],
 )
 def test_a_table_that_is_none_is_one_error(tmp_path, name, content, said):

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import tracemalloc
 
 import pytest
 
-from explainers.storage.files import read_bytes
+from explainers.data.box_table import read_boxes
+from explainers.data.label_table import read_column, read_labels
+from explainers.errors import ExplainersError
+from explainers.models.class_list import read_class_names
+from explainers.storage.files import MOST_TEXT, read_bytes
+
+READERS = {
+    "class names": read_class_names,
+    "labels": lambda path: read_labels(path, ("file", "class"), str, "any"),
+    "a column": lambda path: read_column(path, "class"),
+    "boxes": read_boxes,
+}
 
 
 @pytest.mark.parametrize("size", [0, 1, (1 << 20) - 1, 1 << 20, (1 << 20) + 1, 3_000_000])
@@ -28,3 +40,14 @@ def test_a_small_file_costs_its_own_size_whatever_the_limit_is(tmp_path):
         assert tracemalloc.get_traced_memory()[1] < 4 << 20
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".json"])
+@pytest.mark.parametrize("reader", READERS.values(), ids=READERS)
+def test_a_table_that_is_a_pipe_or_has_gigabytes_is_refused_at_once(tmp_path, reader, suffix):
+    os.mkfifo(tmp_path / f"pipe{suffix}")
+    with (tmp_path / f"large{suffix}").open("wb") as file:
+        file.truncate(MOST_TEXT + 1)
+    for name, why in (("pipe", "not a regular file"), ("large", "more than the limit of")):
+        with pytest.raises(ExplainersError, match=why):
+            reader(tmp_path / f"{name}{suffix}")

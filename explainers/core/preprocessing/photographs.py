@@ -36,6 +36,10 @@ class Preprocessing:
     that a network of 1 or 3 channels sees; white: the value of a band that is 1 to the network (None: the highest
     that its integers have, or 1 of floats) and white in the picture.
 
+    Where resize is the shorter side, longest: the longer side is at most this, and the shorter one smaller where that
+    asks for it; multiple: both sides are rounded down to a multiple of it. Both are rounded as transformers does it
+    for detectors.
+
     Lists, as JSON gives them, become tuples.
     """
 
@@ -50,6 +54,8 @@ class Preprocessing:
     bands: tuple[int, ...] | None = None
     picture: tuple[int, ...] | None = None
     white: float | None = None
+    longest: int | None = None
+    multiple: int = 1
 
     def __post_init__(self) -> None:
         for name in ("resize", "crop", "mean", "std", "window", "bands", "picture"):
@@ -77,6 +83,12 @@ class Preprocessing:
         for name, size in (("resize", self.resize), ("crop", self.crop)):
             if size is not None and math.prod(size if isinstance(size, tuple) else (size, size)) > MOST_PIXELS:
                 raise OptionError(f"{name}={size}; expected at most {MOST_PIXELS:,} pixels")
+        if self.multiple < 1 or (self.longest is not None and self.longest < self.multiple):
+            raise OptionError(f"longest={self.longest}, multiple={self.multiple}; expected at least one pixel of each")
+        if not isinstance(self.resize, int) and (self.longest is not None or self.multiple != 1):
+            raise OptionError(
+                f"longest={self.longest}, multiple={self.multiple} with resize={self.resize}; they need a shorter side"
+            )
         if self.window is not None and not _is_window(self.window):
             raise OptionError(
                 f"window={self.window}; expected (left, top, right, bottom) as fractions of a photo's width and "
@@ -157,8 +169,9 @@ class Preprocessing:
         return f"crop={self.crop} is larger than {cut}: what the network sees beside the photo is black"
 
     def describe(self) -> dict[str, Any]:
-        """Plain values, for a manifest; what concerns bands only where it is set."""
-        unset = {name for name in ("bands", "picture", "white") if getattr(self, name) is None}
+        """Plain values, for a manifest; what few networks have only where it is set."""
+        rare = ("bands", "picture", "white", "longest", "multiple")
+        unset = {name for name in rare if getattr(self, name) == getattr(Preprocessing, name)}
         return {name: value for name, value in asdict(self).items() if name not in unset}
 
     def resized_size(self, height: int, width: int) -> tuple[int, int]:
@@ -221,8 +234,13 @@ class Preprocessing:
         if isinstance(self.resize, tuple):
             return self.resize
         short, long = min(height, width), max(height, width)
-        other = int(self.resize * long / short)
-        return (self.resize, other) if height <= width else (other, self.resize)
+        side: float = self.resize
+        if self.longest is not None and long / short * side > self.longest:
+            side = self.longest * short / long
+        first, other = (
+            max(length - length % self.multiple, self.multiple) for length in (round(side), int(side * long / short))
+        )
+        return (first, other) if height <= width else (other, first)
 
     def _resized(self, image: Tensor) -> Tensor:
         size = self._scaled_size(image.shape[1], image.shape[2])

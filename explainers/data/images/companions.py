@@ -21,6 +21,7 @@ NIFTI = (".nii.gz", ".nii")
 RAW_AND_COPIES = {".npz", ".npy", ".nii.gz"}  # of one map of `explain run`
 NAMED = 3  # files that an error lists
 INSIDE = 128  # gray value from which a mask's pixel is inside
+CLASSES, VOID = 64, 255  # gray values below are classes in a map of classes; what has none
 
 
 class Beside:
@@ -156,7 +157,8 @@ def read_mask(path: Path, *, max_pixels: int) -> np.ndarray:
     """(H, W) bool of a mask file: gray values from 128 on, or non-zero values of an array, are inside.
 
     Raises:
-        MapError: not two-dimensional, NaN in it, or nothing inside. ImageError: a picture that cannot be read.
+        MapError: not two-dimensional, NaN in it, nothing inside, or a map of classes with a void. ImageError: a picture
+            that cannot be read.
     """
     if path.suffix.lower() in ARRAYS:
         values = read_array(path, "mask", max_pixels=max_pixels)
@@ -164,10 +166,29 @@ def read_mask(path: Path, *, max_pixels: int) -> np.ndarray:
             raise MapError(f"the mask {shown(path)} has NaN in it; expected 0 outside and another number inside")
         mask = values != 0
     else:
-        mask = read_image(path, max_pixels=max_pixels).pixels.max(axis=2) >= INSIDE
+        pixels = read_image(path, max_pixels=max_pixels).pixels
+        _refuse_void(path, pixels)
+        mask = pixels.max(axis=2) >= INSIDE
     if not mask.any():
         raise MapError(f"the mask {shown(path)} has nothing inside (no value of {INSIDE} or more)")
     return mask
+
+
+def _refuse_void(path: Path, pixels: np.ndarray) -> None:
+    """Of a map of classes, 0, 1, 2 … with 255 for what has no class, the void alone would be inside.
+
+    Edges that are smoothed, and JPEG, leave values in between.
+    """
+    if (pixels != pixels[..., :1]).any():
+        return
+    counts = np.bincount(pixels[..., 0].ravel(), minlength=256)
+    classes = np.flatnonzero(counts[1:CLASSES]) + 1
+    if len(classes) and counts[VOID] and not counts[CLASSES:VOID].any():
+        told = ", ".join(map(str, classes[:3])) + (" …" if len(classes) > 3 else "")
+        raise MapError(
+            f"the mask {shown(path)} looks like a map of classes: it has the values {told} and {VOID} (void), of which "
+            f"the void alone would be inside; write a mask of one class, with {VOID} inside and 0 outside"
+        )
 
 
 def read_map(path: Path, *, max_pixels: int) -> np.ndarray:

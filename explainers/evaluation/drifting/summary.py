@@ -18,6 +18,7 @@ from explainers.evaluation.drifting.table_lines import (
     TOO_FEW,
 )
 from explainers.evaluation.intervals import FEW, interval_of
+from explainers.evaluation.metrics.similarity import RANGES
 from explainers.evaluation.statistics import holm, images_needed, mean_tests
 from explainers.evaluation.tables.columns import laid_out, markdown
 from explainers.evaluation.tables.comparison import SIGNIFICANT
@@ -186,7 +187,7 @@ def summarise(drift: Drift) -> DriftSummary:
     for (name, method), values in drift.likeness.items():
         for group, places in groups.items():
             for similarity, each in values.items():
-                cells[name, method, group, similarity] = _mean(each[places], drift.seed)
+                cells[name, method, group, similarity] = _mean(each[places], drift.seed, RANGES[similarity])
     verdicts, tests = {}, 0
     for similarity in drift.similarities:
         found, tests = _verdicts(drift, similarity)
@@ -194,11 +195,11 @@ def summarise(drift: Drift) -> DriftSummary:
     return DriftSummary(drift, cells, verdicts, tests)
 
 
-def _mean(values: np.ndarray, seed: int) -> Mean:
+def _mean(values: np.ndarray, seed: int, within: tuple[float, float]) -> Mean:
     known = values[~np.isnan(values)]
     if not len(known):
         return Mean(float("nan"), None, 0)
-    return Mean(float(known.mean()), interval_of(known, seed=seed), len(known))
+    return Mean(float(known.mean()), interval_of(known, within=within, seed=seed), len(known))
 
 
 def _verdicts(drift: Drift, similarity: str) -> tuple[dict[tuple[str, str], Verdict], int]:

@@ -78,6 +78,7 @@ class AverageDrop(FadedMetric):
 
     name = "average-drop"
     better = "lower"
+    within_probability = (0.0, 1.0)
     ratios = True
 
     def value(self, clean: float, faded: float) -> float:

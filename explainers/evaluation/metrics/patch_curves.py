@@ -67,6 +67,7 @@ class PID(PatchMetric):
 
     name = "pid"
     better = "higher"
+    within_probability = (-1.0, 1.0)
 
 
 @register_metric

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -34,6 +35,7 @@ class CurveMetric(Metric):
     of adaptive curves say how well the area is known, see `explainers.evaluation.measuring.unseen.Unseen`.
     """
 
+    within_probability = (0.0, 1.0)
     inserts: ClassVar[bool] = False
     backwards: ClassVar[bool] = False
 
@@ -117,6 +119,7 @@ class IDScore(Metric):
 
     name = "id-score"
     better = "higher"
+    within_probability = (-1.0, 1.0)
     reference = "Petsiuk et al. 2018"
 
     def __init__(
@@ -192,6 +195,7 @@ class PixelPerturbation(Metric):
 
     name = "pixel-perturbation"
     better = "lower"
+    within = (0.0, math.inf)
     ratios = True
     reference = "Srinivas and Fleuret 2019"
     heights = "|change of f(x)| / f(x)"

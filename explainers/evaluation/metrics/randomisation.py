@@ -45,6 +45,7 @@ class ModelRandomisation(Metric):
     name = "model-randomisation"
     better = "lower"
     reference = "Adebayo et al. 2018"
+    within = (-1.0, 1.0)
     needs = frozenset({"explainer", "network"})
     across = "share of layers drawn anew"
     heights = "likeness of the map"

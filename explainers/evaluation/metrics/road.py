@@ -36,6 +36,7 @@ class ROAD(Metric):
 
     name = "road"
     better = "higher"
+    within_probability = (-1.0, 1.0)
     reference = "Rong et al. 2022"
     across = "share removed"
     heights = "f(x) without the least − without the most"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -22,6 +23,7 @@ class CaptumMetric(Metric):
     """
 
     better = "lower"
+    within = (0.0, math.inf)
     reference = "Yeh et al. 2019"
 
     def __init__(self, *, samples: int = 10) -> None:

@@ -156,6 +156,7 @@ SIMILARITIES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "ssim": ssim,
     "top-k": top_k_intersection,
 }
+RANGES = {"spearman": (-1.0, 1.0), "pearson": (-1.0, 1.0), "ssim": (-1.0, 1.0), "top-k": (0.0, 1.0)}
 
 
 class LikenessMetric(Metric):
@@ -166,6 +167,7 @@ class LikenessMetric(Metric):
     """
 
     better = ""
+    within = (-1.0, 1.0)
 
     def __init__(self, *, reference: str | None = None) -> None:
         if not reference:
@@ -248,6 +250,7 @@ class TopK(LikenessMetric):
     """
 
     name = "top-k-intersection"
+    within = RANGES["top-k"]
     reference = "Ghorbani et al. 2019"
 
     def __init__(self, *, reference: str | None = None, k: int | float = 0.1) -> None:

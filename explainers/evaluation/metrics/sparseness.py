@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -44,6 +46,7 @@ class Sparseness(Metric):
 
     name = "sparseness"
     better = "higher"
+    within = (0.0, 1.0)
     reference = "Chalasani et al. 2020"
 
     def measure(self, subject: Subject) -> Measuring:
@@ -61,6 +64,7 @@ class Complexity(Metric):
 
     name = "complexity"
     better = "lower"
+    within = (0.0, math.inf)
     reference = "Bhatt et al. 2020"
 
     def measure(self, subject: Subject) -> Measuring:

@@ -32,6 +32,7 @@ class ThresholdMetric(Metric):
 
     reference = "AMB study"
     needs = frozenset({"classes"})
+    within = (0.0, 1.0)
     keeps = True
     across = "threshold"
     heights = "accuracy"

@@ -62,15 +62,17 @@ def parts_of(rows: Sequence[Row], names: Sequence[str]) -> dict[str, dict[str, n
 
 
 def compared(
-    score: str, found: dict[str, dict[str, Any]], metric: Metric, seed: int
+    score: str, found: dict[str, dict[str, Any]], metric: Metric, seed: int, probability: bool = False
 ) -> tuple[dict[tuple[str, str], Cell], list[Test]]:
     """Cells by (explainer, score), and tests of every pair, of one score.
 
     Args:
-        found: see `parts_of`; metric: the score's; seed: of the bootstrap and the exchanges.
+        found: see `parts_of`; metric: the score's; seed: of the bootstrap and the exchanges; probability: whether f(x)
+            of every image is one.
     """
     whole = any(np.ndim(next(iter(images.values()))) for images in found.values())
     combine = metric.combined if whole else mean_of
+    within = metric.within or (metric.within_probability if probability else None)
     values = {name: value_of(np.stack(list(images.values())), combine) for name, images in found.items()}
     tested = {name: {image: metric.coarser(each) for image, each in images.items()} for name, images in found.items()}
     p = pairwise(tested if whole else found, combine, seed=seed)
@@ -87,7 +89,7 @@ def compared(
     for name, images in found.items():
         cells[name, score] = Cell(
             values[name],
-            interval_of(np.stack(list(images.values())), combine, share=metric.share, seed=seed),
+            interval_of(np.stack(list(images.values())), combine, share=metric.share, within=within, seed=seed),
             len(images),
             bool(sign)
             and name in own

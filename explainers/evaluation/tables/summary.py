@@ -169,7 +169,7 @@ class Summary:
         for score in self.scores:
             tests = sum(each.score == score for each in self.tests)
             needed = images_needed(tests, level=SIGNIFICANT) if tests else 0
-            images = max(cell.images for (_, of), cell in self.cells.items() if of == score)
+            images = max((cell.images for (_, of), cell in self.cells.items() if of == score), default=0)
             if needed is None or images < needed:
                 found[score] = (tests, needed)
         return found
@@ -229,7 +229,7 @@ def summarise(
         settings[score] = ", ".join(f"{key} {setting_text(value)}" for key, value in metric.settings().items())
         own = [row for row in good if row["score"] == score]
         cautions[score], found = metric.caution_of(own), parts_of(own, names)
-        filled, pairs = compared(score, found, metric, seed)
+        filled, pairs = compared(score, found, metric, seed, {row.get("quantity") for row in own} == {"probability"})
         cells.update(filled)
         tests += pairs
     seconds = {}

@@ -60,15 +60,23 @@ def scales_each(kernel: Tensor, groups: int) -> bool:
 
 
 def of_each_value(name: str, args: Any, result: Tensor) -> bool:
-    """Whether an index chooses for each value on its own, and not for rows of them."""
+    """Whether an index chooses between several for each value on its own, and not for rows of them.
+
+    What picks some values out of a list, each once, as detectors do, leaves no value another than it was.
+    """
     if name in ("index", "_unsafe_index"):
         indices = [index for index in args[1] if isinstance(index, Tensor)]
         if any(index.dtype == torch.bool for index in indices):
-            return any(index.numel() == args[0].numel() for index in indices)
-        chosen = torch.broadcast_shapes(*(_own_shape(index) for index in indices)).numel()
+            return False  # what puts them back is seen by itself
     else:
-        chosen = torch.Size(_own_shape(args[1 if name in ("take", "embedding") else 2])).numel()
-    return chosen == (args[3] if name == "index_add" else result).numel() > 1
+        indices = [args[1 if name in ("take", "embedding") else 2]]
+    chosen = torch.broadcast_shapes(*map(_own_shape, indices)).numel()
+    if name == "index_add":
+        return chosen == args[3].numel() > 1
+    choices, rest = divmod(args[0].numel(), max(chosen, 1))
+    each_has_its_own = choices > 1 and rest == 0
+    again = len(indices) == 1 and indices[0].unique().numel() < chosen
+    return chosen == result.numel() > 1 and (each_has_its_own or again)
 
 
 def _own_shape(index: Tensor) -> tuple[int, ...]:

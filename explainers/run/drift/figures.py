@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from explainers.render.charts import Trace, line_panels
 from explainers.run.figure_files import written_figure
 
 SAID = {"entropy": "entropy of the output (nats)", "probability": "probability of the true class"}
+RANGES = {"entropy": (0.0, math.inf), "probability": (0.0, 1.0), "error": (0.0, 1.0), "loss": (0.0, math.inf)}
 TRAINING = {"error": "error", "loss": "loss", "weight_norm": "norm of the last layer's weights"}
 CHANCE = {METHOD_SEED: "another seed of the method", NETWORK_SEED: "another training seed", RANDOM_MAPS: "random maps"}
 MOST_GROUPS = 8  # that a chart can show
@@ -63,7 +65,7 @@ def scores_chart(found: Drift) -> Any:
         for group in groups_of(found):
             rows = slice(None) if group == EVERY_IMAGE else found.groups[group]
             values = [found.said[name][key][rows] for name in found.checkpoints]
-            traces.append(_trace(group, values, found.seed))
+            traces.append(_trace(group, values, found.seed, RANGES[key]))
         if not all(np.isnan(trace.values).all() for trace in traces):
             panels[title] = traces
     return line_panels(panels, places_of(found), axis="epoch") if panels else None
@@ -78,7 +80,7 @@ def training_chart(found: Drift) -> Any:
             norms = [networks[name]["weight_norm"] for name in found.checkpoints]
             trace = Trace(title, np.array([np.nan if each is None else each for each in norms], float))
         else:
-            trace = _trace(title, [_of_images(found, name, key) for name in found.checkpoints], found.seed)
+            trace = _trace(title, [_of_images(found, name, key) for name in found.checkpoints], found.seed, RANGES[key])
         if not np.isnan(trace.values).all():
             panels[title] = [Trace("value", trace.values, trace.low, trace.high)]
     return line_panels(panels, places_of(found), axis="epoch") if panels else None
@@ -104,9 +106,9 @@ def _of_images(found: Drift, name: str, key: str) -> np.ndarray:
     return np.where(np.isnan(predicted), np.nan, predicted != found.labels)
 
 
-def _trace(label: str, values: list[np.ndarray], seed: int) -> Trace:
+def _trace(label: str, values: list[np.ndarray], seed: int, within: tuple[float, float]) -> Trace:
     """Means with intervals over images, NaN aside."""
     known = [each[~np.isnan(each)] for each in values]
-    ends = [interval_of(each, seed=seed) or (np.nan, np.nan) for each in known]
+    ends = [interval_of(each, within=within, seed=seed) or (np.nan, np.nan) for each in known]
     means = np.array([each.mean() if len(each) else np.nan for each in known])
     return Trace(label, means, *np.array(ends, float).T)

@@ -31,7 +31,8 @@ from explainers.storage.atomic import write_bytes
 from explainers.storage.owner import MADE
 
 TEST_IMAGES = 200  # of a data set, unless it is said how many
-GEOMETRY = ("resize", "crop", "window", "interpolation", "channels")  # what decides where a map lies on a photo
+# What decides where a map lies on a photo.
+GEOMETRY = ("resize", "crop", "window", "longest", "multiple", "interpolation", "channels")
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from explainers.storage.sought import not_written, written_by
 
 MAPS, TABLE = "maps", "edit-list.csv"
 TRANSPARENT = "transparency composited on white"
-GEOMETRY = ("window", "resize", "crop")  # what of a photo lies where in the input
+GEOMETRY = ("window", "resize", "longest", "multiple", "crop")  # what of a photo lies where in the input
 
 
 @dataclass(frozen=True)

@@ -149,7 +149,7 @@ def evaluate(
         if isinstance(classes, ImageTargets):
             source, classes = replace(source, own=classes), None
         if isinstance(classes, Detected):
-            truth = None if options.boxes is None else truth_of(options.boxes, files)
+            truth = None if options.boxes is None else truth_of(options.boxes, files, names)
             taken = photographic(source.preprocessing)
             boxes = source.boxes = BoxRows(network, options.output, taken, classes, truth, names)
             chosen, classes = with_other_boxes(chosen, boxes), None

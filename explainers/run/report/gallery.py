@@ -124,6 +124,9 @@ class Packer:
             head["box"] = [short(each) for each in (top / height, left / width, bottom / height, right / width)]
             head["input"] = list(drawn[0].full.shape)
         made.heavy["maps"] = [raw.packed().data if isinstance(raw, RawMap) else None for raw in raws]
+        regions = [_region(map_, raw) for map_, raw in zip(entry.maps, raws, strict=True)]
+        if any(regions):
+            made.heavy["regions"] = regions
         if any(map_.curves for map_ in entry.maps):
             made.heavy["curves"] = [map_.curves for map_ in entry.maps]
         by_method: dict[str, np.ndarray | None] = {}
@@ -227,6 +230,13 @@ class Packer:
             return pack_bits(placed(mask, shape, size, self.preprocessing, str(entry.mask), True).numpy() > 0)
         except (MapError, ImageError, OSError):
             return None
+
+
+def _region(map_: MapEntry, raw: RawMap | str | None) -> dict[str, Any] | None:
+    """The region whose class a map explains, over the network's input; a detection has its box instead."""
+    if not isinstance(raw, RawMap) or raw.outline is None or map_.box is not None:
+        return None
+    return pack_bits(raw.outline > 0)
 
 
 def _common_limits(shown: Shown, limits: Callable[[Path], tuple[float, float]]) -> dict[str, tuple[float, float]]:

@@ -23,7 +23,8 @@ class RawMap:
     """A map.
 
     full: (H, W) float32 over the network's input; box: (top, left, bottom, right) of it in the photo; size: (height,
-    width) of the photo; note: what was done to have one value a pixel.
+    width) of the photo; note: what was done to have one value a pixel; outline: (H, W) bool, the region whose class is
+    explained, or None.
     """
 
     full: np.ndarray
@@ -31,6 +32,7 @@ class RawMap:
     box: tuple[float, float, float, float]
     size: tuple[int, int]
     note: str = ""
+    outline: np.ndarray | None = None
 
     def packed(self) -> Packed:
         """The map as text, before it was enlarged."""
@@ -60,7 +62,10 @@ def read_map(path: Path) -> RawMap:
     full = values if values.shape == input_size else _enlarged(values, input_size)
     small = native(values) if values.shape == input_size else values
     top, left, bottom, right = map(float, box)
-    return RawMap(full, small, (top, left, bottom, right), (int(size[0]), int(size[1])), note)
+    outline = saved.get("outline")
+    if outline is not None and outline.ndim != 2:
+        outline = None
+    return RawMap(full, small, (top, left, bottom, right), (int(size[0]), int(size[1])), note, outline)
 
 
 def load(path: Path, needed: Sequence[str]) -> tuple[np.ndarray, dict[str, np.ndarray]]:

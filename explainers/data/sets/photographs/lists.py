@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from explainers.data.images import ImageFile
 from explainers.errors import DataError
+from explainers.storage.files import text_of
 from explainers.storage.paths import not_there, shown
 
 Value = TypeVar("Value")
@@ -36,7 +37,7 @@ def lines_of(path: Path) -> list[tuple[int, str]]:
         DataError: it is not there, no text, or has no line.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = text_of(path)
     except FileNotFoundError as error:
         raise DataError(not_there(path, "file")) from error
     except (OSError, UnicodeDecodeError) as error:

@@ -15,6 +15,7 @@ class MaskMetric(Metric):
     """A metric of a map and a mask alone. Cost: no passes."""
 
     better = "higher"
+    within = (0.0, 1.0)
     needs = frozenset({"masks"})
 
     def measure(self, subject: Subject) -> Measuring:

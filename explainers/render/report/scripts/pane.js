@@ -27,6 +27,7 @@ export class Pane {
     this.node = element("figure", { class: "pane" }, caption, this.frame);
     if (map) this.addMap();
     if (this.boxes) this.stage.append(this.boxes);
+    if (map?.region) this.addRegion(map.region);
     if (map) this.node.append(this.bar());
     this.node.append(element("p", { class: "under" }, ...(map ? map.under : []), this.region));
     this.listen();
@@ -61,6 +62,20 @@ export class Pane {
       lines.append(svg("path", { class: "halo", d }), svg("path", { class: "boxed", d }));
     }
     this.boxes = lines;
+  }
+
+  // The region whose class a map explains, over what the network saw.
+  addRegion(region) {
+    const lines = svg("svg", {
+      class: "lines",
+      viewBox: `0 0 ${region.width} ${region.height}`,
+      preserveAspectRatio: "none",
+      "aria-hidden": "true",
+    });
+    laidOver(lines, this.image);
+    const d = maskOutline(region);
+    lines.append(svg("path", { class: "halo", d }), svg("path", { class: "boxed", d }));
+    this.stage.append(lines);
   }
 
   bar() {

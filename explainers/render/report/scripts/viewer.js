@@ -12,6 +12,7 @@ import { recipes } from "./recipe.js";
 import { report } from "./report.js";
 import { SliceControl, countOf, kindOf, peakOf, pictureFromTheSide, placesOf, toldSlice, turned, valuesTold } from "./slices.js";
 import { ALL, choose, mapOf, setOpacity, state } from "./state.js";
+import { unpackedMask } from "./unpack.js";
 import { View } from "./view.js";
 
 // What is watched of a map's target: a probability in percent, anything else under its name.
@@ -60,7 +61,8 @@ export class Viewer extends View {
     this.slice = peakOf(image, mapOf(image));
     this.photo = await pictureOf(image, this.slice);
     this.mask = image.box ? await maskOf(image) : null;
-    this.curves = (await heavy(image)).curves ?? [];
+    const { curves, regions } = await heavy(image);
+    this.curves = curves ?? [];
     this.maps = [];
     for (const [index, map] of image.maps.entries()) {
       if (map.method >= report.methods.length) continue;
@@ -70,7 +72,8 @@ export class Viewer extends View {
       const numbered = alike.length > 1 ? ` ${alike.indexOf(map) + 1}` : "";
       const title = report.titles[map.method] + (own.length > 1 ? ` · ${map.target}${numbered}` : "");
       const full = image.slices ? field : field && resized(field, ...image.input);
-      this.maps.push({ ...map, index, field, full, title, under: this.under(map) });
+      const region = regions?.[index] ? await unpackedMask(regions[index]) : null;
+      this.maps.push({ ...map, index, field, full, region, title, under: this.under(map) });
     }
   }
 

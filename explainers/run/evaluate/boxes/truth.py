@@ -40,11 +40,12 @@ class Truth:
         return fit[best] if float(overlaps[best]) >= MATCHES else None
 
 
-def truth_of(given: str | Path, files: Sequence[ImageFile]) -> Truth | None:
+def truth_of(given: str | Path, files: Sequence[ImageFile], class_names: Sequence[str] | None = None) -> Truth | None:
     """The true boxes of a table; None where each detection's own box is meant.
 
     Raises:
-        DataError: the table is none, or says nothing of any of the photos. A photo that it does not name has no box.
+        DataError: the table is none, says nothing of any of the photos, or names none of the network's classes
+            (class_names, where they are known) for them. A photo that it does not name has no box.
     """
     if str(given) == DETECTED:
         return None
@@ -54,4 +55,17 @@ def truth_of(given: str | Path, files: Sequence[ImageFile]) -> Truth | None:
             f"{shown(given)} names none of the images, such as {shown(names[0])}; it has {shown(next(iter(table)))}. "
             "Names are paths from the folder of images"
         )
+    known = _words(class_names or ())
+    called = [each.classes for name in names for each in table.get(name, [])]
+    if class_names and called and all(each and not each & known for each in called):
+        first, some = sorted(called[0]), ", ".join(map(shown, class_names[:3]))
+        raise DataError(
+            f"{shown(given)} names no class that the network has, such as {some}{', …' * (len(class_names) > 3)} or an "
+            f"index to {len(class_names) - 1}; it has {', '.join(map(shown, first))}"
+        )
     return Truth({name: table.get(name, []) for name in names})
+
+
+def _words(class_names: Sequence[str]) -> set[str]:
+    """How classes may be called: by name or index."""
+    return {*class_names, *map(str, range(len(class_names)))}

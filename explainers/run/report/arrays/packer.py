@@ -173,7 +173,7 @@ class RecordingPacker(Packer):
             whole = cut(field.values, axis, places, field.axes[axis])
             height, width = bounded(whole.shape)
         flat, of = below_each_other(whole, height, width)
-        return Cut(flat, flat, (0.0, 0.0, 1.0, 1.0), (1, 1), field.note, ends, of)
+        return Cut(flat, flat, (0.0, 0.0, 1.0, 1.0), (1, 1), field.note, ends=ends, of=of)
 
     def _subject(self, entry: Entry) -> tuple[Recording | None, str]:
         """What was explained, or why it is not shown."""
