@@ -148,7 +148,7 @@ def _one_by_one(network: Any, images: Tensor, rows: int) -> bool:
         return False  # it has a second input, of another number of images
     try:
         run(network, images[:1].expand(rows, *images.shape[1:]))
-    except Exception:
+    except Exception:  # the same of several
         return True
     return False
 

@@ -170,7 +170,7 @@ def test_who_comes_while_another_is_leaving_waits_for_it(tmp_path, monkeypatch):
         held.wait()
         threading.Timer(0.03, leave.set).start()
         with locked(tmp_path):
-            pass
+            assert leave.is_set()
         done.result()
 
 
