@@ -12,7 +12,6 @@ from volume_case import made, settled
 import explainers
 
 
-
 @pytest.fixture(scope="module")
 def monai():
     """Imported here, since it takes seconds, which would be those of every process that collects the tests."""
