@@ -13,7 +13,7 @@ from torch import Tensor
 from explainers.core.batches import Explained, in_batches, input_by_input
 from explainers.core.image_by_image import told_of_network
 from explainers.core.option_types import refusing_unfit_options
-from explainers.core.targets import NOT, NotClasses, SeenTargets, is_per_image
+from explainers.core.targets import NOT, SeenTargets, is_per_image
 from explainers.errors import OutputError, TargetError, refuse
 from explainers.network.guard import alone, exact, preserved
 from explainers.network.input import checked_images, fixed_batch, run
@@ -24,6 +24,7 @@ from explainers.passes.activation import Reading
 from explainers.passes.predictor import Predictor
 from explainers.passes.steady import tell_steadiness
 from explainers.targets import Function, holds_targets, settle
+from explainers.targets.chosen import NotClasses
 from explainers.targets.target_scores import TargetScores
 
 NAMED_AXES = {1: "signals (N, C, L)", 2: "images (N, C, H, W)", 3: "volumes (N, C, D, H, W)"}
