@@ -127,6 +127,14 @@ class Chunk:
             return NOT if self.reading.negative else int(self.targets[row])
         return self.watched.targets[row]
 
+    def outlines(self) -> dict[str, Tensor]:
+        """(h, w) bool of what is watched in the images, by their names, without those in which it is all of them."""
+        if self.watched is None:
+            return {}
+        size = tuple(self.images.shape[2:])
+        found = {name: self.watched.targets[row].outline(size) for row, name in enumerate(self.names)}
+        return {name: outline for name, outline in found.items() if outline is not None}
+
     def target(self, row: int) -> int | str:
         """What is watched of an image, for tables."""
         return int(self.targets[row]) if self.watched is None else self.watched.targets[row].label()
