@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from explainers.cli.main import main
 from run_case import embedded, folder
 from torch import nn
 
@@ -12,7 +13,7 @@ from explainers.core.explainer import Explainer
 from explainers.core.registry import METHODS, register
 from explainers.errors import OptionError
 from explainers.evaluation.measuring.subject import Measured
-from explainers.evaluation.metric import Metric
+from explainers.evaluation.metric import METRICS, Metric
 from explainers.models.factory import function_from
 from explainers.run import run
 from explainers.run.report.recipes import recipes_of
@@ -103,10 +104,11 @@ class Bright(Explainer):
 
 @pytest.fixture
 def registered():
-    before = dict(METHODS._things)
+    tables = (METHODS, METRICS)
+    before = [dict(table._things) for table in tables]
     yield
-    for name in METHODS._things.keys() - before.keys():
-        del METHODS._things[name]
+    for table, things in zip(tables, before, strict=True):
+        table._things = things
 
 
 def test_a_file_that_is_run_again_gives_its_method_anew_and_changed_code_is_another_run(tmp_path, registered):
@@ -130,3 +132,35 @@ def test_a_file_that_is_run_again_gives_its_method_anew_and_changed_code_is_anot
 
     with pytest.raises(ValueError, match="two methods are called 'bright-of-a-file'"):
         register(Bright)
+
+
+MADE = """
+import torch
+from explainers.evaluation.measuring.subject import Measured
+from explainers.evaluation.metric import Metric, register_metric
+
+@register_metric
+class Highest(Metric):
+    name, better, reference = "highest-of-a-file", "higher", "an example"
+
+    def measure(self, subject):
+        yield []
+        return [Measured(float(each.max())) for each in subject.maps]
+
+def make():
+    torch.manual_seed(0)
+    return torch.nn.Sequential(torch.nn.Conv2d(3, 2, 3), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
+"""
+
+
+def test_the_command_knows_what_the_file_of_the_network_registers(tmp_path, registered, capsys):
+    file, images = tmp_path / "own_net.py", folder(tmp_path / "photos", ("a.png",))
+    file.write_text(OWN.replace("FACTOR", "1") + MADE)
+    asked = ["--model", f"{file}:make", "--size", "16", "--device", "cpu", "--no-report", "-q"]
+    asked += ["-m", "bright-of-a-file", "--out"]
+    assert main(["run", str(images), *asked, str(tmp_path / "run"), "--no-overlays"]) == 0
+    scored = ["--metric", "highest-of-a-file", "--no-figures", "--no-maps"]
+    assert main(["evaluate", str(images), *asked, str(tmp_path / "scores"), *scored]) == 0
+    assert "highest-of-a-file" in (tmp_path / "scores/summary.csv").read_text()
+    assert main(["run", str(images), *asked, str(tmp_path / "none"), "-m", "bright"]) == 2
+    assert "no method 'bright'; did you mean" in capsys.readouterr().err
