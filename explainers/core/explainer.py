@@ -13,7 +13,7 @@ from torch import Tensor
 from explainers.core.batches import Explained, in_batches, input_by_input
 from explainers.core.image_by_image import told_of_network
 from explainers.core.option_types import refusing_unfit_options
-from explainers.core.targets import NOT, SeenTargets, is_per_image
+from explainers.core.targets import NOT, SeenTargets, is_per_image, resolve_targets
 from explainers.errors import OutputError, TargetError, refuse
 from explainers.network.guard import alone, exact, preserved
 from explainers.network.input import checked_images, fixed_batch, run
@@ -170,6 +170,8 @@ class Explainer(ABC):
     def _of_classes(self, images: Tensor, targets: Any, device: torch.device | None) -> Explained:
         with alone(self), preserved(self.network), exact(images, gradients=True):
             made = self.compute(images, targets)
+            if isinstance(targets, SeenTargets) and targets.classes is None:  # a method that asks for no class
+                resolve_targets(targets, self.scores(images))
         made = made if isinstance(made, Explained) else Explained(made)
 
         def finished(values: Tensor | None) -> Tensor | None:
