@@ -14,6 +14,7 @@ from explainers.network.input import another, full_batches, run
 from explainers.network.output import Output
 
 SLACK, NONE = 1000, 8  # of a precision's last digit: what may be rounding still, and what nobody can tell from it
+DIGIT = 1e-5  # of half precision, whose own would leave all networks in doubt
 Scored = Callable[[Any, int], Tensor]  # (what the network returned, how many images) → scores (N, classes)
 Found = dict[tuple[int, ...], float]  # by the shape of an image
 
@@ -60,5 +61,5 @@ def _moves(network: Any, image: Tensor, scored: Scored) -> float:
     one, other = (parts[0][:1], parts[1][:1]) if len(parts) > 1 else parts[0][:2].split(1)
     if one.shape != other.shape:
         return float("inf")
-    digit = torch.finfo(one.dtype).eps * (float(one.abs().max()) + 1)
+    digit = min(torch.finfo(one.dtype).eps, DIGIT) * (float(one.abs().max()) + 1)
     return float((one - other).abs().min()) / digit
