@@ -252,7 +252,7 @@ def _state(network: Any) -> tuple[Any, ...]:
 def _settings(own: dict[str, Any]) -> Iterator[Any]:
     """What a module goes by beside its weights: strides, a temperature, hooks, a `forward` of its own."""
     for name, value in own.items():
-        if name in NO_SETTINGS:
+        if value is None or name in NO_SETTINGS or (isinstance(value, (list, dict)) and not value):
             continue
         if isinstance(value, (list, dict)):
             each = value.items() if isinstance(value, dict) else enumerate(value)
