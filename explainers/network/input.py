@@ -83,9 +83,9 @@ def checked_images(images: Any, network: Any) -> Tensor:
     if _reads_channels_last(images, network):
         text = (
             "the network's first convolution takes the last axis of its input as channels, so that "
-            f"{tuple(images.shape)} is read with its channels last, and a map would lie over channels: explain a function, or module, that "
-            "gives the network its input turned, such as lambda x: network(x.movedim(1, -1)), and pass "
-            f"(N, C, {', '.join(SIDES[images.ndim - 2])})"
+            f"{tuple(images.shape)} is read with its channels last, and a map would lie over channels: explain a "
+            "function, or module, that gives the network its input turned, such as "
+            f"lambda x: network(x.movedim(1, -1)), and pass (N, C, {', '.join(SIDES[images.ndim - 2])})"
         )
         if images.ndim > 3:
             raise ImageError(text)
