@@ -42,6 +42,13 @@ def is_rectified(values: Tensor, total: Tensor) -> bool:
 
 
 @torch.no_grad()
+def one_sided(values: Tensor, made: Tensor) -> bool:
+    """Whether what had both signs has one, as behind a quantisation whose range begins, or ends, at zero."""
+    low, high = (bool((values.detach() < 0).any()), bool((values.detach() > 0).any()))
+    return (low and not bool((made.detach() < 0).any())) or (high and not bool((made.detach() > 0).any()))
+
+
+@torch.no_grad()
 def one_by_one(matrix: Tensor) -> bool:
     """Whether matrices (…, n, m) have at most one entry in each row and each column: they scale, and mix nothing."""
     matrix = matrix.detach()
@@ -73,10 +80,19 @@ def of_each_value(name: str, args: Any, result: Tensor) -> bool:
     chosen = torch.broadcast_shapes(*map(_own_shape, indices)).numel()
     if name == "index_add":
         return chosen == args[3].numel() > 1
-    choices, rest = divmod(args[0].numel(), max(chosen, 1))
-    each_has_its_own = choices > 1 and rest == 0
+    if not chosen == result.numel() > 1:
+        return False
     again = len(indices) == 1 and indices[0].unique().numel() < chosen
-    return chosen == result.numel() > 1 and (each_has_its_own or again)
+    choices, rest = divmod(args[0].numel(), chosen)
+    return again or (choices > 1 and rest == 0 and _of_own(name, args[0], indices, choices))
+
+
+def _of_own(name: str, given: Tensor, indices: list[Tensor], choices: int) -> bool:
+    """Whether each value is taken out of as many that are its own: a row, neighbours, or one of each of equal parts."""
+    if len(indices) > 1 or (name == "gather" and given.ndim > 1):
+        return True
+    flat = indices[0].flatten() % given.numel()
+    return any(len(places.unique()) == len(flat) for places in (flat % len(flat), flat // choices))
 
 
 def _own_shape(index: Tensor) -> tuple[int, ...]:
