@@ -303,9 +303,8 @@ def test_a_slice_shows_what_is_replaced_along_a_curve(opened, scored):
     for share, part in (("1000", 1), ("0", 0)):  # all of it and nothing, whatever the slice
         page.get_by_label("Share of the voxels").fill(share)
         assert blue(page) == pytest.approx(part, abs=0.01), "it follows the axis"
-    size = page.locator(".curvegrid canvas").evaluate(
-        "node => [node.clientWidth / node.clientHeight, node.width / node.height]"
-    )
+    boxes = [page.locator(each).first.bounding_box() for each in (".curvegrid canvas", ".frame")]
+    size = [each["width"] / each["height"] for each in boxes]
     assert size[0] == pytest.approx(size[1], rel=0.03)
 
 

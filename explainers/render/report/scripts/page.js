@@ -70,7 +70,8 @@ function toolbar() {
 function show() {
   const images = chosen();
   gallery.show(images);
-  id("count").textContent = images.length === report.images.length ? `${images.length} images` : `${images.length} of ${report.images.length} images`;
+  const all = `${report.images.length} ${report.images.length === 1 ? "image" : "images"}`;
+  id("count").textContent = images.length === report.images.length ? all : `${images.length} of ${all}`;
   id("clear").hidden = images.length === report.images.length;
 }
 
