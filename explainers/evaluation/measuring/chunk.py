@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from explainers.core.targets import NOT, NotClasses, resolve_targets
+from explainers.core.targets import NOT, resolve_targets
 from explainers.errors import OptionError, OutputError, TargetError
 from explainers.evaluation.measuring.batch import Batch
 from explainers.evaluation.measuring.fillings import IMAGE, Baseline, baseline_name, baseline_of, image_seed
@@ -18,6 +18,7 @@ from explainers.passes.activation import Reading, reading_of
 from explainers.passes.one_score import Remarks
 from explainers.passes.predictor import Predictor
 from explainers.targets import Function, Target, holds_targets
+from explainers.targets.chosen import NotClasses
 
 SCORES = Reading(None, "the scores themselves", probability=False)
 
