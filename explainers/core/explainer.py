@@ -15,7 +15,7 @@ from explainers.core.batches import Explained, in_batches, input_by_input
 from explainers.core.image_by_image import told_of_network
 from explainers.core.option_types import refusing_unfit_options
 from explainers.core.rounding import NONE, SLACK, Flatness, without_rounding
-from explainers.core.targets import NOT, NotClasses, SeenTargets, is_per_image, resolve_targets
+from explainers.core.targets import NOT, SeenTargets, is_per_image, resolve_targets
 from explainers.errors import OutputError, TargetError, refuse
 from explainers.network.guard import alone, exact, preserved
 from explainers.network.input import checked_images, fixed_batch, run
@@ -26,6 +26,7 @@ from explainers.passes.activation import Reading
 from explainers.passes.predictor import Predictor
 from explainers.passes.steady import tell_steadiness
 from explainers.targets import Function, holds_targets, settle
+from explainers.targets.chosen import NotClasses
 from explainers.targets.target_scores import TargetScores
 
 NAMED_AXES = {1: "signals (N, C, L)", 2: "images (N, C, H, W)", 3: "volumes (N, C, D, H, W)"}
@@ -172,6 +173,8 @@ class Explainer(ABC):
     def _of_classes(self, images: Tensor, targets: Any, device: torch.device | None) -> Explained:
         with alone(self), preserved(self.network), exact(images, gradients=True):
             made = self.compute(images, targets)
+            if isinstance(targets, SeenTargets) and targets.classes is None:  # a method that asks for no class
+                resolve_targets(targets, self.scores(images))
             made = made if isinstance(made, Explained) else Explained(made)
             if (self.signed or "gradients" in self.needs) and bool(made.maps.any()):
                 made = replace(made, maps=self._of_no_rounding(images, targets, made.maps))

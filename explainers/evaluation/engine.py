@@ -31,7 +31,8 @@ from explainers.passes.predictor import Predictor
 class Unit:
     """What was measured of one explainer on one batch; the piece that is done or not done (rows is None).
 
-    maps: (H, W) float32 of the images that have one, by their names.
+    maps: (H, W) float32 of the images that have one, by their names; outlines: (h, w) bool of what is watched in them,
+    of those in which it is less than all.
     """
 
     key: str
@@ -39,6 +40,7 @@ class Unit:
     names: tuple[str, ...]
     rows: list[Row] | None
     maps: Mapping[str, Tensor] = field(default_factory=dict)
+    outlines: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass(eq=False)
@@ -98,6 +100,7 @@ class Engine:
     def _batch(self, batch: Batch, keys: Mapping[str, str]) -> Iterator[Unit]:
         chunk, broken = self._opened(batch)
         all_maps = None if chunk is None else ChunkMaps(chunk, self.explainers, self.proven)
+        outlines = {} if chunk is None else chunk.outlines()
         for name in keys:
             if all_maps is not None and name not in self.proven:  # a refusal comes before any score is noted
                 try:
@@ -112,7 +115,7 @@ class Engine:
             if all_maps is not None:
                 rows += self._rows(name, all_maps)
                 maps = all_maps.by_image(name)
-            yield Unit(key, name, batch.names, rows, maps)
+            yield Unit(key, name, batch.names, rows, maps, outlines)
 
     def _opened(self, batch: Batch) -> tuple[Chunk | None, dict[str, str]]:
         """The chunk of the images that the network has scores for, and why the others have none."""
