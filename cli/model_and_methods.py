@@ -14,7 +14,7 @@ from explainers.errors import DependencyError, LayerError, OptionError, Unsuppor
 
 from .spelling import given
 from .terminal.telling import downloads_as_notes
-from .values import note, number_or_text, numbers, pair, size, values_of, whole_numbers
+from .values import known, note, number_or_text, numbers, pair, size, values_of, whole_numbers
 
 DEFAULT = "photographs"
 DEFAULTS = {  # what is explained where no --model is given
@@ -202,7 +202,7 @@ def whole_specs(arguments: argparse.Namespace, specs: list[str]) -> list[str]:
     """The methods asked for, with every one that can run here in the place of `all`; those it adds may be refused."""
     for spec in specs:
         if spec != "all":
-            explainers.method(spec.partition("@")[0])  # there is one, or nothing else is said
+            known(arguments, explainers.method, spec.partition("@")[0])  # there is one, or nothing else is said
     if "all" not in specs:
         return list(dict.fromkeys(specs))
     every = []

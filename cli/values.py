@@ -6,9 +6,10 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from contextvars import ContextVar
+from pathlib import Path
 from typing import Any, TextIO
 
 from explainers.errors import OptionError
@@ -85,6 +86,25 @@ def output(text: str | int | None) -> Any:
     if isinstance(text, str) and ":" in text:
         return function_from(text)
     return Pick(number_or_text(text) if isinstance(text, str) else text)
+
+
+def known(arguments: argparse.Namespace, find: Callable[[str], Any], name: str) -> Any:
+    """What goes by a name, which the file of the network (`--model FILE.py:factory`) may make known.
+
+    Raises:
+        OptionError: nothing does, with the names that come close.
+    """
+    from explainers.models.factory import function_from
+
+    try:
+        return find(name)
+    except OptionError:
+        spec = str(arguments.model or "")
+        file = spec.rpartition(":")[0]
+        if not file.endswith(".py") or not Path(file).is_file():
+            raise
+        function_from(spec)
+        return find(name)
 
 
 def number_or_text(text: str) -> int | str:

@@ -33,13 +33,15 @@ class Unit:
 
     keys: of each piece that is done or not done, with the names of its images: one, whatever the batch it came in;
     rows: of the images that were not done before, None where all were; maps: (H, W) float32 of those that have one, by
-    their names; left: the keys of those images.
+    their names; outlines: (h, w) bool of what is watched in images, of those in which it is less than all; left: the
+    keys of the images that were not done before.
     """
 
     keys: Mapping[str, tuple[str, ...]]
     explainer: str
     rows: list[Row] | None
     maps: Mapping[str, Tensor] = field(default_factory=dict)
+    outlines: Mapping[str, Tensor] = field(default_factory=dict)
     left: tuple[str, ...] = ()
 
     def pieces(self) -> dict[str, list[Row]]:
@@ -86,19 +88,15 @@ class Engine:
         with nullcontext() if batch.inputs is None else self.network.given(batch.inputs):
             keys = {name: self._keys(pieces, name) for name in self.explainers if name not in self.refused}
             self.proven |= {name for name, own in keys.items() if not own.keys().isdisjoint(done)}
-            asked = [name for name, own in keys.items() if own.keys() - done]
+            asked = {name: own for name, own in keys.items() if own.keys() - done}
             # Batches are gone through whole: kernels round otherwise for other numbers of images.
-            made = self._batch(batch, asked) if asked else iter(())
+            made = self._batch(batch, asked, done) if asked else iter(())
             waiting = next(made, None)
             for name, own in keys.items():  # in one order, whatever was done before
                 if name not in asked:
                     yield Unit(own, name, None)
-                elif waiting is not None and waiting[0] == name:
-                    left = tuple(key for key in own if key not in done)
-                    images = {image for key in left for image in own[key]}
-                    rows = [row for row in waiting[1] if row["image"] in images]
-                    maps = {image: map_ for image, map_ in waiting[2].items() if image in images}
-                    yield Unit(own, name, rows, maps, left)
+                elif waiting is not None and waiting.explainer == name:
+                    yield waiting
                     waiting = next(made, None)
 
     def _keys(self, pieces: Sequence[Batch], name: str) -> dict[str, tuple[str, ...]]:
@@ -109,17 +107,20 @@ class Engine:
             found[hashlib.sha256(f"{piece.digest} {name} {maps}".encode()).hexdigest()[:32]] = piece.names
         return found
 
-    def _batch(self, batch: Batch, names: Sequence[str]) -> Iterator[tuple[str, list[Row], Mapping[str, Tensor]]]:
-        """Rows and maps of these explainers."""
+    def _batch(
+        self, batch: Batch, keys: Mapping[str, Mapping[str, tuple[str, ...]]], done: frozenset[str] | set[str]
+    ) -> Iterator[Unit]:
+        """The units of these explainers, each of which has images that are not done."""
         chunk, broken = self._opened(batch)
         all_maps = None if chunk is None else ChunkMaps(chunk, self.explainers, self.proven)
-        for name in names:
+        outlines = {} if chunk is None else chunk.outlines()
+        for name in keys:
             if all_maps is not None and name not in self.proven:  # a refusal comes before any score is noted
                 try:
                     all_maps.of(name)
                 except (UnsupportedError, LayerError) as error:
                     self._refuse(name, error)
-        for name in names:
+        for name, own in keys.items():
             if name in self.refused:
                 continue
             rows = [failed_row(each, name, reason) for each, reason in broken.items()]
@@ -127,7 +128,11 @@ class Engine:
             if all_maps is not None:
                 rows += self._rows(name, all_maps)
                 maps = all_maps.by_image(name)
-            yield name, rows, maps
+            left = tuple(key for key in own if key not in done)
+            images = {image for key in left for image in own[key]}
+            rows = [row for row in rows if row["image"] in images]
+            maps = {image: map_ for image, map_ in maps.items() if image in images}
+            yield Unit(own, name, rows, maps, outlines, left)
 
     def _opened(self, batch: Batch) -> tuple[Chunk | None, dict[str, str]]:
         """The chunk of the images that the network has scores for, and why the others have none."""

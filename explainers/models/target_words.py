@@ -14,7 +14,8 @@ from explainers.core.targets import NOT
 from explainers.errors import TargetError
 from explainers.models.factory import function_from
 from explainers.models.loaded import class_index
-from explainers.targets import Difference, Function, Similarity, Target, Value
+from explainers.targets import Difference, Similarity, Target, Value
+from explainers.targets.chosen import Chosen
 from explainers.targets.class_targets import NEXT
 
 LABEL = "label"  # the true class of each image
@@ -113,7 +114,7 @@ def _function(text: str) -> Target:
             return found()
         except Exception as error:
             raise TargetError(f"target={text!r}: {type(error).__name__}: {error}") from error
-    return Function(found, text.rpartition(":")[2])
+    return Chosen(found, text.rpartition(":")[2])
 
 
 def _difference(text: str, class_names: Sequence[str] | None) -> Difference:

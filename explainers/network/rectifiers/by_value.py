@@ -42,6 +42,13 @@ def is_rectified(values: Tensor, total: Tensor) -> bool:
 
 
 @torch.no_grad()
+def one_sided(values: Tensor, made: Tensor) -> bool:
+    """Whether what had both signs has one, as behind a quantisation whose range begins, or ends, at zero."""
+    low, high = (bool((values.detach() < 0).any()), bool((values.detach() > 0).any()))
+    return (low and not bool((made.detach() < 0).any())) or (high and not bool((made.detach() > 0).any()))
+
+
+@torch.no_grad()
 def one_by_one(matrix: Tensor) -> bool:
     """Whether matrices (…, n, m) have at most one entry in each row and each column: they scale, and mix nothing."""
     matrix = matrix.detach()

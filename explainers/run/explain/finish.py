@@ -10,6 +10,7 @@ import numpy as np
 
 from explainers.errors import ImageError
 from explainers.render.sheet import AnyCell, side_by_side
+from explainers.render.style import limits_of
 from explainers.run.explain.compared import NO_OVERLAY, Drawing, comparison_sheets
 from explainers.run.explain.options import RunOptions
 from explainers.run.explain.outputs import COMPARED, DONE, SHEETS, written
@@ -73,12 +74,12 @@ class _Units:
 
 
 def _common_limits(out: Path, units: _Units) -> dict[str, tuple[float, float]]:
-    """method → lowest and highest value over all images."""
+    """method → the scale that takes in the own scales of all its maps, so that no single pixel sets it."""
     limits: dict[str, tuple[float, float]] = {}
     for row in units.rows():
         if row["status"] in DONE:
             with np.load(out / row["map"]) as saved:
-                low, high = float(saved["map"].min()), float(saved["map"].max())
+                low, high = limits_of(saved["map"])
             before = limits.get(row["method"], (low, high))
             limits[row["method"]] = (min(low, before[0]), max(high, before[1]))
     return limits

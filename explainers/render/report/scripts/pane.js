@@ -2,7 +2,7 @@
 
 import { paint, paintBar, ticks } from "./colour.js";
 import { resized, regionOf, thresholdOf, valueAt } from "./field.js";
-import { described, laidOver } from "./laid.js";
+import { described, laidOver, proportioned } from "./laid.js";
 import { element, percent, shortNumber, svg } from "./numbers.js";
 import { maskOutline, outline } from "./outline.js";
 import { kindOf, maskSlice, sliceOf } from "./slices.js";
@@ -20,7 +20,7 @@ export class Pane {
     this.cross = element("div", { class: "cross", hidden: true });
     this.frame = element("div", { class: "frame", tabindex: "0", role: "group" }, this.stage, this.cross);
     this.frame.setAttribute("aria-label", `${map ? map.title : kindOf()}; arrow keys move the pointer, plus and minus zoom`);
-    this.frame.style.aspectRatio = `${image.size[0]} / ${image.size[1]}`;
+    proportioned(this.frame, image.size);
     this.value = element("span", { class: "value" });
     this.region = element("span", { class: "regiontold" });
     const caption = element("figcaption", {}, element("b", {}, map ? map.title : kindOf()), this.value);
