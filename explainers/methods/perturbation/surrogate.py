@@ -61,8 +61,8 @@ class SegmentExplainer(PerturbationExplainer):
 
     @classmethod
     def trial(cls, model: Any, images: Tensor, *, output: Output | None = None) -> None:
-        """A handful of samples."""
-        cls(model, output=output, samples=8, segments=2)(images[:1])
+        """A few samples: as many as tell the segments of a volume apart."""
+        cls(model, output=output, samples=16, segments=2)(images[:1])
 
     def compute(self, images: Tensor, targets: Any) -> Explained:
         """Image by image and class by class, each with the same samples."""
