@@ -14,7 +14,7 @@ from torch import Tensor
 from explainers.core.explainer import Explainer
 from explainers.core.image_by_image import OF_THE_METHOD, Failure, in_parts, is_of_the_run, told_of_network
 from explainers.core.maps import constant_reason, is_constant
-from explainers.core.saturation import at_end
+from explainers.core.rounding import at_end
 from explainers.errors import ExplainersError, LayerError, UnsupportedError
 from explainers.evaluation.chunk_maps import ChunkMaps, Stored
 from explainers.evaluation.measuring.batch import Batch
