@@ -14,6 +14,7 @@ from torch import Tensor
 from explainers.core.explainer import Explainer
 from explainers.core.image_by_image import OF_THE_METHOD, Failure, in_parts, is_of_the_run, told_of_network
 from explainers.core.maps import constant_reason, is_constant
+from explainers.core.rounding.saturation import at_end
 from explainers.errors import ExplainersError, LayerError, UnsupportedError
 from explainers.evaluation.chunk_maps import ChunkMaps, Stored
 from explainers.evaluation.measuring.batch import Batch
@@ -166,7 +167,9 @@ class Engine:
         rows = [failed_row(chunk.names[row], name, reason) for row, reason in sorted(made.failed.items())]
         ours = isinstance(self.explainers[name], Explainer)
         for row in same:
-            why = constant_reason(made.maps[row], made.layers, ours=ours)
+            value = float(chunk.probability[row])
+            end = at_end(self.explainers[name], value, chunk.quantity(row), str(chunk.reading)) if ours else ""
+            why = constant_reason(made.maps[row], made.layers, ours=ours, at_end=end)
             rows.append(constant_row(chunk.names[row], name, why))
         if not good:
             return rows

@@ -110,6 +110,27 @@ def test_filters(opened, run):
     page.locator("button.figure[data-result=all]").click()
 
 
+def test_an_address_holds_what_is_chosen_and_what_is_unknown_is_said(opened, run):
+    page = opened.go(run)
+    page.wait_for_selector(".card")
+    page.locator(".more summary").click()
+    sure = [float(each.split()[0]) / 100 for each in page.locator(".card .sure").all_inner_texts()]
+    page.locator("#least").fill(f"{(min(sure) + max(sure)) / 2:.4f}")  # of what stands first among the scores
+    page.wait_for_function("() => document.querySelectorAll('.card').length < 6")
+    count = len(names(page))
+    chosen = page.url[page.url.index("#") :]
+    opened.go(run, chosen)
+    page.wait_for_selector(".card")
+    assert (len(names(page)), page.locator("#least").is_visible()) == (count, True)
+    assert count > 0
+    opened.go(run, "#image=gone.png&class=nobody&sort=nothing-&result=odd&least=1")
+    page.wait_for_selector(".card")
+    assert len(names(page)) == 6
+    assert "gone.png" in page.locator("#lost").inner_text()
+    page.locator("#result").select_option("wrong")
+    assert not page.locator("#lost").is_visible()
+
+
 def test_sorts_by_disagreement(opened, run):
     page = opened.go(run)
     page.wait_for_selector(".card")
@@ -238,8 +259,10 @@ def test_the_start_of_an_insertion_is_the_blur_that_was_measured(opened, scored)
         height, width, *values = page.locator(".curves canvas").evaluate(reads)
         drawn[share] = torch.tensor(values, dtype=torch.float64).view(1, height, width, 4).permute(0, 3, 1, 2)[:, :3]
     whole, start = drawn["1000"], drawn["0"]
-    assert (start - whole).abs().max() > 0.5 * whole.max(), "strokes are nearly gone"
-    assert (start - baseline_of(whole, "blur")).abs().max() < 0.06 * (whole.max() - whole.min())
+    assert (start - whole).abs().max() > 0.2 * whole.max(), "strokes are faint"
+    off, scale = start - baseline_of(whole, "blur"), whole.max() - whole.min()
+    assert off.abs().mean() < 0.03 * scale
+    assert max(off[..., 0].mean().abs(), off[..., -1, :].mean().abs()) < 0.02 * scale
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,5 @@
 """Maps that are nothing but rounding: of scores that no image moves (`flat.py`), told by another precision
-(`precision.py`).
+(`precision.py`), and of probabilities too near their end to move (`saturation.py`).
 
 Need torch and the rooms below. Begin with `without_rounding` of `precision.py`.
 """

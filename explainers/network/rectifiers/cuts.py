@@ -81,9 +81,7 @@ class Cuts(TorchDispatchMode):
         self._follow(name, result, given, made)
         if behind and (tracked := self._tracked[_storage(args[0])]()) is not None:
             self._found.append(tracked)
-        elif (
-            way and not behind and (_clips(name, way[0], result) or (cut and _hides(plain, args, values, cut, result)))
-        ):
+        elif way and not behind and (_clips(name, way, result) or (cut and _hides(plain, args, values, cut, result))):
             self._found.append(next(_tensors((result,))))
         elif way and by_rank and of_each_value(name, args, chosen := next(_tensors((result,)))):
             self._ranked.append(chosen)

@@ -114,7 +114,8 @@ def evaluate(
     bound, images = of_inputs(network, images, options, files)
     check_boxes(targets, files, masks, options.boxes, titled)
     _check_masks(titled, brought, masks if options.boxes is None else options.boxes)
-    chosen = titled_explainers(explainers, model, files, options)
+    numbered = targets.count if isinstance(targets, Detected) else 0
+    chosen = titled_explainers(explainers, model, files, options, numbered)
     if bound is not None:
         network, options, chosen = bound, replace(options, batch_size=1), bound_explainers(chosen, bound)
     if isinstance(targets, str):
