@@ -9,7 +9,7 @@ from typing import Any
 from explainers.core.option_types import whole_number
 from explainers.data.images import ImageFile
 from explainers.data.label_table import read_labels
-from explainers.errors import DataError, OptionError
+from explainers.errors import DataError, OptionError, TargetError
 from explainers.models import class_index
 from explainers.storage.paths import shown
 
@@ -72,4 +72,6 @@ def _index(label: str, class_names: Sequence[str] | None) -> int:
         return class_index(label, class_names)
     if number is None or number < 0:
         raise DataError(f"class {label!r}: the class names of this network are not known; give indices")
+    if class_names and number >= len(class_names):
+        raise TargetError(f"class {label}: the network has classes 0 … {len(class_names) - 1}, counted from 0")
     return number

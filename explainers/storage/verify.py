@@ -85,7 +85,7 @@ def verify(folder: Path) -> Verified:
         found.hold(folder, made)
         known += made if isinstance(made, dict) else []
     if not any(problem.startswith((JOURNAL, MANIFEST)) for problem in found.problems):  # which say what was written
-        why = "is not listed: this command did not write it"
+        why = "is not listed: something else wrote it, or a run that was stopped"
         found.problems += [f"{shown(name)} {why}" for name in _strange(folder, head, known)]
     return found
 

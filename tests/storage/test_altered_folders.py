@@ -71,7 +71,7 @@ def test_every_fact_of_a_manifest_counts(out, key):
 def test_what_was_put_into_its_folders_is_named(out):
     (out / "maps" / "mine").write_text("")
     (out / "mine").write_text("")  # beside them is the user's place
-    assert verify(out).problems == ["maps/mine is not listed: this command did not write it"]
+    assert verify(out).problems == ["maps/mine is not listed: something else wrote it, or a run that was stopped"]
 
 
 def test_who_goes_on_lists_anew(out):
