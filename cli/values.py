@@ -16,6 +16,8 @@ from explainers.errors import OptionError
 
 from .spelling import as_typed, printable
 
+LONGEST = 20  # digits of a size
+
 
 @contextmanager
 def json_alone(asked: bool) -> Iterator[None]:
@@ -107,7 +109,10 @@ def known(arguments: argparse.Namespace, find: Callable[[str], Any], name: str) 
 
 def number_or_text(text: str) -> int | str:
     """A whole number where it is one."""
-    return int(text) if text.lstrip("-").isdigit() else text
+    from explainers.core.option_types import whole_number
+
+    number = whole_number(text)
+    return text if number is None else number
 
 
 def values_of(text: str, *, words: bool = False) -> Any:
@@ -140,7 +145,7 @@ def size(text: str | int | None, flag: str) -> int | tuple[int, int] | None:
     if text is None:
         return None
     parts = str(text).lower().replace("×", "x").split("x")
-    if not all(part.isdigit() and int(part) for part in parts) or len(parts) > 2:
+    if not all(part.isdecimal() and len(part) < LONGEST and int(part) for part in parts) or len(parts) > 2:
         raise OptionError(f"{flag} {text!r}; expected a number, or height x width such as 240x320")
     return int(parts[0]) if len(parts) == 1 else (int(parts[0]), int(parts[1]))
 
@@ -166,7 +171,7 @@ def numbers(
 def whole_numbers(text: str | float | list[float] | None, flag: str, example: str) -> tuple[int, ...] | None:
     """Whole numbers between commas."""
     found = numbers(text, flag, example)
-    if found is not None and any(each != int(each) for each in found):
+    if found is not None and not all(map(float.is_integer, found)):
         raise OptionError(f"{flag} {text!r}; expected whole numbers such as {example}")
     return None if found is None else tuple(int(each) for each in found)
 

@@ -113,6 +113,7 @@ def test_each_target_has_a_line_and_a_common_scale_the_same_numbers(tmp_path, sh
         assert len(scales) == 1
         (scale,) = scales
         assert scale.high == pytest.approx(highest[name])
+        assert (scale.below, scale.above) == (False, True)  # peaks
         assert scale.mark == pytest.approx((scale.low + scale.high) / 2 if scale.low >= 0 else scale.high / 2)
 
 

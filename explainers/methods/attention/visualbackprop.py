@@ -19,7 +19,19 @@ from explainers.network.rectifiers import graph_nodes
 # What moves positions between two layers, in the graph's words.
 MOVING = (
     *("AdaptiveAvgPool2D", "Upsample", "Slice", "ConstantPad", "ReflectionPad", "ReplicationPad", "Permute", "Flip"),
-    *("Roll", "Rot90", "Index", "Gather", "Take", "Scatter", "GridSampler", "PixelShuffle", "PixelUnshuffle", "Im2Col"),
+    *(
+        "Roll",
+        "Rot90",
+        "IndexBackward",
+        "IndexSelect",
+        "Gather",
+        "Take",
+        "Scatter",
+        "GridSampler",
+        "PixelShuffle",
+        "PixelUnshuffle",
+        "Im2Col",
+    ),
     *("Col2Im", "Unfold", "Fft", "Mm", "Bmm"),
 )
 

@@ -25,6 +25,8 @@ from explainers.storage.files import content_hash
 from explainers.targets import Target
 from explainers.targets.target import text_of
 
+NOT_OF_VALUES = ("batch_size",)  # facts that change how long an evaluation takes, and none of its values
+
 
 def facts_of(model: Any, engine: Engine, targets: Any, options: EvaluationOptions) -> dict[str, Any]:
     """Plain values: they tell evaluations apart, and go into the manifest."""

@@ -40,13 +40,13 @@ class Keeper:
         """images.csv: where each image and its mask lie, and its true class."""
         write_bytes(self.out / IMAGES, table(map(self._row, self.source.files)).encode("utf-8", "surrogateescape"))
 
-    def keep(self, unit: Unit) -> list[str]:
-        """Write the maps of a unit and name them in its rows; returns their names within the folder.
+    def keep(self, unit: Unit) -> dict[str, str]:
+        """Write the maps of a unit and name them in its rows; returns image → name of its map within the folder.
 
         Controls know nothing of the network, and nobody looks at maps that are the same everywhere: they are not kept.
         """
         if not self.maps or is_control(unit.explainer) or unit.rows is None:
-            return []
+            return {}
         kept = {}
         for name, map_ in unit.maps.items():
             if not is_constant(map_):
@@ -55,7 +55,7 @@ class Keeper:
         for row in unit.rows:
             if row["status"] == "ok" and row["image"] in kept:
                 row["map"] = kept[row["image"]]
-        return list(kept.values())
+        return kept
 
     def _row(self, file: Any) -> dict[str, Any]:
         label = None if self.source.labels is None else self.source.labels[file.name]

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from explainers.core.maps import CONSTANT, constant_reason, is_constant
-from explainers.core.rounding import at_end
+from explainers.core.rounding.saturation import at_end
 from explainers.data.images import ImageFile, Photo, write_image
 from explainers.models import LoadedModel
 from explainers.render import with_boxes
