@@ -109,7 +109,7 @@ def constant_reason(values: Tensor, layers: Sequence[str] = (), *, ours: bool = 
 
     Args:
         layers: that its method read; ours: whether one of our methods made it, so that more is known of why; at_end:
-            what `rounding.at_end` says of what it explains.
+            what `rounding/saturation.py` says of what it explains.
     """
     zero = not bool(values.any())
     value = f"{0.0 if zero else float(values.flatten()[0]):.3g} at all positions"
