@@ -166,20 +166,21 @@ def _lines(path: Path) -> Iterator[tuple[int, Row | None]]:
 
 def _sealed(entry: Row) -> bytes:
     """An entry as a line, with a sum over it."""
-    return (json.dumps({**entry, "sum": _sum(entry)}) + "\n").encode("ascii")
+    return (json.dumps({**entry, "sum": sum_of(entry)}) + "\n").encode("ascii")
 
 
 def _opened(line: bytes) -> Row | None:
     try:
         entry = json.loads(line) if line.endswith(b"\n") else None
-        if isinstance(entry, dict) and entry.pop("sum", "") == _sum(entry):
+        if isinstance(entry, dict) and entry.pop("sum", "") == sum_of(entry):
             return entry
     except (ValueError, RecursionError):
         pass
     return None
 
 
-def _sum(entry: Row) -> str:
+def sum_of(entry: Row) -> str:
+    """What tells plain values from any others."""
     return hashlib.sha256(json.dumps(entry, sort_keys=True).encode("ascii")).hexdigest()[:16]
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from explainers.storage.atomic import unwritten
 
+PART = 1 << 20  # bytes read at once; a journal may have more than fit into memory
 Listing = dict[str, list[Any]]  # name within the folder → [size in bytes, SHA-256]
 
 
@@ -50,5 +51,9 @@ def _wrong(path: Path, facts: Any) -> str:
 
 
 def _facts(path: Path) -> list[Any]:
-    data = path.read_bytes()
-    return [len(data), hashlib.sha256(data).hexdigest()]
+    size, digest = 0, hashlib.sha256()
+    with path.open("rb") as file:
+        while part := file.read(PART):
+            size += len(part)
+            digest.update(part)
+    return [size, digest.hexdigest()]

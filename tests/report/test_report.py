@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from explainers.cli.main import main
-from report_case import HOSTILE, digits, evaluated, explained
+from report_case import HOSTILE, SEGMENTER, digits, evaluated, explained
 
 from explainers.data.images import find_images, write_image
 from explainers.errors import DataError, ImageError, OptionError
@@ -28,15 +28,6 @@ from explainers.run.report.evaluated import too_few
 from explainers.run.report.gallery import Packer
 from explainers.run.report.recipes import network_facts, recipes_of
 from explainers.run.report.report import ReportOptions, make_report
-
-SEGMENTER = """
-import torch
-from torch import nn
-
-def make():
-    torch.manual_seed(4)
-    return nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.ReLU(), nn.Conv2d(8, 3, 3, 1, 1)).eval()
-"""
 
 
 @pytest.fixture(scope="module")

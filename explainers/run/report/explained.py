@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from explainers.core.option_types import whole_number
 from explainers.data.images import ImageFile
 from explainers.errors import counted
 from explainers.render.style import OPACITY
@@ -118,5 +119,5 @@ def _unlike(source: Path | None, name: str, key: str, row: Row, kind: Recordings
         return "" if content is not None and content.hex() == row["content"] else CHANGED
     # Rows of earlier versions have the key alone, which holds the true class and what a target was made of as well.
     true, file = str(row.get("true", "")), ImageFile(source, name)
-    label = int(true) if true.lstrip("-").isdigit() else None
+    label = whole_number(true)
     return "" if key in (key_of(file, label, None, content), key_of(file, None, None, content)) else CHANGED

@@ -11,6 +11,7 @@ from typing import Any
 from explainers.core.registry import options as known_options
 from explainers.errors import ExplainersError
 from explainers.methods import method as method_class
+from explainers.passes.own_code import own_code
 
 PHOTO = "\0photo\0"  # where the photo's path goes, quoted as a shell or Python needs it
 TARGET = "\0target\0"  # and its class, where each image has its own
@@ -53,8 +54,11 @@ def recipes_of(facts: Mapping[str, Any], titles: Sequence[str]) -> dict[str, dic
 def _own_options(told: Mapping[str, Any]) -> dict[str, Any] | None:
     """The options that a method was given and that are not its defaults; None of a method that is not ours."""
     try:
-        known = known_options(method_class(str(told["name"])))
+        cls = method_class(str(told["name"]))
+        known = known_options(cls)
     except ExplainersError:
+        return None
+    if own_code({"": cls}):  # the command does not know it
         return None
     plain = (str, int, float, bool)
     return {
