@@ -15,7 +15,7 @@ from explainers.run.explain.reading import content_or_none, key_of
 from explainers.run.kinds.recordings import Recordings
 from explainers.run.report.entry import Entry, MapEntry, Shown
 from explainers.run.report.folder import ReadFolder, number
-from explainers.run.report.recipes import recipes_of
+from explainers.run.report.recipes import network_facts, recipes_of
 from explainers.storage.journal import Row
 
 # Columns that say what a row is of; every other column of numbers is something to sort by.
@@ -44,6 +44,7 @@ def explained(folder: ReadFolder) -> Shown:
     found.common = options.get("scale") == "common"
     found.max_pixels = options.get("max_pixels")
     found.preprocessing = facts.get("preprocessing")
+    found.facts = network_facts(facts)
     found.recipes = recipes_of(facts, found.methods)
     missing = int(facts.get("images") or 0) - len(found.entries)
     found.status = folder.status

@@ -1,10 +1,11 @@
-"""The command and the Python that make a map again."""
+"""The network that maps are of, and the command and the Python that make a map again."""
 
 from __future__ import annotations
 
 import re
 import shlex
 from collections.abc import Mapping, Sequence
+from pathlib import PurePath
 from typing import Any
 
 from explainers.core.registry import options as known_options
@@ -202,3 +203,39 @@ def _array_flags(told: Mapping[str, Any]) -> list[str]:
         if told.get(name) is not None:
             flags.append(f"--{name}={told[name]}")
     return flags
+
+
+def network_facts(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """(name, value) lines of a run or an evaluation; values that are not known are empty."""
+    model = facts.get("model") or {}
+    named = [str(model.get("spec") or model.get("network") or "")]
+    if model.get("weights"):
+        named.append(f"weights {PurePath(str(model['weights'])).name}")
+    classes = model.get("classes") or len(facts.get("classes") or ())
+    if isinstance(classes, int) and classes:
+        named.append(f"{classes:,} classes")
+    if model.get("sha256"):
+        named.append(f"SHA-256 {str(model['sha256'])[:12]}…")
+    return [("network", ", ".join(filter(None, named))), ("its input", _input(facts.get("preprocessing") or {}))]
+
+
+def _input(told: Mapping[str, Any]) -> str:
+    """How a photo became the network's input."""
+    if told.get("kind", "photo") != "photo":
+        return ""
+    size, crop, longest = told.get("resize"), told.get("crop"), told.get("longest")
+    steps = ["a window of the photo"] if told.get("window") else []
+    if isinstance(size, int):
+        most = f", the longer to {longest} at most" if longest else ""
+        steps.append(f"shorter side resized to {size} pixels{most}")
+    elif size:
+        steps.append(f"resized to {_sides(size)} pixels")
+    if crop:
+        steps.append(f"the middle {_sides(crop)} pixels")
+    return ", then ".join(steps)
+
+
+def _sides(size: Any) -> str:
+    """Width × height of a (height, width)."""
+    height, width = (size, size) if isinstance(size, int) else size
+    return f"{width} × {height}"
