@@ -66,7 +66,8 @@ def main(argv: list[str] | None = None) -> int:
             raise
         if printing := _is_of_printing(error):
             _print_no_more()
-        what = f"cannot print: {error.strerror}" if printing else printable(str(error))
+        of_file = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
+        what = f"cannot print: {error.strerror}" if printing else printable(of_file)
         print(f"explain: error: {what}", file=sys.stderr)
         return USAGE
     except Exception:

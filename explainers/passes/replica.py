@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Callable, Iterator
+from inspect import getattr_static
 from typing import Any
 
 import torch
@@ -245,7 +246,10 @@ def _state(network: Any) -> tuple[Any, ...]:
     with torch.no_grad():
         norms = [float(norm) for norm in torch._foreach_norm(floats)] if floats else []
     places = tuple((id(value), -1 if value.is_inference() else value._version) for value in values)
-    modules = tuple((id(module), type(module).forward, *_settings(vars(module))) for module in network.modules())
+    modules = tuple(  # a scripted module's class gives its forward to no one but its objects
+        (id(module), getattr_static(type(module), "forward", None), *_settings(vars(module)))
+        for module in network.modules()
+    )
     return (*norms, places, modules)
 
 

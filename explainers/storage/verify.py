@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from explainers.errors import DataError
+from explainers.storage.files import text_of
 from explainers.storage.fingerprint import fingerprint
 from explainers.storage.journal import Journal, sum_of
 from explainers.storage.listing import unlike
@@ -77,7 +78,7 @@ def verify(folder: Path) -> Verified:
         elif manifest.get("status") != "done":
             found.problems.append(f"the run is not finished (its status is {manifest.get('status')!r})")
         text = json.dumps(manifest, indent=2) + "\n"
-        if manifest.pop("sum", None) != sum_of(manifest) or (folder / MANIFEST).read_text(encoding="utf-8") != text:
+        if manifest.pop("sum", None) != sum_of(manifest) or text_of(folder / MANIFEST) != text:
             found.problems.append(f"{MANIFEST} has another content than was written, or an earlier version wrote it")
         made = manifest.get("files", {})
         if told and isinstance(made, dict):

@@ -27,7 +27,7 @@ class In(TorchFunctionMode):
         if name in AS_THEY_ARE:
             return function(*args, **(kwargs or {}))
         if name in CASTS:
-            return self._cast(args[0])
+            return args[0].to(self.dtype)  # whole numbers, too
         made = function(*self._cast(tuple(args)), **self._cast(kwargs or {}))
         return self._cast(made) if isinstance(made, (Tensor, torch.dtype)) else made
 

@@ -291,7 +291,7 @@ def _rows(
             for key, own in unit.pieces().items():
                 journal.note(folder, key, own, [kept[name] for name in unit.keys[key] if name in kept])
         elif unit.rows is not None:
-            rows += unit.rows
+            rows += [row for own in unit.pieces().values() for row in own]  # in the order of a folder
         told(f"{unit.explainer}, {[*unit.keys.values()][-1][-1]}")
     if folder is None:
         return rows, []
