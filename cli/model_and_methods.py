@@ -14,7 +14,7 @@ from explainers.errors import DependencyError, LayerError, OptionError, Unsuppor
 
 from .spelling import given
 from .terminal.telling import downloads_as_notes
-from .values import note, numbers, pair, size, values_of, whole_numbers
+from .values import known, note, number_or_text, numbers, pair, size, values_of, whole_numbers
 
 DEFAULT = "photographs"
 DEFAULTS = {  # what is explained where no --model is given
@@ -27,6 +27,7 @@ DECIDING = (
     "input_bands", "white", "data_kind", "window", "normalize", "labels", "activation", "output", "target", "where",
     "top_k", "task", "detections", "min_score", "max_pixels",
 )  # fmt: skip
+MOST_CHANNELS = 10_000  # of an input; the longest spectra of satellites have some hundreds
 FLAGS = ("masks", "tolerance", "seed", "precision", "compile", "roi")  # for every method that has such an option
 
 
@@ -188,6 +189,8 @@ def _channels(
     }
     if means is not None and len(means) not in (1, 3):
         flags["--mean"] = len(means)
+    if named is not None and named > MOST_CHANNELS:
+        raise OptionError(f"--channels {named}; expected at most {MOST_CHANNELS:,}")
     said = {flag: count for flag, count in flags.items() if count is not None}
     if len(set(said.values())) > 1:
         told = ", ".join(f"{flag} says {count}" for flag, count in said.items())
@@ -199,7 +202,7 @@ def whole_specs(arguments: argparse.Namespace, specs: list[str]) -> list[str]:
     """The methods asked for, with every one that can run here in the place of `all`; those it adds may be refused."""
     for spec in specs:
         if spec != "all":
-            explainers.method(spec.partition("@")[0])  # there is one, or nothing else is said
+            known(arguments, explainers.method, spec.partition("@")[0])  # there is one, or nothing else is said
     if "all" not in specs:
         return list(dict.fromkeys(specs))
     every = []
@@ -225,7 +228,7 @@ def method_call(spec: str, arguments: argparse.Namespace) -> Any:
     if not at and "layer" in known_options(cls) and "layer" in cls.needs:
         layer = arguments.layer or ""
     if layer:
-        chosen["layer"] = int(layer) if layer[1:].isdigit() and layer[0] == "-" else layer
+        chosen["layer"] = number_or_text(layer) if layer[0] == "-" else layer
     for flag in FLAGS:
         value = typed_roi(arguments.roi) if flag == "roi" else getattr(arguments, flag)
         if given(value) and flag in known_options(cls):

@@ -24,6 +24,7 @@ EXAMPLES = """examples:
 """
 
 
+MAY_BE_EMPTY = ("image_url",)  # what stands before a name
 NUMBERS = re.compile(r"-\.?\d")  # how a value begins that is no flag, one number or several
 
 
@@ -91,9 +92,22 @@ def parse(argv: list[str]) -> argparse.Namespace:
     if arguments.command is None and not arguments.version:
         whole.print_help()
         raise SystemExit(2)
-    if getattr(arguments, "config", None):
+    if getattr(arguments, "config", None) is not None:
+        check_empty(arguments, whole)
         fill(arguments, Path(arguments.config), whole)
+    check_empty(arguments, whole)
     return arguments
+
+
+def check_empty(arguments: argparse.Namespace, whole: argparse.ArgumentParser) -> None:
+    """Leaves with code 2 where something is given as nothing, as by a variable of the shell that is not set."""
+    if arguments.command is None:
+        return
+    command = commands_of(whole)[arguments.command]
+    for action in command._actions:
+        value = getattr(arguments, action.dest, None)
+        if action.dest not in MAY_BE_EMPTY and "" in (value if isinstance(value, list) else [value]):
+            command.error(f"{action.option_strings[0] if action.option_strings else action.metavar} is empty")
 
 
 def commands_of(whole: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:

@@ -6,14 +6,17 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from contextvars import ContextVar
+from pathlib import Path
 from typing import Any, TextIO
 
 from explainers.errors import OptionError
 
 from .spelling import as_typed, printable
+
+LONGEST = 20  # digits of a size
 
 
 @contextmanager
@@ -85,9 +88,31 @@ def output(text: str | int | None) -> Any:
     return Pick(number_or_text(text) if isinstance(text, str) else text)
 
 
+def known(arguments: argparse.Namespace, find: Callable[[str], Any], name: str) -> Any:
+    """What goes by a name, which the file of the network (`--model FILE.py:factory`) may make known.
+
+    Raises:
+        OptionError: nothing does, with the names that come close.
+    """
+    from explainers.models.factory import function_from
+
+    try:
+        return find(name)
+    except OptionError:
+        spec = str(arguments.model or "")
+        file = spec.rpartition(":")[0]
+        if not file.endswith(".py") or not Path(file).is_file():
+            raise
+        function_from(spec)
+        return find(name)
+
+
 def number_or_text(text: str) -> int | str:
     """A whole number where it is one."""
-    return int(text) if text.lstrip("-").isdigit() else text
+    from explainers.core.option_types import whole_number
+
+    number = whole_number(text)
+    return text if number is None else number
 
 
 def values_of(text: str, *, words: bool = False) -> Any:
@@ -120,7 +145,7 @@ def size(text: str | int | None, flag: str) -> int | tuple[int, int] | None:
     if text is None:
         return None
     parts = str(text).lower().replace("×", "x").split("x")
-    if not all(part.isdigit() and int(part) for part in parts) or len(parts) > 2:
+    if not all(part.isdecimal() and len(part) < LONGEST and int(part) for part in parts) or len(parts) > 2:
         raise OptionError(f"{flag} {text!r}; expected a number, or height x width such as 240x320")
     return int(parts[0]) if len(parts) == 1 else (int(parts[0]), int(parts[1]))
 
@@ -146,7 +171,7 @@ def numbers(
 def whole_numbers(text: str | float | list[float] | None, flag: str, example: str) -> tuple[int, ...] | None:
     """Whole numbers between commas."""
     found = numbers(text, flag, example)
-    if found is not None and any(each != int(each) for each in found):
+    if found is not None and not all(map(float.is_integer, found)):
         raise OptionError(f"{flag} {text!r}; expected whole numbers such as {example}")
     return None if found is None else tuple(int(each) for each in found)
 

@@ -20,7 +20,7 @@ from ..reporting import report_arguments, report_at_end
 from ..spelling import printable
 from ..targets import detection_arguments, target_arguments, typed_detections, typed_target
 from ..terminal.telling import exit_code, tell_failures, tell_tables
-from ..values import activation, note, output, print_json
+from ..values import activation, known, note, output, print_json
 
 HELP = "score methods on the images of a folder: which map can be believed?"
 
@@ -86,7 +86,7 @@ def act(arguments: argparse.Namespace) -> int:
     from ..scoring.scored_images import check_scored, is_training
 
     typed_detections(arguments)  # what does not go together is said first
-    metrics = [typed_metric(spec) for spec in arguments.metric or SCORED]
+    metrics = [known(arguments, typed_metric, spec) for spec in arguments.metric or SCORED]
     calls = _calls(arguments) if arguments.method or arguments.maps else []
     check_paths(arguments)
     check_scored(arguments)

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from explainers.core.option_types import whole_number
 from explainers.errors import OptionError
 
 from ..early_checks import DRIFT, check_paths, check_spelling
@@ -104,9 +105,9 @@ def _count(given: str | None, default: int | None) -> int | None:
         return default
     if str(given) in ("all", "groups"):
         return None
-    if not str(given).isdigit() or not int(given):
+    if not (number := whole_number(str(given))) or number < 0:
         raise OptionError(f"--images {given}; expected a number of images, all, or groups")
-    return int(given)
+    return number
 
 
 def threshold(given: str | None) -> tuple[str, float] | None:

@@ -10,13 +10,14 @@ import torch
 from torch import Tensor
 
 from explainers.core.maps import as_tensor
-from explainers.core.targets import NotClasses, resolve_targets
+from explainers.core.targets import resolve_targets
 from explainers.errors import OutputError
 from explainers.network.input import checked_images
 from explainers.network.output import Negative, Output, class_scores
 from explainers.network.unwrapping import as_network
 from explainers.passes.activation import Reading, reading_of
 from explainers.targets import Function, Target, answers_for, holds_targets, settle
+from explainers.targets.chosen import NotClasses
 
 Named = Callable[..., int | str]  # (name, classes=how many) → the class's index, or "not"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar, Literal, overload
 
 import torch
@@ -13,7 +14,8 @@ from torch import Tensor
 from explainers.core.batches import Explained, in_batches, input_by_input
 from explainers.core.image_by_image import told_of_network
 from explainers.core.option_types import refusing_unfit_options
-from explainers.core.targets import NOT, NotClasses, SeenTargets, is_per_image
+from explainers.core.rounding import NONE, SLACK, Flatness, without_rounding
+from explainers.core.targets import NOT, SeenTargets, is_per_image, resolve_targets
 from explainers.errors import OutputError, TargetError, refuse
 from explainers.network.guard import alone, exact, preserved
 from explainers.network.input import checked_images, fixed_batch, run
@@ -24,6 +26,7 @@ from explainers.passes.activation import Reading
 from explainers.passes.predictor import Predictor
 from explainers.passes.steady import tell_steadiness
 from explainers.targets import Function, holds_targets, settle
+from explainers.targets.chosen import NotClasses
 from explainers.targets.target_scores import TargetScores
 
 NAMED_AXES = {1: "signals (N, C, L)", 2: "images (N, C, H, W)", 3: "volumes (N, C, D, H, W)"}
@@ -73,6 +76,7 @@ class Explainer(ABC):
         self.layers: tuple[str, ...] = ()
         self._of_kind: dict[tuple[frozenset[Any], str], dict[Any, Any]] = {}
         self._of_input: dict[Key, tuple[Any, Explainer]] = {}
+        self._flatness = Flatness()
 
     @overload
     def __call__(
@@ -169,7 +173,11 @@ class Explainer(ABC):
     def _of_classes(self, images: Tensor, targets: Any, device: torch.device | None) -> Explained:
         with alone(self), preserved(self.network), exact(images, gradients=True):
             made = self.compute(images, targets)
-        made = made if isinstance(made, Explained) else Explained(made)
+            if isinstance(targets, SeenTargets) and targets.classes is None:  # a method that asks for no class
+                resolve_targets(targets, self.scores(images))
+            made = made if isinstance(made, Explained) else Explained(made)
+            if (self.signed or "gradients" in self.needs) and bool(made.maps.any()):
+                made = replace(made, maps=self._of_no_rounding(images, targets, made.maps))
 
         def finished(values: Tensor | None) -> Tensor | None:
             if values is None:
@@ -180,6 +188,27 @@ class Explainer(ABC):
         maps = finished(made.maps)
         assert maps is not None
         return Explained(maps, finished(made.standard_error), made.details)
+
+    def _of_no_rounding(self, images: Tensor, targets: Any, maps: Tensor) -> Tensor:
+        """The maps, with 0 for those that are rounding, because no image moves their score."""
+        moves = self._flatness.moves(self.network, images, self.output, self.scores_in)
+        if moves > SLACK:
+            return maps
+        with torch.no_grad():
+            classes = resolve_targets(targets, self.scores(images))
+
+        def again(others: Tensor) -> Tensor:
+            made = self.compute(others, classes)
+            return made.maps if isinstance(made, Explained) else made
+
+        found = without_rounding(maps.detach(), images, again)
+        if found is None and moves <= NONE and "gradients" in self.needs:
+            raise refuse(
+                self.name,
+                "its scores do not move with the image, so that gradients of them are rounding",
+                "another target (occlusion and rise give a map that is the same everywhere)",
+            )
+        return maps if found is None else found
 
     def _of_objects(self, images: Tensor, targets: Any, device: torch.device | None) -> Explained:
         settled = settle(self.network, images, targets, self.output)
@@ -201,7 +230,7 @@ class Explainer(ABC):
         for name, value in vars(self).items():  # what has scores of its own
             if isinstance(value, (Explainer, Predictor)):
                 setattr(other, name, value.for_output(output))
-        other._of_input = {}
+        other._of_input, other._flatness = {}, Flatness()
         if isinstance(output, TargetScores):  # the layers that these scores depend on
             if len(self._of_kind) > KINDS:  # a new function in every call
                 self._of_kind.clear()
@@ -213,6 +242,7 @@ class Explainer(ABC):
         """The same method for one input of this network, see `explainers.network.inputs`."""
         other = copy.copy(self)
         other.network, other._of_kind, other._of_input = network, {}, {}
+        other._flatness = Flatness()
         for name, value in vars(self).items():
             if isinstance(value, (Explainer, Predictor)):
                 setattr(other, name, value.for_network(network))

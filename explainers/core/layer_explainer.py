@@ -20,7 +20,7 @@ from explainers.network.guard import exact, preserved
 from explainers.network.input import checked_images
 from explainers.network.inputs import fed_runs, is_bound
 from explainers.network.layer_choice import LayerChoice, Survey
-from explainers.network.layers import Layer
+from explainers.network.layers import Layer, made_of
 from explainers.network.layout import Layout
 from explainers.network.output import Output, scores_of
 from explainers.network.survey import survey
@@ -115,8 +115,8 @@ class LayerExplainer(Explainer):
         return capture.tensors, scores
 
     def resolve(self, images: Tensor) -> tuple[Layer, ...]:
-        """The layers that `layer=` means for images of this size; found once per size."""
-        key = tuple(images.shape[1:])
+        """The layers that `layer=` means for images of this size; found once per size, and again for other modules."""
+        key = (*images.shape[1:], made_of(self.network))
         if key not in self._found:
             seen = self.survey(images)
             choices: list[Any] = list(self.layer) if isinstance(self.layer, (list, tuple)) else [self.layer]
@@ -129,7 +129,7 @@ class LayerExplainer(Explainer):
                 for layer in found:
                     check_reach(layer, seen)
             self._found[key] = found
-            self._extents[key] = extent_of(self.network, images)
+            self._extents[tuple(images.shape[1:])] = extent_of(self.network, images)
         self.layers = tuple(layer.label for layer in self._found[key])
         return self._found[key]
 

@@ -104,16 +104,19 @@ CONSTANT = "constant"  # the status of a map that shows nothing
 CONSTANT_REASON = "the map is the same everywhere, so it shows nothing of this image"
 
 
-def constant_reason(values: Tensor, layers: Sequence[str] = (), *, ours: bool = True) -> str:
+def constant_reason(values: Tensor, layers: Sequence[str] = (), *, ours: bool = True, at_end: str = "") -> str:
     """What is said of a map that is the same everywhere: its value, why, as far as can be told, and what to try.
 
     Args:
-        layers: that its method read; ours: whether one of our methods made it, so that more is known of why.
+        layers: that its method read; ours: whether one of our methods made it, so that more is known of why; at_end:
+            what `rounding/saturation.py` says of what it explains.
     """
     zero = not bool(values.any())
     value = f"{0.0 if zero else float(values.flatten()[0]):.3g} at all positions"
     if not ours:
         return f"{CONSTANT_REASON}: it is {value}; look at how it was made, or score a method by its name beside it"
+    if at_end and (zero or not layers):
+        return f"{CONSTANT_REASON}: it is {value}, {at_end}"
     if layers:
         where = f"layer{'s' * (len(layers) > 1)} {', '.join(layers)}"
         why = f"nothing in {where} speaks for the target" if zero else f"{where} says the same everywhere"

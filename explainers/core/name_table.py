@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
@@ -22,6 +23,7 @@ class Names(Generic[Thing]):
     def __init__(self, kind: str, error: type[ExplainersError] = OptionError) -> None:
         self.kind, self.error = kind, error
         self._things: dict[str, Thing] = {}
+        self._definitions: dict[str, Any] = {}
         self._families: dict[str, Callable[[str], Thing]] = {}
         self._members: dict[str, Callable[[], Iterable[str]]] = {}
 
@@ -31,11 +33,14 @@ class Names(Generic[Thing]):
     def __iter__(self) -> Iterator[str]:
         return iter(sorted(self._things))
 
-    def add(self, name: str, thing: Thing) -> None:
-        """A name taken twice is a mistake in the program."""
-        if name in self._things:
+    def add(self, name: str, thing: Thing, definition: Any = None) -> None:
+        """A name taken twice is a mistake in the program; a class or function that is defined again, because its cell
+        or file is run again, takes the place of what it was. definition: that class or function, where the thing is
+        another."""
+        definition = thing if definition is None else definition
+        if name in self._things and not _same_definition(self._definitions[name], definition):
             raise ValueError(f"two {self.kind}s are called {name!r}: {self._things[name]} and {thing}")
-        self._things[name] = thing
+        self._things[name], self._definitions[name] = thing, definition
 
     def add_family(
         self, prefix: str, resolve: Callable[[str], Thing], members: Callable[[], Iterable[str]] = tuple
@@ -73,6 +78,15 @@ class Names(Generic[Thing]):
             near = difflib.get_close_matches(_squashed(name), alike, n=1, cutoff=0.9)
             found += [f"{prefix}:{alike[each]}" for each in near]
         return found
+
+
+def _same_definition(one: Any, other: Any) -> bool:
+    """Whether two classes or functions have one name in one module, or in one file that was loaded as two modules."""
+    names = [getattr(each, "__qualname__", None) for each in (one, other)]
+    modules = [getattr(each, "__module__", None) for each in (one, other)]
+    files = [getattr(sys.modules.get(str(each)), "__file__", None) for each in modules]
+    same = modules[0] == modules[1] or (files[0] == files[1] and files[0] is not None)
+    return names[0] == names[1] and names[0] is not None and same
 
 
 def _squashed(name: str) -> str:

@@ -25,6 +25,8 @@ WORDS: dict[Any, str] = {
 }
 
 
+LARGEST_SEED = 2**32 - 1  # that NumPy's global generator takes
+MOST_DIGITS = 4000  # of a number; Python reads no text of more
 SEVERAL = "several values"
 NAMED_BETTER = ("layer",)  # refused where it is looked up, with the layers that there are
 
@@ -62,6 +64,24 @@ def refuse_unfit(name: str, given: dict[str, Any], call: Callable[..., Any]) -> 
         default = parameters[key].default if key in parameters else inspect.Parameter.empty
         if value is not default and not fits(value, hint):
             raise OptionError(f"{name}: {key}={value!r}; expected {_words(hint)}")
+        if key == "seed" and value is not None:
+            check_seed(value)
+
+
+def check_seed(seed: Any) -> None:
+    """Nothing, where it is a seed that every generator takes.
+
+    Raises:
+        OptionError: it is none.
+    """
+    if not fits(seed, int) or not 0 <= seed <= LARGEST_SEED:
+        raise OptionError(f"seed={seed!r}; expected a whole number from 0 to {LARGEST_SEED}")
+
+
+def whole_number(text: str) -> int | None:
+    """The number that a text is, with or without a minus, None where it is none: `²` and `--5` are words."""
+    digits = text.removeprefix("-")
+    return int(text) if digits.isdecimal() and len(digits) <= MOST_DIGITS else None
 
 
 def takes(call: Callable[..., Any], key: str, value: Any) -> bool:

@@ -16,7 +16,8 @@ Method = TypeVar("Method", bound=type[Explainer])
 
 
 def register(cls: Method) -> Method:
-    """Class decorator: makes a method known under its `name`. A name taken twice is an error."""
+    """Class decorator: makes a method known under its `name`. A name taken twice is an error; the same class defined
+    again, as when a cell is run again, takes its own place."""
     METHODS.add(cls.name, cls)
     return cls
 

@@ -10,13 +10,9 @@ from torch import Tensor
 
 from explainers.errors import TargetError
 from explainers.targets import Target, as_objects, holds_targets
+from explainers.targets.chosen import chosen_classes
 
 NOT = "not"  # the other class of a network with one score
-OWN = "; for a number of your own pass explainers.targets.Function(f)"
-
-
-class NotClasses(TargetError):
-    """A function that was passed as targets does not choose classes of scores (N, classes)."""
 
 
 def resolve_targets(targets: Any, scores: Tensor) -> Tensor:
@@ -33,7 +29,7 @@ def resolve_targets(targets: Any, scores: Tensor) -> Tensor:
     if targets is None:
         return scores.detach().argmax(dim=1, keepdim=True)
     if callable(targets):
-        targets = _chosen(targets, scores)
+        targets = chosen_classes(targets, scores)
     try:
         wanted = as_indices(targets)
     except (TypeError, ValueError, RuntimeError) as error:
@@ -57,25 +53,6 @@ def resolve_targets(targets: Any, scores: Tensor) -> Tensor:
         raise TargetError(f"target {int(outside[0])} is out of range: the network has classes 0 … {classes - 1}")
     # A copy, because classes chosen under inference_mode cannot take part in a graph.
     return wanted.clone().to(device=scores.device, dtype=torch.int64)
-
-
-def _chosen(choose: Any, scores: Tensor) -> Any:
-    """The classes that a function chooses.
-
-    Raises:
-        NotClasses: it gives something else, or fails on scores (N, classes).
-    """
-    try:
-        classes = choose(scores.detach())
-    except TargetError:
-        raise
-    except Exception as error:
-        raise NotClasses(f"targets={choose!r} fails on the scores: {type(error).__name__}: {error}") from error
-    if isinstance(classes, Tensor) and (classes.is_floating_point() or classes.dtype == torch.bool):
-        raise NotClasses(f"targets={choose!r} gave {classes.dtype} for the scores; classes are whole numbers{OWN}")
-    if isinstance(classes, float):
-        raise NotClasses(f"targets={choose!r} gave {classes} for the scores; classes are whole numbers{OWN}")
-    return classes
 
 
 class SeenTargets:

@@ -86,7 +86,7 @@ def register_data_set(kind: str, spelling: str) -> Callable[[Reader], Reader]:
     """Decorator: makes `kind:…` known. spelling: how a user writes it, for errors and help."""
 
     def keep(reader: Reader) -> Reader:
-        READERS.add(kind, (spelling, reader))
+        READERS.add(kind, (spelling, reader), reader)
         return reader
 
     return keep

@@ -14,6 +14,7 @@ from torch import Tensor
 from explainers.core.explainer import Explainer
 from explainers.core.image_by_image import OF_THE_METHOD, Failure, in_parts, is_of_the_run, told_of_network
 from explainers.core.maps import constant_reason, is_constant
+from explainers.core.rounding.saturation import at_end
 from explainers.errors import ExplainersError, LayerError, UnsupportedError
 from explainers.evaluation.chunk_maps import ChunkMaps, Stored
 from explainers.evaluation.measuring.batch import Batch
@@ -29,16 +30,24 @@ from explainers.passes.predictor import Predictor
 
 @dataclass(frozen=True)
 class Unit:
-    """What was measured of one explainer on one batch; the piece that is done or not done (rows is None).
+    """What was measured of one explainer on one batch.
 
-    maps: (H, W) float32 of the images that have one, by their names.
+    keys: of each piece that is done or not done, with the names of its images: one, whatever the batch it came in;
+    rows: of the images that were not done before, None where all were; maps: (H, W) float32 of those that have one, by
+    their names; outlines: (h, w) bool of what is watched in images, of those in which it is less than all; left: the
+    keys of the images that were not done before.
     """
 
-    key: str
+    keys: Mapping[str, tuple[str, ...]]
     explainer: str
-    names: tuple[str, ...]
     rows: list[Row] | None
     maps: Mapping[str, Tensor] = field(default_factory=dict)
+    outlines: Mapping[str, Tensor] = field(default_factory=dict)
+    left: tuple[str, ...] = ()
+
+    def pieces(self) -> dict[str, list[Row]]:
+        """The rows of each piece that was not done before, by its key; there may be none of it."""
+        return {key: [row for row in self.rows or [] if row["image"] in self.keys[key]] for key in self.left}
 
 
 @dataclass(eq=False)
@@ -76,35 +85,43 @@ class Engine:
             yield from self._units(batch, done)
 
     def _units(self, batch: Batch, done: frozenset[str] | set[str]) -> Iterator[Unit]:
+        pieces = _pieces(batch)
         with nullcontext() if batch.inputs is None else self.network.given(batch.inputs):
-            keys = {name: self._key(batch, name) for name in self.explainers if name not in self.refused}
-            left = {name: key for name, key in keys.items() if key not in done}
-            self.proven |= keys.keys() - left.keys()
-            made = self._batch(batch, left) if left else iter(())
+            keys = {name: self._keys(pieces, name) for name in self.explainers if name not in self.refused}
+            self.proven |= {name for name, own in keys.items() if not own.keys().isdisjoint(done)}
+            asked = {name: own for name, own in keys.items() if own.keys() - done}
+            # Batches are gone through whole: kernels round otherwise for other numbers of images.
+            made = self._batch(batch, asked, done) if asked else iter(())
             waiting = next(made, None)
-            for name, key in keys.items():  # in one order, whatever was done before
-                if key in done:
-                    yield Unit(key, name, batch.names, None)
+            for name, own in keys.items():  # in one order, whatever was done before
+                if name not in asked:
+                    yield Unit(own, name, None)
                 elif waiting is not None and waiting.explainer == name:
                     yield waiting
                     waiting = next(made, None)
 
-    def _key(self, batch: Batch, name: str) -> str:
-        """Names a unit by its batch, its explainer and, where they are files, its maps."""
-        explainer = self.explainers[name]
-        maps = explainer.digest(batch.names) if isinstance(explainer, Stored) else ""
-        return hashlib.sha256(f"{batch.digest} {name} {maps}".encode()).hexdigest()[:32]
+    def _keys(self, pieces: Sequence[Batch], name: str) -> dict[str, tuple[str, ...]]:
+        """Names each piece of a batch by what is in it, its explainer and, where they are files, its maps."""
+        explainer, found = self.explainers[name], {}
+        for piece in pieces:
+            maps = explainer.digest(piece.names) if isinstance(explainer, Stored) else ""
+            found[hashlib.sha256(f"{piece.digest} {name} {maps}".encode()).hexdigest()[:32]] = piece.names
+        return found
 
-    def _batch(self, batch: Batch, keys: Mapping[str, str]) -> Iterator[Unit]:
+    def _batch(
+        self, batch: Batch, keys: Mapping[str, Mapping[str, tuple[str, ...]]], done: frozenset[str] | set[str]
+    ) -> Iterator[Unit]:
+        """The units of these explainers, each of which has images that are not done."""
         chunk, broken = self._opened(batch)
         all_maps = None if chunk is None else ChunkMaps(chunk, self.explainers, self.proven)
+        outlines = {} if chunk is None else chunk.outlines()
         for name in keys:
             if all_maps is not None and name not in self.proven:  # a refusal comes before any score is noted
                 try:
                     all_maps.of(name)
                 except (UnsupportedError, LayerError) as error:
                     self._refuse(name, error)
-        for name, key in keys.items():
+        for name, own in keys.items():
             if name in self.refused:
                 continue
             rows = [failed_row(each, name, reason) for each, reason in broken.items()]
@@ -112,7 +129,11 @@ class Engine:
             if all_maps is not None:
                 rows += self._rows(name, all_maps)
                 maps = all_maps.by_image(name)
-            yield Unit(key, name, batch.names, rows, maps)
+            left = tuple(key for key in own if key not in done)
+            images = {image for key in left for image in own[key]}
+            rows = [row for row in rows if row["image"] in images]
+            maps = {image: map_ for image, map_ in maps.items() if image in images}
+            yield Unit(own, name, rows, maps, outlines, left)
 
     def _opened(self, batch: Batch) -> tuple[Chunk | None, dict[str, str]]:
         """The chunk of the images that the network has scores for, and why the others have none."""
@@ -146,7 +167,9 @@ class Engine:
         rows = [failed_row(chunk.names[row], name, reason) for row, reason in sorted(made.failed.items())]
         ours = isinstance(self.explainers[name], Explainer)
         for row in same:
-            why = constant_reason(made.maps[row], made.layers, ours=ours)
+            value = float(chunk.probability[row])
+            end = at_end(self.explainers[name], value, chunk.quantity(row), str(chunk.reading)) if ours else ""
+            why = constant_reason(made.maps[row], made.layers, ours=ours, at_end=end)
             rows.append(constant_row(chunk.names[row], name, why))
         if not good:
             return rows
@@ -193,3 +216,11 @@ class Engine:
 def _of_the_run(error: Exception) -> bool:
     """What a metric refuses, it refuses for every image."""
     return is_of_the_run(error) or isinstance(error, OF_THE_METHOD)
+
+
+def _pieces(batch: Batch) -> list[Batch]:
+    """A batch image by image; whole where a name is given twice, which tells no rows apart."""
+    count = len(batch.names)
+    if count == 1 or len(set(batch.names)) < count:
+        return [batch]
+    return [batch.select((row,)) for row in range(count)]

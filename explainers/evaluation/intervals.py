@@ -8,7 +8,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from explainers.evaluation.statistics import BLOCK, Combine, mean_of
+from explainers.evaluation.statistics import BLOCK, ROUNDING, Combine, mean_of, value_of
 
 RESAMPLES = 2000
 LEVEL = 0.95
@@ -30,12 +30,15 @@ def interval_of(
 
     Shares (every value is 0 or 1): Clopper and Pearson. Other means: bootstrap-t, which is wide where there are few
     images and follows their skew; it is cut at the ends of the score's range, beyond which no true mean lies, so that
-    it holds the true one as often as before. Values that are no means: BCa, which stays among values that there can be.
+    it holds the true one as often as before. Values that are no means: BCa, which stays among values that there can be;
+    shares at a threshold that these images have chosen (no means, and `share`): BCa and the exact interval of a share
+    together, since resamples of hits alone, and of few images at their best threshold, vary too little.
     Values that are all equal have no spread to estimate: both ends are that value.
 
     Args:
         parts: (N, …), a value or more of each image.
-        share: whether a value says yes or no, so that nothing but ones are hits, which may miss yet. A similarity that
+        share: whether a value says yes or no, so that nothing but ones are hits, which may miss yet, or whether
+            `combine` gives a share of images. A similarity that
             is 1 for every image has hit nothing. Where both 0 and 1 occur, and no more, it goes without saying.
         within: the range of a value, where it has one; a value beyond it, as by rounding, widens it.
 
@@ -50,7 +53,13 @@ def interval_of(
         if within is None:
             return low, high
         return max(low, min(within[0], float(parts.min()))), min(high, max(within[1], float(parts.max())))
-    return _bca(parts, combine, resamples, seed)
+    low, high = _bca(parts, combine, resamples, seed)
+    if not share or math.isnan(low):
+        return low, high
+    hits = value_of(parts, combine) * len(parts)  # a mean of several shares is no whole number of hits
+    nearest = round(hits)
+    fewer, more = (nearest, nearest) if abs(hits - nearest) < ROUNDING else (math.floor(hits), math.ceil(hits))
+    return min(low, share_interval(fewer, len(parts))[0]), max(high, share_interval(more, len(parts))[1])
 
 
 def share_interval(hits: int, count: int) -> tuple[float, float]:

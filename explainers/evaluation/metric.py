@@ -24,11 +24,11 @@ class Metric(ABC):
         name: registry key and command-line name; better: "higher" or "lower"; reference: the paper; needs: subset of
         {"masks", "explainer", "network", "classes"}: ground truth, calling the explainer again, access to the network's
         layers, predicted classes; share: whether a value is yes or no, 1 or 0, so that the mean is a share also where
-        all are equal; within: the range of a value, None where it has none; within_probability: the same where f(x) is
-        a probability; boxes: whether it asks no more of a mask than its box, so that filled boxes serve; axes:
-        how many axes of positions its maps may have: one (signals), two (images), three (volumes); ratios: whether it
-        divides by f(x), which then has to be a probability; across, heights: what its curves are over and what they
-        show, where it has some.
+        all are equal, or what `combined` gives is one; within: the range of a value, None where it has none;
+        within_probability: the same where f(x) is a probability; boxes: whether it asks no more of a mask than its box,
+        so that filled boxes serve; axes: how many axes of positions its maps may have: one (signals), two (images),
+        three (volumes); ratios: whether it divides by f(x), which then has to be a probability; across, heights: what
+        its curves are over and what they show, where it has some.
     """
 
     name: ClassVar[str]

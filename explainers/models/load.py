@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from explainers.core.option_types import check_seed
 from explainers.core.preprocessing import Preprocessing
 from explainers.errors import ModelFileError, OptionError
 from explainers.models.class_list import read_class_names
@@ -74,6 +75,7 @@ def load_model(
         DependencyError: the library for this spec is missing or broken.
         OptionError: no such device, a file of labels that is none, or another number of labels than classes.
     """
+    check_seed(seed)
     chosen, own = choose_device(device), as_preprocessing(preprocessing)
     text = str(spec)
     names = None if labels is None else _labels(labels)

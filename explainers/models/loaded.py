@@ -122,6 +122,8 @@ def choose_device(device: str) -> torch.device:
         chosen = torch.device(device)
     except RuntimeError as error:
         raise OptionError(f"device={device!r}; expected auto, cpu, cuda, cuda:N or mps") from error
+    if chosen.type not in ("cpu", "cuda", "mps"):
+        raise OptionError(f"device={device!r}; expected auto, cpu, cuda, cuda:N or mps")
     if chosen.type == "cuda" and not (chosen.index or 0) < torch.cuda.device_count():
         raise OptionError(f"device={device!r}: torch sees {torch.cuda.device_count()} CUDA devices; use auto or cpu")
     if chosen.type == "mps" and not mps:

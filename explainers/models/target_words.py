@@ -9,11 +9,13 @@ from typing import Any
 
 from torch import Tensor
 
+from explainers.core.option_types import whole_number
 from explainers.core.targets import NOT
 from explainers.errors import TargetError
 from explainers.models.factory import function_from
 from explainers.models.loaded import class_index
-from explainers.targets import Difference, Function, Similarity, Target, Value
+from explainers.targets import Difference, Similarity, Target, Value
+from explainers.targets.chosen import Chosen
 from explainers.targets.class_targets import NEXT
 
 LABEL = "label"  # the true class of each image
@@ -51,8 +53,8 @@ def target_of(
         return text
     if text == PREDICTED:
         return None
-    if text.lstrip("-").isdigit():
-        return int(text)
+    if (number := whole_number(text)) is not None:
+        return number
     if text.startswith(LIKE):
         return _similarity(text, embed)
     if text.startswith(VALUE):
@@ -93,8 +95,8 @@ def _value(text: str, class_names: Sequence[str] | None) -> Value:
     which, _, how = text.removeprefix(VALUE).partition(":")
     if how not in ("", "lowered", "raised"):
         raise TargetError(f"target={text!r}: expected value:INDEX or value:INDEX:lowered")
-    if which.isdigit():
-        return Value(int(which), lowered=how == "lowered")
+    if (number := whole_number(which)) is not None and number >= 0:
+        return Value(number, lowered=how == "lowered")
     if not class_names or not which:
         raise TargetError(f"target={text!r}: expected the index of a value, such as value:0")
     try:
@@ -112,7 +114,7 @@ def _function(text: str) -> Target:
             return found()
         except Exception as error:
             raise TargetError(f"target={text!r}: {type(error).__name__}: {error}") from error
-    return Function(found, text.rpartition(":")[2])
+    return Chosen(found, text.rpartition(":")[2])
 
 
 def _difference(text: str, class_names: Sequence[str] | None) -> Difference:
@@ -149,8 +151,8 @@ def _class(name: str, class_names: Sequence[str] | None) -> int:
     if _is_class(name, class_names):
         assert class_names is not None
         return class_index(name, class_names)
-    if name.isdigit():
-        return int(name)
+    if (number := whole_number(name)) is not None and number >= 0:
+        return number
     if not class_names:
         raise TargetError(f"{name!r}: the class names of this network are not known; give the index")
     return class_index(name, class_names)

@@ -14,6 +14,7 @@ from explainers.errors import OutputError
 ENDS = {"Softmax": "a softmax", "LogSoftmax": "a log-softmax", "Sigmoid": "a sigmoid", "LogSigmoid": "a log-sigmoid"}
 DISTANCES = ("Cdist", "EuclideanDist")
 FARTHEST = 50  # nodes behind each other that are looked at
+SHIFTED = float("inf")  # in place of the factor, where a number is added
 LOGARITHMS = {"Softmax": "LogSoftmax", "Sigmoid": "LogSigmoid"}
 # What passes values on, or picks, joins, limits or averages them: probabilities stay probabilities.
 PASSING = re.compile(
@@ -34,7 +35,8 @@ def end_of(scores: Tensor) -> str | None:
 
 
 def scaled_end(scores: Tensor) -> tuple[str | None, float]:
-    """(The normalisation or distance that scores come out of, what number it is multiplied by), as the graph tells."""
+    """(The normalisation or distance that scores come out of, what number it is multiplied by), as the graph tells;
+    SHIFTED where one is added to it."""
     return (None, 1.0) if scores.grad_fn is None else _end(scores.grad_fn, {})
 
 
@@ -62,11 +64,23 @@ def _found_end(node: Any, known: dict[Any, tuple[str | None, float]], depth: int
     if name == "Log":  # written out
         end, inner = _end(sources[0], known, depth) if sources else (None, 1.0)
         return (LOGARITHMS.get(end or ""), 1.0) if inner == 1 else (None, 1.0)
+    if name == "Log1P":  # of −σ(s), which is ln σ(−s)
+        return ("LogSigmoid", 1.0) if sources and _end(sources[0], known, depth) == ("Sigmoid", -1.0) else (None, 1.0)
+    if name in ("Add", "Sub"):
+        end, inner = _end(sources[0], known, depth) if _plus_constant(node, sources) else (None, 1.0)
+        return (end, SHIFTED) if end in LOGARITHMS and inner > 0 else (None, 1.0)
     if name not in ("Neg", "Mul", "Div") and not PASSING.fullmatch(name):
         return None, 1.0
     ends = {_end(source, known, depth) for source in sources}
     end, inner = ends.pop() if len(ends) == 1 else (None, 1.0)
-    return (None if name == "Mean" and end in ("LogSoftmax", "LogSigmoid") else end), inner * factor
+    if (name == "Mean" and end in LOGARITHMS.values()) or (inner == SHIFTED and factor < 0):
+        return None, 1.0
+    return end, inner * factor
+
+
+def _plus_constant(node: Any, sources: list[Any]) -> bool:
+    """Whether a constant is added to what the network has computed, or taken from it."""
+    return len(sources) == 1 and node.next_functions[0][0] is not None
 
 
 def _is_distance(node: Any, name: str) -> bool:
@@ -111,6 +125,8 @@ def see_order(scores: Tensor) -> None:
             classes.
     """
     end, factor = scaled_end(scores)
+    if end in LOGARITHMS and factor > 0:  # whatever sums its values have by chance
+        return
     several, values = scores.shape[1] > 1, scores.detach()
     what, turned = "", "-y"
     if end in DISTANCES and factor > 0 and several:

@@ -17,6 +17,7 @@ NO_GRADIENT = (
 )
 # What torch says of an operation, or of a function of the user's, whose gradient nobody has written.
 NO_BACKWARD = ("is not implemented", "once_differentiable", "is not differentiable")
+CHANGED = "inplace operation"  # torch, of values that a backward pass needs
 
 
 def target_gradients(
@@ -82,6 +83,12 @@ def gradients_of(
                 f"a part of the network has no backward pass, so that nothing in front of it has a gradient: {first} "
                 "Use a method that needs forward passes alone (rise, occlusion)"
             ) from error
+        if CHANGED in str(error):
+            raise UnsupportedError(
+                "the network has no gradient: it changes values in place that torch needs for one, so that its own "
+                "backward() fails, too; write those steps out of place, or use a method that needs forward passes "
+                "alone (rise, occlusion)"
+            ) from error
         if "heckpoint" not in str(error):
             raise
         raise UnsupportedError(
@@ -94,7 +101,7 @@ def has_gradient(total: Tensor, images: Tensor) -> bool:
     """Whether a graph leads from a total to the images."""
     try:
         return gradients_of(total, [images])[0] is not None
-    except RuntimeError as error:
-        if "inplace operation" not in str(error):
+    except UnsupportedError as error:
+        if CHANGED not in str(error.__cause__):
             raise
         return True  # something was changed in place on the way back, so there is a way

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 import weakref
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -25,11 +26,13 @@ def checked_images(images: Any, network: Any) -> Tensor:
     What is explained has one axis (a signal), two (an image) or three (a volume, a video).
 
     Raises:
-        ImageError: not a float tensor (N, C, *axes), empty, not finite, on another device than the network, or with
-            another number of axes or channels than the network takes.
+        ImageError: not a float tensor (N, C, *axes), empty, not finite, on another device than the network, with
+            another number of axes or channels than the network takes, or with the channels last.
 
-    Cost: none; a pass of one image where no convolution of the network goes over as many axes as the images have, or
-    none takes as many channels.
+    Warns of signals (N, L, C).
+
+    Cost: none; a pass of one image where no convolution of the network goes over as many axes as the images have, none
+    takes as many channels, or the first takes as many as the last axis is long.
     """
     if not isinstance(images, Tensor):
         raise ImageError(
@@ -77,6 +80,16 @@ def checked_images(images: Any, network: Any) -> Tensor:
         shape = tuple(images.shape)
         taken = counted(channels, "channel")
         raise ImageError(f"the network takes {taken}, and the images {shape} have {shape[1]}; pass as many")
+    if _reads_channels_last(images, network):
+        text = (
+            "the network's first convolution takes the last axis of its input as channels, so that "
+            f"{tuple(images.shape)} is read with its channels last, and a map would lie over channels: explain a "
+            "function, or module, that gives the network its input turned, such as "
+            f"lambda x: network(x.movedim(1, -1)), and pass (N, C, {', '.join(SIDES[images.ndim - 2])})"
+        )
+        if images.ndim > 3:
+            raise ImageError(text)
+        warnings.warn(f"{text}; unless its last axis is what is explained", stacklevel=3)
     # Inference tensors cannot take part in a graph.
     return images.clone() if images.is_inference() else images
 
@@ -115,6 +128,29 @@ def _wanted_channels(images: Tensor, network: Any) -> int | None:
         return None
     other = images.new_zeros(1, taken[0], *images.shape[2:])
     return taken[0] if runs(network, other) else None
+
+
+def _reads_channels_last(images: Tensor, network: Any) -> bool:
+    """Whether the first convolution is given the images with their last axis as channels.
+
+    Cost: a pass of one image, where that axis is as long as the convolution has channels, and the first one is not.
+    """
+    kind, last = CONVOLUTIONS[images.ndim - 2], images.shape[-1]
+    modules = network.modules() if isinstance(network, nn.Module) else ()
+    first: Any = next((module for module in modules if isinstance(module, kind)), None)
+    if first is None or first.in_channels != last or images.shape[1] == last:
+        return False
+    turned, met = images.movedim(-1, 1).shape[1:], []
+
+    def look(_: Any, given: tuple[Any, ...]) -> None:
+        met.append(bool(given) and isinstance(given[0], Tensor) and given[0].shape[1:] == turned)
+
+    handle = first.register_forward_pre_hook(in_own_thread(look))
+    try:
+        runs(network, images[:1])
+    finally:
+        handle.remove()
+    return met[:1] == [True]
 
 
 def first_parameter(network: Any) -> Tensor | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -107,7 +108,7 @@ class Survey:
         if self.junction is not None and choice == self.junction.label:
             return self.junction
         name, _, call = choice.partition("#")
-        if call and not call.lstrip("-").isdigit():
+        if call and not re.fullmatch(r"-?[0-9]{1,9}", call):
             raise LayerError(f"layer={choice!r}: behind # stands which run of the module is meant, as in 'relu#0'")
         found = [layer for layer in self.every if layer.name == name]
         return self._checked(name, found, int(call) if call else None)

@@ -21,6 +21,11 @@ DEFINED: dict[int, tuple[type[nn.Module], ...]] = {  # by an input's axes: what 
 DEFINED[2] += (nn.PixelShuffle, nn.UpsamplingBilinear2d, nn.UpsamplingNearest2d)
 
 
+def made_of(network: Any) -> int:
+    """A number that changes where a module of the network is another one."""
+    return hash(tuple(map(id, network.modules()))) if isinstance(network, nn.Module) else 0
+
+
 @dataclass(frozen=True)
 class Layer:
     """One run of one module whose output has positions in the image.

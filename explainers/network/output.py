@@ -176,7 +176,20 @@ def _only(returned: Sequence[Any]) -> Any:
         each = ", ".join(f"{way} of shape {tuple(item.shape)}" for way, item in found.items())
         spelled = " or ".join(f"output=lambda y: {way}{_flag(way)}" for way in found)
         raise OutputError(f"the network returned several tensors that could be the scores: {each}. Pass {spelled}")
-    return next((item for item in returned if _is_scores(item)), returned)
+    scores = next((item for item in returned if _is_scores(item)), None)
+    if scores is not None and any(_ranks(item, scores) for item in returned):
+        raise OutputError(
+            f"the network returned its best classes in order, {describe(returned)}, so that the first column is "
+            "another class for each image; return the scores of all classes instead"
+        )
+    return returned if scores is None else scores
+
+
+def _ranks(item: Any, scores: Tensor) -> bool:
+    """Whether these are the indices of scores in falling order, as topk and sort give them."""
+    if not isinstance(item, Tensor) or item.dtype not in (torch.int64, torch.int32) or item.shape != scores.shape:
+        return False
+    return scores.shape[1] > 1 and bool((scores.detach().diff(dim=1) <= 0).all())
 
 
 def _candidates(value: Any, way: str = "y") -> Iterator[tuple[str, Tensor]]:

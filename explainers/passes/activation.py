@@ -97,8 +97,9 @@ def reading_of(
     """What turns the scores of a network into f(x).
 
     "auto": scores that are probabilities already (a softmax or sigmoid at the end of the network, or values that stay
-    in 0 … 1 whatever the image) → themselves; one score → sigmoid; several → softmax, unless the network's
-    configuration says multi-label. It is a fact about the network: the images only try it.
+    in 0 … 1 whatever the image), or a softmax or sigmoid times or plus a number → themselves; one score → sigmoid;
+    several → softmax, unless the network's configuration says multi-label. It is a fact about the network: the
+    images only try it.
 
     Args:
         images: (N, C, *axes), unperturbed, checked; scores: (N, classes), theirs; activation: "auto" or what is asked
@@ -145,6 +146,8 @@ def _seen(network: Any, images: Tensor, scores: Tensor, output: Output | None) -
     within = _within(scores)
     if end in ("Softmax", "Sigmoid") and factor == 100:
         return Reading("percent", f"percentages: the network ends in {ENDS[end]} times 100")
+    moved = end in ("Softmax", "Sigmoid") and factor > 0 and factor != 1
+    other = Reading(None, f"values: {ENDS[end or '']} times or plus a number", probability=False) if moved else None
     end = end if factor == 1 else None
     if end in ("Softmax", "Sigmoid") and within:
         return Reading(None, f"probabilities already: the network ends in {ENDS[end]}")
@@ -156,7 +159,7 @@ def _seen(network: Any, images: Tensor, scores: Tensor, output: Output | None) -
         return Reading("softmax", "logits, by the network's own account")
     tried = _tried(network, images, output) if within else []
     if not within or not all(map(_within, tried)):
-        return _by_values(network, images, scores, output)
+        return _by_values(network, images, scores, output) or other
     if scores.shape[1] > 1 and all(map(_sums_to_one, [scores, *tried])):
         return Reading(None, "probabilities already: the scores lie in 0 … 1 and sum to 1")
     if tried and float(torch.cat([scores[:1], *tried]).std(dim=0).amax()) > 0:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import copyreg
 import functools
 import hashlib
-import inspect
-import sysconfig
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
@@ -18,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from explainers.network.output import Negative, Pick
-from explainers.passes.own_source import Change, changes_of, files_beside, instructions, name_of, names_in
+from explainers.passes.own_source import Change, changes_of, files_beside, instructions, name_of, names_in, of_the_user
 
 PLAIN = (bool, int, float, complex, str, bytes, PurePath, torch.dtype, torch.device)
 DEEPEST = 100  # steps from a function to what it uses
@@ -28,16 +26,9 @@ KEPT = frozenset(
      "__annotations__", "__annotate_func__", "__annotations_cache__", "__abstractmethods__", "__parameters__",
      "__orig_bases__", "__slots__", "_abc_impl", "training", "dump_patches", "call_super_init")
 )  # fmt: skip
+KINDS = (FunctionType, MethodType, functools.partial, type)
 MAKERS = ("__init__", "__new__", "__post_init__")
 DRAWING = ("Random", "Generator", "RandomState")  # classes of generators, which move with each number
-_INSTALLED = tuple(
-    Path(path).resolve()
-    for path in (
-        *map(sysconfig.get_path, ("stdlib", "platstdlib", "purelib", "platlib")),
-        str(Path(torch.__file__).parents[1]),
-        str(Path(__file__).parents[1]),
-    )
-)
 _STARTS: dict[int, dict[Any, Any]] = {}  # of each function or object: what it had when it was first looked at
 
 
@@ -52,6 +43,20 @@ def function_name(function: Any) -> str:
     if isinstance(function, (Pick, Negative)):
         return repr(function)
     return f"{name_of(function)} {_digest(function, _Seen(), 0)[:12]}"
+
+
+def own_code(things: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """The facts that names do not tell of methods or metrics of the user's: for the title of each its code.
+
+    Of a function it is `function_name`, of an object that of its class. Nothing where none is the user's.
+    """
+    kinds = {title: each if isinstance(each, KINDS) else type(each) for title, each in things.items()}
+    found = {title: function_name(each) for title, each in kinds.items() if of_the_user(_inside(each))}
+    return {"own_code": found} if found else {}
+
+
+def _inside(call: Any) -> Any:
+    return getattr(call, "func", getattr(call, "__func__", call))
 
 
 class _Seen:
@@ -105,7 +110,7 @@ def _parts(value: Any, seen: _Seen, depth: int) -> Iterator[str]:
 def _code(value: Any, seen: _Seen, depth: int) -> Iterator[str]:
     """Of functions, classes, modules and objects of classes."""
     yield name_of(value)
-    own = _of_the_user(value)
+    own = of_the_user(value)
     if isinstance(value, ModuleType):
         if own:
             yield Path(str(value.__file__)).read_text(encoding="utf-8", errors="backslashreplace")
@@ -130,8 +135,11 @@ def _code(value: Any, seen: _Seen, depth: int) -> Iterator[str]:
             yield from _object(module, seen, depth)
     elif own:
         yield from _object(value, seen, depth)
+    elif callable(value) and name_of(type(value)).startswith("explainers."):  # what it found of a network is no option
+        options = {name: each for name, each in vars(value).items() if name[0] != "_" and name != "layers"}
+        yield from _named(options, seen, depth)
     elif not isinstance(value, BuiltinFunctionType):
-        moves = _moves(value)
+        moves = _moves(value) or callable(value)  # which may note what it was called with
         yield from _start(value, None, lambda: _installed(value, _Seen() if moves else seen, depth), moves)
 
 
@@ -161,7 +169,7 @@ def _function(value: FunctionType, own: bool, seen: _Seen, depth: int) -> Iterat
         content = value.__globals__.get(name)
         if name in value.__globals__:
             yield from of(name, content)
-        if isinstance(content, ModuleType) and _of_the_user(content):
+        if isinstance(content, ModuleType) and of_the_user(content):
             for inner in names:
                 if inner in vars(content):
                     its = {(inner, None)} if (name, inner) in changed else set()
@@ -199,7 +207,7 @@ def _changed_attributes(kind: type) -> Iterator[str]:
     """Attributes that methods of a class change of its objects."""
     for owner in kind.__mro__:
         for name, method in list(vars(owner).items()):
-            if isinstance(method, FunctionType) and name not in MAKERS and _of_the_user(method):
+            if isinstance(method, FunctionType) and name not in MAKERS and of_the_user(method):
                 first = method.__code__.co_varnames[:1]
                 yield from (step for base, step in changes_of(method) if (base,) == first and isinstance(step, str))
 
@@ -214,7 +222,7 @@ def _changed(owner: Any, name: str, content: Any, changed: set[Change], seen: _S
     """A value that its owner may change: what the owner sets counts as it was at first, what it adds does not."""
     steps = {step for base, step in changed if base == name}
     attributes = not isinstance(content, (Mapping, list, tuple, deque, set, Tensor, *PLAIN)) and content is not None
-    if not steps or (attributes and _of_the_user(content)):  # whose own methods say what they change
+    if not steps or (attributes and of_the_user(content)):  # whose own methods say what they change
         yield from _parts(content, seen, depth + 1)
     elif isinstance(content, Mapping):
         keys = _first(owner, name, list(content))
@@ -280,14 +288,3 @@ def _numbers(array: Any) -> Iterator[str]:
     if array.dtype.hasobject:  # whose bytes are addresses
         yield repr(array.tolist())
     yield f"{array.shape} {array.dtype} {'' if array.dtype.hasobject else hashlib.sha256(array.tobytes()).hexdigest()}"
-
-
-def _of_the_user(value: Any) -> bool:
-    """Neither of Python, nor installed, nor of this package."""
-    kind = value if isinstance(value, (type, FunctionType, ModuleType)) else type(value)
-    try:
-        file = inspect.getfile(kind)
-    except (TypeError, OSError):  # built in, or typed at a prompt, where classes have no file
-        return isinstance(kind, FunctionType) or getattr(kind, "__module__", "") == "__main__"
-    path = Path(file).resolve()
-    return not any(path.is_relative_to(folder) for folder in _INSTALLED)

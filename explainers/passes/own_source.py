@@ -5,15 +5,26 @@ from __future__ import annotations
 import ast
 import inspect
 import sys
+import sysconfig
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
-from types import CodeType
+from types import CodeType, FunctionType, ModuleType
 from typing import Any
+
+import torch
 
 OF_A_FILE = "explainers_user_"  # how the names of modules begin that are files of the user's
 Change = tuple[str, Any]  # a name, and the key or attribute of it that is changed (None: not said, or all of it)
 
+_INSTALLED = tuple(
+    Path(path).resolve()
+    for path in (
+        *map(sysconfig.get_path, ("stdlib", "platstdlib", "purelib", "platlib")),
+        str(Path(torch.__file__).parents[1]),
+        str(Path(__file__).parents[1]),
+    )
+)
 CHANGING = frozenset(
     ("append", "appendleft", "extend", "extendleft", "insert", "add", "update", "setdefault", "pop", "popitem",
      "popleft", "remove", "discard", "clear", "sort", "reverse", "subtract", "move_to_end")
@@ -110,3 +121,14 @@ def name_of(value: Any) -> str:
     if module.startswith(OF_A_FILE) and module in sys.modules:
         module = Path(str(sys.modules[module].__file__)).stem
     return f"{module}.{getattr(value, '__qualname__', type(value).__qualname__)}"
+
+
+def of_the_user(value: Any) -> bool:
+    """Neither of Python, nor installed, nor of this package."""
+    kind = value if isinstance(value, (type, FunctionType, ModuleType)) else type(value)
+    try:
+        file = inspect.getfile(kind)
+    except (TypeError, OSError):  # built in, or typed at a prompt, where classes have no file
+        return isinstance(kind, FunctionType) or getattr(kind, "__module__", "") == "__main__"
+    path = Path(file).resolve()
+    return not any(path.is_relative_to(folder) for folder in _INSTALLED)

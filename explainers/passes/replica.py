@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from inspect import getattr_static
 from typing import Any
 
 import torch
@@ -24,6 +25,8 @@ PRECISIONS = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 ROUNDING = 1e-4  # what another memory format may change, relative to the largest score
 MARKED = 0.05  # a change of a probability that the user should hear of
 CAST = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)  # autocast runs them in few bits; their weights are cast once
+PLAIN = (bool, int, float, str, bytes, type(None), torch.dtype, torch.device)
+NO_SETTINGS = frozenset(("training", "_parameters", "_buffers", "_modules", "_backward_hooks", "_backward_pre_hooks"))
 
 
 class Replica:
@@ -235,7 +238,7 @@ def _compiled(network: Network, original: Any) -> Network:
 
 
 def _state(network: Any) -> tuple[Any, ...]:
-    """Changes whenever the network's weights, buffers or structure do; a few milliseconds."""
+    """Changes whenever the network's weights, buffers, hooks, structure or settings do; a few milliseconds."""
     if not isinstance(network, nn.Module):
         return ()
     values = [*network.parameters(), *network.buffers()]
@@ -243,7 +246,28 @@ def _state(network: Any) -> tuple[Any, ...]:
     with torch.no_grad():
         norms = [float(norm) for norm in torch._foreach_norm(floats)] if floats else []
     places = tuple((id(value), -1 if value.is_inference() else value._version) for value in values)
-    modules = tuple(
-        (id(module), len(module._forward_hooks), len(module._forward_pre_hooks)) for module in network.modules()
+    modules = tuple(  # a scripted module's class gives its forward to no one but its objects
+        (id(module), getattr_static(type(module), "forward", None), *_settings(vars(module)))
+        for module in network.modules()
     )
     return (*norms, places, modules)
+
+
+def _settings(own: dict[str, Any]) -> Iterator[Any]:
+    """What a module goes by beside its weights: strides, a temperature, hooks, a `forward` of its own."""
+    for name, value in own.items():
+        if value is None or name in NO_SETTINGS or (isinstance(value, (list, dict)) and not value):
+            continue
+        if isinstance(value, (list, dict)):
+            each = value.items() if isinstance(value, dict) else enumerate(value)
+            yield name, tuple((key, _told_apart(item)) for key, item in each)
+        else:
+            yield name, _told_apart(value)
+
+
+def _told_apart(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return id(value), -1 if value.is_inference() else value._version
+    if isinstance(value, tuple):
+        return tuple(_told_apart(item) for item in value)
+    return value if isinstance(value, PLAIN) else id(value)

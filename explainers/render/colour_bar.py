@@ -91,16 +91,16 @@ def draw_bar(draw: Any, scale: Scale, place: tuple[int, int], width: int, font: 
         draw.line([(x, top - 2), (x, bottom + 2)], fill="black")
 
 
-def add_bar(axis: Any, scale: Scale, inches: tuple[float, float]) -> None:
+def add_bar(axis: Any, scale: Scale, inches: tuple[float, float], across: float) -> None:
     """A bar with its numbers below a picture of matplotlib.
 
     Args:
-        axis: of the picture; inches: its (width, height).
+        axis: of the picture; inches: its (width, height); across: inches of the bar, whose middle is the picture's.
     """
     width, height = inches
-    thick = 0.07 / height
-    below = axis.inset_axes((0, -0.06 / height - thick, 1, thick))
-    bar = filled_bar(below, scale, orientation="horizontal", extendfrac=0.05 / width)
+    thick, share = 0.07 / height, across / width
+    below = axis.inset_axes(((1 - share) / 2, -0.06 / height - thick, share, thick))
+    bar = filled_bar(below, scale, orientation="horizontal", extendfrac=0.05 / across)
     bar.outline.set_linewidth(0.4)
     bar.outline.set_edgecolor([part / 255 for part in EDGE])
     below.tick_params(labelsize=7, length=0, pad=2)

@@ -28,6 +28,7 @@ AnyCell = Cell | tuple[str, np.ndarray] | tuple[str, np.ndarray, Scale | None]
 GAP, LINE = 8, 17
 SCALE = BAR + 19  # pixels below a picture for its bar, with its numbers
 EMPTY = np.full((1, 1, 3), 255, np.uint8)  # the picture of a cell that has none
+BETWEEN = 0.2  # inches that matplotlib's layout leaves between cells
 WIDEST = 8  # cells that short rows fill together
 
 
@@ -112,9 +113,14 @@ def figure(rows: Sequence[Sequence[AnyCell]], *, size: float = 2.4) -> Figure:
             if _is_picture(each):
                 axis.imshow(each.pixels, interpolation="antialiased")
             caption = "\n".join(_fitting(part, most) for part in each.caption.split("\n"))
-            axis.set_title(caption + "\n" * (count - 1 - caption.count("\n")), loc="left", fontsize=9, parse_math=False)
+            # A caption and a bar are as wide as the cell, of which a narrow picture fills the middle.
+            inches = _inches(each, size)
+            across = max(inches[0], size - BETWEEN)
+            start = (1 - across / inches[0]) / 2 if _is_picture(each) else 0.0
+            text = caption + "\n" * (count - 1 - caption.count("\n"))
+            axis.set_title(text, loc="left", x=start, fontsize=9, parse_math=False)
             if each.scale:
-                add_bar(axis, each.scale, _inches(each, size))
+                add_bar(axis, each.scale, inches, across)
     return fig
 
 

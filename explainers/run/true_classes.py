@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from explainers.core.option_types import whole_number
 from explainers.data.images import ImageFile
 from explainers.data.label_table import read_labels
-from explainers.errors import DataError, OptionError
+from explainers.errors import DataError, OptionError, TargetError
 from explainers.models import class_index
 from explainers.storage.paths import shown
 
@@ -66,8 +67,11 @@ def true_name(label: int | str, class_names: Sequence[str] | None) -> str:
 
 def _index(label: str, class_names: Sequence[str] | None) -> int:
     """By name where there is one that fits, else by number."""
-    if class_names and not (label.isdigit() and label not in class_names):
+    number = whole_number(label)
+    if class_names and (number is None or number < 0 or label in class_names):
         return class_index(label, class_names)
-    if not label.isdigit():
+    if number is None or number < 0:
         raise DataError(f"class {label!r}: the class names of this network are not known; give indices")
-    return int(label)
+    if class_names and number >= len(class_names):
+        raise TargetError(f"class {label}: the network has classes 0 … {len(class_names) - 1}, counted from 0")
+    return number

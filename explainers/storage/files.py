@@ -19,6 +19,8 @@ def opened(path: str | PathLike[str]) -> BinaryIO:
     Raises:
         OSError: it is a folder, a pipe, a device or a link to itself, or it cannot be read.
     """
+    if "\0" in os.fsdecode(path):
+        raise OSError(errno.EINVAL, "its name has a zero byte in it", os.fspath(path))
     _check(os.stat(path).st_mode, path)
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     file = os.fdopen(os.open(path, flags), "rb")

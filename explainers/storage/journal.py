@@ -12,6 +12,7 @@ from typing import Any
 
 from explainers.errors import DamageWarning, WriteError
 from explainers.storage.atomic import unwritten, write_bytes
+from explainers.storage.files import opened
 from explainers.storage.paths import shown
 
 Row = dict[str, Any]
@@ -86,7 +87,7 @@ class Journal:
         places = self._places()
         if not places:
             return
-        with self.path.open("rb") as file:
+        with opened(self.path) as file:
             for key in places if keys is None else keys:
                 if key in places:
                     file.seek(places[key])
@@ -125,7 +126,8 @@ class Journal:
         return found
 
     def _cut_torn_line(self) -> None:
-        data = self.path.read_bytes()
+        with opened(self.path) as file:
+            data = file.read()
         if data and not data.endswith(b"\n"):
             write_bytes(self.path, data[: data.rfind(b"\n") + 1])
 
@@ -133,7 +135,7 @@ class Journal:
         damaged = self.damaged()
         if not damaged:
             return
-        with self.path.open("rb") as file:
+        with opened(self.path) as file:
             kept = b"".join(line for line in file if _opened(line) is not None)
         write_bytes(self.path, kept)
         told, of_it = ("1 line is", "it") if damaged == 1 else (f"{damaged} lines are", "them")
@@ -155,7 +157,7 @@ def gone(path: Path) -> WriteError:
 def _lines(path: Path) -> Iterator[tuple[int, Row | None]]:
     """Where each line begins, and what it says; None for one that was torn or damaged."""
     try:
-        with path.open("rb") as file:
+        with opened(path) as file:
             place = 0
             for line in file:
                 yield place, _opened(line)
@@ -166,20 +168,21 @@ def _lines(path: Path) -> Iterator[tuple[int, Row | None]]:
 
 def _sealed(entry: Row) -> bytes:
     """An entry as a line, with a sum over it."""
-    return (json.dumps({**entry, "sum": _sum(entry)}) + "\n").encode("ascii")
+    return (json.dumps({**entry, "sum": sum_of(entry)}) + "\n").encode("ascii")
 
 
 def _opened(line: bytes) -> Row | None:
     try:
         entry = json.loads(line) if line.endswith(b"\n") else None
-        if isinstance(entry, dict) and entry.pop("sum", "") == _sum(entry):
+        if isinstance(entry, dict) and entry.pop("sum", "") == sum_of(entry):
             return entry
     except (ValueError, RecursionError):
         pass
     return None
 
 
-def _sum(entry: Row) -> str:
+def sum_of(entry: Row) -> str:
+    """What tells plain values from any others."""
     return hashlib.sha256(json.dumps(entry, sort_keys=True).encode("ascii")).hexdigest()[:16]
 
 

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from explainers.storage.atomic import unwritten
+from explainers.storage.files import opened
 
+PART = 1 << 20  # bytes read at once; a journal may have more than fit into memory
 Listing = dict[str, list[Any]]  # name within the folder → [size in bytes, SHA-256]
 
 
@@ -50,5 +52,9 @@ def _wrong(path: Path, facts: Any) -> str:
 
 
 def _facts(path: Path) -> list[Any]:
-    data = path.read_bytes()
-    return [len(data), hashlib.sha256(data).hexdigest()]
+    size, digest = 0, hashlib.sha256()
+    with opened(path) as file:
+        while part := file.read(PART):
+            size += len(part)
+            digest.update(part)
+    return [size, digest.hexdigest()]

@@ -33,12 +33,14 @@ def locked(folder: Path) -> Iterator[None]:
     Raises:
         OptionError: another process is writing there. WriteError: it cannot be made.
     """
+    if "\0" in str(folder):
+        raise unwritten(folder, OSError(errno.EINVAL, "its name has a zero byte in it"))
     place, thread = folder.resolve(), threading.get_ident()
     if _held.get(place) == thread:
         yield
         return
-    created = not folder.exists()
     try:
+        created = not folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / LOCK)
         lock.acquire(timeout=WAIT, poll_interval=WAIT / 10)

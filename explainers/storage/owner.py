@@ -7,6 +7,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
+from explainers.storage.files import text_of
 from explainers.storage.journal import Journal
 
 JOURNAL, MANIFEST = "journal.jsonl", "manifest.json"
@@ -38,7 +39,7 @@ def is_output(name: str, outputs: tuple[str, ...]) -> bool:
 def read_json(path: Path) -> dict[str, Any] | None:
     """What is in a file of JSON, None where it cannot be read or is no object."""
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(text_of(path))
     except (OSError, ValueError, RecursionError):
         return None
     return values if isinstance(values, dict) else None

@@ -17,7 +17,7 @@ from typing import Any
 from explainers.errors import DamageWarning, OptionError, WriteError
 from explainers.storage.atomic import write_json
 from explainers.storage.fingerprint import differences, fingerprint, named
-from explainers.storage.journal import Journal, Row
+from explainers.storage.journal import Journal, Row, sum_of
 from explainers.storage.listing import Listing, listed, unlike
 from explainers.storage.lock import LOCK, locked
 from explainers.storage.owner import JOURNAL, MANIFEST, REPORT, command_of, read_json
@@ -145,13 +145,17 @@ class RunFolder:
 
         Args:
             files: that the command made of all units together, to be listed with size and hash. Units of earlier
-                starts that are no part of what was checked are listed as `stale`.
+                starts that are no part of what was checked are listed as `stale`; of what is finished the journal is
+                listed too.
         """
         own: dict[str, Any] = {"schema_version": SCHEMA_VERSION, "command": self.contents.command}
-        made: Listing = listed(self.path, files)
+        finished = facts.get("status") != "running" and self.journal.path.is_file()
+        made: Listing = listed(self.path, [*files, *([JOURNAL] if finished else [])])
         if self.checked is not None:
             own["stale"] = [each["id"] for each in self.journal.entries() if each["id"] not in self.checked]
-        write_json(self.path / MANIFEST, {**own, **facts, **({"files": made} if made else {})}, default=str)
+        values = {**own, **facts, **({"files": made} if made else {})}
+        plain = json.loads(json.dumps(values, default=str))
+        write_json(self.path / MANIFEST, {**plain, "sum": sum_of(plain)})
 
     def clear(self) -> None:
         """Remove what the command wrote here before, and nothing else.

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from explainers.errors import DataError
+from explainers.storage.files import text_of
 from explainers.storage.fingerprint import fingerprint
-from explainers.storage.journal import Journal
+from explainers.storage.journal import Journal, sum_of
 from explainers.storage.listing import unlike
-from explainers.storage.owner import CONFIG, JOURNAL, MANIFEST, read_json
+from explainers.storage.owner import CONFIG, JOURNAL, MANIFEST, REPORT, read_json
 from explainers.storage.paths import shown
 from explainers.storage.sought import not_written
 
 RESULT, EPOCHS = "result.json", "epochs"  # of a training
+LISTING_ALL = ("run", "evaluate")  # commands that list every file in their folders; others' are for people to paint on
 WRITERS = ("run", "evaluate", "drift", "train")
 
 
@@ -57,10 +61,12 @@ def verify(folder: Path) -> Verified:
     if (damaged := journal.damaged() - (head is None)) > 0:  # the first line is told of above
         lines = "1 line is" if damaged == 1 else f"{damaged} lines are"
         found.problems.append(f"{JOURNAL}: {lines} damaged; the same command does the images in question again")
-    stale = set((manifest or {}).get("stale", []))
+    stale = (manifest or {}).get("stale", [])
+    known, told = [REPORT], bool(found.problems)
     written: dict[str, Any] = {}  # by the last unit that wrote each file: an image may have been another one before
     for entry in journal.entries():
-        if entry["id"] not in stale:
+        known += entry["files"]
+        if not isinstance(stale, list) or entry["id"] not in stale:
             found.units += 1
             written |= entry["files"]
     found.hold(folder, written)
@@ -71,8 +77,28 @@ def verify(folder: Path) -> Verified:
             found.problems.append("nothing came of the run: every image failed")
         elif manifest.get("status") != "done":
             found.problems.append(f"the run is not finished (its status is {manifest.get('status')!r})")
-        found.hold(folder, manifest.get("files", {}))
+        text = json.dumps(manifest, indent=2) + "\n"
+        if manifest.pop("sum", None) != sum_of(manifest) or text_of(folder / MANIFEST) != text:
+            found.problems.append(f"{MANIFEST} has another content than was written, or an earlier version wrote it")
+        made = manifest.get("files", {})
+        if told and isinstance(made, dict):
+            made.pop(JOURNAL, None)
+        found.hold(folder, made)
+        known += made if isinstance(made, dict) else []
+    if not any(problem.startswith((JOURNAL, MANIFEST)) for problem in found.problems):  # which say what was written
+        why = "is not listed: something else wrote it, or a run that was stopped"
+        found.problems += [f"{shown(name)} {why}" for name in _strange(folder, head, known)]
     return found
+
+
+def _strange(folder: Path, head: Any, known: Collection[str]) -> list[str]:
+    """Files in the folders of a command that it did not write."""
+    if (head or {}).get("command") not in LISTING_ALL:
+        return []
+    own = [folder / str(name) for name in (head or {}).get("contents", ()) if name not in known]
+    inside = (path for each in own if each.is_dir() for path in each.rglob("*") if not path.is_dir())
+    written = set(known)
+    return sorted(name for path in inside if (name := path.relative_to(folder).as_posix()) not in written)
 
 
 def _training(folder: Path) -> Verified:

@@ -22,6 +22,14 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+SEGMENTER = """
+import torch
+from torch import nn
+
+def make():
+    torch.manual_seed(4)
+    return nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.ReLU(), nn.Conv2d(8, 3, 3, 1, 1)).eval()
+"""
 HOSTILE = "<img src=x onerror=alert(1)>.png"
 
 

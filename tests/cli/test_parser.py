@@ -53,10 +53,10 @@ def test_the_installed_script_works_from_another_folder_and_help_needs_no_torch(
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "explain demo" in done.stdout
-    script = [sys.executable, "-m", "explainers.cli.main", "in", "-o", "out", "-m", "cam"]
+    script = [sys.executable, "-m", "explainers.cli.main", "in/sub", "-o", "out", "-m", "cam", "--model", "embedded"]
     done = subprocess.run(script, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "out/overlays/sub/c.cam.png").exists()
+    assert (tmp_path / "out/overlays/c.cam.png").exists()
 
 
 def test_versions_wait_for_no_torch(tmp_path):

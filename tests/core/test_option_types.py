@@ -12,7 +12,7 @@ from small import Residual
 
 import explainers
 from explainers import SmoothGrad
-from explainers.core.option_types import fits
+from explainers.core.option_types import check_seed, fits, whole_number
 from explainers.core.registry import options
 from explainers.errors import OptionError
 from explainers.evaluation.metric import metric_class, metric_options
@@ -115,3 +115,35 @@ def test_values_of_numpy_and_torch_fit_where_plain_ones_do():
 )
 def test_what_fits(value, hint, fit):
     assert fits(value, hint) is fit
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32, 10**30, 1.5, None])
+def test_a_seed_that_no_generator_takes_is_refused(seed):
+    check_seed(0)
+    check_seed(2**32 - 1)
+    with pytest.raises(OptionError, match=r"seed=.*; expected a whole number from 0 to 4294967295"):
+        check_seed(seed)
+
+
+@pytest.mark.parametrize("name", ["rise", "smooth-grad", "lime"])
+def test_every_method_refuses_such_a_seed(name):
+    with pytest.raises(OptionError, match="expected a whole number"):
+        create_method(name, Residual(), seed=2**40)
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("12", 12),
+        ("-3", -3),
+        ("٣", 3),
+        ("²", None),
+        ("--5", None),
+        ("1e3", None),
+        ("", None),
+        ("-", None),
+        ("9" * 5000, None),
+    ],
+)
+def test_which_words_are_whole_numbers(text, number):
+    assert whole_number(text) == number

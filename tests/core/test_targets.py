@@ -69,8 +69,9 @@ def test_a_run_passes_each_image_once_per_method(tmp_path, methods, passes):
     loaded = embedded()
     counting = Counting(loaded.network).eval()
     run(folder(tmp_path / "in"), replace(loaded, network=counting), methods, tmp_path / "out", options=RunOptions())
-    # One image each: to find the layer, for what the network ends in, to tell it apart; whether it mixes twice four.
-    survey, reading, probes = 1, 1, 1 + 2 * 4
+    # One image each: to find the layer, for what the network ends in, to tell it apart; whether it mixes twice four;
+    # whether its scores move at all two.
+    survey, reading, probes = 1, 1, 1 + 2 * 4 + 2
     assert counting.images == 3 * passes + survey + reading + probes
     with (tmp_path / "out" / "results.csv").open(newline="") as file:
         assert len(list(csv.DictReader(file))) == 3 * len(methods)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -122,3 +124,46 @@ def test_values_that_are_none_are_refused():
     with pytest.raises(TargetError, match="meta device"):
         explainer(IMAGES, torch.tensor([1, 2], device="meta"))
     torch.testing.assert_close(explainer(IMAGES, np.array([1, 2], np.uint8)), explainer(IMAGES, [1, 2]))
+
+
+class Turned(nn.Module):
+    """A network that has its channels last, at its door."""
+
+    def __init__(self, convolution):
+        super().__init__()
+        self.conv, self.head = convolution, nn.Linear(4, 3)
+
+    def forward(self, values):
+        return self.head(self.conv(values.movedim(-1, 1)).relu().flatten(2).mean(2))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_images_with_their_channels_last_are_refused_with_what_to_write(method):
+    network = Turned(nn.Conv2d(3, 4, 3)).eval()
+    images = torch.rand(2, 16, 24, 3)
+    with pytest.raises(ImageError, match=r"channels last.*movedim\(1, -1\)"):
+        explainers.create(method, network)(images)
+
+    class First(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.network = network
+
+        def forward(self, x):
+            return self.network(x.movedim(1, -1))
+
+    plain = nn.Sequential(network.conv, nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), network.head).eval()
+    turned = images.movedim(-1, 1)
+    options = {"layer": "0"} if method == "grad-cam" else {}
+    wanted = explainers.create(method, plain, **options)(turned, 1)
+    torch.testing.assert_close(explainers.create(method, First().eval())(turned, 1), wanted)
+
+
+def test_signals_with_their_channels_last_are_warned_of_and_others_are_not():
+    network = Turned(nn.Conv1d(3, 4, 3)).eval()
+    with pytest.warns(UserWarning, match="channels last"):
+        explainers.create("saliency", network)(torch.rand(2, 40, 3))
+    plain = nn.Sequential(nn.Conv1d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool1d(1), nn.Flatten(), nn.Linear(4, 3)).eval()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        explainers.create("saliency", plain)(torch.rand(2, 3, 40))

@@ -48,14 +48,12 @@ def test_networks_return_what_they_say(name, task_module):
 def test_networks_learn_a_few_samples_by_heart(name, task_module):
     module, training = task_module(name), task_module("training")
     task = module.TASK
-    count = 2 if name == "segment_volumes" else 8  # of which each pass takes long
+    count = {"segment_volumes": 2, "segment_scenes": 4, "embed_scenes": 4}.get(name, 8)  # few where passes take long
     data = task.data("train", count, 0)
     few = replace(task, batch=count)
-    enough = (
-        120 if name in ("segment_scenes", "segment_volumes", "embed_scenes") else 40
-    )  # at each position, many classes
+    enough = 80 if name.startswith("segment") else 40  # there are many classes, one at each position
     first, last = (
-        task.loss(training.fit(few, data, steps=steps, seed=0).train(), *data).item() for steps in (1, enough)
+        task.loss(training.fit(few, data, steps=steps, seed=1).train(), *data).item() for steps in (1, enough)
     )
     assert last < 0.35 * first
 

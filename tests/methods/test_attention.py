@@ -120,3 +120,26 @@ def test_timms_lambda_resnet_has_a_map():
     explainer = explainers.create("lambda-attention", network)
     assert explainer(images, [[0, 2], [1, 1]]).shape == (2, 2, 64, 64)
     assert explainer.layers == ("stages.3.0.self_attn",)
+
+
+class Seeing(nn.Module):
+    """A network behind a change of its images."""
+
+    def __init__(self, network, change):
+        super().__init__()
+        self.network, self.change = network, change
+
+    def forward(self, images):
+        return self.network(self.change(images))
+
+
+@pytest.mark.parametrize("method", ["attention", "lambda-attention"])
+def test_positions_are_the_images_or_it_is_refused(method):
+    network = lively(LABN(channels=3, classes=5, scope=3))
+    images = torch.randn(1, 3, 24, 32)
+    turned = explainers.create(method, Seeing(network, lambda x: x.mT))(images, 1)
+    wanted = explainers.create(method, network)(images.mT.contiguous(), 1).mT
+    torch.testing.assert_close(turned, wanted, rtol=1e-4, atol=1e-6)
+    for change in (lambda x: x.flip(3), lambda x: x[:, :, 8:, 8:], lambda x: x.roll(5, 2)):
+        with pytest.raises(LayerError, match="cannot be tied to the image"):
+            explainers.create(method, Seeing(network, change))(images, 1)

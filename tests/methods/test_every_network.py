@@ -12,7 +12,8 @@ import pytest
 import torch
 from answer_perturbation import OPTIONS as PERTURBED
 from answers import SAMPLES, SIGMA, Answers
-from network_case import METHODS, OWN, PERTURBATION, Case
+from network_case import METHODS, OWN, WATCHING, Case
+from network_own import OWN as OWN_NETWORKS
 from network_traces import Traces
 from networks import FAMILIES, NARROW, NETWORKS, affordable
 from torch import Tensor
@@ -81,8 +82,10 @@ def explain(bench: Bench, method: str) -> tuple[Tensor | None, str]:
 def test_right_or_refused_and_the_network_as_found(bench, method):
     if not affordable(bench.case, method):
         pytest.skip("a pass per channel, of hundreds; a narrow network of each kind is tried")
-    if method in PERTURBATION and bench.case in FAMILIES and bench.case.name not in NARROW:
-        pytest.skip("looks at scores alone, whatever made them; benchmarks/matrix.py tries it here")
+    if method in WATCHING and bench.case in FAMILIES and bench.case.name not in NARROW:
+        pytest.skip("many passes, of scores that grad-cam reads as well; benchmarks/matrix.py tries it here")
+    if method == "score-cam" and bench.case in OWN_NETWORKS:
+        pytest.skip("the passes of ablation-cam, which is tried; benchmarks/matrix.py tries both")
     traces, images = Traces(bench.given), bench.images.clone()
     maps, refusal = explain(bench, method)
     assert traces.left() == []

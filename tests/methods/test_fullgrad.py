@@ -79,3 +79,48 @@ def test_saturated_relu6_is_refused_and_unsaturated_is_not():
     assert explainers.create("full-grad", model)(images).shape == (1, 8, 8)
     with pytest.raises(UnsupportedError, match="saturated ReLU6"):
         explainers.create("full-grad", model)(images * 100)
+
+
+class Before(Chain):
+    """A chain behind something that moves positions about."""
+
+    def __init__(self, change):
+        super().__init__()
+        self.change = change
+
+    def forward(self, x):
+        return super().forward(self.change(x))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda x: x.flip(3),
+        lambda x: x.roll(3, 2),
+        lambda x: x[:, :, 4:, 2:18],
+        lambda x: F.pad(x, (8, 8, 8, 8)),
+        lambda x: x.rot90(1, (2, 3)),
+        lambda x: x[..., torch.randperm(x.shape[3], generator=torch.Generator().manual_seed(0))],
+    ],
+)
+def test_layers_whose_positions_are_not_the_images_are_refused(change):
+    with pytest.raises(UnsupportedError, match="cannot be tied to the image"):
+        explainers.FullGrad(lively(Before(change)))(torch.randn(1, 3, 16, 24))
+
+
+def test_of_a_network_that_turns_its_image_the_map_is_turned_back():
+    turned = lively(Before(lambda x: x.mT))
+    plain = lively(Chain())
+    plain.load_state_dict(turned.state_dict())
+    images = torch.randn(2, 3, 16, 24)
+    wanted = explainers.FullGrad(plain)(images.mT.contiguous(), 1).mT
+    torch.testing.assert_close(explainers.FullGrad(turned)(images, 1), wanted)
+
+
+def test_a_mirrored_second_pass_is_refused():
+    class Twice(Chain):
+        def forward(self, x):
+            return super().forward(x) + super().forward(x.flip(3))
+
+    with pytest.raises(UnsupportedError, match="cannot be tied to the image"):
+        explainers.FullGrad(lively(Twice()))(torch.randn(1, 3, 16, 24))

@@ -97,6 +97,16 @@ def test_grad_cam_plus_plus_and_xgrad_cam_are_finite_where_the_gradient_or_the_a
         assert torch.isfinite(maps).all()
 
 
+@pytest.mark.parametrize("method", ["cam", "grad-cam", "eigen-cam", "score-cam"])
+def test_an_explainer_sees_that_modules_of_its_network_were_exchanged(method):
+    model, images = lively(Chain()), torch.randn(1, 3, 16, 24)
+    explainer = explainers.create(method, model)
+    explainer(images)
+    model.second, model.head = nn.Conv2d(6, 7, 3, padding=1), nn.Sequential(nn.Linear(7, 5))
+    lively(model)
+    torch.testing.assert_close(explainer(images), explainers.create(method, model)(images))
+
+
 def test_several_layers_come_from_one_forward_and_one_backward_pass():
     model, images = lively(Residual()), torch.randn(2, 3, 16, 24)
     layers = [-1, -2]

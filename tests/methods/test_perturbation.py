@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import warnings
 
 import numpy as np
 import pytest
@@ -187,3 +188,17 @@ def test_lime_is_not_empty_for_classes_that_are_hardly_probable(share):
     values = LIME(network, segments=3, samples=200, activation="softmax")(torch.ones(1, 3, 12, 12), 0)[0]
     assert values.argmax() == 4 * 12 + 8
     assert float(values.max()) == pytest.approx(share / 2, rel=0.05)
+
+
+@pytest.mark.parametrize("method", ["lime", "kernel-shap"])
+@pytest.mark.parametrize(
+    "labels", [3, torch.arange(144).view(12, 12) // 16, lambda image: torch.arange(144).view(12, 12) // 16]
+)
+def test_samples_that_do_not_determine_the_segments_are_told(method, labels):
+    network, image = (lambda x: torch.stack([x[:, 0].mean((1, 2)), x[:, 1].mean((1, 2))], 1)), torch.ones(1, 3, 12, 12)
+    few = explainers.create(method, network, activation=None, segments=labels, samples=9)
+    with pytest.warns(UserWarning, match=f"{method}: samples=9 leave open what each of 9 segments adds.* takes 10"):
+        few(image, 0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        explainers.create(method, network, activation=None, segments=labels, samples=90)(image, 0)

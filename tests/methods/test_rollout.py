@@ -12,8 +12,9 @@ import explainers
 from explainers.errors import UnsupportedError
 
 
-def expected_map(model: Tokens, images: torch.Tensor) -> torch.Tensor:
-    x = model.patch(images).flatten(2).transpose(1, 2)
+def expected_map(model: Tokens, images: torch.Tensor, *, turned: bool = False) -> torch.Tensor:
+    grid = model.patch(images)
+    x = (grid.mT if turned else grid).flatten(2).transpose(1, 2)
     x = torch.cat([model.token.expand(len(x), -1, -1), x], dim=1)
     total = torch.eye(x.shape[1]).expand(len(x), -1, -1)
     for block in model.blocks:
@@ -22,7 +23,9 @@ def expected_map(model: Tokens, images: torch.Tensor) -> torch.Tensor:
             [(0.5 * weights[i].mean(0) + 0.5 * torch.eye(x.shape[1])) @ total[i] for i in range(len(x))]
         )
         x = block(x)
-    return F.interpolate(total[:, 0, 1:].view(-1, 1, 4, 6), size=(16, 24), mode="bilinear")[:, 0].detach()
+    patches = total[:, 0, 1:]
+    patches = patches.view(-1, 1, 6, 4).mT if turned else patches.view(-1, 1, 4, 6)
+    return F.interpolate(patches, size=(16, 24), mode="bilinear")[:, 0].detach()
 
 
 def test_map_equals_the_product_of_explicit_matrices():
@@ -84,3 +87,34 @@ def test_global_switches_are_put_back():
     before = torch.backends.mha.get_fastpath_enabled(), torch.backends.cuda.math_sdp_enabled()
     explainers.create("attention-rollout", lively(Tokens()))(torch.randn(1, 3, 16, 24))
     assert (torch.backends.mha.get_fastpath_enabled(), torch.backends.cuda.math_sdp_enabled()) == before
+
+
+def test_tokens_that_go_down_the_columns_are_turned_back():
+    class Columns(Tokens):
+        def forward(self, x):
+            x = self.patch(x).mT.flatten(2).transpose(1, 2)
+            x = torch.cat([self.token.expand(len(x), -1, -1), x], dim=1)
+            for block in self.blocks:
+                x = block(x)
+            return self.head(self.norm(x)[:, 0])
+
+    model, images = lively(Columns()), torch.randn(2, 3, 16, 24)
+    wanted = expected_map(model, images, turned=True)
+    torch.testing.assert_close(explainers.create("attention-rollout", model)(images), wanted)
+
+
+def test_a_token_that_is_read_and_is_not_the_first_is_refused():
+    class Second(Tokens):
+        def __init__(self):
+            super().__init__()
+            self.token = nn.Parameter(torch.randn(1, 2, 8))
+
+        def forward(self, x):
+            x = self.patch(x).flatten(2).transpose(1, 2)
+            x = torch.cat([self.token.expand(len(x), -1, -1), x], dim=1)
+            for block in self.blocks:
+                x = block(x)
+            return self.head(self.norm(x)[:, 1])
+
+    with pytest.raises(UnsupportedError, match="first of its tokens"):
+        explainers.create("attention-rollout", lively(Second()))(torch.randn(1, 3, 16, 24))

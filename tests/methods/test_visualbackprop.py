@@ -62,6 +62,35 @@ def test_branches_are_walked_by_stages_and_the_strided_window_between_them():
     torch.testing.assert_close(explainers.create("visual-backprop", model)(images), value[:, 0], rtol=1e-5, atol=1e-6)
 
 
+class Around(nn.Module):
+    """Convolutions around something that moves positions, and is undone behind the second."""
+
+    def __init__(self, there, back):
+        super().__init__()
+        self.first, self.second, self.third = (nn.Conv2d(a, b, 3, padding=1) for a, b in ((3, 4), (4, 5), (5, 6)))
+        self.there, self.back, self.head = there, back, nn.Linear(6, 4)
+
+    def forward(self, x):
+        x = self.there(self.first(x).relu())
+        return self.head(self.third(self.back(self.second(x).relu())).mean((2, 3)))
+
+
+@pytest.mark.parametrize(
+    ("there", "back"),
+    [
+        (lambda x: x.flip(3), lambda x: x.flip(3)),
+        (lambda x: x.roll(5, 2), lambda x: x.roll(-5, 2)),
+    ],
+)
+def test_layers_between_that_are_moved_are_none_of_the_stages(there, back):
+    model, images = lively(Around(there, back)), torch.randn(2, 3, 12, 20)
+    with torch.no_grad():
+        x = there(model.first(images).relu())
+        last = model.third(back(model.second(x).relu())).mean(1, keepdim=True)
+    wanted = F.conv_transpose2d(last, torch.ones(1, 1, 3, 3), padding=1)[:, 0]
+    torch.testing.assert_close(explainers.create("visual-backprop", model)(images), wanted, rtol=1e-5, atol=1e-6)
+
+
 def test_transformers_are_refused():
     with pytest.raises(UnsupportedError, match="holds tokens, not feature maps"):
         explainers.create("visual-backprop", lively(Tokens()))(torch.randn(1, 3, 16, 24))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 
 import pytest
 import torch
@@ -117,6 +118,15 @@ def test_a_file_that_is_not_the_published_one_is_refused(tmp_path, damage):
     )
     with pytest.raises(ModelFileError, match=message):
         load_model("photographs", weights=path, device="cpu")
+
+
+def test_weights_of_the_users_that_do_not_fit_are_told_apart_from_a_damaged_package(tmp_path):
+    """A pipe was waited for without end."""
+    os.mkfifo(tmp_path / "pipe.pth")
+    (tmp_path / "own.pth").write_bytes(b"other")
+    for name, why in (("pipe", "it is not a regular file"), ("own", "is not the published file")):
+        with pytest.raises(ModelFileError, match=f"{why}.*; leave out --weights for the installed ones"):
+            load_model("photographs", weights=tmp_path / f"{name}.pth", device="cpu")
 
 
 def test_classes_have_numbers_where_torchvision_is_broken(monkeypatch):

@@ -92,3 +92,12 @@ def test_the_end_of_a_graph_is_found_at_once_however_many_ways_lead_to_it():
     assert scaled_end(100 * ended) == ("Softmax", 100)
     assert scaled_end((-parts.log())[:, :2]) == ("LogSoftmax", -1)
     assert end_of(ended * ended) is None
+
+
+def test_the_best_classes_in_order_are_no_scores():
+    scores = torch.randn(3, 5, generator=torch.Generator().manual_seed(0))
+    for returned in (scores.topk(3), tuple(scores.sort(1, descending=True)), list(scores.topk(2))):
+        with pytest.raises(OutputError, match="best classes in order"):
+            scores_of(returned, 3)
+    assert scores_of((scores, scores.argmax(1)), 3) is scores
+    assert scores_of((scores, torch.zeros(3, 5, dtype=torch.int64)), 3) is scores

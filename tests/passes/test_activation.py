@@ -72,6 +72,7 @@ ENDINGS = {  # what a network ends in → the reading's name, and f(x) of its th
     "log of a softmax": (lambda x: softmaxed(x).log(), "softmax", softmaxed),
     "percentages": (lambda x: 100 * softmaxed(x), "percent", softmaxed),
     "percentages of labels": (lambda x: 100 * x.sigmoid(), "percent", torch.sigmoid),
+    "log of one less a sigmoid": (lambda x: torch.log1p(-(-x).sigmoid()), "exp", torch.sigmoid),
     "log to base 2": (lambda x: softmaxed(x).log2(), "exp2", softmaxed),
     "log to base 10": (lambda x: softmaxed(x).clamp_min(1e-9).log10(), "exp10", softmaxed),
 }
@@ -83,7 +84,7 @@ def test_probabilities_stay_what_they_are_and_scores_become_them(ending, black_b
     function, name, wanted = ENDINGS[ending]
     network = Ended(function)
     logits = several(logit(IMAGES)[:, None])
-    if black_box and ending in ("log-sigmoid", "log of a sigmoid"):
+    if black_box and ending in ("log-sigmoid", "log of a sigmoid", "log of one less a sigmoid"):
         pytest.skip("log-probabilities of labels look like scores to whoever sees values alone")
     model = (lambda images: network(images).detach()) if black_box else network
     scores = class_scores(model, IMAGES)
@@ -168,6 +169,34 @@ def test_percentages_of_labels_of_a_black_box_are_taken_as_such_or_named():
     plain = Ended(lambda x: x)
     scores = class_scores(plain, IMAGES)
     assert remark(reading_of(plain, IMAGES, scores), scores) == ""
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        lambda x: 2 * softmaxed(x) - 1,
+        lambda x: 255 * softmaxed(x),
+        lambda x: 8 * x.sigmoid() + 20,
+        lambda x: (x.sigmoid() - 0.5) / 0.1,
+    ],
+)
+def test_a_sigmoid_or_softmax_times_or_plus_a_number_is_watched_as_it_is(values):
+    network = Ended(values)
+    scores = class_scores(network, IMAGES)
+    reading = reading_of(network, IMAGES, scores)
+    assert (reading.name, reading.probability) == (None, False)
+    assert torch.equal(reading(scores), scores)
+
+
+def test_what_is_added_to_log_probabilities_makes_other_logits():
+    prior = torch.tensor([0.5, 1.0, -1.0])
+    network = Ended(lambda x: x.log_softmax(1) + prior)
+    scores = class_scores(network, IMAGES)
+    reading = reading_of(network, IMAGES, scores)
+    assert reading.name == "softmax"
+    assert torch.allclose(reading(scores), (several(logit(IMAGES)[:, None]) + prior).softmax(1), atol=1e-5)
+    assert class_scores(Ended(lambda x: 1 - x.sigmoid()), IMAGES) is not None  # labels turned round, and no refusal
+    assert class_scores(Ended(lambda x: -(x.sigmoid() - 1)), IMAGES) is not None
 
 
 def test_scores_that_only_look_like_negative_log_probabilities_are_taken():

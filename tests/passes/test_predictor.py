@@ -157,6 +157,39 @@ def test_a_network_that_was_changed_is_seen_anew():
     assert predictor(images).shape == (3, 2)
 
 
+class Cooled(Chain):
+    """Scores divided by a temperature that is no weight."""
+
+    temperature = 1.0
+
+    def forward(self, x):
+        return super().forward(x) / self.temperature
+
+
+def _exchanged_hook(model):
+    model.second._forward_hooks.clear()
+    model.second.register_forward_hook(lambda module, given, output: 2 * output)
+
+
+CHANGES = {
+    "a setting": lambda model: setattr(model, "temperature", 0.5),
+    "a stride": lambda model: setattr(model.second, "stride", (2, 2)),
+    "a forward of its own": lambda model: setattr(model.first, "forward", lambda x: x.repeat(1, 2, 1, 1)),
+    "another hook": _exchanged_hook,
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_is_no_weight_is_seen_when_it_changes(change):
+    model, images = lively(Cooled()).eval(), torch.randn(2, 3, 16, 16)
+    model.second.register_forward_hook(lambda module, given, output: 3 * output)
+    predictor = Predictor(model)
+    before = predictor(images)
+    CHANGES[change](model)
+    torch.testing.assert_close(predictor(images), own_scores(model, images), rtol=1e-4, atol=1e-5)
+    assert (predictor(images) - before).abs().max() > 1e-3
+
+
 def test_float64_stays_float64():
     model, images = lively(Chain()).double().eval(), torch.randn(5, 3, 16, 16, dtype=torch.float64)
     torch.testing.assert_close(Predictor(model)(images), own_scores(model, images), rtol=1e-12, atol=1e-12)

@@ -179,3 +179,21 @@ def test_an_outline_lies_where_the_map_lies_in_the_photo():
     changed = np.argwhere((drawn != plain).any(axis=-1))
     assert changed.min(axis=0).tolist() == [7, 10]  # the first row of the map's two is at 0, the next above a half
     assert changed.max(axis=0).tolist() == [24, 29]
+
+
+@pytest.mark.parametrize("sides", [(360, 120), (500, 20), (120, 360)])
+def test_captions_and_numbers_of_narrow_pictures_stay_in_their_cells(sides):
+    photo = np.zeros((*sides, 3), np.uint8)
+    scale = Scale(-0.00142, 0.00142, DIVERGING)
+    made = figure([[("a caption that is as wide as its cell " * 2, photo, scale)] * 3])
+    FigureCanvasAgg(made).draw()
+    captions = [axis._left_title.get_window_extent() for axis in made.axes]
+    for one, other in itertools.pairwise(captions):
+        assert one.x1 <= other.x0 + 1
+    assert captions[0].x0 >= 0
+    assert captions[-1].x1 <= made.bbox.x1
+    for axis in made.axes:
+        numbers = [each.get_window_extent() for each in axis.child_axes[0].get_xticklabels()]
+        assert len(numbers) == 3
+        for one, other in itertools.pairwise(numbers):
+            assert one.x1 < other.x0

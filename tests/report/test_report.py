@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from explainers.cli.main import main
-from report_case import HOSTILE, digits, evaluated, explained
+from report_case import HOSTILE, SEGMENTER, digits, evaluated, explained
 
 from explainers.data.images import find_images, write_image
 from explainers.errors import DataError, ImageError, OptionError
@@ -22,20 +22,12 @@ from explainers.render.style import limits_of
 from explainers.run.evaluate.facts import as_typed
 from explainers.run.report import report as door
 from explainers.run.report.agreement import Agreement, disagreement, ranks_of
+from explainers.run.report.cautions import how_to_read
 from explainers.run.report.entry import Entry, MapEntry, Shown
 from explainers.run.report.evaluated import too_few
 from explainers.run.report.gallery import Packer
-from explainers.run.report.recipes import recipes_of
+from explainers.run.report.recipes import network_facts, recipes_of
 from explainers.run.report.report import ReportOptions, make_report
-
-SEGMENTER = """
-import torch
-from torch import nn
-
-def make():
-    torch.manual_seed(4)
-    return nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.ReLU(), nn.Conv2d(8, 3, 3, 1, 1)).eval()
-"""
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +62,8 @@ def chunks_of(page):
 def test_images_maps_and_what_is_said_of_them(run):
     page = make_report(run)
     data, chunks = data_of(page), chunks_of(page)
+    assert "<dd>embedded, 10 classes, SHA-256 " in page.read_text()
+    assert "Each map has its own scale" in page.read_text()
     with (run / "results.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [image["name"] for image in data["images"]] == list(dict.fromkeys(row["file"] for row in rows))
@@ -392,3 +386,41 @@ def test_the_region_that_a_map_is_of_is_packed_and_that_of_a_box_is_the_box(tmp_
     (region,) = made.heavy["regions"]
     assert region["grid"] == [4, 4]
     assert zlib.decompress(base64.b64decode(region["data"])) == np.packbits(outline).tobytes()
+
+
+@pytest.mark.parametrize(
+    ("facts", "told"),
+    [
+        ({}, ["", ""]),
+        ({"model": {"network": "Net"}}, ["Net", ""]),
+        (
+            {
+                "model": {"spec": "n.py:f", "weights": "a/w.pt", "classes": 1000},
+                "preprocessing": {"resize": 256, "crop": [7, 9]},
+            },
+            ["n.py:f, weights w.pt, 1,000 classes", "shorter side resized to 256 pixels, then the middle 9 × 7 pixels"],
+        ),
+        ({"classes": ["a", "b"], "preprocessing": {"resize": [4, 5]}}, ["2 classes", "resized to 5 × 4 pixels"]),
+        ({"preprocessing": {"kind": "signal", "resize": [4, 5]}}, ["", ""]),
+    ],
+)
+def test_the_network_and_its_input_are_told(facts, told):
+    assert [value for _, value in network_facts(facts)] == told
+
+
+def test_colours_and_margins_are_explained_where_they_are():
+    plain, signed = {"signed": False}, {"signed": True}
+    shown, whole, cut = Shown("run", ""), [0, 0, 1, 1], [0, 0.1, 1, 0.9]
+
+    def read(*images):
+        return how_to_read(shown, SimpleNamespace(images=[{"maps": maps, "box": box} for maps, box in images]))
+
+    assert "two colours" not in read(([plain], whole))
+    assert "margins" not in read(([plain], whole))
+    assert "two colours" in read(([plain], whole), ([plain, signed], whole))
+    assert "margins" in read(([plain], whole), ([plain], cut))
+    shown.common = True
+    assert "All maps of a method have one scale" in read(([plain], whole))
+    assert read(([{"status": "failed"}], None)) == "", "no map, nothing to explain"
+    shown.preprocessing = {"kind": "signal"}
+    assert read(([plain], whole)) == ""

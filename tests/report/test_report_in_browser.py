@@ -6,8 +6,12 @@ import re
 
 import numpy as np
 import pytest
-from report_case import HOSTILE, Opened, browser, evaluated, explained
+import torch
+from explainers.cli.main import main
+from report_case import HOSTILE, SEGMENTER, Opened, browser, evaluated, explained
 
+from explainers.data.images import write_image
+from explainers.evaluation.measuring.fillings import baseline_of
 from explainers.render.style import Style, coloured
 from explainers.run.report.report import ReportOptions, make_report
 
@@ -104,6 +108,27 @@ def test_filters(opened, run):
     page.locator("#least").fill("99")
     assert page.locator(".empty").inner_text() == "No image is like that."
     page.locator("button.figure[data-result=all]").click()
+
+
+def test_an_address_holds_what_is_chosen_and_what_is_unknown_is_said(opened, run):
+    page = opened.go(run)
+    page.wait_for_selector(".card")
+    page.locator(".more summary").click()
+    sure = [float(each.split()[0]) / 100 for each in page.locator(".card .sure").all_inner_texts()]
+    page.locator("#least").fill(f"{(min(sure) + max(sure)) / 2:.4f}")  # of what stands first among the scores
+    page.wait_for_function("() => document.querySelectorAll('.card').length < 6")
+    count = len(names(page))
+    chosen = page.url[page.url.index("#") :]
+    opened.go(run, chosen)
+    page.wait_for_selector(".card")
+    assert (len(names(page)), page.locator("#least").is_visible()) == (count, True)
+    assert count > 0
+    opened.go(run, "#image=gone.png&class=nobody&sort=nothing-&result=odd&least=1")
+    page.wait_for_selector(".card")
+    assert len(names(page)) == 6
+    assert "gone.png" in page.locator("#lost").inner_text()
+    page.locator("#result").select_option("wrong")
+    assert not page.locator("#lost").is_visible()
 
 
 def test_sorts_by_disagreement(opened, run):
@@ -221,6 +246,53 @@ def test_curves_with_the_image_at_a_share(opened, scored):
     already = (whole[:, :3] == gone[0, :3]).all(axis=1)
     assert filled.mean() == pytest.approx(0.3 + 0.7 * already.mean(), abs=0.3 * already.mean() + 0.01)
     assert "at 30 %" in page.locator(".saying").inner_text()
+
+
+def test_the_start_of_an_insertion_is_the_blur_that_was_measured(opened, scored):
+    """Up to its edges, where a browser's own blur grows dark."""
+    page = opened.go(scored)
+    page.locator(".card").first.click()
+    drawn = {}
+    for share in ("1000", "0"):
+        page.get_by_label("Share of the pixels").fill(share)
+        reads = "node => [node.height, node.width, ...node.getContext('2d').getImageData(0, 0, node.width, node.height).data]"
+        height, width, *values = page.locator(".curves canvas").evaluate(reads)
+        drawn[share] = torch.tensor(values, dtype=torch.float64).view(1, height, width, 4).permute(0, 3, 1, 2)[:, :3]
+    whole, start = drawn["1000"], drawn["0"]
+    assert (start - whole).abs().max() > 0.2 * whole.max(), "strokes are faint"
+    off, scale = start - baseline_of(whole, "blur"), whole.max() - whole.min()
+    assert off.abs().mean() < 0.03 * scale
+    assert max(off[..., 0].mean().abs(), off[..., -1, :].mean().abs()) < 0.02 * scale
+
+
+@pytest.fixture(scope="module")
+def placed(chromium, tmp_path_factory):
+    """Reports of a run and an evaluation of a region of a photo that is twice as wide as the network's input."""
+    root = tmp_path_factory.mktemp("placed")
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 40, 3), np.uint8)
+    write_image(root / "in/wide.png", pixels)
+    (root / "net.py").write_text(SEGMENTER)
+    asked = [str(root / "in"), "--model", f"{root}/net.py:make", "--size", "16x16", "--target", "1", "-q"]
+    asked += ["--where", "box:10,5,30,15", "-m", "saliency", "--no-report"]
+    scores = ["--metric", "insertion:steps=2,baseline=zero", "--no-figures"]
+    for command, more in (("run", []), ("evaluate", scores)):
+        assert main([command, *asked, *more, "--out", str(root / command)]) == 0
+    return {command: make_report(root / command) for command in ("run", "evaluate")}
+
+
+@pytest.mark.parametrize("command", ["run", "evaluate"])
+def test_the_region_that_is_explained_is_outlined_and_pictures_have_the_photos_shape(opened, placed, command):
+    page = opened.go(placed[command], "#image=wide.png")
+    page.locator("#viewer canvas.heat").wait_for()
+    assert page.locator("#viewer path.boxed").count() == 1
+    frame, region = (
+        page.locator(f"#viewer .pane:last-child {part}").bounding_box() for part in (".frame", "path.boxed")
+    )
+    for side, start, share in (("width", "x", 0.5), ("height", "y", 0.5)):
+        assert region[side] / frame[side] == pytest.approx(share, abs=0.1)
+        assert (region[start] - frame[start]) / frame[side] == pytest.approx(0.25, abs=0.05)
+    shown = [frame] if command == "run" else [frame, page.locator(".curvegrid canvas").bounding_box()]
+    assert [each["width"] / each["height"] for each in shown] == pytest.approx([2] * len(shown), rel=0.02)
 
 
 def changed(run, code):

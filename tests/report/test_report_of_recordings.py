@@ -298,6 +298,14 @@ def test_a_slice_shows_what_is_replaced_along_a_curve(opened, scored):
     page.wait_for_function("before => document.querySelector('.pane img').getAttribute('src') !== before", arg=before)
     assert blue(page) == pytest.approx(gone(0.5, 7), abs=0.03), "it follows the slice"
     assert gone(0.5, 7) != pytest.approx(gone(0.5, strongest), abs=0.1)
+    page.locator(".axes button").nth(0).click()
+    page.locator(".pane canvas.photo").first.wait_for()
+    for share, part in (("1000", 1), ("0", 0)):  # all of it and nothing, whatever the slice
+        page.get_by_label("Share of the voxels").fill(share)
+        assert blue(page) == pytest.approx(part, abs=0.01), "it follows the axis"
+    boxes = [page.locator(each).first.bounding_box() for each in (".curvegrid canvas", ".frame")]
+    size = [each["width"] / each["height"] for each in boxes]
+    assert size[0] == pytest.approx(size[1], rel=0.03)
 
 
 def blue(page):

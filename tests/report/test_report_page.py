@@ -22,6 +22,7 @@ REPORT = {
     "figures_of": [{"value": HOSTILE, "label": HOSTILE, "filter": HOSTILE}],
     "facts": [(HOSTILE, HOSTILE)],
     "cautions": [HOSTILE],
+    "reading": HOSTILE,
     "tables": [{"caption": HOSTILE, "lines": [[HOSTILE], [HOSTILE]], "notes": [HOSTILE]}],
     "controls": [],
     "agreement": {"methods": [HOSTILE], "table": [[None]], "mean": 0.0},

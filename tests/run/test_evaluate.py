@@ -159,6 +159,7 @@ def test_metrics_are_listed_with_their_options(capsys):
     printed = capsys.readouterr().out
     for name in explainers.available_metrics():
         assert f"\n{name} " in "\n" + printed
+    assert "\nquantus:NAME " in printed
     assert "patch=1+2+4+8+16+32+64+128, baseline=zero, steps=none, tolerance=0.002" in printed
     assert main(["metrics", "--json"]) == 0
     assert {row["name"] for row in json.loads(capsys.readouterr().out)} == set(explainers.available_metrics())

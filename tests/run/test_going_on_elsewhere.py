@@ -57,7 +57,7 @@ def test_what_is_stale_is_not_verified_and_what_took_its_place_is(tmp_path, call
     swap(images / "a.png", images / "b.png")
     assert main(call(kind)) == 0
     found = verify(out)
-    assert (found.problems, found.units) == ([], 2 if kind == "run" else 4)
+    assert (found.problems, found.units) == ([], 2 if kind == "run" else 8)
     path = next((out / "maps").glob("*.npz"))
     path.write_bytes(path.read_bytes()[:-1] + b"!")
     assert [each.partition(" has ")[2] for each in verify(out).problems] == ["another content than was written"]

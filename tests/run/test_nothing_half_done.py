@@ -144,10 +144,11 @@ def test_a_finished_evaluation_is_verified(tmp_path, capsys):
 
 
 def test_an_image_that_failed_for_a_while_is_scored_by_the_same_evaluation_again(tmp_path):
-    images, ill = folder(tmp_path / "in"), [True]
+    images, ill = folder(tmp_path / "in"), tmp_path / "ill"
+    ill.touch()
 
     def explainer(batch, targets):
-        if ill[0]:
+        if ill.exists():
             raise RuntimeError("not now")
         return batch.mean(1)
 
@@ -156,5 +157,5 @@ def test_an_image_that_failed_for_a_while_is_scored_by_the_same_evaluation_again
         return explainers.evaluate(embedded(), images, call, ["sparseness"], out=out, figures=False)
 
     assert {row["status"] for row in go(tmp_path / "out").rows if row["explainer"] == "mine"} == {"failed"}
-    ill[0] = False
+    ill.unlink()
     assert {row["status"] for row in go(tmp_path / "out").rows} == {"ok"}

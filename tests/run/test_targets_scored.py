@@ -16,6 +16,7 @@ from torch import nn
 import explainers
 from explainers.core.preprocessing import Preprocessing
 from explainers.data.images import read_image, write_image
+from explainers.errors import MapError
 from explainers.models import LoadedModel
 from explainers.run import RunOptions, run
 from explainers.run.evaluate.folder import files_of
@@ -179,3 +180,10 @@ def test_stored_maps_of_detections_are_found_by_their_numbers_and_checked_by_the
     assert "says that it is of another box than c.png, detection 1" in reasons[0]
     assert "no map of c.png: looked for c.saliency.2" in reasons[1]
     assert rows["maps/saliency", "a.png, detection 1", "deletion"]["status"] == "ok"
+    (images / "a.png").unlink()  # of what is left no image has a single detection, whose map has no number
+    first.rename(second)
+    (tmp_path / "kept.npz").rename(first)
+    assert scored(stored)["maps/saliency", "c.png, detection 2", "deletion"]["status"] == "ok"
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(MapError, match=r"no map of any of the 2 images: expected files such as b\.1\.npy"):
+        scored({"elsewhere": tmp_path / "empty"})

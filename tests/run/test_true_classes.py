@@ -39,6 +39,13 @@ def test_a_table_names_classes_or_indices(tmp_path):
     assert labels_of(counted, files, None) == {"a.png": 0, "one/b.png": 1, "one/d.png": 7, "x/two/c.png": 2}
 
 
+def test_an_index_that_the_network_does_not_have_is_refused(tmp_path):
+    files = photos(tmp_path / "in", ("a.png",))
+    assert labels_of(table(tmp_path / "a.csv", "a.png,2"), files, NAMES) == {"a.png": 2}
+    with pytest.raises(TargetError, match="class 3: the network has classes 0 … 2, counted from 0"):
+        labels_of(table(tmp_path / "a.csv", "a.png,3"), files, NAMES)
+
+
 def test_a_class_that_is_called_like_a_number_is_meant_by_it(tmp_path):
     files = photos(tmp_path / "in", ("a.png",))
     assert labels_of(table(tmp_path / "a.csv", "a.png,0"), files, ("1", "0")) == {"a.png": 1}

@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import tracemalloc
 
+import numpy as np
 import pytest
+from explainers.cli.main import main
 
 from explainers.data.box_table import read_boxes
+from explainers.data.images import write_image
 from explainers.data.label_table import read_column, read_labels
 from explainers.errors import ExplainersError
 from explainers.models.class_list import read_class_names
@@ -19,6 +22,20 @@ READERS = {
     "a column": lambda path: read_column(path, "class"),
     "boxes": read_boxes,
 }
+
+
+@pytest.mark.parametrize(
+    "arguments", [["run", "{in}", "-m", "cam", "--out", "{out}"], ["verify", "{out}"], ["report", "{out}"]]
+)
+def test_a_pipe_in_the_place_of_a_journal_is_one_error(tmp_path, capsys, arguments):
+    """It was waited for without end."""
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/manifest.json").write_text('{"command": "run"}')
+    os.mkfifo(tmp_path / "out/journal.jsonl")
+    write_image(tmp_path / "in/a.png", np.zeros((96, 96, 3), np.uint8))
+    given = [each.format(**{"in": tmp_path / "in", "out": tmp_path / "out"}) for each in arguments]
+    assert main([*given, "--model", "embedded", "-q"] if arguments[0] == "run" else given) == 2
+    assert f"{tmp_path}/out/journal.jsonl: it is not a regular file" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("size", [0, 1, (1 << 20) - 1, 1 << 20, (1 << 20) + 1, 3_000_000])

@@ -7,7 +7,8 @@ import torch
 
 from explainers.errors import ModelFileError, TargetError
 from explainers.models.target_words import target_of
-from explainers.targets import Difference, Function, Value
+from explainers.targets import Difference, Value
+from explainers.targets.chosen import Chosen
 
 NAMES = ("cat", "dog", "cat-fish", "salt - pepper", "next", "tabby, tabby cat", "0.5 dog", "value:0", "7")
 
@@ -83,7 +84,7 @@ def test_functions_targets_and_references(tmp_path):
         "text = 'no function'\n"
     )
     found = target_of(f"{tmp_path}/own.py:peak", NAMES)
-    assert isinstance(found, Function)
+    assert isinstance(found, Chosen)  # of a class or a number
     assert float(found(torch.tensor([1.0, 4.0]))) == 4
     assert found.label() == "peak"
     assert target_of(f"{tmp_path}/own.py:fixed", NAMES) == Difference(1, 2)

@@ -11,24 +11,28 @@ from volume_case import made, settled
 
 import explainers
 
-monai = pytest.importorskip("monai")
+
+@pytest.fixture(scope="module")
+def monai():
+    """Imported here, since it takes seconds, which would be those of every process that collects the tests."""
+    return pytest.importorskip("monai")
 
 
-def dense():
+def dense(monai):
     """A small 3-D network of MONAI's own, whose last spatial layer is the ReLU in front of its pooling."""
     torch.manual_seed(0)
     network = monai.networks.nets.DenseNet(3, 1, 3, init_features=4, growth_rate=3, block_config=(2, 2))
     return settled(network), torch.randn(1, 1, 13, 24, 17)
 
 
-CASES = {"dense": (dense, "class_layers.relu"), "volume": (lambda: copy.deepcopy(made("volume")), "last")}
+CASES = {"dense": (dense, "class_layers.relu"), "volume": (lambda _: copy.deepcopy(made("volume")), "last")}
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_grad_cam_is_monais(name):
+def test_grad_cam_is_monais(name, monai):
     """MONAI enlarges with corners aligned and turns the scale around; both are told otherwise here."""
     build, layer = CASES[name]
-    network, inputs = build()
+    network, inputs = build(monai)
     ours = explainers.GradCAM(network, layer=layer)(inputs[:1], 1)
 
     def enlarge(size):
@@ -39,8 +43,8 @@ def test_grad_cam_is_monais(name):
     assert float(ours.std()) > 0
 
 
-def test_the_layer_of_monais_network_is_that_of_its_twin_of_images():
-    network, inputs = dense()
+def test_the_layer_of_monais_network_is_that_of_its_twin_of_images(monai):
+    network, inputs = dense(monai)
     chosen = explainers.GradCAM(network)
     chosen(inputs, 1)
     torch.manual_seed(0)
@@ -51,7 +55,7 @@ def test_the_layer_of_monais_network_is_that_of_its_twin_of_images():
 
 
 @pytest.mark.parametrize(("overlap", "stride"), [(0.0, (2, 4, 3)), (0.5, (1, 2, 1))])
-def test_occlusion_is_the_score_less_monais_map(overlap, stride):
+def test_occlusion_is_the_score_less_monais_map(overlap, stride, monai):
     """Where the windows fit: MONAI's last window is moved inward, ours is cut off at the edge."""
     network, _ = made("volume")
     window = (2, 4, 3)

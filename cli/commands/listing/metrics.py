@@ -41,4 +41,5 @@ def act(arguments: argparse.Namespace) -> int:
         defaults: dict[str, Any] = row["options"]
         if defaults:
             print(f"{'':<{width}}  {', '.join(f'{key}={typed_option(value)}' for key, value in defaults.items())}")
+    print(f"{'quantus:NAME':<{width}}  any metric of Quantus with a value for each image, such as quantus:Complexity")
     return 0

@@ -35,7 +35,7 @@ def register_network(name: str, *, attention: bool) -> Callable[[Builder], Build
     """
 
     def keep(builder: Builder) -> Builder:
-        NETWORKS.add(name, Entry(builder, attention, (builder.__doc__ or "").partition("\n")[0]))
+        NETWORKS.add(name, Entry(builder, attention, (builder.__doc__ or "").partition("\n")[0]), builder)
         return builder
 
     return keep

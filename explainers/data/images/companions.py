@@ -98,16 +98,16 @@ class Beside:
             )
         return found
 
-    def note_shared(self, names: Sequence[str], ending: str = "") -> None:
+    def note_shared(self, names: Sequence[str], endings: Sequence[str] = ("",)) -> None:
         """Note which files could be those of two images, such as `a.npy` of `a.jpg` and `a.png`: `find` refuses them.
 
         Args:
-            names: of all images that there are.
+            names: of all images that there are; endings: of the files that an image may have, see `find`.
         """
         for name in names:
-            found = self._all(name, ending)
-            if len(found) == 1:  # several cost this image anyway
-                self._owners.setdefault(found[0], {})[name] = None
+            for found in (self._all(name, ending) for ending in endings):
+                if len(found) == 1:  # several cost this image anyway
+                    self._owners.setdefault(found[0], {})[name] = None
 
     def digest(self, name: str, ending: str = "") -> bytes:
         """SHA-256 of an image's file.
@@ -121,17 +121,20 @@ class Beside:
         except OSError as error:
             raise MapError(unreadable(path, error)) from error
 
-    def refuse_foreign(self, names: Sequence[str], ending: str = "") -> None:
+    def refuse_foreign(self, names: Sequence[str], endings: Sequence[str] = ("",)) -> None:
         """See that the folder has to do with the images: a single one without its file is a matter of that image.
+
+        Args:
+            endings: of the files that an image may have, see `find`; one of them is enough.
 
         Raises:
             MapError: none of them has one.
         """
-        if not names or any(self._all(name, ending) for name in names):
+        if not names or any(self._all(name, ending) for name in names for ending in endings):
             return
         if len(names) == 1:
-            self.path(names[0], ending)
-        wanted = ", ".join(f"{shown(stem_of(name))}{ending}{ARRAYS[0]}" for name in names[:NAMED])
+            self.path(names[0], endings[0])
+        wanted = ", ".join(f"{shown(stem_of(name))}{endings[0]}{ARRAYS[0]}" for name in names[:NAMED])
         held = [path.name for path in islice((path for path in self.folder.rglob("*") if path.is_file()), NAMED)]
         raise MapError(
             f"{shown(self.folder)} has no {self.kind} of any of the {len(names)} images: expected files such as "

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from explainers.core.targets import NOT, NotClasses, resolve_targets
+from explainers.core.targets import NOT, resolve_targets
 from explainers.errors import OptionError, OutputError, TargetError
 from explainers.evaluation.measuring.batch import Batch
 from explainers.evaluation.measuring.fillings import IMAGE, Baseline, baseline_name, baseline_of, image_seed
@@ -18,6 +18,7 @@ from explainers.passes.activation import Reading, reading_of
 from explainers.passes.one_score import Remarks
 from explainers.passes.predictor import Predictor
 from explainers.targets import Function, Target, holds_targets
+from explainers.targets.chosen import NotClasses
 
 SCORES = Reading(None, "the scores themselves", probability=False)
 
@@ -125,6 +126,14 @@ class Chunk:
         if self.watched is None:
             return NOT if self.reading.negative else int(self.targets[row])
         return self.watched.targets[row]
+
+    def outlines(self) -> dict[str, Tensor]:
+        """(h, w) bool of what is watched in the images, by their names, without those in which it is all of them."""
+        if self.watched is None:
+            return {}
+        size = tuple(self.images.shape[2:])
+        found = {name: self.watched.targets[row].outline(size) for row, name in enumerate(self.names)}
+        return {name: outline for name, outline in found.items() if outline is not None}
 
     def target(self, row: int) -> int | str:
         """What is watched of an image, for tables."""

@@ -214,9 +214,12 @@ class PixelPerturbation(Metric):
         """The images are those of an insertion into the baseline."""
         traces = subject.walks.traces(self.baseline, IMAGE, self.sampling)
         yield from finished(traces)
-        results = []
+        results, pixels = [], subject.maps[0].numel()
+        wanted = np.array([round(share * pixels) for share in self.sampling.shares])
         for clean, trace in zip(subject.chunk.probability.tolist(), traces, strict=True):
-            seen = trace.curve().backwards()
-            change = np.abs(clean - seen.values) / abs(clean) if clean else np.full(len(seen.values), np.nan)
-            results.append(Measured(float(change.mean()), Curve(seen.shares, change)))
+            kept = trace.curve()
+            change = np.abs(clean - kept.values) / abs(clean) if clean else np.full(len(kept.values), np.nan)
+            # Of a small map several percentages are one number of pixels; each counts.
+            each = change[np.searchsorted(np.round(kept.shares * pixels), wanted)]
+            results.append(Measured(float(each.mean()), Curve(1 - kept.shares[::-1], change[::-1])))
         return results

@@ -84,10 +84,10 @@ class QuantusMetric(Metric):
             with _drawing_from(chunk.seed, chunk.images.device):
                 found = metric(
                     model=subject.network.eval(),
-                    x_batch=chunk.images.cpu().numpy(),
-                    y_batch=chunk.targets.cpu().numpy(),
-                    a_batch=subject.maps[:, None].cpu().numpy(),
-                    s_batch=None if chunk.masks is None else chunk.masks[:, None].cpu().numpy(),
+                    x_batch=_copied(chunk.images),
+                    y_batch=_copied(chunk.targets),
+                    a_batch=_copied(subject.maps[:, None]),
+                    s_batch=None if chunk.masks is None else _copied(chunk.masks[:, None]),
                     explain_func=None if subject.explain is None else explain_func(lambda given: _on(subject, given)),
                     channel_first=True,
                     device=str(chunk.images.device),
@@ -111,6 +111,12 @@ class QuantusMetric(Metric):
             what = f"for curves pass {self.one_number[0]}=True" if self.one_number else "it cannot be scored here"
             raise OptionError(f"{self.name} gives no single value per image; {what}")
         return [float(value) for value in values]
+
+
+def _copied(values: Tensor) -> np.ndarray:
+    """For Quantus, some of whose metrics write into what they are given."""
+    copied: np.ndarray = np.array(values.cpu())
+    return copied
 
 
 def _on(subject: Subject, given: nn.Module) -> Explain | None:

@@ -13,8 +13,11 @@ from explainers.core.maps import upsample
 from explainers.core.registry import register
 from explainers.core.targets import resolve_targets
 from explainers.errors import LayerError, OutputError, refuse
+from explainers.network.axes.trace import Recorded, Trace
 from explainers.network.guard import in_own_thread
+from explainers.network.input import fixed_batch
 from explainers.network.inputs import Binding, fed_runs, is_bound
+from explainers.network.layout import layout_of, layout_told
 from explainers.network.output import Output, scores_of
 
 INSTEAD = "grad-cam, or train a network that explains itself (explain train)"
@@ -49,6 +52,8 @@ class Attention(Explainer):
                 scores, seen = _scores_and_input(self, images, name, module)
                 made = module.forward_branches(seen)
         maps = made.attention_map
+        if name and isinstance(maps, Tensor) and maps.ndim == 4:
+            maps = _turned_back(self, images, name, module, maps)
         if not isinstance(maps, Tensor) or maps.ndim != 4 or maps.shape[:2] != (len(images), 1):
             shape = tuple(maps.shape) if isinstance(maps, Tensor) else type(maps).__name__
             raise OutputError(f"forward_branches gave an attention_map of {shape}; expected ({len(images)}, 1, h, w)")
@@ -96,6 +101,7 @@ class LambdaAttention(Explainer):
         with torch.no_grad():
             scores, seen = _scores_and_input(self, images, name, module)
             maps = content_of(module)(seen).mean(dim=1, keepdim=True)
+        maps = _turned_back(self, images, name, module, maps)
         classes = resolve_targets(targets, scores)
         return upsample(maps, images.shape[2:]).expand(-1, classes.shape[1], -1, -1)
 
@@ -133,6 +139,36 @@ def _scores_and_input(explainer: Explainer, images: Tensor, name: str, module: n
     if len(seen) != 1 or len(seen[0]) != len(images):
         raise LayerError(f'"{name}" ran {len(seen)} times for {len(images)} images; expected once for all of them')
     return scores, seen[0]
+
+
+def _turned_back(explainer: Explainer, images: Tensor, name: str, module: nn.Module, maps: Tensor) -> Tensor:
+    """Maps (N, 1, h, w) of what a module was given, with rows and columns as the image has them.
+
+    Raises:
+        LayerError: what the module was given is the image mirrored, cropped, padded, warped or shuffled.
+    """
+    leaf = images[: fixed_batch(explainer.network) or 1].detach().requires_grad_()
+    seen: list[Tensor] = []
+    handle = module.register_forward_pre_hook(in_own_thread(lambda _, inputs: seen.append(inputs[0])))
+    try:
+        with torch.enable_grad(), Recorded():
+            explainer.scores(leaf)
+    except RuntimeError:  # such as weights that are changed in place, which a graph does not allow
+        return maps
+    finally:
+        handle.remove()
+    axes = Trace(leaf).axes(seen[0])
+    if axes is None:
+        return maps
+    sides = tuple(int(side) for side in images.shape[2:])
+    unknown = any(each.unknown for each in axes)
+    layout = layout_of(tuple(seen[0].shape), sides, [], axes) if unknown else layout_told(axes, len(sides))
+    if layout is None or layout.kind not in ("nchw", "ncwh"):
+        raise LayerError(
+            f'positions in what "{name}" is given cannot be tied to the image (it is cropped, padded, mirrored, warped '
+            "or shuffled before); explain that module by itself, on images that are changed so"
+        )
+    return maps.mT if layout.kind == "ncwh" else maps
 
 
 def _lambda_layers(network: Any) -> list[tuple[str, nn.Module]]:

@@ -14,8 +14,10 @@ from explainers.core.maps import upsample
 from explainers.core.registry import register
 from explainers.core.targets import resolve_targets
 from explainers.errors import refuse
+from explainers.network.capture import Capture
+from explainers.network.gradients import gradients_of
 from explainers.network.guard import GLOBAL_SWITCHES
-from explainers.network.input import another
+from explainers.network.input import another, fixed_batch
 from explainers.network.inputs import is_bound
 from explainers.network.layers import Layer
 
@@ -58,7 +60,7 @@ class AttentionRollout(LayerExplainer):
         rollout = torch.eye(length, device=images.device, dtype=blocks[0].dtype)
         for matrix in blocks:
             rollout = 0.5 * (matrix + torch.eye(length, device=images.device, dtype=matrix.dtype)) @ rollout
-        maps = rollout[:, 0, layout.prefix :].unflatten(1, layout.grid)[:, None]
+        maps = layout.spatial(rollout[:, 0, :, None])
         maps = upsample(maps, images.shape[2:])
         return maps.expand(-1, resolve_targets(targets, scores).shape[1], -1, -1)
 
@@ -79,7 +81,21 @@ class AttentionRollout(LayerExplainer):
         last = tokens[-1]
         if last.layout.prefix == 0 or last.reaches:
             raise refuse(self.name, "its scores do not come from a class token alone", INSTEAD)
+        if not self._reads_first(images, last):
+            raise refuse(self.name, "its scores do not come from the first of its tokens, the class token", INSTEAD)
         return last
+
+    def _reads_first(self, images: Tensor, last: Layer) -> bool:
+        """Whether the scores depend on the first token of the last layer; True where they have no gradient."""
+        few = images[: fixed_batch(self.network) or 1]
+        with torch.enable_grad():
+            with Capture([last], count=len(few)) as capture:
+                scores = self.scores(few)
+            if not scores.requires_grad:
+                return True
+            total = (scores * torch.linspace(1, 2, scores.shape[1], device=scores.device, dtype=scores.dtype)).sum()
+            (gradient,) = gradients_of(total, capture.tensors)
+        return gradient is None or not bool(gradient.any()) or bool(gradient[:, 0].any())
 
 
 class _Softmaxes(TorchDispatchMode):

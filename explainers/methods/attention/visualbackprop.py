@@ -16,6 +16,25 @@ from explainers.errors import refuse
 from explainers.network.capture import Capture
 from explainers.network.rectifiers import graph_nodes
 
+# What moves positions between two layers, in the graph's words.
+MOVING = (
+    *("AdaptiveAvgPool2D", "Upsample", "Slice", "ConstantPad", "ReflectionPad", "ReplicationPad", "Permute", "Flip"),
+    *(
+        "Roll",
+        "Rot90",
+        "IndexBackward",
+        "IndexSelect",
+        "Gather",
+        "Take",
+        "Scatter",
+        "GridSampler",
+        "PixelShuffle",
+        "PixelUnshuffle",
+        "Im2Col",
+    ),
+    *("Col2Im", "Unfold", "Fft", "Mm", "Bmm"),
+)
+
 
 @dataclass(frozen=True)
 class Step:
@@ -164,7 +183,7 @@ def _next_layers(node: Any, image: Any, reaching: set[Any]) -> set[Any] | None:
         if current is image or _step(current) is not None:
             found.add(current)
             continue
-        if type(current).__name__.startswith(("AdaptiveAvgPool2D", "Upsample", "Slice", "ConstantPad", "Permute")):
+        if type(current).__name__.startswith(MOVING):
             return None
         for parent, _ in current.next_functions:
             if parent in reaching and parent not in seen:

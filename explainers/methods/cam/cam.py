@@ -18,7 +18,7 @@ from explainers.core.targets import resolve_targets
 from explainers.errors import UnsupportedError, refuse
 from explainers.network.capture import Capture
 from explainers.network.input import run
-from explainers.network.layers import Layer
+from explainers.network.layers import Layer, made_of
 from explainers.network.output import Negative, Output
 from explainers.targets.target_scores import TargetScores
 
@@ -91,7 +91,7 @@ class CAM(LayerExplainer):
             return maps
         if isinstance(self.output, TargetScores):
             return self._combined(images, targets, self.output)
-        key = tuple(images.shape[1:])
+        key = (*images.shape[1:], made_of(self.network))
         if key not in self._heads:
             self._heads[key] = self._head(images)
         head = self._heads[key]

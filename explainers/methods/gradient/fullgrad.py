@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from explainers.core.explainer import Explainer
+from explainers.core.layer_explainer import surveyed
 from explainers.core.maps import upsample
 from explainers.core.registry import register
 from explainers.core.targets import resolve_targets
@@ -19,8 +22,22 @@ from explainers.network.gradients import target_gradients
 from explainers.network.guard import alone, exact, in_own_thread, preserved
 from explainers.network.input import checked_images
 from explainers.network.inputs import is_bound
+from explainers.network.layers import made_of
+from explainers.network.layout import Layout
+from explainers.network.output import Output
+from explainers.network.task_layers import extent_of
 
-Term = tuple[Tensor, Tensor]  # pre-activation in the graph, bias broadcast against it
+Run = tuple[nn.Module, int]  # which of the runs of a module in a forward pass, from 0
+Extent = tuple[float, ...] | None
+
+
+@dataclass(frozen=True)
+class Term:
+    """A pre-activation in the graph, the bias broadcast against it, and the run that put it out (None: the image)."""
+
+    value: Tensor
+    bias: Tensor
+    run: Run | None = None
 
 
 @register
@@ -28,7 +45,8 @@ class FullGrad(Explainer):
     """|x ⊙ ∂S/∂x| plus |b ⊙ ∂S/∂z| of every layer with a bias, each scaled to 0 … 1, upsampled and summed.
 
     Exact where S(x) = Σ x ⊙ ∂S/∂x + Σ b ⊙ ∂S/∂z holds: networks that are piecewise linear, with every constant in a
-    bias of a convolution, linear or batch-norm layer. That is checked on every image, and the method refuses otherwise.
+    bias of a convolution, linear or batch-norm layer. That is checked on every image, and the method refuses otherwise;
+    so it does where positions of such a layer are not those of the image (mirrored, cropped, padded, warped before).
 
     Source: Srinivas and Fleuret 2019, eq. 3 and 6; biases without positions (linear layers) count in the check alone.
     Maps of layers are enlarged bilinearly, pixel centres kept (`align_corners=False`); the authors' code keeps corners.
@@ -38,7 +56,13 @@ class FullGrad(Explainer):
     reference = "Srinivas and Fleuret 2019"
     needs = frozenset({"gradients"})
 
+    per_output: ClassVar[tuple[str, ...]] = ("_found",)
+
     tolerance = 1e-4  # of the size of the terms; float32 leaves about 1e-6 in a ResNet-50
+
+    def __init__(self, model: Any, *, output: Output | None = None) -> None:
+        super().__init__(model, output=output)
+        self._found: dict[tuple[int, ...], tuple[dict[Run, Layout], Extent]] = {}
 
     def compute(self, images: Tensor, targets: Any) -> Tensor:
         """One forward pass and one backward pass per target."""
@@ -51,16 +75,42 @@ class FullGrad(Explainer):
         terms, scores, classes, gradients = self._decompose(images, targets)
         self._check(terms, scores, classes, gradients)
         maps = scaled(images[:, None] * gradients[0]).sum(dim=2)
-        for (_, bias), gradient in zip(terms[1:], gradients[1:], strict=True):
+        for term, gradient in zip(terms[1:], gradients[1:], strict=True):
+            bias = term.bias
             linear = bias.shape[1] == 1 < bias.shape[-1]
             # (N, K, C, u, v), or (N, K, u, v, C) of a linear layer, has positions; of a signal's a linear layer may be
             # one over the positions, (N, K, C, hidden), which nothing tells from the other.
             if gradient.ndim == images.ndim + 1 and not (linear and images.ndim == 3):
-                term = scaled(bias[:, None] * gradient)
-                term = term.movedim(-1, 2) if linear else term
-                wide = upsample(term.flatten(1, 2), images.shape[2:]).unflatten(1, term.shape[1:3])
-                maps = maps + wide.sum(dim=2)
+                part = scaled(bias[:, None] * gradient)
+                maps = maps + self._placed(part.movedim(-1, 2) if linear else part, term, images, linear=linear)
         return maps
+
+    def _placed(self, part: Tensor, term: Term, images: Tensor, *, linear: bool) -> Tensor:
+        """(N, K, *axes) at the image's size of what a bias contributes (N, K, C, u, v), summed over its channels."""
+        found, extent = self._layouts(images)
+        assert term.run is not None
+        layout = found.get(term.run)
+        flat = part.flatten(0, 1)
+        if part.shape[3:].numel() > 1:
+            if layout is None or layout.tied or layout.sequence:
+                raise refuse(
+                    self.name,
+                    f"positions in one of its layers ({type(term.run[0]).__name__}, {tuple(term.value.shape)}) "
+                    "cannot be tied to the image (it is cropped, padded, mirrored, warped or shuffled before), so that "
+                    "what its bias contributes has no place",
+                    "input-x-gradient or saliency",
+                )
+            flat = layout.spatial(flat.movedim(1, -1) if linear else flat)
+        return upsample(flat, images.shape[2:], extent).sum(dim=1).unflatten(0, part.shape[:2])
+
+    def _layouts(self, images: Tensor) -> tuple[dict[Run, Layout], Extent]:
+        """How the image lies in what each run of each module puts out; found once for a size."""
+        key = (*images.shape[1:], made_of(self.network))
+        if key not in self._found:
+            seen, _ = surveyed(self.network, images, self.output)
+            fed = {(layer.module, layer.call): layer.layout for layer in seen.every if layer.fed}
+            self._found[key] = fed, extent_of(self.network, images)
+        return self._found[key]
 
     def contributions(self, images: Tensor, targets: Any = None) -> tuple[Tensor, Tensor]:
         """The two sides of completeness: scores (N, K) and the sums of all contributions (N, K)."""
@@ -75,9 +125,9 @@ class FullGrad(Explainer):
         with biased_layers(self.network, len(images)) as found:
             scores = self.scores(leaf)
         warn_if_normalised(scores)
-        terms = [(leaf, images), *found]
+        terms = [Term(leaf, images), *found]
         classes = resolve_targets(targets, scores)
-        gradients = target_gradients(scores, classes, [value for value, _ in terms], unused=True)
+        gradients = target_gradients(scores, classes, [term.value for term in terms], unused=True)
         return terms, scores, classes, gradients
 
     def _check(self, terms: list[Term], scores: Tensor, classes: Tensor, gradients: list[Tensor]) -> None:
@@ -106,18 +156,21 @@ def scaled(values: Tensor) -> Tensor:
 
 @contextmanager
 def biased_layers(network: Any, count: int) -> Iterator[list[Term]]:
-    """Collects (output, bias) of every run of every layer with a bias while the network runs on `count` images.
+    """Collects output and bias of every run of every layer with a bias while the network runs on `count` images.
 
     Layers that fold windows or positions into the batch are passed over; completeness says whether that matters.
     """
     found: list[Term] = []
+    calls: Counter[nn.Module] = Counter()
 
     def keep(module: nn.Module, _: Any, output: Tensor) -> Tensor | None:
+        call, calls[module] = calls[module], calls[module] + 1
         bias = implicit_bias(module)
         if bias is None or not isinstance(output, Tensor) or not output.requires_grad or len(output) != count:
             return None
         ones = [1] * (output.ndim - 2)
-        found.append((output, bias.view(1, *ones, -1) if isinstance(module, nn.Linear) else bias.view(1, -1, *ones)))
+        shaped = bias.view(1, *ones, -1) if isinstance(module, nn.Linear) else bias.view(1, -1, *ones)
+        found.append(Term(output, shaped, (module, call)))
         return output.clone()  # an in-place ReLU behind the layer must not rewrite its output
 
     handles = []
@@ -149,5 +202,5 @@ def implicit_bias(module: nn.Module) -> Tensor | None:
 def _totals(terms: list[Term], gradients: list[Tensor]) -> Tensor:
     """(terms, N, K) sums of value ⊙ gradient."""
     return torch.stack(
-        [(value[:, None] * gradient).flatten(2).sum(2) for (_, value), gradient in zip(terms, gradients, strict=True)]
+        [(term.bias[:, None] * gradient).flatten(2).sum(2) for term, gradient in zip(terms, gradients, strict=True)]
     )

@@ -98,8 +98,6 @@ class RISE(PerturbationExplainer):
             raise OptionError(f"design={design!r}; expected 'balanced' or 'paper'")
         if tolerance is not None and not 0 < tolerance < 1:
             raise OptionError(f"tolerance={tolerance}; expected a number between 0 and 1, such as 0.02")
-        if seed < 0:
-            raise OptionError(f"seed={seed}; expected 0 or more")
         self.grid, self.p, self.design, self.substrate = grid, p, design, substrate
         self.tolerance, self.roi, self.seed, self.share_masks, self.watch = tolerance, roi, seed, share_masks, watch
         self.usual = masks is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -30,7 +31,8 @@ class SegmentExplainer(PerturbationExplainer):
     Args:
         segments: cells a side of a grid, blocks in a volume; or labels (*axes) or (N, *axes) of any segmentation; or a
             function from an image (C, *axes) to labels (*axes), such as a superpixel algorithm.
-        samples: how many perturbed images, per image and target class.
+        samples: how many perturbed images, per image and target class; more than there are segments, ten times as many
+            or more. Where they leave open what a segment adds, a warning says so.
         substrate: what takes the place of a segment: "zero" (after normalisation), "mean", "blur" or an image.
         seed: of the samples, the same for every image.
     """
@@ -59,8 +61,8 @@ class SegmentExplainer(PerturbationExplainer):
 
     @classmethod
     def trial(cls, model: Any, images: Tensor, *, output: Output | None = None) -> None:
-        """A handful of samples."""
-        cls(model, output=output, samples=8, segments=2)(images[:1])
+        """A few samples: as many as tell the segments of a volume apart."""
+        cls(model, output=output, samples=16, segments=2)(images[:1])
 
     def compute(self, images: Tensor, targets: Any) -> Explained:
         """Image by image and class by class, each with the same samples."""
@@ -87,8 +89,10 @@ class SegmentExplainer(PerturbationExplainer):
         if self.exact and not labels.any():  # captum's weights of subsets are 0 / 0 for one segment
             with_it, without = watched(torch.stack([image, substrate]))[:, target]
             return (with_it - without).detach().expand(labels.shape)
+        fitted = self._fitted(watched)
+        fitted.interpretable_model = _Watched(fitted.interpretable_model, self._told_apart)
         with seeded(self.seed), image.device:  # captum draws on torch's default device
-            values = self._fitted(watched).attribute(
+            values = fitted.attribute(
                 image[None],
                 baselines=substrate[None],
                 target=target,
@@ -98,6 +102,22 @@ class SegmentExplainer(PerturbationExplainer):
             )
         moved = not is_constant(torch.cat(seen))
         return values[0, 0].detach() if moved else torch.zeros_like(values[0, 0])  # else a map of rounding
+
+    def _told_apart(self, there: Tensor) -> None:
+        """Say so where samples (n, segments) of which segments are there fit more than one linear model.
+
+        For one, as many of them have to be independent as there are segments, and one for the score without any.
+        """
+        design = torch.cat([torch.ones_like(there[:, :1]), there], dim=1).double()
+        independent = int(torch.linalg.matrix_rank(design.T @ design, hermitian=True))
+        segments = there.shape[1]
+        if independent <= segments:
+            warnings.warn(
+                f"{self.name}: samples={self.samples} leave open what each of {segments} segments adds, and the map is "
+                f"one answer of many: {independent} of them are independent, and it takes {segments + 1}; take "
+                f"samples={10 * segments} or more, or fewer segments",
+                stacklevel=2,
+            )
 
     @staticmethod
     def _at_once(image: Tensor) -> int:
@@ -132,6 +152,23 @@ class SegmentExplainer(PerturbationExplainer):
         except ImportError as error:
             raise DependencyError(f"{self.name} needs scikit-learn: pip install 'explainers[captum]'") from error
         return getattr(captum.attr, self.captum_class)
+
+
+class _Watched:
+    """captum's linear model, whose samples are looked at before it is fitted."""
+
+    def __init__(self, model: Any, look: Callable[[Tensor], None]) -> None:
+        self.model, self.look = model, look
+
+    def fit(self, samples: Any) -> Any:
+        """captum's fit to batches of (segments that are there, score, weight)."""
+        self.look(torch.cat([there for there, *_ in samples]))
+        return self.model.fit(samples)
+
+    def representation(self) -> Tensor:
+        """The coefficients."""
+        values: Tensor = self.model.representation()
+        return values
 
 
 @register

@@ -42,6 +42,13 @@ def is_rectified(values: Tensor, total: Tensor) -> bool:
 
 
 @torch.no_grad()
+def one_sided(values: Tensor, made: Tensor) -> bool:
+    """Whether what had both signs has one, as behind a quantisation whose range begins, or ends, at zero."""
+    low, high = (bool((values.detach() < 0).any()), bool((values.detach() > 0).any()))
+    return (low and not bool((made.detach() < 0).any())) or (high and not bool((made.detach() > 0).any()))
+
+
+@torch.no_grad()
 def one_by_one(matrix: Tensor) -> bool:
     """Whether matrices (…, n, m) have at most one entry in each row and each column: they scale, and mix nothing."""
     matrix = matrix.detach()
@@ -73,10 +80,29 @@ def of_each_value(name: str, args: Any, result: Tensor) -> bool:
     chosen = torch.broadcast_shapes(*map(_own_shape, indices)).numel()
     if name == "index_add":
         return chosen == args[3].numel() > 1
-    choices, rest = divmod(args[0].numel(), max(chosen, 1))
-    each_has_its_own = choices > 1 and rest == 0
+    if not chosen == result.numel() > 1:
+        return False
     again = len(indices) == 1 and indices[0].unique().numel() < chosen
-    return chosen == result.numel() > 1 and (each_has_its_own or again)
+    choices, rest = divmod(args[0].numel(), chosen)
+    if again or choices < 2 or rest:
+        return again
+    if len(indices) > 1:
+        return True
+    along = args[1] if name == "gather" and args[0].ndim > 1 else None
+    return _of_own(indices[0] if along is None else indices[0].movedim(along, -1), args[0], along)
+
+
+def _of_own(index: Tensor, given: Tensor, along: int | None) -> bool:
+    """Whether each value is taken out of as many that are its own: neighbours, or one of each of equal parts.
+
+    Args:
+        index: places in all of `given`, or (..., n) in rows of it, which lie `along` an axis.
+    """
+    index = index.reshape(1, -1) if along is None else index.reshape(-1, index.shape[-1])
+    count, total = index.shape[1], given.numel() if along is None else given.shape[along]
+    places = (index % total % count, index % total // max(1, total // count))
+    every = torch.arange(count, device=index.device, dtype=index.dtype)
+    return total % count == 0 and any(bool((each.sort(1).values == every).all()) for each in places)
 
 
 def _own_shape(index: Tensor) -> tuple[int, ...]:

@@ -16,7 +16,14 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from explainers.network.rectifiers.by_value import goes_by, is_rectified, of_each_value, one_by_one, scales_each
+from explainers.network.rectifiers.by_value import (
+    goes_by,
+    is_rectified,
+    of_each_value,
+    one_by_one,
+    one_sided,
+    scales_each,
+)
 
 Result = TypeVar("Result")
 
@@ -30,6 +37,7 @@ INDICES = frozenset(("index", "_unsafe_index", "gather", "take", "index_select",
 SUMS = frozenset(("add", "sub", "rsub"))
 RANKING = frozenset(("sort", "topk", "argsort", "max_pool2d_with_indices", "max_pool3d_with_indices"))
 AFFINE = frozenset(("add_", "sub_", "mul_", "div_"))
+QUANTISING = ("fake_quantize", "_fake_quantize", "_fused_moving_avg", "fused_moving_avg")
 EMPTYING = frozenset(("zero_", "fill_", "detach_", "set_", "resize_"))
 
 
@@ -42,10 +50,15 @@ class Cuts(TorchDispatchMode):
         self._ranks: set[int] = set()  # of that, places in an order of values
         self._tracked: dict[int, weakref.ref[Tensor]] = {}  # and what a gradient is to go through
         self._found: list[Tensor] = []
+        self._ranked: list[Tensor] = []
 
     def nodes(self) -> list[Any]:
         """The nodes at which something was found, of this or another graph."""
         return [value.grad_fn for value in self._found if value.grad_fn is not None]
+
+    def ranked(self) -> list[Any]:
+        """The nodes that choose for each value on its own, by a place in an order of values."""
+        return [value.grad_fn for value in self._ranked if value.grad_fn is not None]
 
     def __torch_dispatch__(self, operation: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -56,7 +69,9 @@ class Cuts(TorchDispatchMode):
         alters = bool(made) and operation._schema.is_mutable
         plain = name.removesuffix("_") if alters else name
         way, cut = _parted(made) if torch.is_grad_enabled() else ([], [])
+        by_rank = False
         if name in INDICES:
+            by_rank = any(_storage(value) in self._ranks for value in cut)
             cut = [value for value in cut if _storage(value) not in self._ranks]
         values = tuple(args)
         if alters and way and cut and way[0] is args[0]:
@@ -66,8 +81,10 @@ class Cuts(TorchDispatchMode):
         self._follow(name, result, given, made)
         if behind and (tracked := self._tracked[_storage(args[0])]()) is not None:
             self._found.append(tracked)
-        elif way and cut and not behind and _hides(plain, args, values, cut, result):
+        elif way and not behind and (_clips(name, way, result) or (cut and _hides(plain, args, values, cut, result))):
             self._found.append(next(_tensors((result,))))
+        elif way and by_rank and of_each_value(name, args, chosen := next(_tensors((result,)))):
+            self._ranked.append(chosen)
         return result
 
     def _is_behind(self, name: str, args: Any, made: list[Tensor]) -> bool:
@@ -103,6 +120,11 @@ def watched(image: Tensor, call: Callable[[Tensor], Result]) -> tuple[Result, Cu
     with Cuts(image) as cuts:
         returned = call(image)
     return returned, cuts
+
+
+def _clips(name: str, way: list[Tensor], result: Any) -> bool:
+    """Whether a quantisation cuts values off at zero."""
+    return name.startswith(QUANTISING) and one_sided(way[0], next(_tensors((result,))))
 
 
 def _hides(name: str, args: Any, values: Any, cut: list[Tensor], result: Any) -> bool:

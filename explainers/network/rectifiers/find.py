@@ -45,7 +45,8 @@ def find_rectifiers(scores: Tensor, image: Tensor | None = None, cuts: Cuts | No
     """
     found = Rectifiers()
     nodes = from_image(scores.grad_fn, image) if scores.grad_fn is not None else []
-    closed = set(written_out(nodes)).union(set(nodes).intersection(cuts.nodes() if cuts is not None else ()))
+    seen_cut, ranked = ([], []) if cuts is None else (cuts.nodes(), cuts.ranked())
+    closed = set(written_out(nodes, ranked)).union(set(nodes).intersection(seen_cut))
     if not closed and not any(reading(node) == "opaque" for node in nodes):
         closed.update(alone(nodes))
     lists = {"strict": found.strict, "smooth": found.smooth, "opaque": found.opaque, "shifted": found.shifted}

@@ -43,20 +43,22 @@ RECTIFIES, BENDS = 1, 2  # of a chain: through a ReLU; through another function 
 Chain = dict[Edge, int]  # what a value is a function of, the nearest first, and how bent the way there is
 
 
-def written_out(nodes: Sequence[Any]) -> list[Any]:
+def written_out(nodes: Sequence[Any], ranked: Sequence[Any] = ()) -> list[Any]:
     """The nodes that close such a unit.
 
     Args:
-        nodes: those that the image feeds, each behind those that it reads.
+        nodes: those that the image feeds, each behind those that it reads; ranked: those that choose for each value
+            by a place in an order, as a maximum does.
     """
-    fed = set(nodes)
+    fed, choices = set(nodes), set(ranked)
     chains: dict[Any, Chain] = {}
     found = []
     for node in nodes:
         edges = [(parent, index) for parent, index in node.next_functions if parent in fed]
         sides = [_of_edge(edge, chains) for edge in dict.fromkeys(edges)]
         chains[node] = _of_node(node, edges, sides)
-        if _closes(node, sides) or _selects(node, fed, chains) or _inverts(node, sides):
+        selects = node in choices or kind_of(node) in REDUCTIONS or kind_of(node).startswith(POOLS)
+        if _closes(node, sides) or (selects and _selects(node, fed, chains)) or _inverts(node, sides):
             found.append(node)
     return found
 
@@ -104,8 +106,6 @@ def _shared(pair: tuple[Chain, Chain]) -> int | None:
 def _selects(node: Any, fed: set[Any], chains: dict[Any, Chain]) -> bool:
     """A maximum or such over a stack of x with a constant, or with a function of x."""
     pools = kind_of(node).startswith(POOLS)
-    if kind_of(node) not in REDUCTIONS and not pools:
-        return False
     below, steps = node.next_functions[0][0], 0
     while below is not None and kind_of(below) in VIEWS:
         below, steps = below.next_functions[0][0], steps + 1

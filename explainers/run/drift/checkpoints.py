@@ -35,7 +35,7 @@ def of_training(folder: Path, load: Load) -> dict[str, Checkpoint]:
         raise ModelFileError(f"the training in {shown(folder)} has not finished an epoch; start the same command again")
     files: dict[int, Path] = {}
     for path in sorted((folder / EPOCHS).glob("*.safetensors")):
-        if path.stem.isdigit():
+        if path.stem.isdecimal() and len(path.stem) < 20:
             files[int(path.stem)] = path
     best = best_epoch([row["val_loss"] for row in run.history]) + 1
     files.setdefault(len(run.history), folder / LAST)
@@ -138,7 +138,7 @@ def reference_name(wanted: str | None, found: dict[str, Checkpoint]) -> str:
         return best[0]
     if wanted in found:
         return wanted
-    if wanted.isdigit():
+    if wanted.isdecimal() and len(wanted) < 20:
         of_epoch = [name for name, each in found.items() if each.epoch == int(wanted)]
         if of_epoch:
             return of_epoch[0]

@@ -17,9 +17,10 @@ from explainers.evaluation.drifting.methods import titled_methods
 from explainers.evaluation.drifting.networks import Checkpoint, named_checkpoints
 from explainers.evaluation.drifting.options import DriftOptions
 from explainers.evaluation.drifting.result import Drift
+from explainers.methods import method as known_method
 from explainers.models.loaded import state_hash
 from explainers.network.unwrapping import as_network, class_name
-from explainers.passes.own_code import function_name
+from explainers.passes.own_code import function_name, own_code
 from explainers.passes.probe import probe
 from explainers.render.drawing import checked_format
 from explainers.run.drift.figures import write_charts
@@ -139,6 +140,7 @@ def _facts(
         "reference": {"name": name, "network": class_name(network), "weights": weights},
         "preprocessing": preprocessing,
         "methods": {method.title: method.describe() for method in titled},
+        **own_code({method.title: known_method(method.name) if method.name else method.make for method in titled}),
         "target": options.target,
         "explained": options.explained,
         "per_class": list(options.per_class),

@@ -97,7 +97,7 @@ class MapWatch:
     @property
     def epochs(self) -> list[int]:
         """Of which there are maps, in order."""
-        return sorted(int(path.stem) for path in (self.out / MAPS).glob("*.npz") if path.stem.isdigit())
+        return sorted(int(path.stem) for path in (self.out / MAPS).glob("*.npz") if path.stem.isdecimal())
 
     def maps(self, epoch: int) -> dict[str, np.ndarray]:
         """method → (N, H, W) float32 of an epoch."""

@@ -34,7 +34,7 @@ from explainers.run.evaluate.boxes.checks import check_boxes
 from explainers.run.evaluate.boxes.controls import with_other_boxes
 from explainers.run.evaluate.boxes.source import BoxRows
 from explainers.run.evaluate.boxes.truth import truth_of
-from explainers.run.evaluate.facts import as_typed, facts_of
+from explainers.run.evaluate.facts import NOT_OF_VALUES, as_typed, facts_of
 from explainers.run.evaluate.figures import watched_object, write_extremes, write_figures
 from explainers.run.evaluate.folder import Folder, files_of, folder_batches
 from explainers.run.evaluate.inputs import bound_explainers, of_inputs, reader
@@ -114,7 +114,8 @@ def evaluate(
     bound, images = of_inputs(network, images, options, files)
     check_boxes(targets, files, masks, options.boxes, titled)
     _check_masks(titled, brought, masks if options.boxes is None else options.boxes)
-    chosen = titled_explainers(explainers, model, files, options)
+    numbered = targets.count if isinstance(targets, Detected) else 0
+    chosen = titled_explainers(explainers, model, files, options, numbered)
     if bound is not None:
         network, options, chosen = bound, replace(options, batch_size=1), bound_explainers(chosen, bound)
     if isinstance(targets, str):
@@ -177,7 +178,8 @@ def evaluate(
             facts[PROBE] = None if bound is not None else _probe(network, images, options)
             image = None if bound is not None else any_input(options.preprocessing, images)
             with impossible_first(engine.explainers.values(), classes, model, image, output):
-                done = folder.begin(same_wherever(facts), journal.whole)
+                decide = {key: value for key, value in facts.items() if key not in NOT_OF_VALUES}
+                done = folder.begin(same_wherever(decide), journal.whole)
         facts |= not_saying(chosen) | as_typed(model, facts)
         keeper = None
         if folder is not None and isinstance(source, Folder):
@@ -281,14 +283,16 @@ def _rows(
     rows: list[Row] = []
     keys: list[str] = []
     for unit in engine.run(batches, done):
-        keys.append(unit.key)
+        keys += unit.keys
         if unit.rows is not None and described is not None:
             described(unit.rows, engine.metrics)
         if unit.rows is not None and folder is not None:
-            journal.note(folder, unit.key, unit.rows, [] if keeper is None else keeper.keep(unit))
+            kept = {} if keeper is None else keeper.keep(unit)
+            for key, own in unit.pieces().items():
+                journal.note(folder, key, own, [kept[name] for name in unit.keys[key] if name in kept])
         elif unit.rows is not None:
-            rows += unit.rows
-        told(f"{unit.explainer}, {unit.names[-1]}")
+            rows += [row for own in unit.pieces().values() for row in own]  # in the order of a folder
+        told(f"{unit.explainer}, {[*unit.keys.values()][-1][-1]}")
     if folder is None:
         return rows, []
     folder.check(keys)

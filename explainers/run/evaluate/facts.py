@@ -16,7 +16,7 @@ from explainers.evaluation.engine import Engine
 from explainers.models.loaded import state_hash
 from explainers.network.inputs import Binding
 from explainers.network.unwrapping import class_name
-from explainers.passes.own_code import function_name
+from explainers.passes.own_code import function_name, own_code
 from explainers.run.evaluate.boxes.truth import DETECTED
 from explainers.run.evaluate.options import EvaluationOptions
 from explainers.run.targets import Detected
@@ -24,6 +24,8 @@ from explainers.run.targets.objects import ImageTargets
 from explainers.storage.files import content_hash
 from explainers.targets import Target
 from explainers.targets.target import text_of
+
+NOT_OF_VALUES = ("batch_size",)  # facts that change how long an evaluation takes, and none of its values
 
 
 def facts_of(model: Any, engine: Engine, targets: Any, options: EvaluationOptions) -> dict[str, Any]:
@@ -40,6 +42,7 @@ def facts_of(model: Any, engine: Engine, targets: Any, options: EvaluationOption
         "preprocessing": preprocessing.describe() if preprocessing else None,
         "methods": {title: _described(each) for title, each in engine.explainers.items()},
         "metrics": {title: {"name": each.name, **each.settings()} for title, each in engine.metrics.items()},
+        **own_code({**engine.explainers, **engine.metrics}),
         "activation": engine.activation,
         "output": None if options.output is None else function_name(options.output),
         "seed": engine.seed,

@@ -61,7 +61,7 @@ def folder_batches(files: list[ImageFile], network: Any, options: EvaluationOpti
         raise OptionError("with a folder of images, masks are a folder too: files named like the images")
     labels = checked_labels(labels, files)
     beside = None if masks is None else Beside(masks, "mask")
-    return Folder(files, preprocessing, device, options.batch_size, options.max_pixels, beside, labels)
+    return Folder(files, preprocessing, device, min(options.batch_size, len(files)), options.max_pixels, beside, labels)
 
 
 @dataclass

@@ -40,22 +40,22 @@ class Keeper:
         """images.csv: where each image and its mask lie, and its true class."""
         write_bytes(self.out / IMAGES, table(map(self._row, self.source.files)).encode("utf-8", "surrogateescape"))
 
-    def keep(self, unit: Unit) -> list[str]:
-        """Write the maps of a unit and name them in its rows; returns their names within the folder.
+    def keep(self, unit: Unit) -> dict[str, str]:
+        """Write the maps of a unit and name them in its rows; returns image → name of its map within the folder.
 
         Controls know nothing of the network, and nobody looks at maps that are the same everywhere: they are not kept.
         """
         if not self.maps or is_control(unit.explainer) or unit.rows is None:
-            return []
+            return {}
         kept = {}
         for name, map_ in unit.maps.items():
             if not is_constant(map_):
                 kept[name] = f"{MAPS}/{image_id(name)}.{_file_name(unit.explainer)}.npz"
-                write_bytes(self.out / kept[name], self._archive(name, unit.explainer, map_.cpu().numpy()))
+                write_bytes(self.out / kept[name], self._archive(name, unit, map_.cpu().numpy()))
         for row in unit.rows:
             if row["status"] == "ok" and row["image"] in kept:
                 row["map"] = kept[row["image"]]
-        return list(kept.values())
+        return kept
 
     def _row(self, file: Any) -> dict[str, Any]:
         label = None if self.source.labels is None else self.source.labels[file.name]
@@ -70,16 +70,18 @@ class Keeper:
             **({} if label is None else {"true": label, "true_name": true_name(label, self.names)}),
         }
 
-    def _archive(self, name: str, title: str, map_: np.ndarray) -> bytes:
+    def _archive(self, name: str, unit: Unit, map_: np.ndarray) -> bytes:
         """The raw map as small as it was before it was enlarged, as `explain run` keeps its maps."""
         places, content = self.source.seen[name]
+        outline = unit.outlines.get(name)
         small = native(map_) if map_.ndim == 2 else map_
         arrays = {
             "map": small if small.size < map_.size else _rounded(map_),
             "input_size": np.array(map_.shape),
             **places,
-            "method": np.array(title),
+            "method": np.array(unit.explainer),
             "content": np.array(content),
+            **({} if outline is None else {"outline": outline.cpu().numpy()}),
         }
         buffer = io.BytesIO()
         np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from explainers.core.option_types import check_seed
 from explainers.core.preprocessing import AnyPreprocessing
 from explainers.errors import OptionError
 from explainers.models import as_preprocessing
@@ -52,5 +53,8 @@ class EvaluationOptions:
         object.__setattr__(self, "preprocessing", as_preprocessing(self.preprocessing))
         if self.batch_size < 1:
             raise OptionError(f"batch_size={self.batch_size}; expected at least 1")
+        if self.max_pixels is not None and self.max_pixels < 1:
+            raise OptionError(f"max_pixels={self.max_pixels}; expected at least 1")
+        check_seed(self.seed)
         if isinstance(self.figures, str):
             checked_format(self.figures)

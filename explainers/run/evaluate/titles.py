@@ -59,9 +59,17 @@ def _metric(given: Any) -> Metric:
 
 
 def titled_explainers(
-    given: Mapping[str, Any] | Sequence[Any], model: Any, files: Sequence[ImageFile] | None, options: EvaluationOptions
+    given: Mapping[str, Any] | Sequence[Any],
+    model: Any,
+    files: Sequence[ImageFile] | None,
+    options: EvaluationOptions,
+    detections: int = 0,
 ) -> dict[str, Explain | Stored]:
-    """Every explainer by its title, ready to be called."""
+    """Every explainer by its title, ready to be called.
+
+    Args:
+        detections: how many of each image are scored at most, whose maps in files are numbered.
+    """
     if isinstance(given, Mapping):
         pairs = [(str(title), each) for title, each in given.items()]
     else:
@@ -83,7 +91,7 @@ def titled_explainers(
     for title, each in pairs:
         if isinstance(each, Path) or (isinstance(each, (tuple, list)) and each and isinstance(each[0], Path)):
             folder, ending = (each, "") if isinstance(each, Path) else each
-            made[title] = _stored(folder, ending, files, options)
+            made[title] = _stored(folder, ending, files, options, detections)
         elif isinstance(each, str):
             made[title] = create(each, model, **output, **watched(each))
         elif isinstance(each, (tuple, list)) and len(each) == 2 and isinstance(each[0], str):
@@ -103,12 +111,15 @@ def _title(given: Any) -> str:
     return str(getattr(given, "name", None) or getattr(given, "__name__", None) or type(given).__name__)
 
 
-def _stored(folder: Path, ending: str, files: Sequence[ImageFile] | None, options: EvaluationOptions) -> Stored:
+def _stored(
+    folder: Path, ending: str, files: Sequence[ImageFile] | None, options: EvaluationOptions, detections: int
+) -> Stored:
     if files is None or options.preprocessing is None:
         raise OptionError(f"maps in {folder} belong to image files: they need a folder of images and its preprocessing")
     beside = Beside(folder, "map")
     names = [file.name for file in files]
-    beside.note_shared(names, ending)
-    beside.refuse_foreign(names, ending)
+    endings = [*(f"{ending}.{number + 1}" for number in range(detections)), ending]
+    beside.note_shared(names, endings)
+    beside.refuse_foreign(names, endings)
     maps = StoredMaps(beside, {file.name: file for file in files}, options.preprocessing, options.max_pixels, ending)
     return Stored(maps, maps.digest, maps.check)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -27,13 +27,21 @@ from explainers.storage.paths import shown
 NO_MAP, NO_OVERLAY = "no map", "no overlay"
 
 
+class Common(NamedTuple):
+    """The scale that the maps of a method share: its ends, and the lowest and highest of their values, which may lie
+    beyond."""
+
+    ends: tuple[float, float]
+    values: tuple[float, float]
+
+
 @dataclass(frozen=True)
 class Drawing:
-    """What pictures of a run are made of. limits: method → the scale that its maps share, where they do."""
+    """What pictures of a run are made of. scales: method → the scale that its maps share, where they do."""
 
     options: RunOptions
     kind: Kind
-    limits: Mapping[str, tuple[float, float]]
+    scales: Mapping[str, Common]
 
     def read(self, row: Row) -> Any:
         """What a row is of.
@@ -56,7 +64,8 @@ class Drawing:
 
     def style(self, row: Row) -> Style:
         """Of the row's overlay."""
-        return self.options.style(self.limits.get(row["method"]))
+        common = self.scales.get(row["method"])
+        return self.options.style(None if common is None else common.ends)
 
     def line(self, out: Path, rows: Sequence[Row]) -> list[AnyCell]:
         """An image's cells: the photo and its overlays, or why it has none."""
@@ -85,8 +94,8 @@ class Drawing:
         if not row["overlay"]:
             return f"{caption}\n{NO_OVERLAY}", EMPTY
         scale = None if row.get("scale") is None else Scale(**row["scale"])
-        if scale is not None and row["method"] in self.limits:
-            scale = self.kind.scale(np.array([self.limits[row["method"]]]), self.style(row))
+        if scale is not None and row["method"] in self.scales:
+            scale = self.kind.scale(np.array([self.scales[row["method"]].values]), self.style(row))
         return caption, read_image(out / row["overlay"]).pixels, scale
 
 

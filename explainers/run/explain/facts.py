@@ -9,7 +9,9 @@ import numpy as np
 import torch
 
 from explainers import __version__
+from explainers.methods import method
 from explainers.models import LoadedModel
+from explainers.passes.own_code import own_code
 from explainers.passes.probe import probe
 from explainers.run.explain.options import MethodCall, RunOptions
 from explainers.run.same_facts import same_wherever
@@ -32,6 +34,7 @@ def facts_of(loaded: LoadedModel, methods: list[MethodCall], options: RunOptions
         ),
         "classes": loaded.class_names,
         "methods": {call.title: {"name": call.name, **call.options} for call in methods},
+        **own_code({call.title: method(call.name) for call in methods}),
         "options": {key: value for key, value in options.to_dict().items() if key not in NOT_OF_MAPS},
         PROBE: probe(loaded, loaded.preprocessing.input_size(), options.output),
     }

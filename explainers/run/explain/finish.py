@@ -10,7 +10,8 @@ import numpy as np
 
 from explainers.errors import ImageError
 from explainers.render.sheet import AnyCell, side_by_side
-from explainers.run.explain.compared import NO_OVERLAY, Drawing, comparison_sheets
+from explainers.render.style import limits_of
+from explainers.run.explain.compared import NO_OVERLAY, Common, Drawing, comparison_sheets
 from explainers.run.explain.options import RunOptions
 from explainers.run.explain.outputs import COMPARED, DONE, SHEETS, written
 from explainers.run.explain.table import write_table
@@ -32,19 +33,19 @@ def finish(folder: RunFolder, options: RunOptions, keys: Sequence[str], kind: Ki
     """
     out, units = folder.path, _Units(folder.journal, keys)
     made: list[Path] = []
-    limits: dict[str, tuple[float, float]] = {}
+    scales: dict[str, Common] = {}
     if options.scale == "common" and options.overlays:
-        limits = _common_limits(out, units)
-        made += _draw_on_common_scale(out, units, Drawing(options, kind, limits))
+        scales = _common_scales(out, units)
+        made += _draw_on_common_scale(out, units, Drawing(options, kind, scales))
     write_table(out / "results.csv", units.rows(), detection=isinstance(options.target, Detected))
     made.insert(0, out / "results.csv")
     for pattern in (*any_format(SHEETS), *any_format(f"{COMPARED}/**/*")):
         for path in out.glob(pattern):  # of more images than there are now
             path.unlink()
     if options.contact_sheet and options.overlays:
-        made += _sheets(out, units, Drawing(options, kind, limits))
+        made += _sheets(out, units, Drawing(options, kind, scales))
     if options.compare:
-        made += comparison_sheets(out, units, Drawing(options, kind, limits), asked)
+        made += comparison_sheets(out, units, Drawing(options, kind, scales), asked)
     return made
 
 
@@ -72,16 +73,17 @@ class _Units:
         return {**row, "overlay": "", "reason": "; ".join(filter(None, (row["reason"], f"{NO_OVERLAY}: {why}")))}
 
 
-def _common_limits(out: Path, units: _Units) -> dict[str, tuple[float, float]]:
-    """method → lowest and highest value over all images."""
-    limits: dict[str, tuple[float, float]] = {}
+def _common_scales(out: Path, units: _Units) -> dict[str, Common]:
+    """method → the scale that takes in the own scales of all its maps, so that no single pixel sets it."""
+    found: dict[str, Common] = {}
     for row in units.rows():
         if row["status"] in DONE:
             with np.load(out / row["map"]) as saved:
-                low, high = float(saved["map"].min()), float(saved["map"].max())
-            before = limits.get(row["method"], (low, high))
-            limits[row["method"]] = (min(low, before[0]), max(high, before[1]))
-    return limits
+                map_ = saved["map"]
+            own = Common(limits_of(map_), (float(map_.min()), float(map_.max())))
+            both = zip(own, found.get(row["method"], own), strict=True)
+            found[row["method"]] = Common(*((min(a[0], b[0]), max(a[1], b[1])) for a, b in both))
+    return found
 
 
 def _draw_on_common_scale(out: Path, units: _Units, drawing: Drawing) -> list[Path]:

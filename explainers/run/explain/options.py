@@ -98,6 +98,8 @@ class RunOptions:
             raise OptionError(f"scale={self.scale!r}; expected 'image' or 'common'")
         if self.contact_sheet < 0:
             raise OptionError(f"contact_sheet={self.contact_sheet}; expected rows per page, or 0")
+        if self.max_pixels is not None and self.max_pixels < 1:
+            raise OptionError(f"max_pixels={self.max_pixels}; expected at least 1")
         if self.scale == "common" and not self.maps:
             raise OptionError("scale='common' is computed from the saved maps; keep them")
         if self.compare and not (self.maps and self.overlays):

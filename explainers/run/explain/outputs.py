@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from explainers.core.maps import CONSTANT, constant_reason, is_constant
+from explainers.core.rounding.saturation import at_end
 from explainers.data.images import ImageFile, Photo, write_image
 from explainers.models import LoadedModel
 from explainers.render import with_boxes
@@ -51,7 +52,8 @@ NOTHING = "nothing"  # the status of an image in which there is nothing to expla
 class Finding:
     """One method's maps of one image: values (K, H, W) or (K, C, H, W) for its K targets.
 
-    standard_error: of the values, in their shape, or None; details: what the method tells of this image.
+    standard_error: of the values, in their shape, or None; details: what the method tells of this image; activation:
+    what the method reads scores by, None where it reads them as they are.
     """
 
     title: str
@@ -60,6 +62,7 @@ class Finding:
     seconds: float
     standard_error: np.ndarray | None = None
     details: dict[str, Any] = field(default_factory=dict)
+    activation: Any = None
 
 
 class Outputs:
@@ -94,7 +97,8 @@ class Outputs:
                     rows.append(row)
                     continue
                 if is_constant(torch.from_numpy(values)):
-                    why = constant_reason(torch.from_numpy(values), finding.layers)
+                    end = at_end(finding, part.value, part.quantity, told.activation)
+                    why = constant_reason(torch.from_numpy(values), finding.layers, at_end=end)
                     row["status"], row["reason"] = CONSTANT, "; ".join(filter(None, (why, row["reason"])))
                 error = None if finding.standard_error is None else finding.standard_error[rank]
                 if error is not None and np.isnan(error).all():

@@ -85,6 +85,7 @@ def run(
     files = list(images) if not isinstance(images, (str, PathLike)) else kind.find(images)
     labels = checked_labels(labels, files)
     wanted = wanted_of(loaded, options, files, labels)
+    batch_size = min(batch_size, max(1, len(files)))
     folder = RunFolder(out, CONTENTS)
     with folder.held(), no_exit():
         if overwrite:

@@ -108,6 +108,7 @@ class Worker:
                     seconds,
                     None if errors is None else errors[place].cpu().numpy(),
                     explained.details[place] if explained.details else {},
+                    getattr(explainer, "activation", None),
                 )
                 found[row][1].append(finding)
         return found

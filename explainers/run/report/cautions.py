@@ -1,6 +1,8 @@
-"""What the numbers give reason to doubt, in sentences, and the few that stand at the top."""
+"""What a reader has to know first: the numbers at the top, reasons to doubt, how pictures are read."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from explainers.errors import counted
 from explainers.run.report.entry import Shown
@@ -75,3 +77,27 @@ def _apart(shown: Shown, packed: Gallery) -> list[str]:
                     "be right about where the network looked."
                 )
     return found
+
+
+def how_to_read(shown: Shown, packed: Gallery) -> str:
+    """What colours and dark margins of photos mean, as sentences; empty where no map is drawn on a photo."""
+    images = packed.images
+    maps = [map_ for image in images for map_ in image["maps"] if "signed" in map_]
+    if not maps or (shown.preprocessing or {}).get("kind", "photo") != "photo":
+        return ""
+    found = ["Colour is strongest where a map’s values are largest."]
+    if any(map_["signed"] for map_ in maps):
+        found.append("In maps of two colours, one is for values below 0, and both are strongest farthest from 0.")
+    found.append(
+        "All maps of a method have one scale."
+        if shown.common
+        else "Each map has its own scale, so that colours do not compare between images or methods."
+    )
+    if any(_cropped(image.get("box")) for image in images):
+        found.append("The network did not see the darkened margins.")
+    return " ".join(found)
+
+
+def _cropped(box: Sequence[float] | None) -> bool:
+    """Whether a photo has parts that were not seen; box: (top, left, bottom, right) as shares of it."""
+    return box is not None and (box[0] > 0 or box[1] > 0 or box[2] < 1 or box[3] < 1)

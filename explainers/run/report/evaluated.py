@@ -18,7 +18,7 @@ from explainers.run.evaluate.kept import IMAGES
 from explainers.run.report.entry import CURVE, Entry, MapEntry, Shown
 from explainers.run.report.explained import CHANGED, box_of
 from explainers.run.report.folder import ReadFolder, number
-from explainers.run.report.recipes import recipes_of
+from explainers.run.report.recipes import network_facts, recipes_of
 from explainers.run.true_classes import true_name
 from explainers.storage.journal import Row
 
@@ -63,6 +63,7 @@ def evaluated(folder: ReadFolder) -> Shown:
     found.controls = [name for name in methods if is_control(name)]
     found.scores = {**scores, **((summary or {}).get("scores") or {})}
     found.preprocessing = facts.get("preprocessing")
+    found.facts = network_facts(facts)
     found.recipes = recipes_of(facts, found.methods)
     found.status = folder.status
     found.cautions = [f"{name} was left out: {reason}" for name, reason in (facts.get("refused") or {}).items()]

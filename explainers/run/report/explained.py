@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from explainers.core.option_types import whole_number
 from explainers.data.images import ImageFile
 from explainers.errors import counted
 from explainers.render.style import OPACITY
@@ -14,7 +15,7 @@ from explainers.run.explain.reading import content_or_none, key_of
 from explainers.run.kinds.recordings import Recordings
 from explainers.run.report.entry import Entry, MapEntry, Shown
 from explainers.run.report.folder import ReadFolder, number
-from explainers.run.report.recipes import recipes_of
+from explainers.run.report.recipes import network_facts, recipes_of
 from explainers.storage.journal import Row
 
 # Columns that say what a row is of; every other column of numbers is something to sort by.
@@ -43,6 +44,7 @@ def explained(folder: ReadFolder) -> Shown:
     found.common = options.get("scale") == "common"
     found.max_pixels = options.get("max_pixels")
     found.preprocessing = facts.get("preprocessing")
+    found.facts = network_facts(facts)
     found.recipes = recipes_of(facts, found.methods)
     missing = int(facts.get("images") or 0) - len(found.entries)
     found.status = folder.status
@@ -117,5 +119,5 @@ def _unlike(source: Path | None, name: str, key: str, row: Row, kind: Recordings
         return "" if content is not None and content.hex() == row["content"] else CHANGED
     # Rows of earlier versions have the key alone, which holds the true class and what a target was made of as well.
     true, file = str(row.get("true", "")), ImageFile(source, name)
-    label = int(true) if true.lstrip("-").isdigit() else None
+    label = whole_number(true)
     return "" if key in (key_of(file, label, None, content), key_of(file, None, None, content)) else CHANGED

@@ -13,6 +13,7 @@ from explainers.errors import DataError
 from explainers.run.kinds import told_kind
 from explainers.run.kinds.recordings import Recordings
 from explainers.storage.csv_text import unescaped
+from explainers.storage.files import text_of
 from explainers.storage.journal import Journal, Row
 from explainers.storage.owner import JOURNAL, MANIFEST
 from explainers.storage.sought import not_written, written_by
@@ -70,7 +71,7 @@ class ReadFolder:
     def json(self, name: str) -> dict[str, Any] | None:
         """A file of JSON, None where there is none that can be read."""
         try:
-            values = json.loads((self.path / name).read_text(encoding="utf-8"))
+            values = json.loads(text_of(self.path / name))
         except (OSError, ValueError, RecursionError):
             return None
         return values if isinstance(values, dict) else None

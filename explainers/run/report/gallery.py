@@ -16,6 +16,7 @@ from explainers.data.images.companions import read_mask
 from explainers.data.images.read_ahead import read_ahead
 from explainers.errors import ExplainersError, ImageError, MapError
 from explainers.render.report import Sink, as_jpeg, pack_bits
+from explainers.render.style import limits_of
 from explainers.run.evaluate.stored_maps import placed
 from explainers.run.report.agreement import Agreement, disagreement, ranks_of
 from explainers.run.report.entry import Entry, MapEntry, Shown
@@ -161,9 +162,8 @@ class Packer:
         return head
 
     def limits_of_all(self, path: Path) -> tuple[float, float]:
-        """The ends of a map."""
-        full = read_map(path).full
-        return float(full.min()), float(full.max())
+        """The ends of a map's own scale."""
+        return limits_of(read_map(path).full)
 
     def _raw(self, map_: MapEntry) -> RawMap | str | None:
         """The raw map, or why there is none."""
@@ -240,7 +240,7 @@ def _region(map_: MapEntry, raw: RawMap | str | None) -> dict[str, Any] | None:
 
 
 def _common_limits(shown: Shown, limits: Callable[[Path], tuple[float, float]]) -> dict[str, tuple[float, float]]:
-    """The ends of all maps of a method, which a run with a common scale draws them by."""
+    """The scale that takes in those of all maps of a method, which a run with a common scale draws them by."""
     found: dict[str, tuple[float, float]] = {}
     for entry in shown.entries:
         for map_ in entry.maps:

@@ -1,15 +1,17 @@
-"""The command and the Python that make a map again."""
+"""The network that maps are of, and the command and the Python that make a map again."""
 
 from __future__ import annotations
 
 import re
 import shlex
 from collections.abc import Mapping, Sequence
+from pathlib import PurePath
 from typing import Any
 
 from explainers.core.registry import options as known_options
 from explainers.errors import ExplainersError
 from explainers.methods import method as method_class
+from explainers.passes.own_code import own_code
 
 PHOTO = "\0photo\0"  # where the photo's path goes, quoted as a shell or Python needs it
 TARGET = "\0target\0"  # and its class, where each image has its own
@@ -52,8 +54,11 @@ def recipes_of(facts: Mapping[str, Any], titles: Sequence[str]) -> dict[str, dic
 def _own_options(told: Mapping[str, Any]) -> dict[str, Any] | None:
     """The options that a method was given and that are not its defaults; None of a method that is not ours."""
     try:
-        known = known_options(method_class(str(told["name"])))
+        cls = method_class(str(told["name"]))
+        known = known_options(cls)
     except ExplainersError:
+        return None
+    if own_code({"": cls}):  # the command does not know it
         return None
     plain = (str, int, float, bool)
     return {
@@ -198,3 +203,39 @@ def _array_flags(told: Mapping[str, Any]) -> list[str]:
         if told.get(name) is not None:
             flags.append(f"--{name}={told[name]}")
     return flags
+
+
+def network_facts(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """(name, value) lines of a run or an evaluation; values that are not known are empty."""
+    model = facts.get("model") or {}
+    named = [str(model.get("spec") or model.get("network") or "")]
+    if model.get("weights"):
+        named.append(f"weights {PurePath(str(model['weights'])).name}")
+    classes = model.get("classes") or len(facts.get("classes") or ())
+    if isinstance(classes, int) and classes:
+        named.append(f"{classes:,} classes")
+    if model.get("sha256"):
+        named.append(f"SHA-256 {str(model['sha256'])[:12]}…")
+    return [("network", ", ".join(filter(None, named))), ("its input", _input(facts.get("preprocessing") or {}))]
+
+
+def _input(told: Mapping[str, Any]) -> str:
+    """How a photo became the network's input."""
+    if told.get("kind", "photo") != "photo":
+        return ""
+    size, crop, longest = told.get("resize"), told.get("crop"), told.get("longest")
+    steps = ["a window of the photo"] if told.get("window") else []
+    if isinstance(size, int):
+        most = f", the longer to {longest} at most" if longest else ""
+        steps.append(f"shorter side resized to {size} pixels{most}")
+    elif size:
+        steps.append(f"resized to {_sides(size)} pixels")
+    if crop:
+        steps.append(f"the middle {_sides(crop)} pixels")
+    return ", then ".join(steps)
+
+
+def _sides(size: Any) -> str:
+    """Width × height of a (height, width)."""
+    height, width = (size, size) if isinstance(size, int) else size
+    return f"{width} × {height}"

@@ -15,7 +15,7 @@ from explainers.errors import OptionError
 from explainers.render.report import FolderSink, SingleFileSink, Sink, page
 from explainers.render.report.page import palette
 from explainers.run.report.arrays import RecordingPacker
-from explainers.run.report.cautions import cautions_of, key_figures
+from explainers.run.report.cautions import cautions_of, how_to_read, key_figures
 from explainers.run.report.drifted import drifted
 from explainers.run.report.entry import Shown
 from explainers.run.report.evaluated import evaluated
@@ -109,6 +109,7 @@ def _report(folder: ReadFolder, shown: Shown, packed: Gallery, sink: Sink) -> di
         "status": shown.status,
         "figures_of": key_figures(shown, packed),
         "facts": [(name, value) for name, value in shown.facts if value],
+        "reading": how_to_read(shown, packed),
         "cautions": [*shown.cautions, *cautions_of(shown, packed)],
         "tables": [{"caption": caption, "lines": lines, "notes": notes} for caption, lines, notes in shown.tables],
         "controls": shown.controls,

@@ -19,7 +19,7 @@ from explainers.network.unwrapping import as_network
 from explainers.passes.activation import Reading
 from explainers.run.targets.wanted import Asked, Part, Told, Wanted
 from explainers.storage.journal import Row
-from explainers.targets import Answer, Settled, Target, answers_for, settle
+from explainers.targets import Answer, ClassScore, Settled, Target, answers_for, settle
 from explainers.targets.target_scores import watching
 
 
@@ -132,7 +132,7 @@ def told_of_targets(
         outline = target.outline(answer.size)
         parts.append(
             Part(
-                target.label(),
+                target.index if isinstance(target, ClassScore) and target.index is not None else target.label(),
                 target.label(names),
                 round(value, 6),
                 target.quantity_of(classes),

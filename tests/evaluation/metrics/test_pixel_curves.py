@@ -143,3 +143,13 @@ def test_black_is_what_the_networks_preprocessing_makes_of_a_black_pixel():
         assert row["curve"].values[-1] == pytest.approx(slow.probability(model.network, dark, target), abs=1e-6)
     with pytest.raises(OptionError, match="the network's normalisation is not known"):
         explainers.evaluate(model.network, images, {"given": lambda *_: maps}, [black], [1, 2])
+
+
+def test_percentages_that_are_one_number_of_pixels_count_each():
+    """Of seven pixels: 1, 10 and 20 percent are 0, 1 and 1 of them; a linear score, so that each costs its own share."""
+    weights = torch.tensor([1.0, 2, 4, 8, 16, 32, 64]) / 254
+    image, network = torch.ones(1, 1, 1, 7), lambda x: 0.5 + (x[:, 0, 0] * weights).sum(1, keepdim=True)
+    metric = create_metric("pixel-perturbation", percent=(1, 10, 20, 30))
+    lost = [sum(weights[:count].tolist()) / network(image).item() for count in (0, 1, 1, 2)]
+    found = metric(network, image, weights.view(1, 1, 7), [0], activation=None)
+    assert found.item() == pytest.approx(sum(lost) / 4, rel=1e-5)

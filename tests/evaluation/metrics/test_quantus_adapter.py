@@ -215,3 +215,12 @@ def test_options_that_leave_no_value_per_image_and_wrong_class_counts_are_refuse
     model = lively(Residual()).eval()
     with pytest.raises(OptionError, match="quantus:RandomLogit .* pass num_classes="):
         explainers.evaluate(model, torch.randn(2, 3, 12, 12), ["saliency"], ["quantus:RandomLogit"])
+
+
+@pytest.mark.parametrize("name", ["Sparseness", "Complexity", "RelevanceMassAccuracy", "AUC"])
+def test_what_quantus_writes_into_its_arrays_does_not_reach_ours(name):
+    """Sparseness without normalising adds a rounding to the maps, which the next metric would judge."""
+    images, maps, masks = torch.randn(2, 3, 8, 8), torch.randn(2, 8, 8), torch.rand(2, 8, 8) > 0.5
+    kept = images.clone(), maps.clone(), masks.clone()
+    create_metric(f"quantus:{name}", normalise=False)(lively(Residual()).eval(), images, maps, [0, 1], masks=masks)
+    assert all(torch.equal(one, two) for one, two in zip((images, maps, masks), kept, strict=True))

@@ -64,6 +64,12 @@ RELU = {
     "addcdiv": lambda x: torch.addcdiv(zero(x), x, torch.where(x > 0, 1.0, torch.inf)),
     "ldexp": lambda x: torch.ldexp(x, torch.where(x > 0, 0.0, -5000.0)),
     "gather": lambda x: last(zero(x), x).gather(-1, (x > 0).long()[..., None])[..., 0],
+    "gather of the first in order": lambda x: last(zero(x), x).gather(
+        -1, last(zero(x), x).argsort(-1, descending=True)[..., :1])[..., 0],
+    "index of the first in order": lambda x: last(x, zero(x)).view(-1, 2)[
+        torch.arange(x.numel()), last(x, zero(x)).view(-1, 2).topk(1).indices[:, 0]].view_as(x),
+    "quantisation from zero": lambda x: torch.fake_quantize_per_tensor_affine(
+        x.float(), 1e-8, 0, 0, 2**31 - 1).to(x),
     "index": indexed,
     "product of a stack": lambda x: torch.stack([x, mask(x)]).prod(0),
     "cross product": lambda x: torch.linalg.cross(
@@ -135,6 +141,13 @@ GATES = {
     "tokens that are kept": lambda x, g: pruned(x),
     "features normalised without a gradient": lambda x, g: without_gradient_scaled(x),
     "sorted": lambda x, g: x.flatten(2).gather(2, x.flatten(2).argsort(2))[..., None],
+    "largest of each channel": lambda x, g: x.flatten(2).gather(2, x.flatten(2).topk(5).indices)[..., None],
+    "tokens that are kept, of all and one more": lambda x, g: pruned(
+        torch.cat([x.flatten(2), x.new_ones(len(x), x.shape[1], 1)], 2)[..., None]),
+    "quantisation of what a ReLU gives": lambda x, g: torch.fake_quantize_per_tensor_affine(
+        x.float(), 0.01, 0, 0, 255).to(x),
+    "the best quarter of all, as a detector takes candidates": lambda x, g: x.flatten()[
+        x.flatten().topk(x.numel() // 4).indices].view(len(x), x.shape[1], -1, 1),
     "window of one value": lambda x, g: F.max_pool2d(x, 1),
 }  # fmt: skip
 

@@ -94,6 +94,7 @@ class MaxBoxAcc(MaskMetric):
     name = "maxboxacc"
     reference = "Choe et al. 2020"
     boxes = True
+    share = True
     axes = (2,)
 
     def __init__(self, *, iou: float | Sequence[float] = 0.5, multiple: bool = False, thresholds: int = LEVELS) -> None:

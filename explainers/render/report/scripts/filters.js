@@ -73,6 +73,16 @@ export function sorts() {
   return found;
 }
 
+// What an address asks for, without what this report does not have.
+export function possible(asked) {
+  const found = { ...asked };
+  if (!RESULTS.some(([key]) => key === found.result)) found.result = "all";
+  if (!classes().some(([name]) => name === found.class)) found.class = "";
+  if (!sorts().some(([key]) => key === found.sort)) found.sort = "order";
+  if (!scoreNames().includes(found.score)) Object.assign(found, { score: "", least: null, most: null });
+  return found;
+}
+
 // The images that pass, in order.
 export function chosen() {
   const words = state.text.toLowerCase().split(/\s+/).filter(Boolean);

@@ -24,3 +24,14 @@ export function laidOver(node, image) {
     height: `${100 * (bottom - top)}%`,
   });
 }
+
+// The size, in pixels of the photo, of the part that the network saw: its input may be of another shape.
+export function seenSize(image) {
+  const [top, left, bottom, right] = image.box;
+  return [image.size[0] * (right - left), image.size[1] * (bottom - top)];
+}
+
+// Gives a picture the shape of what it shows, [width, height]; the style sheet bounds both sides.
+export function proportioned(node, [width, height]) {
+  node.style.setProperty("--ratio", width / height);
+}

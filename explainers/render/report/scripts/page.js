@@ -1,7 +1,7 @@
 // Puts the parts together: tabs, toolbar, gallery, viewer, and the address.
 
 import { chart } from "./chart.js";
-import { chosen, classes, results, scoreNames, sorts } from "./filters.js";
+import { chosen, classes, possible, results, scoreNames, sorts } from "./filters.js";
 import { Gallery } from "./gallery.js";
 import { element } from "./numbers.js";
 import { report } from "./report.js";
@@ -15,7 +15,7 @@ let viewer = null;
 function options(select, entries, value) {
   select.replaceChildren(...entries.map(([key, label]) => element("option", { value: key }, label)));
   select.value = value;
-  if (select.value !== value) select.selectedIndex = 0;
+  if (select.selectedIndex < 0) select.selectedIndex = 0;
 }
 
 function tabs() {
@@ -64,12 +64,14 @@ function toolbar() {
   options(id("score"), scoreNames().map((name) => [name, name]), state.score);
   id("text").value = state.text;
   id("opacity").value = state.opacity;
+  for (const key of ["least", "most"]) id(key).value = state[key] ?? "";
 }
 
 function show() {
   const images = chosen();
   gallery.show(images);
-  id("count").textContent = images.length === report.images.length ? `${images.length} images` : `${images.length} of ${report.images.length} images`;
+  const all = `${report.images.length} ${report.images.length === 1 ? "image" : "images"}`;
+  id("count").textContent = images.length === report.images.length ? all : `${images.length} of ${all}`;
   id("clear").hidden = images.length === report.images.length;
 }
 
@@ -87,11 +89,11 @@ function listen() {
   }
   id("opacity").addEventListener("input", () => setOpacity(id("opacity").value));
   id("clear").addEventListener("click", () => {
-    for (const key of ["least", "most"]) id(key).value = "";
     choose({ text: "", result: "all", class: "", least: null, most: null });
     toolbar();
   });
   onChange((keys) => {
+    id("lost").hidden = true;
     if (keys.length === 1 && keys[0] === "image") return;
     if (keys.includes("method")) {
       options(id("result"), results().map(([key, label, count]) => [key, `${label} (${count})`]), state.result);
@@ -111,12 +113,15 @@ function listen() {
 
 // What the address asks for.
 function go() {
-  const asked = readAddress();
+  const asked = possible(readAddress());
   const { image, ...rest } = asked;
   Object.assign(state, rest);
   toolbar();
+  if (state.least !== null || state.most !== null) id("score").closest("details").open = true;
   show();
   const found = report.images.find((each) => each.name === image);
+  id("lost").hidden = Boolean(found) || !image;
+  id("lost").textContent = `The address asks for an image that is not in this report: ${image}`;
   if (found && (state.image !== image || !viewer.node.open)) viewer.open(found);
   else if (!found && viewer.node.open) viewer.node.close();
 }

@@ -2,10 +2,12 @@
 
 import { paint, paintBar, ticks } from "./colour.js";
 import { resized, regionOf, thresholdOf, valueAt } from "./field.js";
-import { described, laidOver } from "./laid.js";
+import { described, laidOver, proportioned } from "./laid.js";
 import { element, percent, shortNumber, svg } from "./numbers.js";
 import { maskOutline, outline } from "./outline.js";
 import { kindOf, maskSlice, sliceOf } from "./slices.js";
+
+const FLAT = 8; // times as wide as high: such a picture may be wider than its column
 
 export class Pane {
   // map: {field, full, limits, signed, title, under, note}, or null for the photo alone; of a volume both are of all its
@@ -20,11 +22,12 @@ export class Pane {
     this.cross = element("div", { class: "cross", hidden: true });
     this.frame = element("div", { class: "frame", tabindex: "0", role: "group" }, this.stage, this.cross);
     this.frame.setAttribute("aria-label", `${map ? map.title : kindOf()}; arrow keys move the pointer, plus and minus zoom`);
-    this.frame.style.aspectRatio = `${image.size[0]} / ${image.size[1]}`;
+    proportioned(this.frame, image.size);
     this.value = element("span", { class: "value" });
     this.region = element("span", { class: "regiontold" });
     const caption = element("figcaption", {}, element("b", {}, map ? map.title : kindOf()), this.value);
-    this.node = element("figure", { class: "pane" }, caption, this.frame);
+    const around = element("div", { class: "around" }, this.frame); // scrolls what is too flat for its column
+    this.node = element("figure", { class: "pane" }, caption, around);
     if (map) this.addMap();
     if (this.boxes) this.stage.append(this.boxes);
     if (map?.region) this.addRegion(map.region);
@@ -106,7 +109,10 @@ export class Pane {
   }
 
   transform() {
-    const { zoom, x, y } = this.view;
+    const { zoom, x, y, within } = this.view;
+    // A finger moves the page until there is more of the picture than is seen: on a phone it is as wide as the page.
+    const [width, height] = this.image.size;
+    if (!within) this.frame.style.touchAction = zoom > 1 ? "none" : width > FLAT * height ? "pan-x pan-y" : "pan-y";
     this.stage.style.transform = `translate(${-100 * x * zoom}%, ${-100 * y * zoom}%) scale(${zoom})`;
     this.point();
   }

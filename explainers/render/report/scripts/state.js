@@ -26,7 +26,7 @@ export const state = {
   by: "value",
 };
 
-const told = { method: "", result: "all", class: "", text: "", sort: "order", image: "" };
+const told = { method: "", result: "all", class: "", text: "", sort: "order", score: "", least: null, most: null, image: "" };
 told.method = state.method;
 const listeners = [];
 
@@ -45,7 +45,8 @@ export function address(image = state.image) {
   const parts = new URLSearchParams();
   for (const [key, plain] of Object.entries(told)) {
     const value = key === "image" ? image : state[key];
-    if (value !== plain && value !== "") parts.set(key, value);
+    const idle = key === "score" && state.least === null && state.most === null;
+    if (value !== plain && value !== "" && !idle) parts.set(key, value);
   }
   return `#${parts.toString()}`;
 }
@@ -64,6 +65,9 @@ export function readAddress() {
   const parts = new URLSearchParams(location.hash.slice(1));
   const found = {};
   for (const [key, plain] of Object.entries(told)) found[key] = parts.get(key) ?? plain;
+  for (const key of ["least", "most"]) {
+    found[key] = found[key] && Number.isFinite(Number(found[key])) ? Number(found[key]) : null;
+  }
   if (found.method !== ALL && !report.methods.some((method) => method.title === found.method)) {
     found.method = told.method;
   }

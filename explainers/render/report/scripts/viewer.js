@@ -5,12 +5,13 @@ import { heavy, maskOf, photoOf, rawMap } from "./data.js";
 import { slider } from "./controls.js";
 import { resized, steps } from "./field.js";
 import { joined, MEAN, SPREAD } from "./joined.js";
+import { proportioned, seenSize } from "./laid.js";
 import { clamp, element, percent, shortNumber } from "./numbers.js";
 import { Pane } from "./pane.js";
 import { MADE, perturbed, replaced } from "./perturbed.js";
 import { recipes } from "./recipe.js";
 import { report } from "./report.js";
-import { SliceControl, countOf, kindOf, peakOf, pictureFromTheSide, placesOf, toldSlice, turned, valuesTold } from "./slices.js";
+import { SliceControl, countOf, kindOf, maskSlice, peakOf, pictureFromTheSide, placesOf, toldSlice, turned, valuesTold } from "./slices.js";
 import { ALL, choose, mapOf, setOpacity, state } from "./state.js";
 import { unpackedMask } from "./unpack.js";
 import { View } from "./view.js";
@@ -309,12 +310,13 @@ export class Viewer extends View {
       const [height, width] = image.input;
       const given = { image, photo: this.photo, steps: order.get(line.index), curve: facts, share: at, height, width };
       if (image.slices) {
-        const gone = replaced(canvas, { ...given, slice: { at: this.slice, count: countOf(image) } });
+        const gone = replaced(canvas, { ...given, slice: this.placesOfSlice(order.get(line.index), map) });
         saying.textContent += this.sayingOfSlice(map, gone);
       } else {
         perturbed(canvas, given);
         saying.textContent += this.saying(facts);
       }
+      proportioned(canvas, image.slices ? this.seen.size : seenSize(image));
       canvas.setAttribute("aria-label", told);
     };
     this.drawCurves = draw;
@@ -343,6 +345,11 @@ export class Viewer extends View {
     if (!map?.full) return "The map of this line is not kept, so there is no picture of it.";
     if (this.image.slices) return facts.patch > 1 ? "There is no picture of volumes that are changed by blocks." : "";
     return MADE.has(facts.baseline) ? "" : `A picture with the baseline ${facts.baseline} cannot be drawn here.`;
+  }
+
+  // Of the slice that is shown, which voxel goes when.
+  placesOfSlice({ places }, { full: { height, width } }) {
+    return maskSlice({ inside: places, height, width }, this.seen, this.slice);
   }
 
   sayingOfSlice(map, gone) {

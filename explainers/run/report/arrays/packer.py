@@ -123,9 +123,8 @@ class RecordingPacker(Packer):
         return made
 
     def limits_of_all(self, path: Path) -> tuple[float, float]:
-        """The ends of a map."""
-        values = self._field(path).values
-        return float(values.min()), float(values.max())
+        """The ends of a map's own scale."""
+        return limits_of(self._field(path).values)
 
     def _slices(self, values: np.ndarray, axis: int, places: Sequence[int]) -> np.ndarray:
         """(C, *axes) as (C, S, ·, ·)."""
