@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from explainers.storage.atomic import unwritten
-from explainers.storage.files import opened
+from explainers.storage.files import content_hash
 
-PART = 1 << 20  # bytes read at once; a journal may have more than fit into memory
 Listing = dict[str, list[Any]]  # name within the folder → [size in bytes, SHA-256]
 
 
@@ -52,9 +50,4 @@ def _wrong(path: Path, facts: Any) -> str:
 
 
 def _facts(path: Path) -> list[Any]:
-    size, digest = 0, hashlib.sha256()
-    with opened(path) as file:
-        while part := file.read(PART):
-            size += len(part)
-            digest.update(part)
-    return [size, digest.hexdigest()]
+    return [path.stat().st_size, content_hash(path).hex()]

@@ -19,7 +19,14 @@ from explainers.targets.target import Target
 
 
 class NotClasses(TargetError):
-    """A function that was passed as targets does not choose classes of scores (N, classes)."""
+    """A function that was passed as targets does not choose classes of scores (N, classes).
+
+    why: in one clause, without what could be passed instead.
+    """
+
+    def __init__(self, why: str, instead: str = "") -> None:
+        super().__init__(f"{why}{instead}")
+        self.why = why
 
 
 def chosen_classes(choose: Callable[[Tensor], Any], scores: Tensor) -> Any:
@@ -36,9 +43,9 @@ def chosen_classes(choose: Callable[[Tensor], Any], scores: Tensor) -> Any:
     except Exception as error:  # whatever a user's function raises
         raise NotClasses(f"{told} fails on the scores: {type(error).__name__}: {error}") from error
     if isinstance(classes, Tensor) and (classes.is_floating_point() or classes.dtype == torch.bool):
-        raise NotClasses(f"{told} gave {classes.dtype} for the scores; classes are whole numbers{own}")
+        raise NotClasses(f"{told} gave {classes.dtype} for the scores; classes are whole numbers", own)
     if isinstance(classes, float):
-        raise NotClasses(f"{told} gave {classes} for the scores; classes are whole numbers{own}")
+        raise NotClasses(f"{told} gave {classes} for the scores; classes are whole numbers", own)
     return classes
 
 
@@ -78,7 +85,7 @@ class Chosen(Target):
         except OutputError:  # the network has no class scores
             return Function(self.function, self.name)
         except NotClasses as error:
-            return self._number(answer, str(error).partition("; for a number")[0])
+            return self._number(answer, error.why)
         try:
             classes = torch.as_tensor(given, device="cpu").flatten().tolist()
         except (TypeError, ValueError, RuntimeError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import timm
 import torch
-from small import Chain, lively
+from small import Chain, Tokens, lively
 from timm.layers.lambda_layer import LambdaLayer
 from torch import Tensor, nn
 
@@ -143,3 +143,17 @@ def test_positions_are_the_images_or_it_is_refused(method):
     for change in (lambda x: x.flip(3), lambda x: x[:, :, 8:, 8:], lambda x: x.roll(5, 2)):
         with pytest.raises(LayerError, match="cannot be tied to the image"):
             explainers.create(method, Seeing(network, change))(images, 1)
+
+
+@pytest.mark.parametrize("method", ["attention", "lambda-attention", "attention-rollout"])
+def test_what_a_network_does_to_positions_is_looked_at_once_for_a_size(method):
+    """Behind the first images a call passes the network once; that a wrapped one of the ABN family runs its branches
+    again is no pass of the whole."""
+    inner = lively(Tokens() if method == "attention-rollout" else LABN(channels=3, classes=5, scope=3))
+    network, ran = Seeing(inner, lambda x: x.mT), []
+    network.register_forward_hook(lambda *_: ran.append(1))
+    explainer, images = explainers.create(method, network.eval()), torch.randn(2, 3, 24, 16)
+    first = explainer(images, 1)
+    ran.clear()
+    assert torch.equal(explainer(images, 1), first)
+    assert len(ran) == 1

@@ -17,6 +17,7 @@ from explainers.network.axes.trace import Recorded, Trace
 from explainers.network.guard import in_own_thread
 from explainers.network.input import fixed_batch
 from explainers.network.inputs import Binding, fed_runs, is_bound
+from explainers.network.layers import made_of
 from explainers.network.layout import layout_of, layout_told
 from explainers.network.output import Output, scores_of
 
@@ -38,8 +39,12 @@ class Attention(Explainer):
     class_blind = True
     axes = (2,)
 
+    def __init__(self, model: Any, *, output: Output | None = None) -> None:
+        super().__init__(model, output=output)
+        self._turned = Turned()
+
     def compute(self, images: Tensor, targets: Any) -> Tensor:
-        """One forward pass, and one more of a network that is wrapped into another."""
+        """One forward pass; of a network that is wrapped into another two, and once for a size one of one image."""
         name, module = self._branching()
         self.layers = (name,) if name else ()
         with torch.no_grad():
@@ -53,7 +58,7 @@ class Attention(Explainer):
                 made = module.forward_branches(seen)
         maps = made.attention_map
         if name and isinstance(maps, Tensor) and maps.ndim == 4:
-            maps = _turned_back(self, images, name, module, maps)
+            maps = maps.mT if self._turned.of(self, images, name, module) else maps
         if not isinstance(maps, Tensor) or maps.ndim != 4 or maps.shape[:2] != (len(images), 1):
             shape = tuple(maps.shape) if isinstance(maps, Tensor) else type(maps).__name__
             raise OutputError(f"forward_branches gave an attention_map of {shape}; expected ({len(images)}, 1, h, w)")
@@ -93,15 +98,16 @@ class LambdaAttention(Explainer):
     def __init__(self, model: Any, *, output: Output | None = None, layer: str | int | nn.Module | None = None) -> None:
         super().__init__(model, output=output)
         self.layer = layer
+        self._turned = Turned()
 
     def compute(self, images: Tensor, targets: Any) -> Tensor:
-        """One forward pass."""
+        """One forward pass, and once for a size one of one image."""
         name, module = self._chosen()
         self.layers = (name,)
         with torch.no_grad():
             scores, seen = _scores_and_input(self, images, name, module)
             maps = content_of(module)(seen).mean(dim=1, keepdim=True)
-        maps = _turned_back(self, images, name, module, maps)
+        maps = maps.mT if self._turned.of(self, images, name, module) else maps
         classes = resolve_targets(targets, scores)
         return upsample(maps, images.shape[2:]).expand(-1, classes.shape[1], -1, -1)
 
@@ -141,8 +147,26 @@ def _scores_and_input(explainer: Explainer, images: Tensor, name: str, module: n
     return scores, seen[0]
 
 
-def _turned_back(explainer: Explainer, images: Tensor, name: str, module: nn.Module, maps: Tensor) -> Tensor:
-    """Maps (N, 1, h, w) of what a module was given, with rows and columns as the image has them.
+class Turned:
+    """Whether modules are given the image with its rows and columns exchanged; found once for a size."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[Any, ...], bool] = {}
+
+    def of(self, explainer: Explainer, images: Tensor, name: str, module: nn.Module) -> bool:
+        """Of one module, whatever scores are explained.
+
+        Raises:
+            LayerError: what the module is given is the image mirrored, cropped, padded, warped or shuffled.
+        """
+        key = (*images.shape[1:], name, made_of(explainer.network))
+        if key not in self._found:
+            self._found[key] = _is_turned(explainer, images, name, module)
+        return self._found[key]
+
+
+def _is_turned(explainer: Explainer, images: Tensor, name: str, module: nn.Module) -> bool:
+    """The same by a pass of one image whose graph is followed.
 
     Raises:
         LayerError: what the module was given is the image mirrored, cropped, padded, warped or shuffled.
@@ -154,12 +178,12 @@ def _turned_back(explainer: Explainer, images: Tensor, name: str, module: nn.Mod
         with torch.enable_grad(), Recorded():
             explainer.scores(leaf)
     except RuntimeError:  # such as weights that are changed in place, which a graph does not allow
-        return maps
+        return False
     finally:
         handle.remove()
     axes = Trace(leaf).axes(seen[0])
     if axes is None:
-        return maps
+        return False
     sides = tuple(int(side) for side in images.shape[2:])
     unknown = any(each.unknown for each in axes)
     layout = layout_of(tuple(seen[0].shape), sides, [], axes) if unknown else layout_told(axes, len(sides))
@@ -168,7 +192,7 @@ def _turned_back(explainer: Explainer, images: Tensor, name: str, module: nn.Mod
             f'positions in what "{name}" is given cannot be tied to the image (it is cropped, padded, mirrored, warped '
             "or shuffled before); explain that module by itself, on images that are changed so"
         )
-    return maps.mT if layout.kind == "ncwh" else maps
+    return layout.kind == "ncwh"
 
 
 def _lambda_layers(network: Any) -> list[tuple[str, nn.Module]]:

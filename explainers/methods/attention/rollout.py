@@ -19,7 +19,7 @@ from explainers.network.gradients import gradients_of
 from explainers.network.guard import GLOBAL_SWITCHES
 from explainers.network.input import another, fixed_batch
 from explainers.network.inputs import is_bound
-from explainers.network.layers import Layer
+from explainers.network.layers import Layer, made_of
 
 INSTEAD = "grad-cam or hires-cam, which read token layers too"
 
@@ -41,8 +41,11 @@ class AttentionRollout(LayerExplainer):
     axes = (2,)
 
     def compute(self, images: Tensor, targets: Any) -> Tensor:
-        """One forward pass."""
-        tokens = self._token_layer(images)
+        """One forward pass; before the first one of a size, those that find the tokens and what reads them."""
+        key = (*images.shape[1:], made_of(self.network))
+        if key not in self._found:
+            self._found[key] = (self._token_layer(images),)
+        (tokens,) = self._found[key]
         with torch.no_grad(), _plain_attention(), _Softmaxes() as seen:
             scores = self.scores(images)
         layout = tokens.layout

@@ -18,22 +18,10 @@ from explainers.network.rectifiers import graph_nodes
 
 # What moves positions between two layers, in the graph's words.
 MOVING = (
-    *("AdaptiveAvgPool2D", "Upsample", "Slice", "ConstantPad", "ReflectionPad", "ReplicationPad", "Permute", "Flip"),
-    *(
-        "Roll",
-        "Rot90",
-        "IndexBackward",
-        "IndexSelect",
-        "Gather",
-        "Take",
-        "Scatter",
-        "GridSampler",
-        "PixelShuffle",
-        "PixelUnshuffle",
-        "Im2Col",
-    ),
-    *("Col2Im", "Unfold", "Fft", "Mm", "Bmm"),
-)
+    "AdaptiveAvgPool2D", "Upsample", "Slice", "ConstantPad", "ReflectionPad", "ReplicationPad", "Permute", "Flip",
+    "Roll", "Rot90", "IndexBackward", "IndexSelect", "Gather", "Take", "Scatter", "GridSampler", "PixelShuffle",
+    "PixelUnshuffle", "Im2Col", "Col2Im", "Unfold", "Fft", "Mm", "Bmm",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
