@@ -15,7 +15,7 @@ from explainers.core.batches import Explained, in_batches, input_by_input
 from explainers.core.image_by_image import told_of_network
 from explainers.core.option_types import refusing_unfit_options
 from explainers.core.rounding import NONE, SLACK, Flatness, without_rounding
-from explainers.core.targets import NOT, SeenTargets, is_per_image, resolve_targets
+from explainers.core.targets import NOT, SeenTargets, as_indices, is_per_image, resolve_targets
 from explainers.errors import OutputError, TargetError, refuse
 from explainers.network.guard import alone, exact, preserved
 from explainers.network.input import checked_images, fixed_batch, run
@@ -74,7 +74,7 @@ class Explainer(ABC):
         self.network = as_network(model, several=True)
         self.output = output
         self.layers: tuple[str, ...] = ()
-        self._of_kind: dict[tuple[frozenset[Any], str], dict[Any, Any]] = {}
+        self._of_kind: dict[tuple[frozenset[Any], str], Any] = {}
         self._of_input: dict[Key, tuple[Any, Explainer]] = {}
         self._flatness = Flatness()
 
@@ -171,13 +171,17 @@ class Explainer(ABC):
             raise kind(f"{error}. As a function that chooses classes: {no_classes}") from no_classes
 
     def _of_classes(self, images: Tensor, targets: Any, device: torch.device | None) -> Explained:
+        chosen_later = (targets is None or callable(targets)) and not isinstance(targets, SeenTargets)
+        seen = SeenTargets(targets) if chosen_later else targets
         with alone(self), preserved(self.network), exact(images, gradients=True):
-            made = self.compute(images, targets)
+            made = self.compute(images, seen)
             if isinstance(targets, SeenTargets) and targets.classes is None:  # a method that asks for no class
                 resolve_targets(targets, self.scores(images))
             made = made if isinstance(made, Explained) else Explained(made)
-            if (self.signed or "gradients" in self.needs) and bool(made.maps.any()):
-                made = replace(made, maps=self._of_no_rounding(images, targets, made.maps))
+            classes = seen.classes if isinstance(seen, SeenTargets) else as_indices(seen)
+            of_scores = self.signed or "gradients" in self.needs
+            if of_scores and not self.class_blind and classes is not None and bool(made.maps.any()):
+                made = replace(made, maps=self._of_no_rounding(images, classes, made.maps))
 
         def finished(values: Tensor | None) -> Tensor | None:
             if values is None:
@@ -189,13 +193,14 @@ class Explainer(ABC):
         assert maps is not None
         return Explained(maps, finished(made.standard_error), made.details)
 
-    def _of_no_rounding(self, images: Tensor, targets: Any, maps: Tensor) -> Tensor:
-        """The maps, with 0 for those that are rounding, because no image moves their score."""
-        moves = self._flatness.moves(self.network, images, self.output, self.scores_in)
+    def _of_no_rounding(self, images: Tensor, classes: Tensor, maps: Tensor) -> Tensor:
+        """The maps, with 0 for those that are rounding, because no image moves the scores of these classes."""
+        moved = self._flatness.moves(self.network, images, self.output, self.scores_in)
+        # Of a thousand classes some score alike on any two images; columns of target objects are others in each call.
+        of_objects = isinstance(self.output, TargetScores)
+        moves = float((moved if of_objects or len(moved) == 1 else moved[classes.to(moved.device, torch.int64)]).min())
         if moves > SLACK:
             return maps
-        with torch.no_grad():
-            classes = resolve_targets(targets, self.scores(images))
 
         def again(others: Tensor) -> Tensor:
             made = self.compute(others, classes)
@@ -230,10 +235,13 @@ class Explainer(ABC):
         for name, value in vars(self).items():  # what has scores of its own
             if isinstance(value, (Explainer, Predictor)):
                 setattr(other, name, value.for_output(output))
-        other._of_input, other._flatness = {}, Flatness()
+        other._of_input = {}
+        if not isinstance(output, Negative):  # whose scores move as far
+            other._flatness = Flatness()
         if isinstance(output, TargetScores):  # the layers that these scores depend on
             if len(self._of_kind) > KINDS:  # a new function in every call
                 self._of_kind.clear()
+            other._flatness = self._of_kind.setdefault((output.kind, "flatness"), other._flatness)
             for name in self.per_output:
                 setattr(other, name, self._of_kind.setdefault((output.kind, name), {}))
         return other

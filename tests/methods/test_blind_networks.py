@@ -11,6 +11,7 @@ from torch import nn
 
 import explainers
 from explainers.errors import UnsupportedError
+from explainers.targets import ClassScore, Difference
 
 WATCHING = {
     "occlusion": {},
@@ -148,3 +149,29 @@ def test_it_is_refused_where_no_other_precision_can_tell(blind):
     with pytest.raises(UnsupportedError, match="do not move with the image"):
         explainers.create("saliency", Network().eval())(images)
     assert explainers.explain(Network().eval(), images, method="occlusion").status == ("constant",)
+
+
+class Many(nn.Module):
+    """A thousand classes, of which some score alike on any two images, and its passes by the images in them."""
+
+    def __init__(self):
+        super().__init__()
+        self.features, self.head, self.passes = nn.Conv2d(3, 8, 5), nn.Linear(8, 1000), []
+
+    def forward(self, x):
+        self.passes.append(len(x))
+        return self.head(self.features(x).relu().mean((2, 3)))
+
+
+@pytest.mark.parametrize("targets", [None, 3, lambda scores: scores.argmin(1), Difference(3, 5), ClassScore()], ids=str)
+def test_a_network_of_many_classes_is_passed_once_for_a_map(targets):
+    """A predicted class as an object is settled in a pass of its own."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = Many().eval()
+    images = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(1))
+    explainer = explainers.create("saliency", network)
+    explainer(images, targets)
+    network.passes.clear()
+    explainer(images, targets)
+    assert network.passes == [2] * (2 if isinstance(targets, ClassScore) else 1)

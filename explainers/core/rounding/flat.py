@@ -16,7 +16,7 @@ from explainers.network.output import Output
 SLACK, NONE = 1000, 8  # of a precision's last digit: what may be rounding still, and what nobody can tell from it
 DIGIT = 1e-5  # of half precision, whose own would leave all networks in doubt
 Scored = Callable[[Any, int], Tensor]  # (what the network returned, how many images) → scores (N, classes)
-Found = dict[tuple[int, ...], float]  # by the shape of an image
+Found = dict[tuple[int, ...], Tensor]  # by the shape of an image
 
 _of_networks: weakref.WeakKeyDictionary[Any, Found] = weakref.WeakKeyDictionary()
 
@@ -30,8 +30,8 @@ class Flatness:
     def __init__(self) -> None:
         self.found: Found = {}
 
-    def moves(self, network: Any, images: Tensor, output: Output | None, scored: Scored) -> float:
-        """How far that score moves which moves least, in last digits of the largest; infinite where it cannot be told.
+    def moves(self, network: Any, images: Tensor, output: Output | None, scored: Scored) -> Tensor:
+        """(classes,) how far each score moves, in last digits of the largest; one infinity where it cannot be told.
 
         Args:
             images: (N, C, *axes), of which the first is looked at; scored: picks the scores.
@@ -50,16 +50,17 @@ class Flatness:
         return self.found
 
 
-def _moves(network: Any, image: Tensor, scored: Scored) -> float:
+def _moves(network: Any, image: Tensor, scored: Scored) -> Tensor:
+    unknown = torch.full((1,), float("inf"), dtype=torch.float64, device="cpu")
     pair = torch.cat([image, another(image)])
     devices = [image.device] if image.device.type == "cuda" else []
     with GLOBAL_SWITCHES, torch.random.fork_rng(devices), exact(image, gradients=False):
         try:
             parts = [scored(run(network, part), len(part)) for part in full_batches(network, pair)]
         except Exception:  # it does not take the other image, which says nothing of this one
-            return float("inf")
+            return unknown
     one, other = (parts[0][:1], parts[1][:1]) if len(parts) > 1 else parts[0][:2].split(1)
     if one.shape != other.shape:
-        return float("inf")
+        return unknown
     digit = min(torch.finfo(one.dtype).eps, DIGIT) * (float(one.abs().max()) + 1)
-    return float((one - other).abs().min()) / digit
+    return (one - other).abs()[0].double().cpu() / digit
