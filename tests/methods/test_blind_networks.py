@@ -163,7 +163,16 @@ class Many(nn.Module):
         return self.head(self.features(x).relu().mean((2, 3)))
 
 
-@pytest.mark.parametrize("targets", [None, 3, lambda scores: scores.argmin(1), Difference(3, 5), ClassScore()], ids=str)
+ASKED = {
+    "predicted": None,
+    "index": 3,
+    "function": lambda scores: scores.argmin(1),
+    "difference": Difference(3, 5),
+    "predicted, as an object": ClassScore(),
+}
+
+
+@pytest.mark.parametrize("targets", ASKED.values(), ids=ASKED)
 def test_a_network_of_many_classes_is_passed_once_for_a_map(targets):
     """A predicted class as an object is settled in a pass of its own."""
     with torch.random.fork_rng():
